@@ -1,0 +1,1 @@
+"""Command line, live applications and runtimes: everything that meets the user."""

@@ -1,0 +1,108 @@
+"""The `visus` command: chooses a subcommand, and turns every expected error into one line."""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import NoReturn
+
+from apps.commands import HELP
+from vision.errors import VisusError
+
+EXIT_BAD_INPUT = 2
+EXIT_INCOMPLETE = 3
+"""Exit code when a part of the input was processed, and the rest named."""
+
+
+class CommandError(VisusError):
+    """A wrong argument."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose errors are one line with a remedy, and which takes no abbreviations."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"visus {command}", description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Raises:
+            CommandError: Always.
+        """
+        known = [option for action in self._actions for option in action.option_strings]
+        raise CommandError(f"{explain(message, known)}; see {self.prog} --help")
+
+
+def explain(message: str, known: Iterable[str]) -> str:
+    """A parser's message, with what was probably meant by an unknown option."""
+    found = re.search(r"(?:unrecognized arguments|Unrecognized arguments)[^-]*(--?[\w.-]+)", message)
+    if not found:
+        return message
+    near = did_you_mean(found[1], known)
+    return f"unknown option {found[1]}{near}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?`, or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, list(known), 3, 0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Args:
+        argv: The arguments after `visus`; those of the process by default.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 3 where a part could not be processed.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    argv = [argument for argument in argv if argument != "--debug"]
+    try:
+        return _run(argv)
+    except VisusError as error:
+        if debug:
+            raise
+        print(f"visus: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("visus: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; Python must not report it again.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        print(_usage())
+        return 0
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"visus {version('visus')}")
+        return 0
+    command, rest = argv[0], argv[1:]
+    if command not in HELP:
+        raise CommandError(
+            f"unknown command {command!r}{did_you_mean(command, HELP)}; see visus --help"
+        )
+    exit_code: int = import_module(f"apps.commands.{command}").main(rest)
+    return exit_code
+
+
+def _usage() -> str:
+    width = max(map(len, HELP))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in HELP.items())
+    return (
+        "usage: visus COMMAND ...\n\n"
+        "Train, measure, export and run computer-vision networks.\n\n"
+        f"{commands}\n\n"
+        "visus COMMAND --help tells the arguments of one; --version, --debug (full tracebacks)."
+    )

@@ -1,0 +1,8 @@
+"""visus predict: write a model's predictions for a data set with the Lightning CLI."""
+
+
+def main(argv: list[str]) -> int:
+    """Write a model's predictions for a data set with the Lightning CLI."""
+    from apps.training import run
+
+    return run("predict", argv)

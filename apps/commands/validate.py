@@ -1,0 +1,8 @@
+"""visus validate: measure a model on its validation data with the Lightning CLI."""
+
+
+def main(argv: list[str]) -> int:
+    """Measure a model on its validation data with the Lightning CLI."""
+    from apps.training import run
+
+    return run("validate", argv)

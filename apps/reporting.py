@@ -1,0 +1,164 @@
+"""What a run leaves behind and tells: figures, tables, the confusion matrix, predictions."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from apps.drawing import draw_confusion, write_image
+from apps.metrics import class_report, standard_error
+
+
+def progress_bar() -> list[Callback]:
+    """Lightning's rich bar on a terminal, and a line an epoch elsewhere (see `RunReport`)."""
+    return [RichProgressBar()] if sys.stderr.isatty() else []
+
+
+class RunReport(Callback):
+    """Writes `metrics.json`, pictures and predictions into the run folder, and prints the figures.
+
+    Args:
+        folder: The run folder.
+        stored: What checkpoints shall carry under `visus` beside what the task writes.
+    """
+
+    def __init__(self, folder: Path, stored: dict[str, Any]) -> None:
+        self.folder = folder
+        self.stored = stored
+        self.console = Console()
+        self.started = time.perf_counter()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what lets the checkpoint be tested and resumed by itself."""
+        class_path = f"tasks.{type(pl_module).__name__}"
+        checkpoint.setdefault("visus", {}).update(self.stored | {"class_path": class_path})
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what is about to be trained, and at which learning rate."""
+        self.started = time.perf_counter()
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
+        peak = sorted({lr for s in trainer.lr_scheduler_configs for lr in s.scheduler.base_lrs})
+        height, width = pl_module.image_size
+        parameters = sum(p.numel() for p in pl_module.parameters())
+        self.console.print(
+            f"{len(pl_module.class_names)} classes, pictures of {height} x {width}, "
+            f"{parameters / 1e6:.2f} M parameters, "
+            f"batch {data.batch_size} x {trainer.world_size} processes, "
+            f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
+            highlight=False,
+        )
+        self.console.print(f"run folder {self.folder}", highlight=False, soft_wrap=True)
+
+    @rank_zero_only
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where the output is no terminal, tell the figures of the epoch in a line."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or sys.stderr.isatty():
+            return
+        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        told = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
+        minutes = (time.perf_counter() - self.started) / 60
+        line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {told}"
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    @rank_zero_only
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the final figures, and say where the weights are and what comes next."""
+        best = trainer.checkpoint_callback
+        score = getattr(best, "best_model_score", None)
+        figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        figures["minutes"] = round((time.perf_counter() - self.started) / 60, 3)
+        monitored = pl_module.monitor[0]
+        if score is not None:
+            figures[f"best_{monitored}"] = float(score)
+            self.console.print(f"best {monitored} {float(score):.4f} in {self.folder / 'best.ckpt'}",
+                               highlight=False, soft_wrap=True)
+        self._write(figures, None)
+        self.console.print(
+            f"next: visus test {self.folder}, or visus infer {self.folder} PICTURE",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After `visus validate`, tell the figures."""
+        if trainer.state.fn == "validate":
+            self._tell_evaluation(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the figures, those of each class, and draw the confusion matrix."""
+        confusion = getattr(pl_module, "confusion", None)
+        counts = confusion.compute().cpu().numpy() if confusion is not None else None
+        self._tell_evaluation(trainer, pl_module, "test", counts)
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Append the batch's predictions to the run folder's JSON Lines."""
+        rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
+        with (self.folder / f"predictions{rank}.jsonl").open("a", encoding="utf-8") as file:
+            for source, prediction, fit in zip(batch["source"], outputs, batch["fit"], strict=True):
+                height, width = fit.source_size
+                entry = {"source": source, "width": width, "height": height}
+                file.write(json.dumps({**entry, **prediction.to_json()}) + "\n")
+
+    @rank_zero_only
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say where the predictions are."""
+        self.console.print(f"predictions in {self.folder}", highlight=False, soft_wrap=True)
+
+    @rank_zero_only
+    def _tell_evaluation(
+        self, trainer: pl.Trainer, module: pl.LightningModule, split: str, confusion: Any = None
+    ) -> None:
+        figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        samples = len(data.dataset(split))
+        accuracy = figures.get(f"{split}/accuracy")
+        if accuracy is not None:
+            figures[f"{split}/accuracy_standard_error"] = standard_error(accuracy, samples)
+        table = Table("figure", "value", title=f"{split}: {samples} samples")
+        for key, value in sorted(figures.items()):
+            table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
+        self.console.print(table)
+        if data.skipped:
+            self.console.print(f"{data.skipped} bad samples were left out", highlight=False)
+        if confusion is not None:
+            rows = class_report(confusion, module.class_names)
+            if len(rows) <= 50:
+                classes = Table("class", "precision", "recall", "f1", "samples")
+                for row in rows:
+                    values = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
+                    classes.add_row(row["label"], *values, str(row["samples"]))
+                self.console.print(classes)
+            for row in rows:
+                figures[f"{split}/f1/{row['label']}"] = row["f1"]
+            path = self.folder / "confusion.png"
+            write_image(path, draw_confusion(confusion, module.class_names))
+            self.console.print(f"confusion matrix {path}", highlight=False, soft_wrap=True)
+        self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
+
+    def _write(self, figures: dict[str, float], checkpoint: Any, **more: Any) -> None:
+        finite = {k: v if math.isfinite(v) else None for k, v in sorted(figures.items())}
+        content: dict[str, Any] = {"metrics": finite, **more}
+        if checkpoint:
+            content["checkpoint"] = str(Path(str(checkpoint)).resolve())
+        text = json.dumps(content, indent=2) + "\n"
+        (self.folder / "metrics.json").write_text(text, encoding="utf-8")

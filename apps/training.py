@@ -1,0 +1,283 @@
+"""`visus fit`, `validate`, `test` and `predict`: the Lightning CLI with the house's rules."""
+
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from jsonargparse import Namespace, set_parsing_settings
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from apps.cli import CommandError, did_you_mean, explain
+from apps.reporting import RunReport, progress_bar
+from apps.runs import create_run_folder, find_checkpoint
+from configs import find_config
+from tasks.base import VisionTask, plain, read_checkpoint
+from vision.errors import VisusError
+
+TRUSTED_PACKAGES = ["tasks", "datamodules", "torch.optim", "pytorch_lightning"]
+"""The only packages from which a `class_path` may name a class, unless the user allows more."""
+
+# What the data know and the task needs; with a checkpoint, the checkpoint's own.
+_FACTS = (
+    "class_names",
+    "image_size",
+    "in_channels",
+    "fit_mode",
+    "multi_label",
+    "class_counts",
+)
+# Of these, what a checkpoint tells the data before they look at the disk.
+_TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label")
+
+
+class TrainingParser(LightningArgumentParser):
+    """Lightning's parser, whose errors are one line with a remedy."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Raises:
+            CommandError: Always.
+        """
+        known = [option for action in self._actions for option in action.option_strings]
+        text = " ".join(explain(message, known).split())
+        if "is not allowed, denied by" in text:
+            text = (
+                f"{text.split('is not allowed')[0]}is not allowed: a class_path must lie in "
+                f"{', '.join(TRUSTED_PACKAGES)}, or pass --allow-custom-classes if you trust it"
+            )
+        raise CommandError(text) from ex
+
+
+class VisusCLI(LightningCLI):
+    """The Lightning CLI for one subcommand.
+
+    Args:
+        running: The subcommand.
+        arguments: The command line after it.
+        run_name: Second part of the run folder's path.
+        checkpoint: What the checkpoint given by the user holds, or None.
+    """
+
+    def __init__(
+        self,
+        running: str,
+        arguments: list[str],
+        run_name: str,
+        checkpoint: dict[str, Any] | None,
+    ) -> None:
+        self.running = running
+        self.run_name = run_name
+        self.checkpoint = checkpoint
+        super().__init__(
+            VisionTask,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            save_config_kwargs={"overwrite": True},
+            parser_class=TrainingParser,
+            parser_kwargs={"allow_abbrev": False},
+            args=arguments,
+            run=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Hand the data's facts to the task, so that nobody has to repeat them."""
+        parser.add_argument("--ckpt_path", type=str, help="a checkpoint to go on from")
+        for fact in _FACTS:
+            parser.link_arguments(
+                "data",
+                f"model.init_args.{fact}",
+                compute_fn=lambda data, fact=fact: self._fact(data, fact),
+                apply_on="instantiate",
+            )
+
+    def before_instantiate_classes(self) -> None:
+        """With a checkpoint, refuse other arguments of the model, and tell the data its classes."""
+        if self.checkpoint is None:
+            return
+        arguments = self.checkpoint["visus"]["arguments"]
+        chosen = self.config.model.init_args.as_dict()
+        for key, value in chosen.items():
+            if key in _FACTS or key not in arguments or plain(value) == arguments[key]:
+                continue
+            raise VisusError(
+                f"--model.{key} {value!r} contradicts the checkpoint, which was trained with "
+                f"{arguments[key]!r}; leave it out, or train a new model without --ckpt_path"
+            )
+        # The weights come from the checkpoint; the file they began from may be gone.
+        self.config.model.init_args["pretrained"] = False
+        for key in _TOLD_TO_DATA:
+            if key in self.config.data.init_args:
+                self.config.data.init_args[key] = arguments[key]
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer with the run folder's loggers, checkpoints and report."""
+        self.folder = create_run_folder(self.model.task, self.run_name)
+        chosen = self.config_init.trainer
+        callbacks: list[Callback] = [RunReport(self.folder, self.stored()), *progress_bar()]
+        if self.running == "fit":
+            metric, mode = self.model.monitor
+            best = ModelCheckpoint(
+                self.folder,
+                filename="best",
+                monitor=metric,
+                mode=mode,
+                enable_version_counter=False,
+            )
+            # Lightning's own `save_last` writes only when the best one changes.
+            last = ModelCheckpoint(self.folder, filename="last", enable_version_counter=False)
+            callbacks[:0] = [best, last]
+        chosen["callbacks"] = [*(chosen["callbacks"] or []), *callbacks]
+        if chosen["logger"] is None:
+            chosen["logger"] = [
+                CSVLogger(self.folder, name="", version=""),
+                TensorBoardLogger(self.folder, name="", version=""),
+            ]
+        if chosen["enable_progress_bar"] is None:
+            chosen["enable_progress_bar"] = sys.stderr.isatty()
+        if chosen["enable_model_summary"] is None:
+            chosen["enable_model_summary"] = False
+        chosen["default_root_dir"] = chosen["default_root_dir"] or str(self.folder)
+        # The data modules shard by themselves: Lightning's sampler would count samples twice.
+        chosen["use_distributed_sampler"] = False
+        trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
+        return trainer
+
+    @staticmethod
+    def configure_optimizers(
+        lightning_module: pl.LightningModule, optimizer: Any, lr_scheduler: Any = None
+    ) -> Any:
+        """An optimiser of the user's choice keeps the task's schedule unless they chose one too."""
+        if lr_scheduler is None and isinstance(lightning_module, VisionTask):
+            return lightning_module.with_schedule(optimizer)
+        return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
+
+    def stored(self) -> dict[str, Any]:
+        """What the checkpoint needs beside the task to be tested or resumed by itself."""
+        dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        return {
+            "name": self.run_name,
+            "data": dumped["data"],
+            "precision": dumped["trainer"]["precision"],
+        }
+
+    def _fact(self, data: object, fact: str) -> Any:
+        if self.checkpoint is not None:
+            return self.checkpoint["visus"]["arguments"].get(fact)
+        return plain(getattr(data, fact))
+
+
+def run(subcommand: str, argv: Sequence[str]) -> int:
+    """Run one of Lightning's subcommands.
+
+    Args:
+        subcommand: `fit`, `validate`, `test` or `predict`.
+        argv: The arguments after it. For all but `fit` the first may be MODEL.
+
+    Returns:
+        The exit code.
+    """
+    _quieten()
+    arguments = list(argv)
+    allowlist = TRUSTED_PACKAGES
+    if "--allow-custom-classes" in arguments:
+        arguments.remove("--allow-custom-classes")
+        allowlist = ["*"]
+        sys.path.insert(0, str(Path.cwd()))
+    # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=allowlist)
+    if subcommand != "fit" and arguments and not arguments[0].startswith("-"):
+        arguments = ["--ckpt_path", arguments[0], *arguments[1:]]
+    names = _resolve(arguments, ("--config", "-c"), find_config)
+    paths = _resolve(arguments, ("--ckpt_path",), find_checkpoint)
+    checkpoint = read_checkpoint(paths[-1]) if paths else None
+    if subcommand != "fit" and checkpoint is None and "-h" not in arguments:
+        if "--help" not in arguments:
+            raise CommandError(f"visus {subcommand}: name a model: visus {subcommand} latest")
+    with tempfile.TemporaryDirectory() as scratch:
+        if checkpoint is not None:
+            stored = _write_stored_config(checkpoint, Path(scratch))
+            arguments = ["--config", str(stored), *arguments]
+        name = names[-1].stem if names else _stored_name(checkpoint)
+        try:
+            cli = VisusCLI(subcommand, arguments, name, checkpoint)
+        except (TypeError, ValueError) as error:
+            raise VisusError(" ".join(str(error).split())) from error
+    keywords: dict[str, Any] = {"datamodule": cli.datamodule}
+    if paths:
+        keywords |= {"ckpt_path": str(paths[-1]), "weights_only": True}
+    if subcommand == "predict":
+        keywords["return_predictions"] = False
+    elif subcommand != "fit":
+        keywords["verbose"] = False
+    getattr(cli.trainer, subcommand)(cli.model, **keywords)
+    return 0
+
+
+def _resolve(arguments: list[str], options: tuple[str, ...], find: Any) -> list[Path]:
+    """Replace the values of an option by the files they name, in place; return the files."""
+    found = []
+    for i, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option not in options:
+            continue
+        if equals:
+            found.append(find(value))
+            arguments[i] = f"{option}={found[-1]}"
+        elif i + 1 < len(arguments):
+            found.append(find(arguments[i + 1]))
+            arguments[i + 1] = str(found[-1])
+    return found
+
+
+def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
+    """A configuration with what a checkpoint knows of its model and its data."""
+    stored = checkpoint["visus"]
+    if "data" not in stored:
+        raise VisusError("the checkpoint names no data; it was not written by visus fit")
+    model = {key: value for key, value in stored["arguments"].items() if key not in _FACTS}
+    config = {
+        "model": {"class_path": stored["class_path"], "init_args": model},
+        "data": stored["data"],
+        "trainer": {"precision": stored["precision"]},
+    }
+    path = folder / "checkpoint.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def _stored_name(checkpoint: dict[str, Any] | None) -> str:
+    return str(checkpoint["visus"].get("name", "custom")) if checkpoint else "custom"
+
+
+def _quieten() -> None:
+    """Leave out what libraries say at every run and no user can act on."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
+        ".*will be overridden by.*",
+        ".*LightningCLI's args parameter.*",
+        ".*The number of training batches .* is smaller than the logging interval.*",
+        ".*You have overridden `transfer_batch_to_device`.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",
+        ".*treespec, LeafSpec.*",
+        ".*Trying to infer the `batch_size`.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+    torch.set_float32_matmul_precision("high")

@@ -1,0 +1,31 @@
+"""One LightningDataModule a kind of data set; names are handed on lazily, without importing torch."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datamodules.classification import PictureClassData
+    from datamodules.classification_arrays import (
+        CIFAR10Data,
+        DigitsData,
+        FashionMNISTData,
+        ScenesClassData,
+    )
+
+_HOMES = {
+    "CIFAR10Data": "datamodules.classification_arrays",
+    "DigitsData": "datamodules.classification_arrays",
+    "FashionMNISTData": "datamodules.classification_arrays",
+    "PictureClassData": "datamodules.classification",
+    "ScenesClassData": "datamodules.classification_arrays",
+}
+
+__all__ = ["CIFAR10Data", "DigitsData", "FashionMNISTData", "PictureClassData", "ScenesClassData"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'datamodules' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,207 @@
+"""Pictures with class labels: what all such data offer, and a user's own folder or CSV."""
+
+from abc import abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_info
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.augment import Augmentation, training_transform
+from datamodules.classification_files import Listing, Sample, count_classes, read_listing
+from datamodules.loading import Batch, PictureDataset, default_workers, make_loader
+from datamodules.problems import refuse, report
+from datamodules.splits import held_out
+from vision.fit import FitMode
+from vision.images import list_images, read_image
+
+
+class ClassificationData(pl.LightningDataModule):
+    """What all classification data offer; a subclass makes the data sets.
+
+    Attributes:
+        class_names: One name for each class id, in order.
+        class_counts: Training pictures of each class; None with a checkpoint's class names.
+        image_size: (height, width) of the batches' pictures.
+        in_channels: Their channels.
+        fit_mode: How pictures are brought to that size.
+        multi_label: Whether labels are rows of zeros and ones instead of class ids.
+        skipped: Bad samples that were left out.
+    """
+
+    class_names: tuple[str, ...]
+    class_counts: list[int] | None
+    image_size: tuple[int, int]
+    in_channels: int
+    fit_mode: FitMode
+    multi_label: bool = False
+    skipped: int = 0
+
+    def __init__(self, batch_size: int, num_workers: int, augment: Augmentation) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.augment = augment
+
+    @abstractmethod
+    def dataset(self, split: str) -> Dataset[Batch]:
+        """The data set of a split: `train`, `val`, `test` or `predict`."""
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled and changed at random."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Each sample once."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Each sample once."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Each sample once, labels not needed."""
+        return self._loader("predict")
+
+    def _loader(self, split: str) -> DataLoader[Batch]:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        train = split == "train"
+        return make_loader(
+            self.dataset(split), self.batch_size, self.num_workers, train, rank, world
+        )
+
+
+class PictureClassData(ClassificationData):
+    """A user's own pictures: a folder of class folders, or a CSV of paths and labels.
+
+    Args:
+        root: See `datamodules.classification_files.read_listing`.
+        image_size: (height, width); by default what the pictures' sizes suggest, 224 at most.
+        fit_mode: How pictures are brought to that size.
+        val_share: Share held out for validation where the data set states no such split.
+        fold: Which share, from 0, for cross-validation.
+        batch_size: Pictures a batch and process.
+        num_workers: Processes that load; one for each core beyond the first by default.
+        augment: Random changes for training.
+        skip_bad: Leave out bad samples and count them, instead of refusing.
+        class_names: The classes as a checkpoint states them; the data's own otherwise.
+        multi_label: Whether a picture may have several labels; by default what the labels say.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        image_size: tuple[int, int] | None = None,
+        fit_mode: FitMode = "crop",
+        val_share: float = 0.2,
+        fold: int = 0,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+        augment: Augmentation = "photos",
+        skip_bad: bool = False,
+        class_names: list[str] | None = None,
+        multi_label: bool | None = None,
+    ) -> None:
+        workers = default_workers() if num_workers is None else num_workers
+        super().__init__(batch_size, workers, augment)
+        self.given_multi_label = multi_label
+        self.root = Path(root)
+        self.given_size = image_size
+        self.fit_mode = fit_mode
+        self.val_share = val_share
+        self.fold = fold
+        self.skip_bad = skip_bad
+        self.given_names = class_names
+        self.in_channels = 3
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The samples, checked; problems are told once."""
+        listing = read_listing(self.root, self.given_names)
+        refuse(listing.problems, self.skip_bad)
+        if listing.problems:
+            rank_zero_info(report(listing.problems))
+        self.skipped = sum(problem.severity == "error" for problem in listing.problems)
+        return listing
+
+    @cached_property
+    def splits(self) -> dict[str, list[Sample]]:
+        """The samples of each split."""
+        samples = self.listing.samples
+        splits = {name: [s for s in samples if s.split == name] for name in ("train", "val", "test")}
+        splits["train"] += [s for s in samples if not s.split]
+        if not splits["val"]:
+            pool = splits["train"]
+            contents, groups = [s.content for s in pool], [s.labels for s in pool]
+            out = held_out(contents, groups, self.val_share, self.fold)
+            splits["train"] = [s for s, o in zip(pool, out, strict=True) if not o]
+            splits["val"] = [s for s, o in zip(pool, out, strict=True) if o]
+        if not splits["test"]:
+            splits["test"] = splits["val"]
+        return splits
+
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The checkpoint's classes, or the data's own."""
+        return tuple(self.given_names) if self.given_names else self.listing.class_names
+
+    @property
+    def class_counts(self) -> list[int] | None:  # type: ignore[override]
+        """Training pictures of each class."""
+        return count_classes(self.splits["train"], self.class_names)
+
+    @property
+    def multi_label(self) -> bool:  # type: ignore[override]
+        """What was given, or whether any picture has several labels."""
+        given = self.given_multi_label
+        return self.listing.multi_label if given is None else given
+
+    @property
+    def image_size(self) -> tuple[int, int]:  # type: ignore[override]
+        """The size given, or the largest multiple of 32 that half of the pictures fill."""
+        if self.given_size is not None:
+            return int(self.given_size[0]), int(self.given_size[1])
+        middle = int(np.median([min(sample.size) for sample in self.listing.samples]))
+        side = min(224, max(32, middle // 32 * 32))
+        return side, side
+
+    def dataset(self, split: str) -> Dataset[Batch]:
+        """See `ClassificationData.dataset`; predictions need a folder of pictures, no labels."""
+        if split == "predict":
+            paths = list_images(self.root) if self.root.is_dir() else self._all_paths()
+            labels = None
+        else:
+            paths = [sample.path for sample in self.splits[split]]
+            names = [sample.labels for sample in self.splits[split]]
+            labels = encode_labels(names, self.class_names, self.multi_label)
+        transform = None
+        if split == "train":
+            transform = training_transform(self.augment, self.image_size, self.fit_mode)
+        return PictureDataset(
+            [str(path) for path in paths],
+            lambda i: read_image(paths[i]),
+            labels,
+            self.image_size,
+            self.fit_mode,
+            transform=transform,
+        )
+
+    def _all_paths(self) -> list[Path]:
+        return [sample.path for sample in self.listing.samples]
+
+
+def encode_labels(
+    labels: list[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
+) -> NDArray[Any]:
+    """Names as class ids int64 (samples,), or as float32 rows of zeros and ones."""
+    index = {name: i for i, name in enumerate(class_names)}
+    if not multi_label:
+        return np.array([index[names[0]] for names in labels], np.int64)
+    rows = np.zeros((len(labels), len(class_names)), np.float32)
+    for row, names in zip(rows, labels, strict=True):
+        row[[index[name] for name in names]] = 1
+    return rows

@@ -1,0 +1,49 @@
+"""Hold out a share of samples by their content."""
+
+import hashlib
+from collections.abc import Hashable, Sequence
+
+from vision.errors import VisusError
+
+
+def content_hash(data: bytes) -> str:
+    """The name of a content: equal bytes have equal names."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def held_out(
+    hashes: Sequence[str], groups: Sequence[Hashable], share: float, fold: int = 0
+) -> list[bool]:
+    """Choose the samples to hold out: the same on every machine, equal contents on one side.
+
+    Within each group the distinct contents are ordered by their hash, which is as good as a
+    shuffle, and the `fold`-th slice of them is taken.
+
+    Args:
+        hashes: `content_hash` of each sample.
+        groups: Of each sample: shares are kept within a group, for instance a class.
+        share: Above 0 and below 1.
+        fold: Which slice, from 0; the folds of one share do not overlap.
+
+    Returns:
+        For each sample whether it is held out.
+
+    Raises:
+        VisusError: If there is no such fold.
+    """
+    if not 0 < share < 1 or fold < 0 or (fold + 1) * share > 1 + 1e-9:
+        raise VisusError(
+            f"data.val_share {share} with data.fold {fold}: the share must lie between 0 and 1 and "
+            "(fold + 1) * share must not exceed 1"
+        )
+    # A content that stands in several groups counts where it stands first.
+    owners: dict[str, Hashable] = {}
+    for value, group in zip(hashes, groups, strict=True):
+        owners.setdefault(value, group)
+    chosen: set[str] = set()
+    for group in dict.fromkeys(owners.values()):
+        members = sorted(value for value, owner in owners.items() if owner == group)
+        first = round(len(members) * fold * share)
+        last = round(len(members) * (fold + 1) * share)
+        chosen.update(members[first:last])
+    return [value in chosen for value in hashes]

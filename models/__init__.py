@@ -1,0 +1,1 @@
+"""Networks in pure PyTorch; this package reads no file but weights."""

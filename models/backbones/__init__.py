@@ -1,0 +1,22 @@
+"""The registry of CNN backbones: a name to a network that turns pictures into feature maps."""
+
+from models.backbones.base import Backbone
+from models.backbones.registry import (
+    create_backbone,
+    is_own_backbone,
+    list_backbones,
+    register_backbone,
+)
+from models.backbones.small import alexnet, convnet, lenet5, resnet9
+
+__all__ = [
+    "Backbone",
+    "alexnet",
+    "convnet",
+    "create_backbone",
+    "is_own_backbone",
+    "lenet5",
+    "list_backbones",
+    "register_backbone",
+    "resnet9",
+]

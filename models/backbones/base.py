@@ -1,0 +1,61 @@
+"""What every backbone offers, whoever wrote the network behind it."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module, ABC):
+    """A network from pictures to feature maps.
+
+    Attributes:
+        name: The name in the registry.
+        in_channels: Channels of the pictures: 3 for RGB, 1 for grey.
+        channels: Channels of each feature map, finest first.
+        strides: Nominal pixels of the picture for one step in each feature map, strictly rising.
+        mean: What to subtract from pictures of 0 to 255, one constant for each input channel.
+        std: What to divide by after that, one constant for each input channel.
+    """
+
+    name: str
+    in_channels: int
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of normalised pictures.
+
+        Args:
+            images: float of shape (batch, in_channels, height, width).
+
+        Returns:
+            One float tensor (batch, channels[i], about height / strides[i], about width /
+            strides[i]) for each map, finest first, always with the channels second.
+        """
+
+    @abstractmethod
+    def classifier(
+        self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
+    ) -> nn.Sequential:
+        """The network's own classic form: from normalised pictures to class logits.
+
+        Args:
+            num_classes: How many logits.
+            pretrained: As in `create_backbone`.
+            dropout: Share of the features that is dropped before the last layer in training.
+
+        Returns:
+            A `body` from pictures to a vector, and a `head` from there to (batch, num_classes).
+        """
+
+
+def constants_for_channels(
+    values: tuple[float, ...], in_channels: int
+) -> tuple[float, ...]:
+    """RGB constants of 0 to 1 as one of 0 to 255 a channel; other counts than 3 share the mean."""
+    if in_channels == len(values):
+        return tuple(255 * value for value in values)
+    return (255 * sum(values) / len(values),) * in_channels

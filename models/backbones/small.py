@@ -1,0 +1,273 @@
+"""Our own small networks, written to be read: LeNet-5, ConvNet, AlexNet and ResNet-9."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.backbones.base import Backbone, constants_for_channels
+from models.backbones.registry import register_backbone
+from vision.errors import VisusError
+
+Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu", "leaky_relu"]
+Init = Literal["he", "glorot"]
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+
+class SmallBackbone(Backbone):
+    """A chain of stages; the output of each is a feature map.
+
+    Args:
+        name: The name in the registry.
+        stages: The modules, finest first.
+        channels: Channels after each stage.
+        strides: Stride after each stage.
+        head: Makes the layers from the last map to the logits, given (features, classes, dropout)
+            where features counts the numbers of the flattened last map.
+        in_channels: Channels of the pictures.
+        image_size: (height, width) of the pictures in pixels.
+        init: `he` (He et al. 2015) suits ReLU, `glorot` (Glorot and Bengio 2010) tanh and sigmoid.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stages: Sequence[nn.Module],
+        channels: tuple[int, ...],
+        strides: tuple[int, ...],
+        head: Callable[[int, int, float], nn.Module],
+        in_channels: int,
+        image_size: tuple[int, int],
+        init: Init,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.in_channels = in_channels
+        self.channels = channels
+        self.strides = strides
+        self.mean = constants_for_channels((0.5, 0.5, 0.5), in_channels)
+        self.std = constants_for_channels((0.5, 0.5, 0.5), in_channels)
+        self.stages = nn.ModuleList(stages)
+        self._image_size = image_size
+        self._make_head = head
+        self._init = init
+        initialise(self, init)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """See `Backbone.forward`."""
+        maps = []
+        for stage in self.stages:
+            images = stage(images)
+            maps.append(images)
+        return maps
+
+    def classifier(
+        self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
+    ) -> nn.Sequential:
+        """See `Backbone.classifier`; the body shares its layers with this backbone."""
+        body = nn.Sequential(*self.stages)
+        with torch.no_grad():
+            picture = torch.zeros(1, self.in_channels, *self._image_size)
+            try:
+                features = body.eval()(picture).numel()
+            except RuntimeError:
+                height, width = self._image_size
+                raise VisusError(
+                    f"{self.name}: a picture of {height} x {width} is too small for its layers; "
+                    "choose a larger data.image_size"
+                ) from None
+        body.train()
+        head = self._make_head(features, num_classes, dropout)
+        initialise(head, self._init)
+        return nn.Sequential(OrderedDict(body=body, head=head))
+
+
+@register_backbone
+def lenet5(
+    in_channels: int = 1,
+    image_size: tuple[int, int] | None = None,
+    activation: Activation = "tanh",
+    init: Init = "glorot",
+) -> Backbone:
+    """LeNet-5 (LeCun et al. 1998, "Gradient-based learning applied to document recognition").
+
+    Two blocks of 5x5 convolution and 2x2 average pooling, then layers of 120 and 84 units. As in
+    the paper the input is 32x32, so that its flattened features are 400 numbers; the paper's
+    partial connections and RBF output are replaced by full ones, as everyone does today.
+    """
+    act = _ACTIVATIONS[activation]
+    stages = [
+        nn.Sequential(nn.Conv2d(in_channels, 6, 5), act(), nn.AvgPool2d(2)),
+        nn.Sequential(nn.Conv2d(6, 16, 5), act(), nn.AvgPool2d(2)),
+    ]
+
+    def head(features: int, classes: int, dropout: float) -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(features, 120),
+            act(),
+            nn.Linear(120, 84),
+            act(),
+            nn.Dropout(dropout),
+            nn.Linear(84, classes),
+        )
+
+    size = image_size or (32, 32)
+    return SmallBackbone("lenet5", stages, (6, 16), (2, 4), head, in_channels, size, init)
+
+
+@register_backbone
+def convnet(
+    in_channels: int = 1,
+    image_size: tuple[int, int] | None = None,
+    activation: Activation = "relu",
+    init: Init = "he",
+) -> Backbone:
+    """Two blocks of convolution, batch normalisation, activation and pooling, then one layer.
+
+    On 28x28 pictures 7 x 7 x 32 = 1,568 flattened numbers go straight to the classes.
+    """
+    act = _ACTIVATIONS[activation]
+
+    def block(before: int, after: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(before, after, 5, stride=1, padding=2),
+            nn.BatchNorm2d(after),
+            act(),
+            nn.MaxPool2d(2),
+        )
+
+    def head(features: int, classes: int, dropout: float) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(features, classes))
+
+    stages = [block(in_channels, 16), block(16, 32)]
+    size = image_size or (28, 28)
+    return SmallBackbone("convnet", stages, (16, 32), (2, 4), head, in_channels, size, init)
+
+
+@register_backbone
+def alexnet(
+    in_channels: int = 3,
+    image_size: tuple[int, int] | None = None,
+    activation: Activation = "relu",
+    init: Init = "he",
+) -> Backbone:
+    """AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep CNNs").
+
+    Five convolutions, three of them in two groups as on the paper's two GPUs, with local response
+    normalisation, then two layers of 4,096 units with dropout before each (0.5 in the paper).
+    """
+    act = _ACTIVATIONS[activation]
+
+    def normalise() -> nn.Module:
+        return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
+
+    def pool() -> nn.Module:
+        return nn.MaxPool2d(3, stride=2)
+
+    stages = [
+        nn.Sequential(
+            nn.Conv2d(in_channels, 96, 11, stride=4, padding=2), act(), normalise(), pool()
+        ),
+        nn.Sequential(nn.Conv2d(96, 256, 5, padding=2, groups=2), act(), normalise(), pool()),
+        nn.Sequential(
+            nn.Conv2d(256, 384, 3, padding=1),
+            act(),
+            nn.Conv2d(384, 384, 3, padding=1, groups=2),
+            act(),
+            nn.Conv2d(384, 256, 3, padding=1, groups=2),
+            act(),
+            pool(),
+        ),
+    ]
+
+    def head(features: int, classes: int, dropout: float) -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(features, 4096),
+            act(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            act(),
+            nn.Linear(4096, classes),
+        )
+
+    size = image_size or (224, 224)
+    channels, strides = (96, 256, 256), (8, 16, 32)
+    return SmallBackbone("alexnet", stages, channels, strides, head, in_channels, size, init)
+
+
+@register_backbone
+def resnet9(
+    in_channels: int = 1,
+    image_size: tuple[int, int] | None = None,
+    activation: Activation = "relu",
+    init: Init = "he",
+    width: int = 32,
+) -> Backbone:
+    """ResNet-9 for small pictures: six convolutions and two residual blocks.
+
+    After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
+    et al. (2016); `width` is the channels of its first layer (64 in the original).
+    """
+    act = _ACTIVATIONS[activation]
+
+    def convolution(before: int, after: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), act()
+        )
+
+    class Residual(nn.Sequential):
+        def forward(self, features: Tensor) -> Tensor:
+            return features + super().forward(features)
+
+    w = width
+    stages = [
+        convolution(in_channels, w),
+        nn.Sequential(
+            convolution(w, 2 * w),
+            nn.MaxPool2d(2),
+            Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+        ),
+        nn.Sequential(convolution(2 * w, 4 * w), nn.MaxPool2d(2)),
+        nn.Sequential(
+            convolution(4 * w, 8 * w),
+            nn.MaxPool2d(2),
+            Residual(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
+        ),
+    ]
+
+    def head(features: int, classes: int, dropout: float) -> nn.Module:
+        return nn.Sequential(
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(8 * w, classes)
+        )
+
+    size = image_size or (32, 32)
+    channels = (w, 2 * w, 4 * w, 8 * w)
+    return SmallBackbone("resnet9", stages, channels, (1, 2, 4, 8), head, in_channels, size, init)
+
+
+def initialise(module: nn.Module, init: Init) -> None:
+    """Draw the weights of all convolutions and linear layers; biases become zero.
+
+    Args:
+        module: What to initialise, in place.
+        init: `he` keeps the variance through ReLU, `glorot` through symmetric activations.
+    """
+    draw = nn.init.kaiming_normal_ if init == "he" else nn.init.xavier_uniform_
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            draw(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

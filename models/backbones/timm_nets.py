@@ -1,0 +1,116 @@
+"""Any timm network as a backbone."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from models.backbones.base import Backbone, constants_for_channels
+from models.weights import carried_imagenet_weights
+from vision.errors import VisusError
+
+
+class TimmBackbone(Backbone):
+    """A timm model that gives features, with its maps always NCHW and of strictly rising stride.
+
+    Args:
+        name: timm's name.
+        in_channels: Channels of the pictures; pretrained first layers are adapted.
+        pretrained: As in `models.backbones.create_backbone`.
+        image_size: (height, width) in pixels; used by the models of a fixed size (ViT, Swin).
+
+    Raises:
+        VisusError: If the model gives no features, or the weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        in_channels: int = 3,
+        pretrained: bool | str = False,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.in_channels = in_channels
+        self._image_size = image_size
+        try:
+            self.network = self._create(pretrained, features_only=True)
+        except (RuntimeError, AttributeError, NotImplementedError) as error:
+            if pretrained:
+                raise
+            raise VisusError(f"backbone {name!r} gives no feature maps ({error})") from None
+        info = self.network.feature_info
+        reductions: list[int] = info.reduction()
+        # Of maps with equal stride the deepest says most: a plain ViT has only that.
+        self._kept = [
+            i for i, stride in enumerate(reductions) if stride not in reductions[i + 1 :]
+        ]
+        self.channels = tuple(info.channels()[i] for i in self._kept)
+        self.strides = tuple(int(reductions[i]) for i in self._kept)
+        config = timm.get_pretrained_cfg(name)
+        self.mean = constants_for_channels(tuple(config.mean), in_channels)
+        self.std = constants_for_channels(tuple(config.std), in_channels)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """See `Backbone.forward`."""
+        maps = self.network(images)
+        channels_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
+        return [
+            maps[i].permute(0, 3, 1, 2).contiguous() if channels_last else maps[i]
+            for i in self._kept
+        ]
+
+    def classifier(
+        self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
+    ) -> nn.Sequential:
+        """See `Backbone.classifier`; `features_only` drops layers of some, so this builds anew."""
+        body = self._create(pretrained, num_classes=1000 if pretrained else 0)
+        trained_head = body.get_classifier() if pretrained else None
+        body.reset_classifier(0)
+        head = nn.Linear(body.head_hidden_size, num_classes)
+        if num_classes == 1000 and isinstance(trained_head, nn.Linear):
+            head.load_state_dict(trained_head.state_dict())
+        classifier = nn.Sequential()
+        classifier.add_module("body", body)
+        classifier.add_module("head", nn.Sequential(nn.Dropout(dropout), head))
+        return classifier
+
+    def _create(self, pretrained: bool | str, **arguments: Any) -> Any:
+        if self._image_size is not None and timm.get_pretrained_cfg(self.name).fixed_input_size:
+            arguments["img_size"] = self._image_size
+        if not pretrained:
+            return timm.create_model(self.name, in_chans=self.in_channels, **arguments)
+        if isinstance(pretrained, str):
+            source: dict[str, Any] = {"file": pretrained}
+            place = pretrained
+            if not Path(pretrained).is_file():
+                raise VisusError(f"pretrained: there is no weights file {pretrained!r}")
+        else:
+            state = carried_imagenet_weights(self.name, _parameter_shapes(self.name))
+            source = {"state_dict": state} if state else {}
+            place = "timm's hub"
+        try:
+            return timm.create_model(
+                self.name,
+                in_chans=self.in_channels,
+                pretrained=True,
+                pretrained_cfg_overlay=source,
+                **arguments,
+            )
+        except Exception as error:
+            # The hub's client raises errors of a dozen libraries; all mean "no weights".
+            raise VisusError(
+                f"pretrained weights of {self.name!r} could not be loaded from {place} "
+                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                "set pretrained to false, or choose a backbone that "
+                "`visus backbones` lists as at hand offline"
+            ) from error
+
+
+def _parameter_shapes(name: str) -> dict[str, torch.Size]:
+    """Keys and shapes of the whole network's state, in order, without making its weights."""
+    with torch.device("meta"):
+        return {key: value.shape for key, value in timm.create_model(name).state_dict().items()}

@@ -1,0 +1,24 @@
+"""One LightningModule a task; names are handed on lazily, so that importing this costs nothing."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.base import VisionTask, load_task
+    from tasks.classification import ClassificationTask
+
+_HOMES = {
+    "ClassificationTask": "tasks.classification",
+    "VisionTask": "tasks.base",
+    "load_task": "tasks.base",
+}
+
+__all__ = ["ClassificationTask", "VisionTask", "load_task"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tasks' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

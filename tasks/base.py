@@ -1,0 +1,221 @@
+"""What all tasks share: normalisation, optimiser and schedule, freezing, checkpoints, predictions."""
+
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from vision.errors import VisusError
+from vision.fit import FitMode
+from vision.metadata import ModelMetadata
+from vision.predictions import Prediction, to_prediction
+
+_CLASSES = {"classification": "ClassificationTask"}
+
+
+class VisionTask(pl.LightningModule):
+    """A network with everything needed to train it and to use it.
+
+    A subclass builds `self.network` and calls `self.set_normalisation`; `forward` takes uint8
+    pictures and returns a tuple of tensors, and is exactly what is exported.
+
+    Args:
+        class_names: One name for each class id, in order.
+        image_size: (height, width) of the input in pixels.
+        in_channels: Channels of the input: 3 for RGB, 1 for grey.
+        fit_mode: How a picture is brought to that size.
+        learning_rate: The highest the schedule reaches.
+        backbone_learning_rate: The same for the network's body; None for `learning_rate`.
+        weight_decay: Decoupled weight decay (L2) of weights; biases and norms have none.
+        warmup: Share of the training in which the learning rate rises; it falls as a cosine after.
+        freeze_epochs: Epochs in which the body stands still, batch norm statistics too; -1 for all.
+    """
+
+    task: ClassVar[str]
+    monitor: ClassVar[tuple[str, str]]
+    network: nn.Sequential
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        class_names: list[str],
+        image_size: tuple[int, int],
+        in_channels: int,
+        fit_mode: FitMode,
+        learning_rate: float,
+        backbone_learning_rate: float | None,
+        weight_decay: float,
+        warmup: float,
+        freeze_epochs: int,
+    ) -> None:
+        super().__init__()
+        self.class_names = list(class_names)
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.in_channels = in_channels
+        self.fit_mode = fit_mode
+        self.learning_rate = learning_rate
+        self.backbone_learning_rate = backbone_learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.freeze_epochs = freeze_epochs
+
+    def set_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Keep the backbone's constants, on the scale 0 to 255, inside the task."""
+        shape = (1, len(mean), 1, 1)
+        self.register_buffer("mean", torch.tensor(mean).view(shape), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(shape), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """From uint8 pictures to the network's input, both (batch, channels, height, width)."""
+        return (images.to(self.mean.dtype) - self.mean) / self.std
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What an application must know of this model."""
+        return ModelMetadata(
+            task=self.task,
+            class_names=tuple(self.class_names),
+            image_size=self.image_size,
+            in_channels=self.in_channels,
+            fit_mode=self.fit_mode,
+            mean=tuple(self.mean.flatten().tolist()),
+            std=tuple(self.std.flatten().tolist()),
+            options=self.options(),
+        )
+
+    def options(self) -> dict[str, Any]:
+        """What only this task's predictions need, plain values."""
+        return {}
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Move the tensors of a batch; what else it names stays as it is."""
+        return {
+            key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for key, value in batch.items()
+        }
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Prediction]:
+        """Predictions for a batch with the keys `image` and `fit`, in the original's pixels."""
+        outputs = [output.float().cpu().numpy() for output in self(batch["image"])]
+        return [
+            to_prediction([output[i] for output in outputs], fit, self.metadata)
+            for i, fit in enumerate(batch["fit"])
+        ]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW (Loshchilov and Hutter 2019) under a warm-up and a cosine."""
+        return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Body and head, each with and without weight decay, each with its learning rate."""
+        body_rate = self.backbone_learning_rate or self.learning_rate
+        groups = []
+        for module, rate in ((self.network.body, body_rate), (self.network.head, self.learning_rate)):
+            parameters = list(module.parameters())
+            for decays in (True, False):
+                members = [p for p in parameters if (p.ndim > 1) == decays]
+                decay = self.weight_decay if decays else 0.0
+                if members:
+                    groups.append({"params": members, "lr": rate, "weight_decay": decay})
+        return groups
+
+    def with_schedule(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The optimiser with a linear warm-up and a cosine to zero, stepped every batch."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        rising = max(1, round(self.warmup * steps))
+
+        def factor(step: int) -> float:
+            if step < rising:
+                return (step + 1) / rising
+            return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+        schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze or thaw the body; Lightning's `train()` would set frozen batch norm going."""
+        frozen = self.freeze_epochs < 0 or self.current_epoch < self.freeze_epochs
+        thaws_later = self.freeze_epochs > 0
+        if thaws_later and self.trainer.world_size > 1:
+            raise VisusError(
+                f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} "
+                "processes would leave the thawed layers out of step; use 0 or -1, or one process"
+            )
+        self.network.body.requires_grad_(not frozen)
+        self.network.body.train(not frozen)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the apps need, and what builds this task again, under `visus`."""
+        checkpoint.pop("hyper_parameters", None)
+        arguments = {"arguments": plain(dict(self.hparams))}
+        checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | arguments)
+
+
+def plain(value: Any) -> Any:
+    """A copy of plain `str`, `int`, `float`, `bool`, `list` and `dict` only.
+
+    Raises:
+        TypeError: If something else is in it: it would make a checkpoint unreadable.
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f"a checkpoint keeps plain values only, not {type(value).__name__}")
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint that visus wrote, read without running anything in it.
+
+    Raises:
+        VisusError: If the file is missing, damaged, carries code, or is not visus's.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise VisusError(f"{path}: there is no such checkpoint; check the path") from None
+    except Exception as error:
+        # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError, KeyError...
+        detail = str(error)
+        if "weights_only" in detail or "Unsupported" in detail:
+            raise VisusError(
+                f"{path}: refused, it carries code or objects beside weights, none of which was "
+                "run; use a checkpoint that visus wrote"
+            ) from None
+        raise VisusError(f"{path}: truncated or damaged ({type(error).__name__})") from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise VisusError(f"{path}: not a training checkpoint; use one that visus wrote")
+    metadata = ModelMetadata.from_dict(checkpoint.get("visus"), str(path))
+    if metadata.task not in _CLASSES:
+        raise VisusError(f"{path}: is of task {metadata.task!r}, which this visus does not know")
+    return checkpoint
+
+
+def load_task(path: str | Path) -> VisionTask:
+    """The trained task in a checkpoint, on the CPU, in evaluation mode.
+
+    Raises:
+        VisusError: If the file is no checkpoint of visus, or its weights do not fit.
+    """
+    import tasks
+
+    checkpoint = read_checkpoint(path)
+    task_class = getattr(tasks, _CLASSES[checkpoint["visus"]["task"]])
+    arguments = checkpoint["visus"].get("arguments", {})
+    try:
+        task: VisionTask = task_class(**{**arguments, "pretrained": False})
+        task.load_state_dict(checkpoint["state_dict"])
+    except (TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise VisusError(f"{path}: its weights do not fit its own description ({reason})") from None
+    return task.eval()

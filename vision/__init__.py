@@ -1,0 +1,1 @@
+"""Pictures, geometry and predictions in NumPy, Pillow and OpenCV; nothing heavier."""

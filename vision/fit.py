@@ -1,0 +1,137 @@
+"""Bring a picture to a network's input size, and bring answers back to the picture."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.images import Pixels
+
+FitMode = Literal["stretch", "letterbox", "crop"]
+"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` keeps the centre."""
+
+LETTERBOX_GREY = 114
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The map between a picture and its fitted copy: `fitted = picture * scale + offset`.
+
+    Attributes:
+        source_size: (height, width) of the picture in pixels.
+        size: (height, width) of the fitted copy in pixels.
+        scale: (x, y) factors.
+        offset: (x, y) of the picture's corner in the fitted copy, in pixels; negative when cropped.
+    """
+
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+    def points_to_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map points from the fitted copy to the picture.
+
+        Args:
+            points: Shape (..., 2), (x, y) in pixels of the fitted copy.
+
+        Returns:
+            Shape (..., 2), (x, y) in pixels of the picture; not clipped to it.
+        """
+        mapped = (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
+        return mapped.astype(np.float32)
+
+    def points_from_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map points of shape (..., 2) from the picture to the fitted copy."""
+        mapped = np.asarray(points, dtype=np.float64) * self.scale + self.offset
+        return mapped.astype(np.float32)
+
+    def boxes_to_source(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map boxes from the fitted copy to the picture, clipped to its edges.
+
+        Args:
+            boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels of the fitted copy.
+        """
+        corners = self.points_to_source(np.asarray(boxes).reshape(-1, 2, 2))
+        height, width = self.source_size
+        return np.clip(corners, 0, np.float32([width, height])).reshape(-1, 4)
+
+    def mask_to_source(self, mask: NDArray[np.integer], outside: int = 0) -> NDArray[np.integer]:
+        """Map a mask of class ids, shape `size`, to the picture's size by nearest neighbour.
+
+        Args:
+            mask: Shape (height, width) of the fitted copy.
+            outside: The id for pixels of the picture that the fitted copy does not show.
+        """
+        height, width = self.source_size
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
+        columns = np.floor((np.arange(width) + 0.5) * scale_x + offset_x).astype(int)
+        rows = np.floor((np.arange(height) + 0.5) * scale_y + offset_y).astype(int)
+        mapped = mask[np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))]
+        mapped[(rows < 0) | (rows >= mask.shape[0])] = outside
+        mapped[:, (columns < 0) | (columns >= mask.shape[1])] = outside
+        return mapped
+
+
+def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fit]:
+    """Bring a picture to a size.
+
+    Args:
+        image: uint8 of shape (height, width, channels), any number of channels.
+        size: (height, width) to reach, in pixels.
+        mode: How the aspect ratio is treated.
+
+    Returns:
+        The fitted copy, uint8 of shape (*size, channels), and the map back.
+
+    Raises:
+        ValueError: If the mode is unknown or the picture has no pixels.
+    """
+    if mode not in get_args(FitMode):
+        raise ValueError(f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(FitMode))}")
+    source_height, source_width = image.shape[:2]
+    if source_height == 0 or source_width == 0:
+        raise ValueError(f"a picture of {source_width} x {source_height} pixels cannot be fitted")
+    height, width = size
+    inner_height, inner_width = height, width
+    if mode != "stretch":
+        choose = min if mode == "letterbox" else max
+        factor = choose(height / source_height, width / source_width)
+        inner_height = max(1, round(source_height * factor))
+        inner_width = max(1, round(source_width * factor))
+    # Rounding makes the two factors differ a little; keeping both makes the way back exact.
+    scale = (inner_width / source_width, inner_height / source_height)
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    resized = _resize(image, inner_height, inner_width)
+    if mode == "letterbox":
+        fitted = np.full((height, width, image.shape[2]), LETTERBOX_GREY, np.uint8)
+        fitted[top : top + inner_height, left : left + inner_width] = resized
+    else:
+        fitted = resized[-top : -top + height, -left : -left + width]
+    return np.ascontiguousarray(fitted), Fit(
+        (source_height, source_width), (height, width), scale, (float(left), float(top))
+    )
+
+
+def to_channels(image: Pixels, channels: int) -> Pixels:
+    """Turn an RGB picture into grey (one channel, ITU-R 601 luma) or leave it as it is.
+
+    Raises:
+        ValueError: If the picture cannot be given that many channels.
+    """
+    if image.shape[2] == channels:
+        return image
+    if channels == 1 and image.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
+    raise ValueError(f"a picture of {image.shape[2]} channels cannot become one of {channels}")
+
+
+def _resize(image: Pixels, height: int, width: int) -> Pixels:
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height < image.shape[0] or width < image.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (width, height), interpolation=interpolation)
+    return np.asarray(resized, np.uint8).reshape(height, width, image.shape[2])

@@ -1,0 +1,178 @@
+"""The one decoder: every picture file enters visus here, as uint8 RGB or as a named error."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vision.errors import VisusError
+
+Pixels = NDArray[np.uint8]
+"""A picture: uint8 RGB of shape (height, width, 3), or (height, width, channels) where said so."""
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
+    | {".heic", ".heif", ".avif"}
+)
+"""File name endings that visus takes for pictures, in lower case."""
+
+MAX_PIXELS = 178_956_970
+"""Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
+
+# Only formats whose decoders run inside Pillow: its EPS reader, for one, starts Ghostscript.
+_FORMATS = ["JPEG", "MPO", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
+
+
+class ImageError(VisusError):
+    """A picture that cannot be read; the message names the file."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a full decoding found.
+
+    Attributes:
+        width: Width in pixels, as displayed (EXIF orientation applied).
+        height: Height in pixels, as displayed.
+        notes: Conversions that were needed and that may surprise, such as CMYK to RGB.
+    """
+
+    width: int
+    height: int
+    notes: tuple[str, ...]
+
+
+def read_image(source: Path | str | bytes) -> Pixels:
+    """Decode a picture.
+
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures become 8-bit RGB;
+    transparent pixels are laid on white.
+
+    Args:
+        source: A file, or the encoded bytes of one.
+
+    Returns:
+        uint8 RGB of shape (height, width, 3).
+
+    Raises:
+        ImageError: If the file is missing, empty, truncated, animated, too large or no picture.
+    """
+    with _decoded(source) as (image, _):
+        return np.asarray(_to_rgb(image))
+
+
+def inspect_image(source: Path | str | bytes) -> ImageInfo:
+    """Decode a picture for its size and for what would surprise its owner.
+
+    Args:
+        source: A file, or the encoded bytes of one.
+
+    Raises:
+        ImageError: As `read_image`.
+    """
+    with _decoded(source) as (image, pages):
+        notes = []
+        if image.mode == "CMYK":
+            notes.append("CMYK, converted to RGB without its colour profile")
+        if image.mode.startswith(("I", "F")):
+            notes.append("16-bit grey, reduced to 8 bits")
+        if pages > 1:
+            notes.append(f"{pages} pages, only the first is used")
+        return ImageInfo(image.width, image.height, tuple(notes))
+
+
+@contextmanager
+def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
+    """Yield the picture in its own mode, fully loaded and upright, and its number of pages."""
+    name = "picture" if isinstance(source, bytes) else str(source)
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    if not data:
+        raise ImageError(f"{name}: the file is empty; replace or remove it")
+    _register_heif()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        with image:
+            _refuse_bomb_and_animation(image, name)
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            image.load()
+            yield ImageOps.exif_transpose(image), pages
+    except ImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError(_bomb_message(name, "more than twice that")) from None
+    except UnidentifiedImageError:
+        start = data[:12].decode("ascii", "replace").replace("\n", " ")
+        raise ImageError(
+            f"{name}: not a picture in a known format (it begins with {start!r}); "
+            "replace it with a JPEG, PNG, WebP, TIFF or BMP file"
+            + ("" if find_spec("pillow_heif") else ", or pip install 'visus[heic]' to read HEIC")
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageError(
+            f"{name}: truncated or damaged ({error}); fetch or export it again"
+        ) from None
+
+
+def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(_bomb_message(name, f"{image.width} x {image.height} pixels"))
+    if getattr(image, "is_animated", False) and image.format in {"GIF", "WEBP", "PNG"}:
+        frames = getattr(image, "n_frames", "several")
+        raise ImageError(
+            f"{name}: an animation of {frames} frames, not one picture; save the frame you mean"
+        )
+
+
+def _bomb_message(name: str, size: str) -> str:
+    return (
+        f"{name}: declares {size}, over the limit of {MAX_PIXELS:,} pixels; "
+        "scale it down or cut it into tiles"
+    )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no fixed range; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _register_heif() -> None:
+    """Let Pillow read HEIC where the extra is installed; costs nothing once done."""
+    if "HEIF" in _FORMATS or find_spec("pillow_heif") is None:
+        return
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    _FORMATS.append("HEIF")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Files below a folder whose ending is a picture's, sorted; hidden files are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in EXTENSIONS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
