@@ -74,7 +74,8 @@ def draw_confusion(confusion: NDArray[np.integer], class_names: Sequence[str]) -
     classes = len(class_names)
     named = classes <= 40
     cell = 44 if classes <= 16 else 26 if named else max(2, 1000 // classes)
-    margin = 150 if named else 30
+    longest = max(_font(14).getlength(name) for name in class_names) if named else 0
+    margin = min(180, max(110, round(longest) + 24)) if named else 30
     shares = confusion / np.maximum(1, confusion.sum(1, keepdims=True))
     side = margin + cell * classes + 20
     canvas = Image.new("RGB", (side, side), "white")

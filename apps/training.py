@@ -58,6 +58,19 @@ class TrainingParser(LightningArgumentParser):
         raise CommandError(text) from ex
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best checkpoint, and of equally good ones the latest.
+
+    Small validation sets give many ties, and under a falling learning rate later weights are
+    steadier.
+    """
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether the current figure is at least as good as the best."""
+        ties = current is not None and current == self.best_model_score
+        return bool(ties) or super().check_monitor_top_k(trainer, current)
+
+
 class VisusCLI(LightningCLI):
     """The Lightning CLI for one subcommand.
 
@@ -129,7 +142,7 @@ class VisusCLI(LightningCLI):
         callbacks: list[Callback] = [RunReport(self.folder, self.stored()), *progress_bar()]
         if self.running == "fit":
             metric, mode = self.model.monitor
-            best = ModelCheckpoint(
+            best = BestCheckpoint(
                 self.folder,
                 filename="best",
                 monitor=metric,

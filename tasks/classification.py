@@ -104,6 +104,7 @@ class ClassificationTask(VisionTask):
             dropout,
             **(backbone_options or {}),
         )
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.set_normalisation(described.mean, described.std)
         weights = loss_weights(class_counts, class_weights)
         self.register_buffer("class_weights", weights, persistent=False)

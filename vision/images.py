@@ -27,7 +27,7 @@ MAX_PIXELS = 178_956_970
 """Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
 
 # Only formats whose decoders run inside Pillow: its EPS reader, for one, starts Ghostscript.
-_FORMATS = ["JPEG", "MPO", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
+_FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
 
 
 class ImageError(VisusError):
@@ -98,11 +98,11 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
         raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path") from None
     if not data:
         raise ImageError(f"{name}: the file is empty; replace or remove it")
-    _register_heif()
+    _register_formats()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(io.BytesIO(data), formats=[f for f in _FORMATS if f in Image.OPEN])
         with image:
             _refuse_bomb_and_animation(image, name)
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
@@ -157,8 +157,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _register_heif() -> None:
-    """Let Pillow read HEIC where the extra is installed; costs nothing once done."""
+def _register_formats() -> None:
+    """Load Pillow's readers, that of HEIC where the extra is installed; free once done."""
+    Image.init()
     if "HEIF" in _FORMATS or find_spec("pillow_heif") is None:
         return
     import pillow_heif

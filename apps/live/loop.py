@@ -1,0 +1,71 @@
+"""The loop: take a frame, predict, draw, hand it on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.drawing import draw_prediction
+from apps.live.sinks import JsonLinesWriter, Sink
+from apps.live.sources import Frame, Source
+from apps.runtimes import Model
+from vision.predictions import Prediction
+
+
+@dataclass
+class LoopResult:
+    """What a loop did.
+
+    Attributes:
+        frames: Frames that were predicted.
+        problems: What could not be read, a message each.
+    """
+
+    frames: int
+    problems: list[str]
+
+
+def run_loop(
+    model: Model,
+    source: Source,
+    sinks: Sequence[Sink],
+    jsonl: JsonLinesWriter | None = None,
+    tell: Any = None,
+) -> LoopResult:
+    """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
+
+    Args:
+        model: What predicts.
+        source: Where frames come from.
+        sinks: What takes the drawn frames; closed at the end, whatever happens.
+        jsonl: Takes a JSON object a frame; closed at the end.
+        tell: Called with each frame and its prediction, to print it.
+    """
+    count = 0
+    try:
+        for frame in source.frames():
+            prediction = model.predict(frame.image)
+            count += 1
+            if jsonl is not None:
+                jsonl.write(to_entry(frame, prediction))
+            if tell is not None:
+                tell(frame, prediction)
+            drawn = draw_prediction(frame.image, prediction) if sinks else frame.image
+            if not all([sink.show(frame, drawn) for sink in sinks]):
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for sink in sinks:
+            sink.close()
+        if jsonl is not None:
+            jsonl.close()
+    return LoopResult(count, source.problems)
+
+
+def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:
+    """The JSON Lines object of one frame."""
+    height, width = frame.image.shape[:2]
+    entry: dict[str, Any] = {"source": frame.source}
+    if frame.index is not None and frame.time is not None:
+        entry |= {"frame": frame.index, "time": round(frame.time, 3)}
+    return entry | {"width": width, "height": height, **prediction.to_json()}

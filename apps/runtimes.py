@@ -1,0 +1,198 @@
+"""Run a model's network with PyTorch, ONNX Runtime or OpenVINO, behind one interface."""
+
+import json
+from abc import ABC, abstractmethod
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.runs import find_model
+from vision.errors import VisusError
+from vision.fit import fit, to_channels
+from vision.images import Pixels, read_image
+from vision.metadata import ModelMetadata
+from vision.predictions import Prediction, to_prediction
+
+if TYPE_CHECKING:
+    from tasks.base import VisionTask
+
+METADATA_KEY = "visus"
+"""The key of the metadata, as JSON, in an exported file."""
+
+
+class Model(ABC):
+    """A model ready to predict.
+
+    Attributes:
+        name: What the user called it.
+        runtime: `torch`, `onnxruntime` or `openvino`.
+        metadata: What is known of it.
+    """
+
+    name: str
+    runtime: str
+    metadata: ModelMetadata
+
+    @abstractmethod
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """The network's raw outputs.
+
+        Args:
+            images: Fitted pictures, uint8 of shape (batch, in_channels, *image_size).
+        """
+
+    def predict(self, image: Pixels | str | Path) -> Prediction:
+        """Predict for one picture.
+
+        Args:
+            image: uint8 RGB of shape (height, width, 3), of any size, or a file.
+
+        Returns:
+            The task's prediction, in the pixels of this picture.
+
+        Raises:
+            ValueError: If the array is no such picture.
+            vision.images.ImageError: If the file cannot be read.
+        """
+        if isinstance(image, str | Path):
+            image = read_image(image)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                "a picture is uint8 RGB of shape (height, width, 3), "
+                f"not {image.dtype} of shape {image.shape}"
+            )
+        batch, fitted = self.prepare(image)
+        outputs = self.run(batch)
+        return to_prediction([output[0] for output in outputs], fitted, self.metadata)
+
+    def prepare(self, image: Pixels) -> tuple[NDArray[np.uint8], Any]:
+        """A batch of one fitted picture, and its `Fit`."""
+        fitted, mapping = fit(image, self.metadata.image_size, self.metadata.fit_mode)
+        fitted = to_channels(fitted, self.metadata.in_channels)
+        return np.ascontiguousarray(fitted.transpose(2, 0, 1)[None]), mapping
+
+
+class TorchModel(Model):
+    """A task in PyTorch, on a GPU where there is one."""
+
+    runtime = "torch"
+
+    def __init__(self, name: str, task: "VisionTask") -> None:
+        import torch
+
+        self.name = name
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.task = task.eval().to(device)
+        self.metadata = task.metadata
+
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        import torch
+
+        with torch.inference_mode():
+            outputs = self.task(torch.from_numpy(images).to(self.task.device))
+        return tuple(output.float().cpu().numpy() for output in outputs)
+
+
+class OnnxRuntimeModel(Model):
+    """An exported file in ONNX Runtime, without torch."""
+
+    runtime = "onnxruntime"
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self.name = str(path)
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:
+            # ONNX Runtime has a class of error for each kind of damage, none of them public.
+            raise _damaged(path, error) from None
+        found = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.metadata = _parse_metadata(found, path)
+        self._input = self.session.get_inputs()[0].name
+
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        return tuple(self.session.run(None, {self._input: images}))
+
+
+class OpenVinoModel(Model):
+    """An exported file in OpenVINO, without torch."""
+
+    runtime = "openvino"
+
+    def __init__(self, path: Path) -> None:
+        import onnx
+        import openvino
+
+        self.name = str(path)
+        try:
+            entries = onnx.load(path, load_external_data=False).metadata_props
+            # Its default on a CPU with bfloat16 is bfloat16, which changes results.
+            self.compiled = openvino.Core().compile_model(
+                str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+            )
+        except Exception as error:
+            raise _damaged(path, error) from None
+        found = {entry.key: entry.value for entry in entries}.get(METADATA_KEY)
+        self.metadata = _parse_metadata(found, path)
+
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        outputs = self.compiled([images])
+        return tuple(np.asarray(outputs[i]) for i in range(len(self.compiled.outputs)))
+
+
+_EXPORTED: dict[str, type[OpenVinoModel] | type[OnnxRuntimeModel]] = {
+    "openvino": OpenVinoModel,
+    "onnxruntime": OnnxRuntimeModel,
+}
+RUNTIMES = ("torch", *_EXPORTED)
+"""Names for `--runtime`."""
+
+
+def load_model(model: str, runtime: str | None = None) -> Model:
+    """Load a model by the name the user gave.
+
+    Args:
+        model: See `apps.runs.find_model`.
+        runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
+
+    Raises:
+        VisusError: If there is no such model, or the runtime cannot run it.
+    """
+    if runtime is not None and runtime not in RUNTIMES:
+        raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
+    found = find_model(model)
+    if isinstance(found, Path) and found.suffix == ".onnx":
+        if runtime == "torch":
+            raise VisusError(f"{found}: torch cannot run it; leave --runtime out, or name another")
+        chosen = runtime or next(name for name in _EXPORTED if find_spec(name))
+        if find_spec(chosen) is None:
+            raise VisusError(f"--runtime {chosen}: is not installed; pip install {chosen}")
+        return _EXPORTED[chosen](found)
+    if runtime not in (None, "torch"):
+        raise VisusError(
+            f"--runtime {runtime} runs exported files; visus export {model} --output model.onnx "
+            "makes one"
+        )
+    from tasks.base import load_task
+    from tasks.pretrained import load_pretrained_task
+
+    task = load_pretrained_task(found) if isinstance(found, str) else load_task(found)
+    return TorchModel(model, task)
+
+
+def _parse_metadata(text: str | None, path: Path) -> ModelMetadata:
+    return ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
+
+
+def _damaged(path: Path, error: Exception) -> VisusError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return VisusError(f"{path}: cannot be loaded ({reason}); export it again")
