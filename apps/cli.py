@@ -38,7 +38,9 @@ class CommandParser(argparse.ArgumentParser):
 
 def explain(message: str, known: Iterable[str]) -> str:
     """A parser's message, with what was probably meant by an unknown option."""
-    found = re.search(r"(?:unrecognized arguments|Unrecognized arguments)[^-]*(--?[\w.-]+)", message)
+    found = re.search(
+        r"(?:unrecognized arguments|Unrecognized arguments)[^-]*(--?[\w.-]+)", message
+    )
     if not found:
         return message
     near = did_you_mean(found[1], known)
@@ -75,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; Python must not report it again.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
 
 

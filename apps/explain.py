@@ -43,7 +43,7 @@ class ExplainSink(Sink):
         self.classes = classes
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`: the picture, then Grad-CAM for each class, then saliency for the best."""
+        """See `Sink.show`: the picture, Grad-CAM for each class, saliency for the best."""
         batch, fitted = self.model.prepare(frame.image)
         inputs = self.task.normalise(torch.from_numpy(batch).to(self.task.device))
         names = self.task.class_names
@@ -60,6 +60,9 @@ class ExplainSink(Sink):
         path = self.folder / f"{Path(frame.source).stem}{number}.jpg"
         write_image(path, grid(pictures, captions, len(pictures), 256))
         return True
+
+    def close(self) -> None:
+        """Nothing is left open."""
 
 
 def grad_cam(task: ClassificationTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
@@ -135,6 +138,10 @@ def overlay(image: Pixels, heat: NDArray[np.float32], fitted: Fit) -> Pixels:
     levels = (heat * 255).astype(np.uint8)
     at_source = fitted.mask_to_source(levels).astype(np.uint8)
     # Smooth, so that the coarse map does not look sharper than it is.
-    at_source = np.asarray(cv2.GaussianBlur(at_source, (0, 0), max(image.shape[:2]) / 150), np.uint8)
+    at_source = np.asarray(
+        cv2.GaussianBlur(at_source, (0, 0), max(image.shape[:2]) / 150), np.uint8
+    )
     colours = cv2.cvtColor(cv2.applyColorMap(at_source, cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
-    return np.asarray(cv2.addWeighted(image, 0.55, np.asarray(colours, np.uint8), 0.45, 0), np.uint8)
+    return np.asarray(
+        cv2.addWeighted(image, 0.55, np.asarray(colours, np.uint8), 0.45, 0), np.uint8
+    )

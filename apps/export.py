@@ -98,9 +98,7 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
     return results
 
 
-def _outputs(
-    model: Model, batches: list[NDArray[np.uint8]]
-) -> tuple[NDArray[np.float32], float]:
+def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], float]:
     """The first output for all pictures, and the median milliseconds a picture."""
     model.run(batches[0])
     outputs, times = [], []

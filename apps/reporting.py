@@ -10,11 +10,12 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
 from rich.table import Table
 
+from apps.console import console
 from apps.drawing import draw_confusion, write_image
 from apps.metrics import class_report, standard_error
+from tasks.base import VisionTask
 
 
 def progress_bar() -> list[Callback]:
@@ -33,7 +34,7 @@ class RunReport(Callback):
     def __init__(self, folder: Path, stored: dict[str, Any]) -> None:
         self.folder = folder
         self.stored = stored
-        self.console = Console()
+        self.console = console()
         self.started = time.perf_counter()
 
     def on_save_checkpoint(
@@ -50,27 +51,16 @@ class RunReport(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
         peak = sorted({lr for s in trainer.lr_scheduler_configs for lr in s.scheduler.base_lrs})
-        height, width = pl_module.image_size
+        task = _as_task(pl_module)
+        height, width = task.image_size
         parameters = sum(p.numel() for p in pl_module.parameters())
-        self.console.print(
-            f"{len(pl_module.class_names)} classes, pictures of {height} x {width}, "
+        self._print(
+            f"{len(task.class_names)} classes, pictures of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "
             f"batch {data.batch_size} x {trainer.world_size} processes, "
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
-            highlight=False,
         )
-        self.console.print(f"run folder {self.folder}", highlight=False, soft_wrap=True)
-
-    @rank_zero_only
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Where the output is no terminal, tell the figures of the epoch in a line."""
-        if trainer.sanity_checking or trainer.state.fn != "fit" or sys.stderr.isatty():
-            return
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        told = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
-        minutes = (time.perf_counter() - self.started) / 60
-        line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {told}"
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self._print(f"run folder {self.folder}")
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,22 +69,21 @@ class RunReport(Callback):
         score = getattr(best, "best_model_score", None)
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
         figures["minutes"] = round((time.perf_counter() - self.started) / 60, 3)
-        monitored = pl_module.monitor[0]
+        monitored = _as_task(pl_module).monitor[0]
         if score is not None:
             figures[f"best_{monitored}"] = float(score)
-            self.console.print(f"best {monitored} {float(score):.4f} in {self.folder / 'best.ckpt'}",
-                               highlight=False, soft_wrap=True)
+            self._print(f"best {monitored} {float(score):.4f} in {self.folder / 'best.ckpt'}")
         self._write(figures, None)
-        self.console.print(
+        self._print(
             f"next: visus test {self.folder}, or visus infer {self.folder} PICTURE",
-            highlight=False,
-            soft_wrap=True,
         )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After `visus validate`, tell the figures."""
+        """Tell the figures after `visus validate`, and without a bar those of each epoch."""
         if trainer.state.fn == "validate":
             self._tell_evaluation(trainer, pl_module, "val")
+        elif not trainer.sanity_checking and not sys.stderr.isatty():
+            self._tell_epoch(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the figures, those of each class, and draw the confusion matrix."""
@@ -122,7 +111,19 @@ class RunReport(Callback):
     @rank_zero_only
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say where the predictions are."""
-        self.console.print(f"predictions in {self.folder}", highlight=False, soft_wrap=True)
+        self._print(f"predictions in {self.folder}")
+
+    @rank_zero_only
+    def _tell_epoch(self, trainer: pl.Trainer) -> None:
+        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        told = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
+        minutes = (time.perf_counter() - self.started) / 60
+        self._print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {told}"
+        )
+
+    def _print(self, content: Any) -> None:
+        self.console.print(content, soft_wrap=isinstance(content, str))
 
     @rank_zero_only
     def _tell_evaluation(
@@ -137,22 +138,23 @@ class RunReport(Callback):
         table = Table("figure", "value", title=f"{split}: {samples} samples")
         for key, value in sorted(figures.items()):
             table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
-        self.console.print(table)
+        self._print(table)
         if data.skipped:
-            self.console.print(f"{data.skipped} bad samples were left out", highlight=False)
+            self._print(f"{data.skipped} bad samples were left out")
         if confusion is not None:
-            rows = class_report(confusion, module.class_names)
+            names = _as_task(module).class_names
+            rows = class_report(confusion, names)
             if len(rows) <= 50:
                 classes = Table("class", "precision", "recall", "f1", "samples")
                 for row in rows:
                     values = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
                     classes.add_row(row["label"], *values, str(row["samples"]))
-                self.console.print(classes)
+                self._print(classes)
             for row in rows:
                 figures[f"{split}/f1/{row['label']}"] = row["f1"]
             path = self.folder / "confusion.png"
-            write_image(path, draw_confusion(confusion, module.class_names))
-            self.console.print(f"confusion matrix {path}", highlight=False, soft_wrap=True)
+            write_image(path, draw_confusion(confusion, names))
+            self._print(f"confusion matrix {path}")
         self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
 
     def _write(self, figures: dict[str, float], checkpoint: Any, **more: Any) -> None:
@@ -162,3 +164,9 @@ class RunReport(Callback):
             content["checkpoint"] = str(Path(str(checkpoint)).resolve())
         text = json.dumps(content, indent=2) + "\n"
         (self.folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def _as_task(module: pl.LightningModule) -> VisionTask:
+    """The module, known to be one of ours: the command line builds no other."""
+    assert isinstance(module, VisionTask)
+    return module

@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 import pytorch_lightning as pl
 import torch
 import yaml
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import set_parsing_settings
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from apps.cli import CommandError, did_you_mean, explain
+from apps.cli import CommandError
+from apps.parser_messages import find_visus_error, tidy
 from apps.reporting import RunReport, progress_bar
 from apps.runs import create_run_folder, find_checkpoint
 from configs import find_config
@@ -48,14 +49,8 @@ class TrainingParser(LightningArgumentParser):
         Raises:
             CommandError: Always.
         """
-        known = [option for action in self._actions for option in action.option_strings]
-        text = " ".join(explain(message, known).split())
-        if "is not allowed, denied by" in text:
-            text = (
-                f"{text.split('is not allowed')[0]}is not allowed: a class_path must lie in "
-                f"{', '.join(TRUSTED_PACKAGES)}, or pass --allow-custom-classes if you trust it"
-            )
-        raise CommandError(text) from ex
+        options = [option for action in self._actions for option in action.option_strings]
+        raise CommandError(tidy(message, ex, options, ", ".join(TRUSTED_PACKAGES))) from ex
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -202,7 +197,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    _quieten()
+    quieten()
     arguments = list(argv)
     allowlist = TRUSTED_PACKAGES
     if "--allow-custom-classes" in arguments:
@@ -213,6 +208,12 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=allowlist)
     if subcommand != "fit" and arguments and not arguments[0].startswith("-"):
         arguments = ["--ckpt_path", arguments[0], *arguments[1:]]
+    for argument in arguments:
+        option = argument.partition("=")[0].replace(".init_args.", ".")
+        if option in {f"--model.{fact}" for fact in _FACTS}:
+            raise CommandError(
+                f"{option} follows from the data; change the data's arguments instead"
+            )
     names = _resolve(arguments, ("--config", "-c"), find_config)
     paths = _resolve(arguments, ("--ckpt_path",), find_checkpoint)
     checkpoint = read_checkpoint(paths[-1]) if paths else None
@@ -227,7 +228,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         try:
             cli = VisusCLI(subcommand, arguments, name, checkpoint)
         except (TypeError, ValueError) as error:
-            raise VisusError(" ".join(str(error).split())) from error
+            raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}
     if paths:
         keywords |= {"ckpt_path": str(paths[-1]), "weights_only": True}
@@ -275,7 +276,7 @@ def _stored_name(checkpoint: dict[str, Any] | None) -> str:
     return str(checkpoint["visus"].get("name", "custom")) if checkpoint else "custom"
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Leave out what libraries say at every run and no user can act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

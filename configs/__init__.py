@@ -10,7 +10,9 @@ _HERE = Path(__file__).parent
 
 def config_names() -> list[str]:
     """Names of all configurations."""
-    return sorted(str(p.relative_to(_HERE).with_suffix("").as_posix()) for p in _HERE.rglob("*.yaml"))
+    return sorted(
+        str(p.relative_to(_HERE).with_suffix("").as_posix()) for p in _HERE.rglob("*.yaml")
+    )
 
 
 def find_config(name: str) -> Path:

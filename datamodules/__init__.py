@@ -1,4 +1,4 @@
-"""One LightningDataModule a kind of data set; names are handed on lazily, without importing torch."""
+"""One LightningDataModule a kind of data set; names are handed on lazily, without torch."""
 
 from typing import TYPE_CHECKING, Any
 

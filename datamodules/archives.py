@@ -86,7 +86,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in self._ALLOWED:
             if name == "_reconstruct":
-                from numpy._core.multiarray import _reconstruct  # type: ignore[attr-defined]
+                from numpy._core.multiarray import _reconstruct
 
                 return _reconstruct
             return getattr(np, name)

@@ -68,7 +68,9 @@ class ClassificationData(pl.LightningDataModule):
         return self._loader("predict")
 
     def _loader(self, split: str) -> DataLoader[Batch]:
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
         train = split == "train"
         return make_loader(
             self.dataset(split), self.batch_size, self.num_workers, train, rank, world
@@ -132,7 +134,9 @@ class PictureClassData(ClassificationData):
     def splits(self) -> dict[str, list[Sample]]:
         """The samples of each split."""
         samples = self.listing.samples
-        splits = {name: [s for s in samples if s.split == name] for name in ("train", "val", "test")}
+        splits = {
+            name: [s for s in samples if s.split == name] for name in ("train", "val", "test")
+        }
         splits["train"] += [s for s in samples if not s.split]
         if not splits["val"]:
             pool = splits["train"]

@@ -59,12 +59,17 @@ class ArrayClassData(ClassificationData):
         """Pictures and labels of each split."""
         (images, labels), test = self.read()
         out = _hold_out(images, labels, self.val_share)
-        return {"train": (images[~out], labels[~out]), "val": (images[out], labels[out]), "test": test}
+        return {
+            "train": (images[~out], labels[~out]),
+            "val": (images[out], labels[out]),
+            "test": test,
+        }
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
         """Training pictures of each class."""
-        return np.bincount(self.splits["train"][1], minlength=len(self.names)).tolist()
+        counts = np.bincount(self.splits["train"][1], minlength=len(self.names))
+        return [int(count) for count in counts]
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `ClassificationData.dataset`; predictions are made for the test pictures."""

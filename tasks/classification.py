@@ -51,6 +51,7 @@ class ClassificationTask(VisionTask):
         freeze_epochs: See `VisionTask`.
     """
 
+    class_weights: Tensor | None
     task = "classification"
     monitor = ("val/accuracy", "max")
 
@@ -104,7 +105,7 @@ class ClassificationTask(VisionTask):
             dropout,
             **(backbone_options or {}),
         )
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(described.mean, described.std)
         weights = loss_weights(class_counts, class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -168,7 +169,7 @@ class ClassificationTask(VisionTask):
         return {"multi_label": self.multi_label}
 
     def _evaluate(self, batch: Batch, metrics: MetricCollection) -> Tensor:
-        logits = self(batch["image"])[0].float()
+        logits: Tensor = self(batch["image"])[0].float()
         labels = batch["label"]
         loss = self._loss(logits, labels)
         scores = logits.sigmoid() if self.multi_label else logits.softmax(1)
@@ -186,7 +187,7 @@ class ClassificationTask(VisionTask):
         metrics.reset()
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        weights: Tensor | None = self.class_weights
+        weights = self.class_weights
         if self.multi_label:
             targets = labels.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
             return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)

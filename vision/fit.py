@@ -56,7 +56,7 @@ class Fit:
         """
         corners = self.points_to_source(np.asarray(boxes).reshape(-1, 2, 2))
         height, width = self.source_size
-        return np.clip(corners, 0, np.float32([width, height])).reshape(-1, 4)
+        return np.clip(corners, 0, np.array([width, height], np.float32)).reshape(-1, 4)
 
     def mask_to_source(self, mask: NDArray[np.integer], outside: int = 0) -> NDArray[np.integer]:
         """Map a mask of class ids, shape `size`, to the picture's size by nearest neighbour.
@@ -90,7 +90,9 @@ def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fi
         ValueError: If the mode is unknown or the picture has no pixels.
     """
     if mode not in get_args(FitMode):
-        raise ValueError(f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(FitMode))}")
+        raise ValueError(
+            f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(FitMode))}"
+        )
     source_height, source_width = image.shape[:2]
     if source_height == 0 or source_width == 0:
         raise ValueError(f"a picture of {source_width} x {source_height} pixels cannot be fitted")

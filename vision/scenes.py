@@ -170,7 +170,7 @@ def _shape_alpha(
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         cv2.fillPoly(canvas, [(outline @ turn.T + middle).astype(np.int32)], 255)
     small = cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def _outline(shape: str) -> NDArray[np.float64]:

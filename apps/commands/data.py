@@ -14,9 +14,9 @@ def main(argv: list[str]) -> int:
     if not args.path.exists():
         raise CommandError(f"{args.path}: there is no such folder or CSV; check the path")
 
-    from rich.console import Console
     from rich.table import Table
 
+    from apps.console import console
     from datamodules.classification_files import count_classes, read_listing
     from datamodules.problems import report
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     ]
     for i, name in enumerate(listing.class_names):
         table.add_row(name, *(str(column[i]) for column in counts))
-    Console().print(table)
+    console().print(table)
     if listing.multi_label:
         print("several labels a picture")
     if listing.samples:

@@ -23,6 +23,7 @@ class Sink(ABC):
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """Take one; returns False when the user wants to stop."""
 
+    @abstractmethod
     def close(self) -> None:
         """Finish what was begun."""
 
@@ -136,9 +137,11 @@ class JsonLinesWriter:
         if target != "-":
             try:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(target, "w", encoding="utf-8")  # noqa: SIM115
+                self._file = open(target, "w", encoding="utf-8")
             except OSError as error:
-                raise VisusError(f"--jsonl {target}: cannot be written ({error.strerror})") from None
+                raise VisusError(
+                    f"--jsonl {target}: cannot be written ({error.strerror})"
+                ) from None
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one object."""

@@ -52,9 +52,7 @@ class Backbone(nn.Module, ABC):
         """
 
 
-def constants_for_channels(
-    values: tuple[float, ...], in_channels: int
-) -> tuple[float, ...]:
+def constants_for_channels(values: tuple[float, ...], in_channels: int) -> tuple[float, ...]:
     """RGB constants of 0 to 1 as one of 0 to 255 a channel; other counts than 3 share the mean."""
     if in_channels == len(values):
         return tuple(255 * value for value in values)

@@ -228,9 +228,14 @@ def resnet9(
             nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), act()
         )
 
-    class Residual(nn.Sequential):
+    class Residual(nn.Module):
+        def __init__(self, *layers: nn.Module) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*layers)
+
         def forward(self, features: Tensor) -> Tensor:
-            return features + super().forward(features)
+            changed: Tensor = self.layers(features)
+            return features + changed
 
     w = width
     stages = [

@@ -45,12 +45,10 @@ class TimmBackbone(Backbone):
         info = self.network.feature_info
         reductions: list[int] = info.reduction()
         # Of maps with equal stride the deepest says most: a plain ViT has only that.
-        self._kept = [
-            i for i, stride in enumerate(reductions) if stride not in reductions[i + 1 :]
-        ]
+        self._kept = [i for i, stride in enumerate(reductions) if stride not in reductions[i + 1 :]]
         self.channels = tuple(info.channels()[i] for i in self._kept)
         self.strides = tuple(int(reductions[i]) for i in self._kept)
-        config = timm.get_pretrained_cfg(name)
+        config = _config(name)
         self.mean = constants_for_channels(tuple(config.mean), in_channels)
         self.std = constants_for_channels(tuple(config.std), in_channels)
 
@@ -79,7 +77,7 @@ class TimmBackbone(Backbone):
         return classifier
 
     def _create(self, pretrained: bool | str, **arguments: Any) -> Any:
-        if self._image_size is not None and timm.get_pretrained_cfg(self.name).fixed_input_size:
+        if self._image_size is not None and _config(self.name).fixed_input_size:
             arguments["img_size"] = self._image_size
         if not pretrained:
             return timm.create_model(self.name, in_chans=self.in_channels, **arguments)
@@ -108,6 +106,11 @@ class TimmBackbone(Backbone):
                 "set pretrained to false, or choose a backbone that "
                 "`visus backbones` lists as at hand offline"
             ) from error
+
+
+def _config(name: str) -> Any:
+    """What timm knows of a model: its constants, and whether its input size is fixed."""
+    return timm.get_pretrained_cfg(name)
 
 
 def _parameter_shapes(name: str) -> dict[str, torch.Size]:

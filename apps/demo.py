@@ -1,0 +1,136 @@
+"""The demonstration: train on digits, name photographs, and leave pictures of both."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from apps.drawing import grid, to_bgr, write_image
+from apps.live.loop import run_loop
+from apps.live.sinks import PictureSink, VideoSink, why_no_window
+from apps.live.sources import Frame, Source, open_source
+from apps.runs import latest_checkpoint
+from apps.runtimes import Model, load_model
+from vision.images import Pixels
+
+CLIP_SECONDS = 3
+CLIP_RATE = 12.0
+
+
+def run_demo(folder: Path, epochs: int | None = None) -> int:
+    """Run everything; returns the exit code.
+
+    Args:
+        folder: Where all that is made goes.
+        epochs: Passes over the digits; those of the configuration by default.
+    """
+    started = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        digits, confusion = _digits(folder, epochs)
+    finally:
+        os.chdir(before)
+    photographs, clip = _photographs(folder)
+    print(f"\nEverything is in {folder} ({time.perf_counter() - started:.0f} s):")
+    for path, what in (
+        (digits, "test digits with the network's answers, wrong ones in red"),
+        (confusion, "the confusion matrix of the test digits"),
+        (photographs, "photographs with their names"),
+        (clip, "a short annotated video"),
+        (folder / "runs", "the runs: checkpoints, configurations, figures, curves"),
+    ):
+        print(f"  {path.relative_to(folder).as_posix():<28} {what}")
+    _show(digits)
+    return 0
+
+
+def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
+    """Train LeNet-5, test it, and draw its answers; returns the two pictures."""
+    from apps.training import run
+    from datamodules import DigitsData
+
+    print("LeNet-5 on 1,797 handwritten digits of 8 x 8 pixels", flush=True)
+    limit = [] if epochs is None else ["--trainer.max_epochs", str(epochs)]
+    run("fit", ["--config", "classification/digits", *limit])
+    run("test", ["latest"])
+    model = load_model(str(latest_checkpoint()))
+    (images, labels) = DigitsData().splits["test"]
+    pictures, captions = [], []
+    for image, label in list(zip(images, labels, strict=True))[:40]:
+        picture = np.repeat(image, 3, axis=2)
+        answer = model.predict(picture).summary().split()[0]
+        pictures.append(picture)
+        captions.append(answer if answer == str(label) else f"!{answer}, is {label}")
+    path = folder / "digits.png"
+    write_image(path, grid(pictures, captions, 10, 96))
+    drawn = max((folder / "runs").glob("*/*/*/confusion.png"), key=lambda p: p.stat().st_mtime_ns)
+    confusion = folder / "confusion.png"
+    confusion.write_bytes(drawn.read_bytes())
+    return path, confusion
+
+
+def _photographs(folder: Path) -> tuple[Path, Path]:
+    """Name scikit-image's photographs; returns the folder of pictures and the video."""
+    from skimage import data
+
+    print("\nEfficientNet-Lite0 with ImageNet weights on scikit-image's photographs", flush=True)
+    originals = folder / "originals"
+    images: list[Pixels] = [getattr(data, name)() for name in ("chelsea", "coffee")]
+    for name, image in zip(("cat", "coffee"), images, strict=True):
+        write_image(originals / f"{name}.png", image)
+    model = load_model("imagenet")
+    pictures = folder / "photographs"
+    run_loop(
+        model,
+        open_source(str(originals)),
+        [PictureSink(pictures, 0)],
+        tell=lambda frame, answer: print(f"  {Path(frame.source).name}: {answer.summary()}"),
+    )
+    clip = folder / "clip.mp4"
+    _draw_clip(model, images, clip)
+    return pictures, clip
+
+
+class _PanSource(Source):
+    """A slow move of the eye over photographs, as a stand-in for a camera."""
+
+    rate = CLIP_RATE
+
+    def __init__(self, images: list[Pixels]) -> None:
+        super().__init__()
+        self.images = images
+
+    def frames(self) -> Iterator[Frame]:
+        """See `Source.frames`."""
+        count = int(CLIP_SECONDS * CLIP_RATE)
+        for index in range(count):
+            image = self.images[index * len(self.images) // count]
+            share = (index * len(self.images) / count) % 1
+            height, width = image.shape[:2]
+            side = round(height * (0.95 - 0.15 * share))
+            left, top = round((width - side) * share), round((height - side) / 2)
+            view = cv2.resize(image[top : top + side, left : left + side], (320, 320))
+            pixels = np.asarray(view, np.uint8)
+            yield Frame(pixels, "pan", index, index / CLIP_RATE, time.perf_counter())
+
+
+def _draw_clip(model: Model, images: list[Pixels], path: Path) -> None:
+    run_loop(model, _PanSource(images), [VideoSink(path, CLIP_RATE)])
+
+
+def _show(path: Path) -> None:
+    """Show a picture for some seconds where a person is looking at a screen."""
+    if why_no_window() or not sys.stdout.isatty():
+        return
+    from vision.images import read_image
+
+    cv2.imshow("visus demo", to_bgr(read_image(path)))
+    cv2.waitKey(8000)
+    cv2.destroyAllWindows()
