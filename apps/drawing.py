@@ -36,8 +36,10 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
 
 
 def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
-    """A panel in the corner: a bar and a line for each label."""
+    """A panel in the corner: a bar and a line for each label; none where there is no room."""
     height, width = image.shape[:2]
+    if min(height, width) < 32:
+        return image.copy()
     canvas = Image.fromarray(image)
     size = max(10, min(28, round(min(height, width) / 18)))
     line = round(size * 1.5)

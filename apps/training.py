@@ -135,6 +135,7 @@ class VisusCLI(LightningCLI):
         self.folder = create_run_folder(self.model.task, self.run_name)
         chosen = self.config_init.trainer
         callbacks: list[Callback] = [RunReport(self.folder, self.stored()), *progress_bar()]
+        chosen["enable_checkpointing"] = self.running == "fit"
         if self.running == "fit":
             metric, mode = self.model.monitor
             best = BestCheckpoint(
@@ -199,13 +200,14 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     """
     quieten()
     arguments = list(argv)
-    allowlist = TRUSTED_PACKAGES
+    # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
     if "--allow-custom-classes" in arguments:
         arguments.remove("--allow-custom-classes")
-        allowlist = ["*"]
         sys.path.insert(0, str(Path.cwd()))
-    # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=allowlist)
+        # Its own list of dangerous modules stays denied.
+        set_parsing_settings(import_path_allowlist=TRUSTED_PACKAGES)
+    else:
+        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED_PACKAGES)
     if subcommand != "fit" and arguments and not arguments[0].startswith("-"):
         arguments = ["--ckpt_path", arguments[0], *arguments[1:]]
     for argument in arguments:
@@ -288,6 +290,7 @@ def quieten() -> None:
         ".*will be overridden by.*",
         ".*LightningCLI's args parameter.*",
         ".*The number of training batches .* is smaller than the logging interval.*",
+        "The dirpath has changed from .*",
         ".*You have overridden `transfer_batch_to_device`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
         ".*treespec, LeafSpec.*",

@@ -1,5 +1,6 @@
 """Random changes of training pictures; the only module that knows albumentations."""
 
+import random
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -45,7 +46,11 @@ def training_transform(
     recipes: dict[str, list[A.BasicTransform]] = {
         "characters": [
             A.Affine(
-                translate_percent=(-0.08, 0.08), rotate=(-10, 10), scale=(0.9, 1.1), shear=(-6, 6)
+                translate_percent=(-0.08, 0.08),
+                rotate=(-10, 10),
+                scale=(0.9, 1.1),
+                shear=(-6, 6),
+                p=1.0,
             )
         ],
         "small": [
@@ -66,12 +71,18 @@ def training_transform(
         ],
     }
     compose = A.Compose(recipes[augmentation])
+    # One stream for all steps: `set_random_seed` would give each the same one, so that a mirrored
+    # picture would always be shifted the same way.
+    numpy_random, python_random = np.random.default_rng(), random.Random()
+    compose.set_random_state(numpy_random, python_random)
     fits_first = augmentation != "photos"
 
     def change(image: Pixels) -> Pixels:
         if fits_first:
             image = fit(image, size, mode)[0]
-        compose.set_random_seed(int(torch.randint(2**31 - 1, ())))
+        seed = int(torch.randint(2**31 - 1, ()))
+        python_random.seed(seed)
+        numpy_random.bit_generator.state = np.random.PCG64(seed).state
         return np.ascontiguousarray(compose(image=image)["image"])
 
     return change

@@ -152,7 +152,7 @@ def make_loader(
         sampler = range(rank, size, world_size)
     return DataLoader(
         dataset,
-        batch_size,
+        batch_size=batch_size,
         shuffle=train and sampler is None,
         sampler=sampler,
         num_workers=num_workers,

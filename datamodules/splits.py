@@ -17,7 +17,8 @@ def held_out(
     """Choose the samples to hold out: the same on every machine, equal contents on one side.
 
     Within each group the distinct contents are ordered by their hash, which is as good as a
-    shuffle, and the `fold`-th slice of them is taken.
+    shuffle; the groups are then merged like the teeth of combs, and the `fold`-th slice of the
+    whole is taken, so that each group gives its share as closely as whole samples allow.
 
     Args:
         hashes: `content_hash` of each sample.
@@ -40,10 +41,11 @@ def held_out(
     owners: dict[str, Hashable] = {}
     for value, group in zip(hashes, groups, strict=True):
         owners.setdefault(value, group)
-    chosen: set[str] = set()
+    place: dict[str, float] = {}
     for group in dict.fromkeys(owners.values()):
         members = sorted(value for value, owner in owners.items() if owner == group)
-        first = round(len(members) * fold * share)
-        last = round(len(members) * (fold + 1) * share)
-        chosen.update(members[first:last])
+        place.update({value: (i + 0.5) / len(members) for i, value in enumerate(members)})
+    order = sorted(place, key=lambda value: (place[value], value))
+    first, last = round(len(order) * fold * share), round(len(order) * (fold + 1) * share)
+    chosen = set(order[first:last])
     return [value in chosen for value in hashes]

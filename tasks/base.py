@@ -34,6 +34,8 @@ class VisionTask(pl.LightningModule):
         weight_decay: Decoupled weight decay (L2) of weights; biases and norms have none.
         warmup: Share of the training in which the learning rate rises; it falls as a cosine after.
         freeze_epochs: Epochs in which the body stands still, batch norm statistics too; -1 for all.
+        freeze_batch_norm: Keep the body's batch norm statistics as they are, which suits
+            fine-tuning with small batches; the other weights learn.
     """
 
     task: ClassVar[str]
@@ -53,6 +55,7 @@ class VisionTask(pl.LightningModule):
         weight_decay: float,
         warmup: float,
         freeze_epochs: int,
+        freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
         self.class_names = list(class_names)
@@ -64,6 +67,7 @@ class VisionTask(pl.LightningModule):
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.freeze_epochs = freeze_epochs
+        self.freeze_batch_norm = freeze_batch_norm
 
     def set_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Keep the backbone's constants, on the scale 0 to 255, inside the task."""
@@ -165,6 +169,11 @@ class VisionTask(pl.LightningModule):
             )
         self.body.requires_grad_(not frozen)
         self.body.train(not frozen)
+        if self.freeze_batch_norm:
+            for module in self.body.modules():
+                # Its classes for one, two and three dimensions, and timm's own, share this base.
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the apps need, and what builds this task again, under `visus`."""

@@ -49,6 +49,7 @@ class ClassificationTask(VisionTask):
         weight_decay: See `VisionTask`.
         warmup: See `VisionTask`.
         freeze_epochs: See `VisionTask`.
+        freeze_batch_norm: See `VisionTask`.
     """
 
     class_weights: Tensor | None
@@ -78,6 +79,7 @@ class ClassificationTask(VisionTask):
         weight_decay: float = 0.05,
         warmup: float = 0.1,
         freeze_epochs: int = 0,
+        freeze_batch_norm: bool = False,
     ) -> None:
         class_names = class_names or []
         super().__init__(
@@ -90,6 +92,7 @@ class ClassificationTask(VisionTask):
             weight_decay,
             warmup,
             freeze_epochs,
+            freeze_batch_norm,
         )
         self.save_hyperparameters(logger=False)
         self.multi_label = multi_label

@@ -1,0 +1,142 @@
+import re
+
+import numpy as np
+import pytest
+
+from apps.drawing import draw_confusion, draw_prediction, grid
+from apps.metrics import class_report, standard_error
+from apps.runs import create_run_folder
+from vision.images import read_image
+from vision.predictions import ClassificationPrediction
+
+
+def test_help_names_every_command(visus):
+    from apps.commands import HELP
+
+    code, out, _ = visus("--help")
+    assert code == 0 and all(name in out for name in HELP)
+    for name in set(HELP) - {"fit", "validate", "test", "predict"}:
+        with pytest.raises(SystemExit) as ended:
+            visus(name, "--help")
+        assert ended.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fitt"], "did you mean fit"),
+        (["infer", "imagenet", "x.png", "--jsnol", "y"], "did you mean --jsonl"),
+        (["infer", "imagenet", "x.png", "--dra", "y"], "did you mean --draw"),
+        (["test"], "visus test latest"),
+        (["export", "imagenet", "--output", "x.pt"], ".onnx"),
+        (["data", "check", "nowhere"], "nowhere"),
+        (["weights", "get", "nothing"], "efficientnet-lite0-imagenet"),
+        (["backbones", "zzz*"], "zzz"),
+        (["backbones", "lenet5", "--input", "32"], "1x32x32"),
+        (["backbones", "lenet5", "--input", "1x8x8"], "too small"),
+    ],
+)
+def test_wrong_arguments(visus, arguments, words):
+    code, _, err = visus(*arguments)
+    assert code == 2 and words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_backbones_are_listed_with_what_matters(visus):
+    code, out, _ = visus("backbones", "*lite0")
+    line = next(line for line in out.splitlines() if "tf_efficientnet_lite0" in line)
+    assert code == 0 and "2 4 8 16 32" in line and "16 24 40 112 320" in line and "yes" in line
+    code, out, _ = visus("backbones", "lenet5")
+    assert code == 0 and "lenet5" in out
+
+
+def test_backbones_are_walked_through(visus):
+    code, out, _ = visus("backbones", "lenet5", "--input", "1x32x32")
+    assert code == 0
+    assert "(32 + 2*0 - 5)/1 + 1 = 28" in out and "117,600" in out
+    assert "61,706 parameters" in out
+
+
+def test_weights_are_listed_and_found(visus):
+    code, out, _ = visus("weights", "list")
+    assert code == 0 and "Apache-2.0" in out and "ImageNet-1k" in out
+    code, out, _ = visus("weights", "get", "imagenet")
+    assert code == 0 and "sha256 checked" in out
+
+
+def test_doctor_reports(visus):
+    code, out, _ = visus("doctor")
+    assert code in (0, 1)
+    for word in ("torch", "opencv-python", "windows", "screen", "cameras", "problems"):
+        assert word in out
+
+
+def test_doctor_notices_a_headless_opencv(visus, monkeypatch):
+    import cv2
+
+    text = re.sub(r"GUI:.*", "GUI:                           NONE", cv2.getBuildInformation())
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: text)
+    code, out, _ = visus("doctor")
+    assert code == 1
+    assert "pip install --force-reinstall --no-deps opencv-python" in out
+
+
+def test_data_check_counts_and_names(visus, photos):
+    code, out, _ = visus("data", "check", photos)
+    assert code == 0 and "no problems" in out and "20 readable pictures" in out
+    (photos / "circle" / "bad.jpg").write_text("text")
+    code, out, _ = visus("data", "check", photos)
+    assert code == 2 and "bad.jpg" in out and "1 problems (1 error)" in out
+
+
+def test_the_demo_leaves_its_pictures(visus, workplace):
+    code, out, err = visus("demo", "--epochs", "1", "--output", "there")
+    assert code == 0, err
+    for name in ("digits.png", "confusion.png", "photographs/cat.jpg", "photographs/coffee.jpg"):
+        assert read_image(workplace / "there" / name).size
+    assert (workplace / "there" / "clip.mp4").stat().st_size > 1000
+    assert "cat.png: " in out and "test/accuracy" in out
+    # The names are right.
+    assert re.search(r"cat\.png: .*(tabby|Egyptian cat|tiger cat)", out)
+    assert re.search(r"coffee\.png: (espresso|cup|coffee mug)", out)
+
+
+def test_run_folders_never_collide(workplace, monkeypatch):
+    first = create_run_folder("classification", "x")
+    second = create_run_folder("classification", "x")
+    assert first != second and second.is_dir()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert create_run_folder("classification", "x") == second.resolve()
+
+
+def test_figures_by_class_agree_with_a_hand_count():
+    rows = class_report(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ["a", "b", "c"])
+    assert rows[0] == {
+        "label": "a",
+        "samples": 4,
+        "precision": 1.0,
+        "recall": 0.75,
+        "f1": pytest.approx(6 / 7),
+    }
+    assert rows[1]["precision"] == 0.8 and rows[2]["f1"] == 0
+    assert standard_error(0.9, 100) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("classes", [2, 20, 60])
+def test_confusion_pictures_of_every_size(classes):
+    names = [f"Straße {i}" for i in range(classes)]
+    picture = draw_confusion(np.eye(classes, dtype=int) * 7, names)
+    assert picture.ndim == 3 and picture.std() > 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 300), (600, 40)])
+def test_labels_are_drawn_on_pictures_of_every_shape(size):
+    image = np.zeros((*size, 3), np.uint8)
+    scores = np.array([0.9, 0.1], np.float32)
+    drawn = draw_prediction(image, ClassificationPrediction(scores, ("Ähre", "a" * 90)))
+    assert drawn.shape == image.shape
+
+
+def test_a_grid_holds_pictures_of_all_sizes():
+    pictures = [np.zeros((5, 50, 3), np.uint8), np.zeros((500, 20, 3), np.uint8)]
+    assert grid(pictures, ["wide", "!tall"], 2, 100).shape[1] == 200

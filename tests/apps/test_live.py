@@ -1,0 +1,240 @@
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from apps.live.sinks import WindowSink, why_no_window
+from apps.live.sources import CameraSource, PictureSource, VideoSource, open_source
+from tests.conftest import save_scene
+from vision.errors import VisusError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny exported model, and the checkpoint it came from."""
+    import os
+
+    from apps.cli import main
+
+    folder = tmp_path_factory.mktemp("model")
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ.pop("VISUS_RUN_FOLDER", None)
+    try:
+        arguments = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
+        arguments += ["--trainer.max_epochs", "1", "--data.count", "32", "--data.num_workers", "0"]
+        assert main(["fit", "--config", "classification/scenes", *arguments]) == 0
+        run = next(folder.glob("runs/*/*/*"))
+        assert main(["export", str(run), "--output", str(folder / "m.onnx")]) == 0
+    finally:
+        os.chdir(before)
+    return folder / "m.onnx", run
+
+
+def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, size)
+    for i in range(frames):
+        writer.write(np.full((size[1], size[0], 3), i * 10, np.uint8))
+    writer.release()
+    return path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pictures_are_named_drawn_and_written(visus, workplace, photos, model):
+    (photos / "circle" / "bad.jpg").write_text("text")
+    code, _, err = visus("infer", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
+    assert code == 3
+    assert "bad.jpg" in err and "20 read, 1 problems" in err
+    entries = lines(workplace / "o" / "out.jsonl")
+    assert len(entries) == 20 and entries[0]["width"] == 56 and entries[0]["height"] == 48
+    # Names that occur in two folders do not overwrite each other.
+    assert len(list((workplace / "drawn").iterdir())) == 20
+    drawn = cv2.imread(str(workplace / "drawn" / "0.jpg"))
+    assert drawn.shape == (48, 56, 3)
+
+
+def test_json_lines_on_the_output_are_alone_there(visus, photos, model):
+    code, out, _ = visus("infer", model[0], photos / "circle" / "*.png", "--jsonl", "-")
+    assert code == 0
+    assert all(json.loads(line)["task"] == "classification" for line in out.splitlines())
+
+
+def test_a_video_keeps_every_frame(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("infer", model[0], "a.avi", "--jsonl", "out.jsonl", "--draw", "d")
+    assert code == 0, err
+    entries = lines(workplace / "out.jsonl")
+    assert [entry["frame"] for entry in entries] == list(range(20))
+    assert entries[5]["time"] == 0.5
+    assert VideoSource(workplace / "d" / "a.mp4").declared == 20
+
+
+def test_a_video_cut_in_half_tells_how_far_it_came(visus, workplace, model):
+    whole = write_video(workplace / "whole.avi", 100)
+    data = whole.read_bytes()
+    (workplace / "cut.avi").write_bytes(data[: len(data) // 2])
+    code, _, err = visus("infer", model[0], "cut.avi", "--jsonl", "out.jsonl")
+    assert code == 3
+    found = len(lines(workplace / "out.jsonl"))
+    assert 40 < found < 60
+    assert f"{found} of 100 frames" in err
+
+
+def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("live", model[0], "a.avi", "--video", "out.mp4")
+    assert code == 0, err
+    assert VideoSource(workplace / "out.mp4").declared == 20
+
+
+def test_without_a_screen_it_says_so(visus, model):
+    assert why_no_window()
+    with pytest.raises(VisusError, match="--video"):
+        WindowSink("x")
+    code, _, err = visus("live", model[0], "0")
+    assert code == 2 and "no screen" in err and "--video" in err
+
+
+def test_a_screen_that_does_not_answer_is_none(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":987")
+    assert "no screen" in why_no_window()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.png", "no such file"),
+        ("*.nothing", "matches no picture"),
+        ("empty", "holds no picture"),
+        ("damaged.mp4", "cannot be opened"),
+        ("99", "camera 99"),
+    ],
+)
+def test_sources_that_are_none(workplace, source, words):
+    (workplace / "empty").mkdir()
+    (workplace / "damaged.mp4").write_text("no video")
+    with pytest.raises(VisusError, match=words):
+        open_source(source)
+
+
+def test_a_picture_a_folder_and_a_glob(workplace):
+    for i in range(3):
+        save_scene(workplace / "p" / f"{i}.png", i)
+    counts = [len(list(open_source(s).frames())) for s in ("p/0.png", "p", "p/[01].png")]
+    assert counts == [1, 3, 2]
+    assert isinstance(open_source("p"), PictureSource)
+
+
+class FakeCamera:
+    """Sends a frame every millisecond, each of a brighter grey, then ends."""
+
+    def __init__(self, frames):
+        self.sent = 0
+        self.frames = frames
+        self.released = threading.Event()
+
+    def isOpened(self):
+        return True
+
+    def get(self, _):
+        return 30.0
+
+    def read(self):
+        if self.sent >= self.frames:
+            return False, None
+        time.sleep(0.001)
+        self.sent += 1
+        return True, np.full((4, 4, 3), min(self.sent, 255), np.uint8)
+
+    def release(self):
+        self.released.set()
+
+
+def test_a_slow_taker_gets_the_newest_frame():
+    camera = FakeCamera(200)
+    source = CameraSource(0, camera)
+    ages = []
+    taken = 0
+    for frame in source.frames():
+        taken += 1
+        ages.append(camera.sent - 1 - frame.index)
+        time.sleep(0.02)
+    assert taken < 40 and source.dropped == 200 - taken
+    # When it is taken, a frame is the newest there is.
+    assert max(ages) <= 1
+    assert camera.released.wait(1)
+    assert "ended" in source.problems[0]
+
+
+def test_infer_with_an_exported_file_does_not_import_torch(photos, model):
+    code = (
+        "import sys; from apps.cli import main; "
+        f"assert main(['infer', {str(model[0])!r}, {str(photos)!r}, '--draw', 'd']) == 0; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_runtimes_agree(visus, photos, model):
+    onnx, run = model
+    picture = photos / "cross" / "3.png"
+    answers = []
+    for target, runtime in ((run, "torch"), (onnx, "onnxruntime"), (onnx, "openvino")):
+        code, out, err = visus("infer", target, picture, "--jsonl", "-", "--runtime", runtime)
+        assert code == 0, err
+        answers.append({c["label"]: c["score"] for c in json.loads(out)["classes"]})
+    for other in answers[1:]:
+        assert other == pytest.approx(answers[0], abs=2e-6)
+
+
+def test_wrong_models_and_runtimes_are_named(visus, workplace, photos, model):
+    onnx, run = model
+    (workplace / "cut.onnx").write_bytes(onnx.read_bytes()[:1000])
+    import onnx as onnx_library
+
+    foreign = onnx_library.load(onnx)
+    del foreign.metadata_props[:]
+    onnx_library.save(foreign, "foreign.onnx")
+    for arguments, words in (
+        (("cut.onnx",), "cut.onnx"),
+        (("foreign.onnx",), "no visus metadata"),
+        ((onnx, "--runtime", "torch"), "torch cannot run it"),
+        ((run, "--runtime", "openvino"), "visus export"),
+        ((run, "--runtime", "abacus"), "abacus"),
+        (("nothing",), "imagenet"),
+        (("latest",), "visus fit"),
+    ):
+        code, _, err = visus("infer", arguments[0], photos, *arguments[1:])
+        assert code == 2 and words in err, err
+        assert len(err.strip().splitlines()) == 1
+
+
+def test_explanations_are_written(visus, workplace, photos, model):
+    code, _, err = visus("infer", model[1], photos / "circle" / "0.png", "--explain", "why")
+    assert code == 0, err
+    picture = cv2.imread(str(workplace / "why" / "0.jpg"))
+    # The picture, three classes, saliency: five squares of 256 pixels.
+    assert picture.shape[1] == 5 * 256
+    code, _, err = visus("infer", model[0], photos, "--explain", "why")
+    assert code == 2 and "gradients" in err
+
+
+def test_the_python_door(photos, model):
+    import visus as door
+    from vision.images import read_image
+
+    loaded = door.load(str(model[0]))
+    path = photos / "circle" / "0.png"
+    from_array, from_file = loaded.predict(read_image(path)), loaded.predict(path)
+    assert from_array.top(1) == from_file.top(1)
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        loaded.predict(np.zeros((4, 4, 3)))
+    assert door.__version__

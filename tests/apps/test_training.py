@@ -1,0 +1,249 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from configs import config_names, find_config
+from tests.conftest import save_scene
+from tests.datamodules.test_archives import write_cifar, write_fashion
+
+TINY = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
+SMALL = [*TINY, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+ARGUMENTS = {
+    "classification/digits": [],
+    "classification/fashion_mnist": [],
+    "classification/fashion_mnist_best": [],
+    "classification/cifar10": ["--model.backbone_options", "{}"],
+    "classification/scenes": ["--data.count", "32", "--data.num_workers", "0"],
+    "classification/custom": [
+        *("--model.pretrained", "false", "--data.root", "photos"),
+        *("--data.num_workers", "0", "--data.batch_size", "4"),
+    ],
+}
+
+
+def roots(workplace, name):
+    if "fashion" in name:
+        return ["--data.root", str(write_fashion(workplace / "fashion"))]
+    if "cifar" in name:
+        return ["--data.root", str(write_cifar(workplace))]
+    return []
+
+
+def newest(pattern):
+    return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+
+
+def figures(run):
+    return json.loads((run / "metrics.json").read_text())["metrics"]
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
+    code, out, err = visus(
+        "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
+    )
+    assert code == 0, err
+    assert "learning rate" in out
+    task, short = name.split("/")
+    run = newest(f"runs/{task}/{short}/*")
+    for made in ("best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "metrics.json"):
+        assert (run / made).is_file(), made
+    assert list(run.glob("events.out.tfevents.*"))
+    code, out, err = visus("test", "latest")
+    assert code == 0, err
+    tested = newest(f"runs/{task}/{short}/*")
+    content = json.loads((tested / "metrics.json").read_text())
+    assert content["checkpoint"] == str((run / "best.ckpt").resolve())
+    assert 0 <= content["metrics"]["test/accuracy"] <= 1
+    assert (tested / "confusion.png").is_file()
+    code, out, err = visus("predict", run)
+    assert code == 0, err
+    lines = newest(f"runs/{task}/{short}/*/predictions.jsonl").read_text().splitlines()
+    assert {"source", "width", "height", "task", "classes"} == set(json.loads(lines[0]))
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_configs_are_short(name):
+    text = find_config(name).read_text()
+    assert len(text.splitlines()) < 30
+    assert set(yaml.safe_load(text)) <= {"model", "data", "trainer"}
+
+
+def fit_scenes(visus, *more):
+    return visus(
+        *("fit", "--config", "classification/scenes", *TINY, "--trainer.max_epochs", "2"),
+        *("--data.count", "32", "--data.num_workers", "0", *more),
+    )
+
+
+def test_equal_seeds_give_equal_runs(visus):
+    losses = []
+    for seed in ("1", "1", "2"):
+        assert fit_scenes(visus, "--seed_everything", seed)[0] == 0
+        losses.append(figures(newest("runs/*/*/*"))["val/loss"])
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_run_is_taken_up_again(visus):
+    assert fit_scenes(visus)[0] == 0
+    last = newest("runs/*/*/*/last.ckpt")
+    code, out, err = fit_scenes(visus, "--trainer.max_epochs", "3", "--ckpt_path", last)
+    assert code == 0, err
+    assert "epoch 3/3" in out and "epoch 2/3" not in out
+    code, _, err = fit_scenes(visus, "--ckpt_path", last, "--model.learning_rate", "0.5")
+    assert code == 2
+    assert "learning_rate 0.5" in err and "0.004" in err
+
+
+def test_last_checkpoint_is_that_of_the_last_epoch(visus):
+    assert fit_scenes(visus)[0] == 0
+    last = torch.load(newest("runs/*/*/*/last.ckpt"), weights_only=True)
+    assert last["epoch"] == 1
+
+
+def test_averaged_weights_are_kept_and_tested(visus):
+    code, _, err = fit_scenes(
+        visus,
+        *("--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"),
+    )
+    assert code == 0, err
+    code, _, err = visus("test", "latest")
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            ["--trainer.max_epoch", "3"],
+            ["--trainer.max_epoch", "did you mean --trainer.max_epochs"],
+        ),
+        (["--trainer.max_epochs", "many"], ["--trainer.max_epochs", "'many'", "int"]),
+        (["--model.bakbone", "lenet5"], ["'bakbone'", "did you mean backbone"]),
+        (["--model.backbone", "lenet6"], ["lenet6", "did you mean lenet5"]),
+        (["--model", "os.system"], ["os.system", "--allow-custom-classes"]),
+        (["--data.class_path", "subprocess.Popen"], ["subprocess.Popen", "not allowed"]),
+        (["--model.class_names", "[a]"], ["--model.class_names", "follows from the data"]),
+        (["--config", "classification/digist"], ["digist", "classification/digits"]),
+        (["--ckpt_path", "none.ckpt"], ["none.ckpt"]),
+        (["--optimizer", "os.getcwd"], ["os.getcwd", "not allowed"]),
+    ],
+)
+def test_wrong_arguments_are_one_line_with_a_remedy(visus, more, words):
+    code, _, err = visus("fit", "--config", "classification/digits", *more)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1, err
+    for word in words:
+        assert word in err
+
+
+def test_custom_data_needs_its_root(visus):
+    code, _, err = visus("fit", "--config", "classification/custom")
+    assert code == 2 and "--data.root is required" in err
+
+
+def test_any_optimiser_and_schedule(visus):
+    code, _, err = fit_scenes(
+        visus,
+        *("--optimizer", "SGD", "--optimizer.lr", "0.01"),
+        *("--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "1"),
+    )
+    assert code == 0, err
+    assert fit_scenes(visus, "--optimizer", "SGD", "--optimizer.lr", "0.01")[0] == 0
+
+
+def test_a_custom_class_is_imported_only_when_allowed(visus, workplace):
+    (workplace / "mydata.py").write_text(
+        "from datamodules import DigitsData\nclass MyDigits(DigitsData):\n    pass\n"
+    )
+    arguments = ["fit", "--config", "classification/digits", *SMALL, "--data", "mydata.MyDigits"]
+    code, _, err = visus(*arguments)
+    assert code == 2 and "mydata.MyDigits" in err and "mydata" not in sys.modules
+    # Once denied, a process stays strict: the permission is for a command.
+    script = Path(sys.executable).with_name("visus")
+    command = [script, *arguments, "--allow-custom-classes"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_hostile_class_path_in_a_checkpoint_is_ignored(visus, workplace):
+    assert fit_scenes(visus)[0] == 0
+    path = newest("runs/*/*/*/best.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"] = {"_class_path": "os.system", "command": "touch exploded"}
+    torch.save(content, "a.ckpt")
+    assert visus("test", "a.ckpt")[0] == 0
+    content["visus"]["class_path"] = "os.system"
+    content["visus"]["data"] = {"class_path": "subprocess.Popen", "init_args": {"args": "true"}}
+    torch.save(content, "b.ckpt")
+    code, _, err = visus("test", "b.ckpt")
+    assert code == 2 and "not allowed" in err
+    assert not (workplace / "exploded").exists()
+
+
+def test_bad_pictures_stop_training_unless_they_may_be_left_out(visus, photos):
+    (photos / "circle" / "bad.jpg").write_text("text")
+    arguments = [
+        "fit",
+        "--config",
+        "classification/custom",
+        *SMALL,
+        *ARGUMENTS["classification/custom"],
+    ]
+    code, _, err = visus(*arguments)
+    assert code == 2 and "bad.jpg" in err and "--data.skip_bad true" in err
+    code, _, err = visus(*arguments, "--data.skip_bad", "true")
+    assert code == 0, err
+    code, out, _ = visus("test", "latest")
+    assert code == 0 and "1 bad samples were left out" in out
+    assert json.loads((newest("runs/*/*/*/metrics.json")).read_text())["skipped"] == 1
+
+
+def test_a_checkpoint_names_classes_of_other_data(visus, photos):
+    assert visus("fit", "--config", "classification/custom", *SMALL,
+                 *ARGUMENTS["classification/custom"])[0] == 0  # fmt: skip
+    run = newest("runs/*/*/*")
+    save_scene(photos.parent / "fewer" / "cross" / "a.png", 77, "cross")
+    code, _, err = visus("test", run, "--data.root", "fewer")
+    assert code == 0, err
+    save_scene(photos.parent / "fewer" / "zebra" / "a.png", 78)
+    code, _, err = visus("test", run, "--data.root", "fewer")
+    assert code == 2 and "zebra" in err and "circle, cross" in err
+    flat = photos / "circle"
+    code, _, err = visus("predict", run, "--data.root", flat)
+    assert code == 0, err
+    lines = newest("runs/*/*/*/predictions.jsonl").read_text().splitlines()
+    assert len(lines) == 10
+
+
+def test_two_processes_train_and_agree_with_one(visus, workplace):
+    """The samplers, the gathered figures and the handed-on run folder, for real."""
+    script = str(Path(sys.executable).with_name("visus"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("VISUS_RUN_FOLDER", None)
+    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+
+    def run(*arguments):
+        done = subprocess.run(
+            [script, *arguments], env=environment, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run("fit", "--config", "classification/scenes", *SMALL, *two, "--data.count", "67",
+        "--data.num_workers", "0")  # fmt: skip
+    runs = list(Path().glob("runs/*/*/*"))
+    assert len(runs) == 1
+    results = []
+    for more in ([], two):
+        # 16 test pictures and batches of 3: neither divides evenly between the processes.
+        run("test", str(runs[0]), "--data.batch_size", "3", *more)
+        results.append(figures(newest("runs/*/*/*")))
+    assert results[0].keys() == results[1].keys()
+    for key, value in results[0].items():
+        assert results[1][key] == pytest.approx(value, abs=1e-6), key

@@ -1,0 +1,54 @@
+import os
+from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ.pop("DISPLAY", None)
+os.environ.pop("WAYLAND_DISPLAY", None)
+
+import pytest
+from PIL import Image
+
+from vision.scenes import SHAPES, make_scene
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty current folder, and no run folder handed on from another test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VISUS_RUN_FOLDER", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def visus(workplace, capsys):
+    """Run a command in this process; returns the exit code and what it printed."""
+    from apps.cli import main
+
+    def run(*arguments):
+        os.environ.pop("VISUS_RUN_FOLDER", None)
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def save_scene(path: Path, seed: int, shape: str | None = None, size=(48, 56)) -> Path:
+    """Write one scene with a single object, of the wanted shape."""
+    scene = make_scene(seed, size, (1, 1), 16)
+    while shape is not None and (not scene.objects or scene.objects[0].shape != shape):
+        seed += 1009
+        scene = make_scene(seed, size, (1, 1), 16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(scene.image).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(workplace):
+    """A folder of two class folders with ten pictures each."""
+    for label in SHAPES[:2]:
+        for i in range(10):
+            save_scene(workplace / "photos" / label / f"{i}.png", i, label)
+    return workplace / "photos"

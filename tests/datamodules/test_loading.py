@@ -1,0 +1,31 @@
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.loading import ArrayDataset, make_loader
+
+
+def dataset(size):
+    images = np.arange(size, dtype=np.uint8).reshape(size, 1, 1, 1)
+    return ArrayDataset(images, np.arange(size), None)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 8), st.integers(1, 4))
+def test_evaluation_sees_every_sample_once(size, batch_size, world):
+    seen = Counter()
+    for rank in range(world):
+        loader = make_loader(dataset(size), batch_size, 0, False, rank, world)
+        for batch in loader:
+            seen.update(batch["label"].tolist())
+    assert seen == Counter(range(size))
+
+
+@settings(deadline=None)
+@given(st.integers(4, 60), st.integers(1, 8), st.integers(1, 3))
+def test_training_gives_every_process_as_many_batches(size, batch_size, world):
+    loaders = [make_loader(dataset(size), batch_size, 0, True, r, world) for r in range(world)]
+    assert len({len(list(loader)) for loader in loaders}) == 1
+    assert len(loaders[0]) > 0

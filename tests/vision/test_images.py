@@ -1,0 +1,112 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vision.images import ImageError, inspect_image, list_images, read_image
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def gradient(mode="RGB"):
+    values = np.linspace(0, 255, 40 * 30 * 3).reshape(30, 40, 3).astype(np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA"])
+def test_every_mode_becomes_rgb(mode):
+    pixels = read_image(encoded(gradient(mode), "PNG"))
+    assert pixels.shape == (30, 40, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_transparency_is_laid_on_white():
+    pixels = read_image(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG"))
+    assert (pixels == 255).all()
+
+
+def test_sixteen_bits_keep_their_order_and_are_noted():
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    data = encoded(Image.fromarray(values), "PNG")
+    pixels = read_image(data)
+    assert (pixels[..., 0] == values >> 8).all()
+    assert "16-bit" in inspect_image(data).notes[0]
+
+
+def test_cmyk_is_converted_and_noted():
+    data = encoded(gradient("CMYK"), "JPEG")
+    assert read_image(data).shape == (30, 40, 3)
+    assert "CMYK" in inspect_image(data).notes[0]
+
+
+def test_exif_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(gradient(), "JPEG", exif=exif.tobytes())
+    assert read_image(data).shape == (40, 30, 3)
+    assert (inspect_image(data).width, inspect_image(data).height) == (30, 40)
+
+
+def bomb() -> bytes:
+    """A PNG whose header declares 30,000 x 30,000 pixels."""
+    data = bytearray(encoded(Image.new("L", (8, 8)), "PNG"))
+    data[16:24] = (30000).to_bytes(4, "big") * 2
+    import zlib
+
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    return bytes(data)
+
+
+def animation() -> bytes:
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 128, 255)]
+    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"just some text", "not a picture"),
+        (encoded(gradient(), "JPEG")[:400], "truncated"),
+        (encoded(gradient(), "PNG")[:-60], "truncated"),
+        (bomb(), "over the limit"),
+        (animation(), "animation of 3 frames"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path, data, words):
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(data)
+    for read in (read_image, inspect_image):
+        with pytest.raises(ImageError) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+        assert words in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ImageError, match=r"none\.png"):
+        read_image(tmp_path / "none.png")
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_damage_never_raises_anything_else(noise, place):
+    data = encoded(gradient(), "PNG")
+    try:
+        read_image(data[:place] + noise + data[place + len(noise) :])
+    except ImageError:
+        pass
+
+
+def test_list_images_leaves_out_what_is_hidden(tmp_path):
+    for name in ("b.JPG", "a/c.png", ".hidden/d.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.name for p in list_images(tmp_path)] == ["c.png", "b.JPG"]
