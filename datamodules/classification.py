@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.augment import Augmentation, training_transform
+from datamodules.augment import Augmentation, TrainingTransform
 from datamodules.classification_files import Listing, Sample, count_classes, read_listing
 from datamodules.loading import Batch, PictureDataset, default_workers, make_loader
 from datamodules.problems import refuse, report
@@ -184,10 +184,10 @@ class PictureClassData(ClassificationData):
             labels = encode_labels(names, self.class_names, self.multi_label)
         transform = None
         if split == "train":
-            transform = training_transform(self.augment, self.image_size, self.fit_mode)
+            transform = TrainingTransform(self.augment, self.image_size, self.fit_mode)
         return PictureDataset(
-            [str(path) for path in paths],
-            lambda i: read_image(paths[i]),
+            paths,
+            read_image,
             labels,
             self.image_size,
             self.fit_mode,

@@ -1,7 +1,8 @@
 """Classification data in memory: digits, Fashion-MNIST, CIFAR-10 and procedural scenes."""
 
 from abc import abstractmethod
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from datamodules.archives import Arrays, cifar10, fashion_mnist
-from datamodules.augment import Augmentation, training_transform
+from datamodules.augment import Augmentation, TrainingTransform
 from datamodules.classification import ClassificationData, encode_labels
 from datamodules.loading import ArrayDataset, Batch, PictureDataset, default_workers
 from datamodules.splits import content_hash, held_out
 from vision.fit import FitMode, fit
-from vision.scenes import SHAPES, make_scene
+from vision.images import Pixels
+from vision.scenes import SHAPES, Scene, make_scene
 
 
 class ArrayClassData(ClassificationData):
@@ -79,7 +81,7 @@ class ArrayClassData(ClassificationData):
         ids = np.array([self.class_names.index(name) for name in self.names])
         transform = None
         if split == "train" and self.augment != "none":
-            transform = training_transform(self.augment, self.image_size, self.fit_mode)
+            transform = TrainingTransform(self.augment, self.image_size, self.fit_mode)
         return ArrayDataset(fitted, ids[labels], fit_of_all, transform)
 
 
@@ -253,16 +255,15 @@ class ScenesClassData(ClassificationData):
         count = self.count if split == "train" else max(1, self.count // 4)
         seeds = range(self.seed + order * 10**8, self.seed + order * 10**8 + count)
         objects = (1, 4) if self.multi_label else (1, 1)
-        scenes = [make_scene(seed, self.image_size, objects) for seed in seeds]
-        labels = encode_labels(
-            [tuple(item.shape for item in scene.objects) for scene in scenes],
-            self.class_names,
-            self.multi_label,
-        )
-        sources = [f"scene {seed}" for seed in seeds]
-        return PictureDataset(
-            sources, lambda i: scenes[i].image, labels, self.image_size, self.fit_mode
-        )
+        draw = partial(make_scene, size=self.image_size, objects=objects)
+        shapes = [tuple(item.shape for item in draw(seed).objects) for seed in seeds]
+        labels = encode_labels(shapes, self.class_names, self.multi_label)
+        read = partial(_scene_image, draw)
+        return PictureDataset(seeds, read, labels, self.image_size, self.fit_mode)
+
+
+def _scene_image(draw: Callable[[int], Scene], seed: int) -> Pixels:
+    return draw(seed).image
 
 
 def _hold_out(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from vision.fit import FitMode, fit, to_channels
 from vision.images import Pixels
 
 Batch = dict[str, Any]
+Source = TypeVar("Source")
 
 
-class PictureDataset(Dataset[Batch]):
+class PictureDataset(Dataset[Batch], Generic[Source]):
     """Pictures that are read when they are asked for.
 
     Args:
-        sources: What names each picture, for reports.
-        read: From an index to a picture, uint8 RGB.
+        sources: What each picture is read from; named in reports.
+        read: From a source to a picture, uint8 RGB; a function that can be pickled, since workers
+            may be started anew.
         labels: A class id for each picture, or a row of zeros and ones; None for no labels.
         size: (height, width) to bring pictures to.
         mode: How.
@@ -31,8 +33,8 @@ class PictureDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        sources: Sequence[str],
-        read: Callable[[int], Pixels],
+        sources: Sequence[Source],
+        read: Callable[[Source], Pixels],
         labels: NDArray[Any] | None,
         size: tuple[int, int],
         mode: FitMode,
@@ -53,8 +55,8 @@ class PictureDataset(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`; `label` where there are labels, `fit` where unchanged."""
-        image = self.read(index)
-        item: Batch = {"source": self.sources[index]}
+        image = self.read(self.sources[index])
+        item: Batch = {"source": str(self.sources[index])}
         if self.transform is None:
             image, item["fit"] = fit(image, self.size, self.mode)
         else:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.augment import training_transform
+from datamodules.augment import TrainingTransform
 from datamodules.loading import PictureDataset, make_loader
 from vision.errors import VisusError
 from vision.scenes import make_scene
@@ -12,12 +12,12 @@ def epochs(workers, seed, recipe="photos"):
     """Two epochs of the same eight pictures, changed."""
     image = make_scene(1, (40, 40)).image
     dataset = PictureDataset(
-        ["a"] * 8,
-        lambda index: image,
+        [image] * 8,
+        np.copy,
         np.zeros(8, np.int64),
         (32, 32),
         "crop",
-        transform=training_transform(recipe, (32, 32), "crop"),
+        transform=TrainingTransform(recipe, (32, 32), "crop"),
     )
     torch.manual_seed(seed)
     loader = make_loader(dataset, 4, workers, train=True)
@@ -39,7 +39,7 @@ def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, re
 def test_steps_of_a_recipe_are_independent():
     """Mirroring must not decide where the picture is shifted or erased."""
     image = np.arange(32, dtype=np.uint8)[None, :, None].repeat(32, 0) + 100
-    change = training_transform("small", (32, 32), "stretch")
+    change = TrainingTransform("small", (32, 32), "stretch")
     torch.manual_seed(0)
     shifts = {False: set(), True: set()}
     for _ in range(200):
@@ -53,6 +53,6 @@ def test_steps_of_a_recipe_are_independent():
 
 def test_none_changes_nothing_and_unknown_is_named():
     image = make_scene(1, (32, 32)).image
-    assert (training_transform("none", (32, 32), "crop")(image) == image).all()
+    assert (TrainingTransform("none", (32, 32), "crop")(image) == image).all()
     with pytest.raises(VisusError, match="wild"):
-        training_transform("wild", (32, 32), "crop")
+        TrainingTransform("wild", (32, 32), "crop")

@@ -1,9 +1,11 @@
+import pickle
 from collections import Counter
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datamodules import PictureClassData, ScenesClassData
 from datamodules.loading import ArrayDataset, make_loader
 
 
@@ -29,3 +31,13 @@ def test_training_gives_every_process_as_many_batches(size, batch_size, world):
     loaders = [make_loader(dataset(size), batch_size, 0, True, r, world) for r in range(world)]
     assert len({len(list(loader)) for loader in loaders}) == 1
     assert len(loaders[0]) > 0
+
+
+def test_data_sets_reach_workers_that_are_started_anew(photos):
+    """As on Windows and macOS, where workers share no memory with their parent."""
+    data = PictureClassData(str(photos), batch_size=4, num_workers=0)
+    for split in ("train", "val", "predict"):
+        again = pickle.loads(pickle.dumps(data.dataset(split)))
+        assert again[0]["image"].shape == (3, 32, 32)
+    scenes = pickle.loads(pickle.dumps(ScenesClassData(8, num_workers=0).dataset("train")))
+    assert scenes[3]["image"].shape == (3, 64, 64)

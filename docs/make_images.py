@@ -1,0 +1,73 @@
+"""Make the pictures of the README again: python docs/make_images.py RUN (a run on the digits).
+
+They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from skimage import data
+
+from apps.drawing import draw_prediction, grid, write_image
+from apps.explain import grad_cam, overlay
+from apps.runtimes import TorchModel, load_model
+from datamodules import DigitsData
+from tasks.classification import ClassificationTask
+from vision.images import Pixels
+from vision.scenes import make_scene
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def explained(model: TorchModel, image: Pixels) -> Pixels:
+    """Grad-CAM of the best class over the picture."""
+    import torch
+
+    task = model.task
+    assert isinstance(task, ClassificationTask)
+    batch, fitted = model.prepare(image)
+    inputs = task.normalise(torch.from_numpy(batch))
+    best = int(task.network(inputs)[0].argmax())
+    return overlay(image, grad_cam(task, inputs, best), fitted)
+
+
+def digits(run: str) -> Pixels:
+    """Test digits with the network's answers."""
+    model = load_model(run)
+    images, labels = DigitsData().splits["test"]
+    pictures = [np.repeat(image, 3, axis=2) for image in images[:16]]
+    answers = [model.predict(picture).summary().split()[0] for picture in pictures]
+    captions = [
+        answer if answer == str(label) else f"!{answer}, is {label}"
+        for answer, label in zip(answers, labels, strict=False)
+    ]
+    return grid(pictures, captions, 4, 80)
+
+
+def main() -> None:
+    """Write the pictures."""
+    imagenet = load_model("imagenet")
+    assert isinstance(imagenet, TorchModel)
+    cat, coffee = (getattr(data, name)() for name in ("chelsea", "coffee"))
+    scenes = [make_scene(seed, (160, 160), (2, 4), 30) for seed in (3, 8, 11, 21)]
+    pictures = [
+        draw_prediction(cat, imagenet.predict(cat)),
+        explained(imagenet, cat),
+        draw_prediction(coffee, imagenet.predict(coffee)),
+        digits(sys.argv[1]),
+        grid([scene.image for scene in scenes], ["", "", "", ""], 2, 160),
+    ]
+    captions = [
+        "ImageNet names, live or on files",
+        "why: Grad-CAM",
+        "the same network on coffee",
+        "LeNet-5 on test digits",
+        "procedural scenes to try with",
+    ]
+
+    write_image(IMAGES / "gallery.png", grid(pictures, captions, 5, 300))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Every command of the README, run from an installed wheel, far from the checkout."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NEEDS_A_CAMERA = "visus live imagenet 0"
+
+
+def readme_blocks(language):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def readme_commands():
+    lines = [line for block in readme_blocks("bash") for line in block.splitlines()]
+    commands = [line.partition("  #")[0].strip() for line in lines]
+    return [line for line in commands if line.startswith("visus ")]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the built wheel unpacked, and an environment that imports from it alone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    ignored = shutil.ignore_patterns(".git", ".venv", "runs", "demo", "build", "*.egg-info")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    build = [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(source)]
+    subprocess.run(build, check=True)
+    (wheel,) = folder.glob("visus-*.whl")
+    target = folder / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    shutil.rmtree(source)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    environment.pop("VISUS_RUN_FOLDER", None)
+    return target, environment
+
+
+def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
+    from skimage import data
+
+    target, environment = installed
+    cv2.imwrite("cat.jpg", data.chelsea()[..., ::-1])
+    writer = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
+    for _ in range(10):
+        writer.write(cv2.resize(data.coffee()[..., ::-1], (64, 48)))
+    writer.release()
+    commands = readme_commands()
+    assert len(commands) > 12
+    for command in commands:
+        words = shlex.split(command)
+        if command.startswith("visus fit --config classification/custom") and len(words) == 6:
+            # The short form of the first screen; the longer one below trains the same.
+            continue
+        script = [sys.executable, str(target / "bin" / "visus"), *words[1:]]
+        done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=400)
+        if command == NEEDS_A_CAMERA:
+            assert done.returncode == 2 and "no screen" in done.stderr
+            continue
+        # The doctor's exit code tells the state of this machine.
+        expected = (0, 1) if command == "visus doctor" else (0,)
+        assert done.returncode in expected, f"{command}\n{done.stdout}{done.stderr}"
+        assert str(ROOT) not in done.stderr
+    for block in readme_blocks("python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and "cat" in done.stdout, done.stderr
+    for made in ("named/cat.jpg", "why/cat.jpg", "answers.jsonl", "named.mp4", "model.onnx"):
+        assert Path(made).stat().st_size > 0
+
+
+def test_links_of_the_documentation_lead_somewhere():
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_documented_arguments_exist():
+    """Arguments that the pages name are those of the tasks and data modules."""
+    import inspect
+
+    from datamodules import PictureClassData
+    from tasks import ClassificationTask
+
+    text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
+    for home, known in (("model", ClassificationTask), ("data", PictureClassData)):
+        named = set(re.findall(rf"--{home}\.(\w+)", text))
+        assert named and named <= set(inspect.signature(known).parameters)
