@@ -39,7 +39,7 @@ def model(tmp_path_factory):
 def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, size)
     for i in range(frames):
-        writer.write(np.full((size[1], size[0], 3), i * 10, np.uint8))
+        writer.write(np.full((size[1], size[0], 3), i * 10 % 256, np.uint8))
     writer.release()
     return path
 
