@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     except VisusError as error:
         if debug:
             raise
-        print(f"visus: {error}", file=sys.stderr)
+        print(f"visus: {_last_words(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("visus: interrupted", file=sys.stderr)
@@ -79,6 +79,19 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has gone, as `head` does; Python must not report it again.
         sys.stdout = None
         return 0
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        print(f"visus: {error.filename}: {error.strerror}; check path and rights", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _last_words(error: VisusError) -> str:
+    """An error's message; of one that came from a loader process, without its traceback."""
+    text = str(error)
+    if "Traceback (most recent call last)" in text:
+        return text.strip().splitlines()[-1].partition(": ")[2]
+    return text
 
 
 def _run(argv: list[str]) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from apps.drawing import grid, write_image
-from apps.live.sinks import Sink
+from apps.live.sinks import OutputNames, Sink
 from apps.live.sources import Frame
 from apps.runtimes import Model, TorchModel
 from tasks.classification import ClassificationTask
@@ -39,26 +39,27 @@ class ExplainSink(Sink):
             )
         self.model = model
         self.task = model.task
-        self.folder = folder
+        self.names = OutputNames(folder)
         self.classes = classes
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`: the picture, Grad-CAM for each class, saliency for the best."""
         batch, fitted = self.model.prepare(frame.image)
         inputs = self.task.normalise(torch.from_numpy(batch).to(self.task.device))
-        names = self.task.class_names
+        labels = self.task.class_names
         with torch.inference_mode():
             logits = self.task.network(inputs)[0]
         best = logits.argsort(descending=True)[: self.classes].tolist()
         pictures, captions = [frame.image], ["picture"]
         for index in best:
             pictures.append(overlay(frame.image, grad_cam(self.task, inputs, index), fitted))
-            captions.append(f"Grad-CAM: {names[index]}")
+            captions.append(f"Grad-CAM: {labels[index]}")
         pictures.append(overlay(frame.image, saliency(self.task, inputs, best[0]), fitted))
-        captions.append(f"saliency: {names[best[0]]}")
-        number = "" if frame.index is None else f"-{frame.index:06d}"
-        path = self.folder / f"{Path(frame.source).stem}{number}.jpg"
-        write_image(path, grid(pictures, captions, len(pictures), 256))
+        captions.append(f"saliency: {labels[best[0]]}")
+        ending = ".jpg" if frame.index is None else f"-{frame.index:06d}.jpg"
+        write_image(
+            self.names.name(frame.source, ending), grid(pictures, captions, len(pictures), 256)
+        )
         return True
 
     def close(self) -> None:

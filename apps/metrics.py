@@ -19,15 +19,22 @@ def class_report(
     """Precision, recall and F1 of each class.
 
     Args:
-        confusion: Counts of shape (classes, classes), truth by prediction.
+        confusion: Counts of shape (classes, classes), truth by prediction; or with several labels
+            a picture of shape (classes, 2, 2), absent or present by predicted so.
         class_names: One for each class.
 
     Returns:
         A dictionary a class with `label`, `precision`, `recall`, `f1` (0 to 1; 0 where undefined)
         and `samples`.
     """
-    hits = np.diag(confusion).astype(float)
-    truths, answers = confusion.sum(1), confusion.sum(0)
+    if confusion.ndim == 3:
+        hits, truths, answers = (
+            confusion[:, 1, 1],
+            confusion[:, 1].sum(1),
+            confusion[:, :, 1].sum(1),
+        )
+    else:
+        hits, truths, answers = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     rows = []
     for i, name in enumerate(class_names):
         row: dict[str, Any] = {"label": name, "samples": int(truths[i])}

@@ -61,6 +61,8 @@ class RunReport(Callback):
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
         )
         self._print(f"run folder {self.folder}")
+        if data.skipped:
+            self._print(f"{data.skipped} bad samples were left out")
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -133,7 +135,7 @@ class RunReport(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         samples = len(data.dataset(split))
         accuracy = figures.get(f"{split}/accuracy")
-        if accuracy is not None:
+        if accuracy is not None and not data.multi_label:
             figures[f"{split}/accuracy_standard_error"] = standard_error(accuracy, samples)
         table = Table("figure", "value", title=f"{split}: {samples} samples")
         for key, value in sorted(figures.items()):
@@ -152,9 +154,10 @@ class RunReport(Callback):
                 self._print(classes)
             for row in rows:
                 figures[f"{split}/f1/{row['label']}"] = row["f1"]
-            path = self.folder / "confusion.png"
-            write_image(path, draw_confusion(confusion, names))
-            self._print(f"confusion matrix {path}")
+            if confusion.ndim == 2:
+                path = self.folder / "confusion.png"
+                write_image(path, draw_confusion(confusion, names))
+                self._print(f"confusion matrix {path}")
         self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
 
     def _write(self, figures: dict[str, float], checkpoint: Any, **more: Any) -> None:

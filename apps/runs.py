@@ -38,12 +38,13 @@ def create_run_folder(task: str, name: str) -> Path:
     return folder
 
 
-def find_model(model: str) -> Path | str:
+def find_model(model: str, prefer: str = "best") -> Path | str:
     """What MODEL on the command line names.
 
     Args:
         model: A checkpoint, a run folder, `latest`, an exported `.onnx`, or a name from the
             weights manifest.
+        prefer: `best` or `last`: which checkpoint of a run.
 
     Returns:
         A file, or the manifest's own name.
@@ -52,10 +53,10 @@ def find_model(model: str) -> Path | str:
         VisusError: If it names nothing.
     """
     if model == "latest":
-        return latest_checkpoint()
+        return latest_checkpoint(prefer)
     path = Path(model)
     if path.is_dir():
-        return checkpoint_in(path)
+        return checkpoint_in(path, prefer)
     if path.is_file():
         return path
     entry = find_weights(model)
@@ -68,13 +69,13 @@ def find_model(model: str) -> Path | str:
     )
 
 
-def find_checkpoint(model: str) -> Path:
-    """The checkpoint that MODEL names.
+def find_checkpoint(model: str, prefer: str = "best") -> Path:
+    """The checkpoint that MODEL names; of a run the `best` or the `last`.
 
     Raises:
         VisusError: If it names none.
     """
-    found = find_model(model)
+    found = find_model(model, prefer)
     if isinstance(found, str) or found.suffix != ".ckpt":
         raise VisusError(
             f"model {model!r} is no checkpoint; testing and training need a .ckpt, a run folder "
@@ -83,20 +84,20 @@ def find_checkpoint(model: str) -> Path:
     return found
 
 
-def checkpoint_in(folder: Path) -> Path:
-    """The best checkpoint of a run folder, or its last where there is no best.
+def checkpoint_in(folder: Path, prefer: str = "best") -> Path:
+    """The preferred checkpoint of a run folder, or the other where that is missing.
 
     Raises:
         VisusError: If it holds neither.
     """
-    for name in ("best.ckpt", "last.ckpt"):
+    for name in (f"{prefer}.ckpt", "best.ckpt", "last.ckpt"):
         if (folder / name).is_file():
             return folder / name
     raise VisusError(f"{folder}: holds no best.ckpt or last.ckpt; name a run folder that does")
 
 
-def latest_checkpoint() -> Path:
-    """The best checkpoint of the newest run that has one.
+def latest_checkpoint(prefer: str = "best") -> Path:
+    """The preferred checkpoint of the newest run that has one.
 
     Raises:
         VisusError: If there is none below `runs`.
@@ -107,4 +108,5 @@ def latest_checkpoint() -> Path:
             f"latest: there is no checkpoint below {RUNS.resolve()}; train one with visus fit, "
             "or change to the folder you trained in"
         )
-    return checkpoint_in(max(found, key=lambda folder: (folder.stat().st_mtime_ns, folder.name)))
+    newest = max(found, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+    return checkpoint_in(newest, prefer)

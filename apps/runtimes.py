@@ -14,7 +14,7 @@ from vision.errors import VisusError
 from vision.fit import fit, to_channels
 from vision.images import Pixels, read_image
 from vision.metadata import ModelMetadata
-from vision.predictions import Prediction, to_prediction
+from vision.predictions import TASKS, Prediction, to_prediction
 
 if TYPE_CHECKING:
     from tasks.base import VisionTask
@@ -190,7 +190,13 @@ def load_model(model: str, runtime: str | None = None) -> Model:
 
 
 def _parse_metadata(text: str | None, path: Path) -> ModelMetadata:
-    return ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
+    try:
+        metadata = ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    if metadata.task not in TASKS:
+        raise VisusError(f"{path}: is of task {metadata.task!r}, which this visus does not know")
+    return metadata
 
 
 def _damaged(path: Path, error: Exception) -> VisusError:

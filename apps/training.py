@@ -5,6 +5,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,12 +16,15 @@ from jsonargparse import set_parsing_settings
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
+    MisconfigurationException,
+)
 
 from apps.cli import CommandError
 from apps.parser_messages import find_visus_error, tidy
 from apps.reporting import RunReport, progress_bar
 from apps.runs import create_run_folder, find_checkpoint
-from configs import find_config
+from configs import config_names, find_config
 from tasks.base import VisionTask, plain, read_checkpoint
 from vision.errors import VisusError
 
@@ -37,7 +41,7 @@ _FACTS = (
     "class_counts",
 )
 # Of these, what a checkpoint tells the data before they look at the disk.
-_TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label")
+_TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")
 
 
 class TrainingParser(LightningArgumentParser):
@@ -118,14 +122,20 @@ class VisusCLI(LightningCLI):
         arguments = self.checkpoint["visus"]["arguments"]
         chosen = self.config.model.init_args.as_dict()
         for key, value in chosen.items():
-            if key in _FACTS or key not in arguments or plain(value) == arguments[key]:
+            # The weights come from the checkpoint; the file they began from may be gone.
+            if key in (*_FACTS, "pretrained") or key not in arguments:
+                continue
+            if plain(value) == arguments[key]:
                 continue
             raise VisusError(
                 f"--model.{key} {value!r} contradicts the checkpoint, which was trained with "
                 f"{arguments[key]!r}; leave it out, or train a new model without --ckpt_path"
             )
-        # The weights come from the checkpoint; the file they began from may be gone.
         self.config.model.init_args["pretrained"] = False
+        trained_on = self.checkpoint["visus"].get("data", {}).get("init_args", {}).get("root")
+        if self.running in ("validate", "test") and "evaluate_all" in self.config.data.init_args:
+            here = Path(self.config.data.init_args.root).resolve()
+            self.config.data.init_args["evaluate_all"] = here != Path(str(trained_on)).resolve()
         for key in _TOLD_TO_DATA:
             if key in self.config.data.init_args:
                 self.config.data.init_args[key] = arguments[key]
@@ -176,11 +186,7 @@ class VisusCLI(LightningCLI):
     def stored(self) -> dict[str, Any]:
         """What the checkpoint needs beside the task to be tested or resumed by itself."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        return {
-            "name": self.run_name,
-            "data": dumped["data"],
-            "precision": dumped["trainer"]["precision"],
-        }
+        return {"name": self.run_name, "data": dumped["data"]}
 
     def _fact(self, data: object, fact: str) -> Any:
         if self.checkpoint is not None:
@@ -203,7 +209,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
     if "--allow-custom-classes" in arguments:
         arguments.remove("--allow-custom-classes")
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
         # Its own list of dangerous modules stays denied.
         set_parsing_settings(import_path_allowlist=TRUSTED_PACKAGES)
     else:
@@ -217,8 +223,14 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
                 f"{option} follows from the data; change the data's arguments instead"
             )
     names = _resolve(arguments, ("--config", "-c"), find_config)
-    paths = _resolve(arguments, ("--ckpt_path",), find_checkpoint)
+    # A run is taken up where it stopped, and measured where it was best.
+    preferred = "last" if subcommand == "fit" else "best"
+    paths = _resolve(arguments, ("--ckpt_path",), partial(find_checkpoint, prefer=preferred))
     checkpoint = read_checkpoint(paths[-1]) if paths else None
+    if subcommand == "fit" and not names and "--help" not in arguments and "-h" not in arguments:
+        raise CommandError(
+            f"visus fit: name a configuration: --config {' or '.join(config_names())}"
+        )
     if subcommand != "fit" and checkpoint is None and "-h" not in arguments:
         if "--help" not in arguments:
             raise CommandError(f"visus {subcommand}: name a model: visus {subcommand} latest")
@@ -229,7 +241,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         name = names[-1].stem if names else _stored_name(checkpoint)
         try:
             cli = VisusCLI(subcommand, arguments, name, checkpoint)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, MisconfigurationException) as error:
             raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}
     if paths:
@@ -238,7 +250,10 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         keywords["return_predictions"] = False
     elif subcommand != "fit":
         keywords["verbose"] = False
-    getattr(cli.trainer, subcommand)(cli.model, **keywords)
+    try:
+        getattr(cli.trainer, subcommand)(cli.model, **keywords)
+    except (MisconfigurationException, ValueError) as error:
+        raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     return 0
 
 
@@ -261,13 +276,15 @@ def _resolve(arguments: list[str], options: tuple[str, ...], find: Any) -> list[
 def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
     """A configuration with what a checkpoint knows of its model and its data."""
     stored = checkpoint["visus"]
-    if "data" not in stored:
-        raise VisusError("the checkpoint names no data; it was not written by visus fit")
+    missing = {"data", "arguments", "class_path"} - set(stored)
+    if missing:
+        raise VisusError(
+            f"the checkpoint lacks {', '.join(sorted(missing))}; it was not written by visus fit"
+        )
     model = {key: value for key, value in stored["arguments"].items() if key not in _FACTS}
     config = {
         "model": {"class_path": stored["class_path"], "init_args": model},
         "data": stored["data"],
-        "trainer": {"precision": stored["precision"]},
     }
     path = folder / "checkpoint.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -275,7 +292,10 @@ def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
 
 
 def _stored_name(checkpoint: dict[str, Any] | None) -> str:
-    return str(checkpoint["visus"].get("name", "custom")) if checkpoint else "custom"
+    if checkpoint is None:
+        return "custom"
+    # Of a path only the last part: a file must not choose where folders are made.
+    return Path(str(checkpoint["visus"].get("name"))).name or "custom"
 
 
 def quieten() -> None:

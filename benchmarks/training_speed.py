@@ -8,6 +8,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,10 @@ def visus_fit(root: Path) -> float:
     quieten()
     with tempfile.TemporaryDirectory() as scratch:
         arguments = ["--config", str(find_config("classification/fashion_mnist"))]
-        arguments += ["--data.root", str(root), "--trainer.max_epochs", "1"]
+        arguments += ["--data.root", str(root.resolve()), "--trainer.max_epochs", "1"]
         arguments += ["--data.val_share", "0.01", f"--data.batch_size={BATCH}"]
-        arguments += ["--trainer.default_root_dir", scratch]
-        cli = VisusCLI("fit", arguments, "benchmark", None)
+        with chdir(scratch):
+            cli = VisusCLI("fit", arguments, "benchmark", None)
         clock = _Clock()
         cli.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)

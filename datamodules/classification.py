@@ -1,6 +1,8 @@
 """Pictures with class labels: what all such data offer, and a user's own folder or CSV."""
 
+import sys
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,16 +10,24 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.augment import Augmentation, TrainingTransform
-from datamodules.classification_files import Listing, Sample, count_classes, read_listing
+from datamodules.classification_files import (
+    Listing,
+    Sample,
+    check_pictures,
+    count_classes,
+    picture_paths,
+    read_listing,
+)
 from datamodules.loading import Batch, PictureDataset, default_workers, make_loader
-from datamodules.problems import refuse, report
+from datamodules.problems import Problem, refuse, report
 from datamodules.splits import held_out
+from vision.errors import VisusError
 from vision.fit import FitMode
-from vision.images import list_images, read_image
+from vision.images import read_image
 
 
 class ClassificationData(pl.LightningDataModule):
@@ -43,6 +53,11 @@ class ClassificationData(pl.LightningDataModule):
 
     def __init__(self, batch_size: int, num_workers: int, augment: Augmentation) -> None:
         super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise VisusError(
+                f"data.batch_size {batch_size} must be at least 1 and data.num_workers "
+                f"{num_workers} at least 0"
+            )
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.augment = augment
@@ -72,9 +87,13 @@ class ClassificationData(pl.LightningDataModule):
             (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         )
         train = split == "train"
-        return make_loader(
-            self.dataset(split), self.batch_size, self.num_workers, train, rank, world
-        )
+        dataset = self.dataset(split)
+        if len(dataset) < world:  # type: ignore[arg-type]
+            raise VisusError(
+                f"the {split} split holds {len(dataset)} samples, "  # type: ignore[arg-type]
+                f"too few for {world} processes; add pictures, or raise data.val_share"
+            )
+        return make_loader(dataset, self.batch_size, self.num_workers, train, rank, world)
 
 
 class PictureClassData(ClassificationData):
@@ -92,6 +111,9 @@ class PictureClassData(ClassificationData):
         skip_bad: Leave out bad samples and count them, instead of refusing.
         class_names: The classes as a checkpoint states them; the data's own otherwise.
         multi_label: Whether a picture may have several labels; by default what the labels say.
+        in_channels: 3 for RGB, 1 for grey.
+        evaluate_all: Validate and test on all pictures where the data set states no splits; the
+            command line sets it for other data than a checkpoint was trained on.
     """
 
     def __init__(
@@ -107,6 +129,8 @@ class PictureClassData(ClassificationData):
         skip_bad: bool = False,
         class_names: list[str] | None = None,
         multi_label: bool | None = None,
+        in_channels: int = 3,
+        evaluate_all: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -118,17 +142,22 @@ class PictureClassData(ClassificationData):
         self.fold = fold
         self.skip_bad = skip_bad
         self.given_names = class_names
-        self.in_channels = 3
+        self.in_channels = in_channels
+        self.evaluate_all = evaluate_all
 
     @cached_property
     def listing(self) -> Listing:
         """The samples, checked; problems are told once."""
         listing = read_listing(self.root, self.given_names)
-        refuse(listing.problems, self.skip_bad)
-        if listing.problems:
-            rank_zero_info(report(listing.problems))
-        self.skipped = sum(problem.severity == "error" for problem in listing.problems)
+        self._settle(listing.problems)
+        self.skipped = listing.left_out
         return listing
+
+    def _settle(self, problems: Sequence[Problem]) -> None:
+        """Refuse what stops training, and tell the rest on the standard error stream."""
+        refuse(problems, self.skip_bad)
+        if problems:
+            _tell(problems)
 
     @cached_property
     def splits(self) -> dict[str, list[Sample]]:
@@ -138,6 +167,8 @@ class PictureClassData(ClassificationData):
             name: [s for s in samples if s.split == name] for name in ("train", "val", "test")
         }
         splits["train"] += [s for s in samples if not s.split]
+        if self.evaluate_all and not splits["test"]:
+            return splits | {"val": list(samples), "test": list(samples)}
         if not splits["val"]:
             pool = splits["train"]
             contents, groups = [s.content for s in pool], [s.labels for s in pool]
@@ -176,11 +207,17 @@ class PictureClassData(ClassificationData):
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `ClassificationData.dataset`; predictions need a folder of pictures, no labels."""
         if split == "predict":
-            paths = list_images(self.root) if self.root.is_dir() else self._all_paths()
+            paths = picture_paths(self.root)
+            problems = check_pictures(paths)
+            self._settle(problems)
+            bad = {problem.place for problem in problems if problem.severity == "error"}
+            paths = [path for path in paths if str(path) not in bad]
             labels = None
         else:
             paths = [sample.path for sample in self.splits[split]]
             names = [sample.labels for sample in self.splits[split]]
+            if not self.multi_label:
+                self._refuse_several(self.splits[split])
             labels = encode_labels(names, self.class_names, self.multi_label)
         transform = None
         if split == "train":
@@ -191,11 +228,23 @@ class PictureClassData(ClassificationData):
             labels,
             self.image_size,
             self.fit_mode,
-            transform=transform,
+            self.in_channels,
+            transform,
         )
 
-    def _all_paths(self) -> list[Path]:
-        return [sample.path for sample in self.listing.samples]
+    def _refuse_several(self, samples: Sequence[Sample]) -> None:
+        for sample in samples:
+            if len(sample.labels) != 1:
+                told = "|".join(sample.labels) or "no label"
+                raise VisusError(
+                    f"{sample.place}: {told}, where one label is expected; keep one, or train "
+                    "with --data.multi_label true"
+                )
+
+
+@rank_zero_only
+def _tell(problems: Sequence[Problem]) -> None:
+    print(report(problems), file=sys.stderr)
 
 
 def encode_labels(

@@ -14,6 +14,7 @@ from datamodules.augment import Augmentation, TrainingTransform
 from datamodules.classification import ClassificationData, encode_labels
 from datamodules.loading import ArrayDataset, Batch, PictureDataset, default_workers
 from datamodules.splits import content_hash, held_out
+from vision.errors import VisusError
 from vision.fit import FitMode, fit
 from vision.images import Pixels
 from vision.scenes import SHAPES, Scene, make_scene
@@ -78,6 +79,12 @@ class ArrayClassData(ClassificationData):
         images, labels = self.splits["test" if split == "predict" else split]
         fitted = np.stack([fit(image, self.image_size, self.fit_mode)[0] for image in images])
         _, fit_of_all = fit(images[0], self.image_size, self.fit_mode)
+        strangers = set(self.names) - set(self.class_names)
+        if strangers:
+            raise VisusError(
+                f"unknown label {', '.join(sorted(strangers))!r} in {type(self).__name__}; "
+                f"the model knows {', '.join(self.class_names)}"
+            )
         ids = np.array([self.class_names.index(name) for name in self.names])
         transform = None
         if split == "train" and self.augment != "none":

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,12 +54,14 @@ class Listing:
         class_names: All classes that are named, in order.
         multi_label: Whether a picture may have several labels.
         problems: What is wrong; the samples of errors are not among `samples`.
+        left_out: How many samples that is.
     """
 
     samples: tuple[Sample, ...]
     class_names: tuple[str, ...]
     multi_label: bool
     problems: tuple[Problem, ...]
+    left_out: int
 
 
 def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listing:
@@ -86,6 +88,7 @@ def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listin
         several = False
     else:
         raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
+    listed = len(samples) + sum(problem.severity == "error" for problem in problems)
     found = sorted({label for sample in samples for label in sample.labels} | set(empty))
     names = tuple(class_names) if class_names else tuple(found)
     if class_names is None:
@@ -94,7 +97,7 @@ def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listin
             for name in empty
         ]
         names = tuple(name for name in found if name not in empty)
-        if len(names) < 2 and not several:
+        if len(names) < 2:
             problems.append(_too_few_classes(root, names))
     known = set(names)
     strangers = [s for s in samples if not known.issuperset(s.labels)]
@@ -112,7 +115,25 @@ def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listin
     problems += broken + doubled
     if not kept:
         problems.append(Problem(str(root), "holds no readable picture; check the path", "fatal"))
-    return Listing(tuple(kept), names, several, tuple(problems))
+    return Listing(tuple(kept), names, several, tuple(problems), listed - len(kept))
+
+
+def picture_paths(root: Path) -> list[Path]:
+    """All pictures of a folder, or of a CSV's column `path`; labels are not needed.
+
+    Raises:
+        VisusError: If there is nothing to read at that place.
+    """
+    if root.is_dir():
+        return list_images(root)
+    if root.is_file() and root.suffix.lower() == ".csv":
+        return [root.parent / (row["path"] or "").strip() for _, row in _rows(root, {"path"})]
+    raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
+
+
+def check_pictures(paths: Sequence[Path]) -> list[Problem]:
+    """Decode every picture; returns what is not as usual."""
+    return _check_files([Sample(path, (), "", str(path)) for path in paths])[1]
 
 
 def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
@@ -161,19 +182,7 @@ def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
     """Samples, problems, and whether any picture has several labels."""
     samples, problems = [], []
     several = False
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VisusError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    rows = csv.DictReader(text.splitlines())
-    missing = {"path", "label"} - set(rows.fieldnames or ())
-    if missing:
-        raise VisusError(
-            f"{path}:1: lacks the column {' and '.join(sorted(missing))}; "
-            "its first line must be path,label or path,label,split"
-        )
-    for row in rows:
-        place = f"{path}:{rows.line_num}"
+    for place, row in _rows(path, {"path", "label"}):
         labels = tuple(
             dict.fromkeys(part.strip() for part in (row["label"] or "").split("|") if part.strip())
         )
@@ -190,6 +199,23 @@ def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
         else:
             samples.append(Sample(file, labels, SPLIT_NAMES.get(stated, ""), place))
     return samples, problems, several
+
+
+def _rows(path: Path, columns: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row of a CSV with its place; refuses a file that lacks the columns."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise VisusError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    rows = csv.DictReader(text.splitlines())
+    missing = columns - set(rows.fieldnames or ())
+    if missing:
+        raise VisusError(
+            f"{path}:1: lacks the column {' and '.join(sorted(missing))}; "
+            "its first line must be path,label or path,label,split"
+        )
+    for row in rows:
+        yield f"{path}:{rows.line_num}", row
 
 
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:

@@ -158,6 +158,11 @@ class VisionTask(pl.LightningModule):
         schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def setup(self, stage: str) -> None:
+        """Freeze for good before the network is shared out to processes."""
+        if stage == "fit" and self.freeze_epochs < 0:
+            self.body.requires_grad_(False)
+
     def on_train_epoch_start(self) -> None:
         """Freeze or thaw the body; Lightning's `train()` would set frozen batch norm going."""
         frozen = self.freeze_epochs < 0 or self.current_epoch < self.freeze_epochs

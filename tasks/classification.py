@@ -18,6 +18,7 @@ from torchvision.transforms.v2 import CutMix, MixUp, RandomChoice
 
 from models.classification import create_classifier
 from tasks.base import VisionTask
+from vision.errors import VisusError
 from vision.fit import FitMode
 
 Batch = dict[str, Any]
@@ -82,6 +83,9 @@ class ClassificationTask(VisionTask):
         freeze_batch_norm: bool = False,
     ) -> None:
         class_names = class_names or []
+        for name, value in (("mixup", mixup), ("cutmix", cutmix), ("l1", l1)):
+            if value < 0:
+                raise VisusError(f"model.{name} {value} must not be negative; 0 for none")
         super().__init__(
             class_names,
             image_size,
@@ -120,8 +124,11 @@ class ClassificationTask(VisionTask):
         self.mix = RandomChoice(mixes) if mixes else None
         self.val_metrics = self._metrics().clone(prefix="val/")
         self.test_metrics = self._metrics().clone(prefix="test/")
-        if not multi_label:
-            self.confusion = ConfusionMatrix("multiclass", num_classes=len(class_names))
+        self.confusion = ConfusionMatrix(
+            "multilabel" if multi_label else "multiclass",
+            num_classes=len(class_names),
+            num_labels=len(class_names),
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """Class logits.
@@ -143,7 +150,7 @@ class ClassificationTask(VisionTask):
         images, labels = self.normalise(batch["image"]), batch["label"]
         if self.mix is not None:
             images, labels = self.mix(images, labels)
-        loss = self._loss(self.network(images).float(), labels)
+        loss = self._loss(self.network(images).float(), labels, self.class_weights)
         if self.l1:
             loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
         self.log("train/loss", loss, prog_bar=True)
@@ -156,8 +163,8 @@ class ClassificationTask(VisionTask):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch towards the test figures and the confusion matrix."""
         logits = self._evaluate(batch, self.test_metrics)
-        if not self.multi_label:
-            self.confusion.update(logits, batch["label"])
+        scores = logits.sigmoid() if self.multi_label else logits
+        self.confusion.update(scores, batch["label"].long())
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation figures, gathered over all processes."""
@@ -174,7 +181,8 @@ class ClassificationTask(VisionTask):
     def _evaluate(self, batch: Batch, metrics: MetricCollection) -> Tensor:
         logits: Tensor = self(batch["image"])[0].float()
         labels = batch["label"]
-        loss = self._loss(logits, labels)
+        # Without class weights: a weighted mean would depend on how samples fall into batches.
+        loss = self._loss(logits, labels, None)
         scores = logits.sigmoid() if self.multi_label else logits.softmax(1)
         for name, metric in metrics.items(keep_base=True):
             if name == "loss":
@@ -189,8 +197,7 @@ class ClassificationTask(VisionTask):
         self.log_dict(metrics.compute(), prog_bar=True)
         metrics.reset()
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        weights = self.class_weights
+    def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         if self.multi_label:
             targets = labels.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
             return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)

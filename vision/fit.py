@@ -97,24 +97,37 @@ def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fi
     if source_height == 0 or source_width == 0:
         raise ValueError(f"a picture of {source_width} x {source_height} pixels cannot be fitted")
     height, width = size
+    if mode == "crop":
+        return _crop(image, height, width)
     inner_height, inner_width = height, width
-    if mode != "stretch":
-        choose = min if mode == "letterbox" else max
-        factor = choose(height / source_height, width / source_width)
+    if mode == "letterbox":
+        factor = min(height / source_height, width / source_width)
         inner_height = max(1, round(source_height * factor))
         inner_width = max(1, round(source_width * factor))
     # Rounding makes the two factors differ a little; keeping both makes the way back exact.
     scale = (inner_width / source_width, inner_height / source_height)
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    resized = _resize(image, inner_height, inner_width)
+    fitted = _resize(image, inner_height, inner_width)
     if mode == "letterbox":
-        fitted = np.full((height, width, image.shape[2]), LETTERBOX_GREY, np.uint8)
-        fitted[top : top + inner_height, left : left + inner_width] = resized
-    else:
-        fitted = resized[-top : -top + height, -left : -left + width]
-    return np.ascontiguousarray(fitted), Fit(
-        (source_height, source_width), (height, width), scale, (float(left), float(top))
-    )
+        padded = np.full((height, width, image.shape[2]), LETTERBOX_GREY, np.uint8)
+        padded[top : top + inner_height, left : left + inner_width] = fitted
+        fitted = padded
+    offset = (float(left), float(top))
+    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
+
+
+def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
+    """Cut the centre out before resizing: a long, narrow picture would grow huge otherwise."""
+    source_height, source_width = image.shape[:2]
+    factor = max(height / source_height, width / source_width)
+    cut_height = min(source_height, max(1, round(height / factor)))
+    cut_width = min(source_width, max(1, round(width / factor)))
+    top, left = (source_height - cut_height) // 2, (source_width - cut_width) // 2
+    cut = image[top : top + cut_height, left : left + cut_width]
+    scale = (width / cut_width, height / cut_height)
+    offset = (-left * scale[0], -top * scale[1])
+    fitted = np.ascontiguousarray(_resize(cut, height, width))
+    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
 
 
 def to_channels(image: Pixels, channels: int) -> Pixels:

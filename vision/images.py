@@ -81,7 +81,7 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
         notes = []
         if image.mode == "CMYK":
             notes.append("CMYK, converted to RGB without its colour profile")
-        if image.mode.startswith(("I", "F")):
+        if image.mode.startswith("I"):
             notes.append("16-bit grey, reduced to 8 bits")
         if pages > 1:
             notes.append(f"{pages} pages, only the first is used")
@@ -103,11 +103,10 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=[f for f in _FORMATS if f in Image.OPEN])
-        with image:
-            _refuse_bomb_and_animation(image, name)
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            image.load()
-            yield ImageOps.exif_transpose(image), pages
+        _refuse_bomb_and_animation(image, name)
+        pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        image.load()
+        upright = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except Image.DecompressionBombError:
@@ -119,10 +118,16 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
             "replace it with a JPEG, PNG, WebP, TIFF or BMP file"
             + ("" if find_spec("pillow_heif") else ", or pip install 'visus[heic]' to read HEIC")
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:
+        # Pillow's readers raise whatever they stumble over in a damaged file.
         raise ImageError(
             f"{name}: truncated or damaged ({error}); fetch or export it again"
         ) from None
+    if upright.mode == "F":
+        raise ImageError(
+            f"{name}: floating-point pixels have no fixed range; save it with 8 or 16 bits"
+        )
+    yield upright, pages
 
 
 def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:
@@ -148,8 +153,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range; save it with 8 or 16 bits")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

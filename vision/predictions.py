@@ -92,6 +92,9 @@ _BY_TASK: dict[str, Callable[[Outputs, Fit, ModelMetadata], Prediction]] = {
     "classification": classification_prediction,
 }
 
+TASKS = tuple(_BY_TASK)
+"""The tasks whose outputs can be read."""
+
 
 def to_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> Prediction:
     """Turn a model's outputs for one picture into its task's prediction.

@@ -34,7 +34,6 @@ def _list(pattern: str) -> int:
     from apps.console import console
     from models.backbones import create_backbone, list_backbones
     from models.weights import MANIFEST
-    from vision.errors import VisusError
     from vision.progress import track
 
     names = list_backbones(pattern)
@@ -48,8 +47,8 @@ def _list(pattern: str) -> int:
             warnings.simplefilter("ignore")
             try:
                 backbone = create_backbone(name, 3)
-            except (VisusError, RuntimeError, AssertionError):
-                # Without features it is no backbone; some cannot be built without their weights.
+            except Exception:
+                # Networks without features are no backbones; each says so in its own way.
                 continue
         table.add_row(
             name,
@@ -94,7 +93,7 @@ def _walk(name: str, shape: tuple[int, int, int]) -> int:
         )
     console().print(table)
     print(
-        f"{name} for 10 classes: {sum(layer.parameters for layer in layers):,} parameters, "
+        f"{name} for 10 classes: {sum(p.numel() for p in network.parameters()):,} parameters, "
         f"{sum(layer.multiply_adds for layer in layers):,} multiply-adds a picture"
     )
     return 0

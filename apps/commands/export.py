@@ -28,6 +28,8 @@ def main(argv: list[str]) -> int:
     task = model.task.cpu()
     export_onnx(task, args.output)
     pictures = list_images(args.pictures)[:100] if args.pictures else []
+    if args.pictures and not pictures:
+        raise CommandError(f"--pictures {str(args.pictures)!r}: holds no picture; check the path")
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
     for parity in measure_parity(task, args.output, pictures):
         table.add_row(

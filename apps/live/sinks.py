@@ -9,11 +9,50 @@ from pathlib import Path
 from typing import IO, Any
 
 import cv2
+import numpy as np
 
 from apps.drawing import to_bgr, write_image
 from apps.live.sources import Frame
 from vision.errors import VisusError
 from vision.images import Pixels
+
+
+class OutputNames:
+    """Names files in a folder after their sources: no two alike, and never a source itself.
+
+    Args:
+        folder: Where the files go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._taken: set[str] = set()
+
+    def name(self, source: str, ending: str) -> Path:
+        """A file for a source, with an ending such as `.jpg`.
+
+        Raises:
+            VisusError: If that is the source itself.
+        """
+        stem, attempt = Path(source).stem, 1
+        name = stem
+        while name + ending in self._taken:
+            attempt += 1
+            name = f"{stem}-{attempt}"
+        self._taken.add(name + ending)
+        path = self.folder / (name + ending)
+        refuse_overwriting(path, source)
+        return path
+
+
+def refuse_overwriting(path: Path, source: str) -> None:
+    """Stop before a result is written over the file it is made from.
+
+    Raises:
+        VisusError: If both are the same file.
+    """
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise VisusError(f"{path}: would be overwritten, it is the source; write elsewhere")
 
 
 class Sink(ABC):
@@ -71,10 +110,12 @@ class VideoSink(Sink):
         self.rate = rate or 25.0
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._written = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`; later frames of another size are brought to that of the first."""
         if self._writer is None:
+            refuse_overwriting(self.path, frame.source)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             height, width = drawn.shape[:2]
             self._size = (width - width % 2, height - height % 2)
@@ -84,10 +125,12 @@ class VideoSink(Sink):
                 raise VisusError(f"--video {self.path}: cannot be written; check folder and disk")
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
-            resized = cv2.resize(pixels, self._size, interpolation=cv2.INTER_AREA)
-            self._writer.write(resized)
-        else:
+            pixels = to_bgr(_resized(drawn, self._size))
+        # A camera's frames that nobody had time for are stood in for by the one that follows.
+        moment = frame.time if frame.time is not None else self._written / self.rate
+        while self._written <= moment * self.rate + 1e-6:
             self._writer.write(pixels)
+            self._written += 1
         return True
 
     def close(self) -> None:
@@ -96,27 +139,25 @@ class VideoSink(Sink):
             self._writer.release()
 
 
+def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class PictureSink(Sink):
     """Annotated pictures in a folder; the frames of a video become one annotated video there."""
 
     def __init__(self, folder: Path, rate: float) -> None:
-        self.folder = folder
+        self.names = OutputNames(folder)
         self.rate = rate
         self._video: VideoSink | None = None
-        self._names: set[str] = set()
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`."""
-        stem = Path(frame.source).stem
         if frame.index is not None:
-            self._video = self._video or VideoSink(self.folder / f"{stem}.mp4", self.rate)
+            if self._video is None:
+                self._video = VideoSink(self.names.name(frame.source, ".mp4"), self.rate)
             return self._video.show(frame, drawn)
-        name, attempt = stem, 1
-        while name in self._names:
-            attempt += 1
-            name = f"{stem}-{attempt}"
-        self._names.add(name)
-        write_image(self.folder / f"{name}.jpg", drawn)
+        write_image(self.names.name(frame.source, ".jpg"), drawn)
         return True
 
     def close(self) -> None:
@@ -137,7 +178,7 @@ class JsonLinesWriter:
         if target != "-":
             try:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(target, "w", encoding="utf-8")
+                self._file = open(target, "w", encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise VisusError(
                     f"--jsonl {target}: cannot be written ({error.strerror})"
@@ -166,7 +207,8 @@ def why_no_window() -> str:
         )
     if sys.platform != "linux":
         return ""
-    if os.environ.get("WAYLAND_DISPLAY") or _display_answers(os.environ.get("DISPLAY", "")):
+    # OpenCV's wheels speak X11 only; under Wayland XWayland answers for DISPLAY.
+    if _display_answers(os.environ.get("DISPLAY", "")):
         return ""
     return "there is no screen (DISPLAY names none that answers)"
 

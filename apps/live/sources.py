@@ -160,7 +160,10 @@ class CameraSource(Source):
         start = time.perf_counter()
         index = 0
         while not self._ended:
-            read, pixels = self._capture.read()
+            try:
+                read, pixels = self._capture.read()
+            except cv2.error:
+                break
             if not read:
                 break
             now = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,12 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "leaky_relu": nn.LeakyReLU,
 }
+
+
+def _activation(name: str) -> Callable[[], nn.Module]:
+    if name not in _ACTIVATIONS:
+        raise VisusError(f"activation {name!r} is unknown; choose from {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]
 
 
 class SmallBackbone(Backbone):
@@ -105,7 +111,7 @@ def lenet5(
     the paper the input is 32x32, so that its flattened features are 400 numbers; the paper's
     partial connections and RBF output are replaced by full ones, as everyone does today.
     """
-    act = _ACTIVATIONS[activation]
+    act = _activation(activation)
     stages = [
         nn.Sequential(nn.Conv2d(in_channels, 6, 5), act(), nn.AvgPool2d(2)),
         nn.Sequential(nn.Conv2d(6, 16, 5), act(), nn.AvgPool2d(2)),
@@ -137,7 +143,7 @@ def convnet(
 
     On 28x28 pictures 7 x 7 x 32 = 1,568 flattened numbers go straight to the classes.
     """
-    act = _ACTIVATIONS[activation]
+    act = _activation(activation)
 
     def block(before: int, after: int) -> nn.Module:
         return nn.Sequential(
@@ -167,7 +173,7 @@ def alexnet(
     Five convolutions, three of them in two groups as on the paper's two GPUs, with local response
     normalisation, then two layers of 4,096 units with dropout before each (0.5 in the paper).
     """
-    act = _ACTIVATIONS[activation]
+    act = _activation(activation)
 
     def normalise() -> nn.Module:
         return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
@@ -221,7 +227,7 @@ def resnet9(
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
     et al. (2016); `width` is the channels of its first layer (64 in the original).
     """
-    act = _ACTIVATIONS[activation]
+    act = _activation(activation)
 
     def convolution(before: int, after: int) -> nn.Module:
         return nn.Sequential(
@@ -269,7 +275,12 @@ def initialise(module: nn.Module, init: Init) -> None:
     Args:
         module: What to initialise, in place.
         init: `he` keeps the variance through ReLU, `glorot` through symmetric activations.
+
+    Raises:
+        VisusError: If there is no such way.
     """
+    if init not in get_args(Init):
+        raise VisusError(f"init {init!r} is unknown; choose from {', '.join(get_args(Init))}")
     draw = nn.init.kaiming_normal_ if init == "he" else nn.init.xavier_uniform_
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

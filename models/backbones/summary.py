@@ -128,7 +128,11 @@ def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after
     if window and received.ndim == 4:
         (kernel, _), (stride, _), (padding, _), (dilation, _) = window
         span = f"{dilation}*({kernel} - 1) + 1" if dilation > 1 else str(kernel)
-        formula = f"({received.shape[2]} + 2*{padding} - {span})/{stride} + 1 = {output.shape[2]}"
+        before, after_window = received.shape[2], output.shape[2]
+        formula = f"({before} + 2*{padding} - {span})/{stride} + 1 = {after_window}"
+        if (before + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 != after_window:
+            # TensorFlow's "same" padding, or a pool that rounds up.
+            formula = f"padded to fit: ceil({before}/{stride}) = {after_window}"
     work = 0
     if isinstance(module, nn.Conv2d):
         work = output.numel() * module.weight[0].numel()

@@ -238,3 +238,55 @@ def test_the_python_door(photos, model):
     with pytest.raises(ValueError, match="uint8 RGB"):
         loaded.predict(np.zeros((4, 4, 3)))
     assert door.__version__
+
+
+def test_a_source_is_never_overwritten(visus, workplace, model):
+    picture = save_scene(workplace / "cat.jpg", 1)
+    before = picture.read_bytes()
+    for option in ("--draw", "--explain"):
+        code, _, err = visus("infer", model[1], "cat.jpg", option, ".")
+        assert code == 2 and "would be overwritten" in err
+    write_video(workplace / "clip.mp4", codec="mp4v")
+    clip = (workplace / "clip.mp4").read_bytes()
+    assert visus("infer", model[0], "clip.mp4", "--draw", ".")[0] == 2
+    assert visus("live", model[0], "clip.mp4", "--video", "clip.mp4")[0] == 2
+    assert picture.read_bytes() == before and (workplace / "clip.mp4").read_bytes() == clip
+
+
+def test_pictures_of_one_name_get_an_explanation_each(visus, workplace, photos, model):
+    for label in ("circle", "cross"):
+        for path in sorted((photos / label).iterdir())[1:]:
+            path.unlink()
+    assert visus("infer", model[1], photos, "--explain", "why")[0] == 0
+    assert len(list((workplace / "why").iterdir())) == 2
+
+
+def test_a_slow_models_video_keeps_the_cameras_pace(workplace):
+    from apps.live.sinks import VideoSink
+    from apps.live.sources import Frame
+
+    sink = VideoSink(workplace / "slow.mp4", 30.0)
+    image = np.zeros((48, 64, 3), np.uint8)
+    for index in range(0, 60, 10):
+        sink.show(Frame(image, "camera 0", index, index / 30, 0.0), image)
+    sink.close()
+    assert VideoSource(workplace / "slow.mp4").declared == 51
+
+
+def test_a_wayland_display_alone_is_no_screen(monkeypatch):
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-9")
+    assert "no screen" in why_no_window()
+
+
+def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, model):
+    import onnx as onnx_library
+
+    file = onnx_library.load(model[0])
+    entry = json.loads(file.metadata_props[0].value)
+    onnx_library.helper.set_model_props(file, {"visus": json.dumps({**entry, "task": "juggling"})})
+    onnx_library.save(file, "other.onnx")
+    onnx_library.helper.set_model_props(file, {"visus": "{"})
+    onnx_library.save(file, "broken.onnx")
+    for name, words in (("other.onnx", "juggling"), ("broken.onnx", "cannot be loaded")):
+        code, _, err = visus("infer", name, photos)
+        assert code == 2 and words in err and name in err

@@ -133,6 +133,11 @@ def test_averaged_weights_are_kept_and_tested(visus):
         (["--config", "classification/digist"], ["digist", "classification/digits"]),
         (["--ckpt_path", "none.ckpt"], ["none.ckpt"]),
         (["--optimizer", "os.getcwd"], ["os.getcwd", "not allowed"]),
+        (["--data.batch_size", "0"], ["batch_size 0"]),
+        (["--model.mixup", "-1"], ["model.mixup -1"]),
+        (["--model.backbone_options", "{init: hee}"], ["hee", "he, glorot"]),
+        (["--model.backbone_options", "{activation: nope}"], ["nope", "relu"]),
+        (["--trainer.accelerator", "gpu"], ["accelerator"]),
     ],
 )
 def test_wrong_arguments_are_one_line_with_a_remedy(visus, more, words):
@@ -198,8 +203,9 @@ def test_bad_pictures_stop_training_unless_they_may_be_left_out(visus, photos):
     ]
     code, _, err = visus(*arguments)
     assert code == 2 and "bad.jpg" in err and "--data.skip_bad true" in err
-    code, _, err = visus(*arguments, "--data.skip_bad", "true")
+    code, out, err = visus(*arguments, "--data.skip_bad", "true")
     assert code == 0, err
+    assert "1 bad samples were left out" in out and "bad.jpg" in err
     code, out, _ = visus("test", "latest")
     assert code == 0 and "1 bad samples were left out" in out
     assert json.loads((newest("runs/*/*/*/metrics.json")).read_text())["skipped"] == 1
@@ -247,3 +253,46 @@ def test_two_processes_train_and_agree_with_one(visus, workplace):
     assert results[0].keys() == results[1].keys()
     for key, value in results[0].items():
         assert results[1][key] == pytest.approx(value, abs=1e-6), key
+
+
+def test_several_labels_a_picture(visus, photos):
+    rows = [f"circle/{i}.png,circle|round" for i in range(10)]
+    rows += [f"cross/{i}.png,cross" for i in range(9)] + ["cross/9.png,|"]
+    (photos / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    arguments = [*SMALL, *ARGUMENTS["classification/custom"]]
+    code, _, err = visus("fit", "--config", "classification/custom", *arguments)
+    assert code == 0, err
+    code, out, err = visus("test", "latest")
+    assert code == 0, err
+    assert "round" in out
+    assert "test/f1/round" in figures(newest("runs/*/*/*"))
+    code, _, err = visus(
+        "fit", "--config", "classification/custom", *arguments, "--data.multi_label", "false"
+    )
+    assert code == 2 and "circle|round" in err and "one label is expected" in err
+
+
+def test_predict_names_bad_pictures_and_needs_no_labels(visus, photos):
+    arguments = [*SMALL, *ARGUMENTS["classification/custom"]]
+    assert visus("fit", "--config", "classification/custom", *arguments)[0] == 0
+    run = newest("runs/*/*/*")
+    (photos / "circle" / "bad.jpg").write_text("text")
+    code, _, err = visus("predict", run)
+    assert code == 2 and "bad.jpg" in err
+    assert visus("predict", run, "--data.skip_bad", "true")[0] == 0
+    (photos / "list.csv").write_text("path\ncircle/1.png\ncross/2.png\n")
+    code, _, err = visus("predict", run, "--data.root", "photos/list.csv")
+    assert code == 0, err
+    lines = newest("runs/*/*/*/predictions.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+
+
+def test_a_model_meets_only_classes_it_knows(visus):
+    assert fit_scenes(visus)[0] == 0
+    code, _, err = visus("test", "latest", "--data", "datamodules.DigitsData")
+    assert code == 2 and "unknown label" in err and "circle" in err
+
+
+def test_fit_without_a_configuration_names_some(visus):
+    code, _, err = visus("fit")
+    assert code == 2 and "classification/custom" in err

@@ -150,3 +150,13 @@ def test_receptive_field_follows_the_main_path_of_residual_blocks():
     layers = {layer.name: layer for layer in summarise(network, (3, 64, 64))}
     # Araujo et al. (2019) give 435 pixels for the last convolution of ResNet-18.
     assert layers["body.layer4.1.conv2"].receptive_field == 435
+
+
+def test_formulas_are_true_where_padding_adapts():
+    network, _ = create_classifier("tf_efficientnet_lite0", 10, 3, image_size=(224, 224))
+    layers = summarise(network, (3, 224, 224))
+    assert layers[0].formula == "padded to fit: ceil(224/2) = 112"
+    for layer in layers:
+        if layer.formula.startswith("("):
+            left, right = layer.formula.split(" = ")
+            assert int(eval(left)) == int(right)

@@ -76,6 +76,16 @@ def test_batch_norm_alone_can_be_frozen():
         assert torch.equal(before[key], after[key]) == ("running" in key or "num_batches" in key)
 
 
+def test_evaluation_does_not_depend_on_the_batches():
+    data = ScenesClassData(40, (32, 32), batch_size=8, num_workers=0)
+    task = scenes_task(data, class_counts=[1, 2, 3, 4, 5, 6, 7], class_weights="balanced")
+    losses = []
+    for size in (3, 10):
+        data.batch_size = size
+        losses.append(trainer().test(task, data, verbose=False)[0]["test/loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
 def test_mixes_smooths_and_penalises_without_nan():
     data = ScenesClassData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, mixup=0.2, cutmix=1.0, label_smoothing=0.1, l1=1e-5, dropout=0.5)

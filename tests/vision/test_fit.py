@@ -58,3 +58,14 @@ def test_grey_follows_luma():
     assert to_channels(image, 1)[0, 0, 0] == 150
     with pytest.raises(ValueError, match="5"):
         to_channels(image, 5)
+
+
+def test_a_long_narrow_picture_stays_small():
+    import tracemalloc
+
+    image = np.zeros((60000, 1, 3), np.uint8)
+    tracemalloc.start()
+    fitted, _ = fit(image, (224, 224), "crop")
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+    assert fitted.shape == (224, 224, 3)

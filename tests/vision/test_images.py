@@ -78,6 +78,7 @@ def animation() -> bytes:
         (encoded(gradient(), "PNG")[:-60], "truncated"),
         (bomb(), "over the limit"),
         (animation(), "animation of 3 frames"),
+        (encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ],
 )
@@ -96,9 +97,13 @@ def test_a_missing_file_is_named(tmp_path):
         read_image(tmp_path / "none.png")
 
 
-@given(st.binary(max_size=300), st.integers(0, 300))
-def test_damage_never_raises_anything_else(noise, place):
-    data = encoded(gradient(), "PNG")
+@given(
+    st.sampled_from(["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"]),
+    st.binary(max_size=60),
+    st.integers(0, 600),
+)
+def test_damage_never_raises_anything_else(kind, noise, place):
+    data = encoded(gradient(), kind)
     try:
         read_image(data[:place] + noise + data[place + len(noise) :])
     except ImageError:
