@@ -171,7 +171,14 @@ class VisusCLI(LightningCLI):
         chosen["default_root_dir"] = chosen["default_root_dir"] or str(self.folder)
         # The data modules shard by themselves: Lightning's sampler would count samples twice.
         chosen["use_distributed_sampler"] = False
-        trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
+        except MisconfigurationException as error:
+            self.folder.rmdir()
+            raise VisusError(
+                f"--trainer.accelerator {chosen['accelerator']!r} with --trainer.devices "
+                f"{chosen['devices']!r}: {error}; visus doctor lists this machine's devices"
+            ) from error
         return trainer
 
     @staticmethod

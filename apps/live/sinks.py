@@ -80,9 +80,15 @@ class WindowSink(Sink):
             raise VisusError(f"no window: {reason}; use --video FILE instead")
         self.title = title
         self._shown = False
+        # Qt complains about fonts that the window does not use.
+        os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`; a picture stays until a key is pressed."""
+        if not self._shown:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self.title, flags)
+            cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
         cv2.imshow(self.title, to_bgr(drawn))
         still = frame.index is None
         key = cv2.waitKey(0 if still else 1) & 0xFF
