@@ -149,7 +149,8 @@ def make_loader(
     size = len(dataset)  # type: ignore[arg-type]
     sampler: Any = None
     if train and world_size > 1:
-        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True)
+        seed = torch.initial_seed() % 2**31
+        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=seed)
     elif not train:
         sampler = range(rank, size, world_size)
     return DataLoader(
