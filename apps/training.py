@@ -98,7 +98,7 @@ class VisusCLI(LightningCLI):
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             parser_class=TrainingParser,
-            parser_kwargs={"allow_abbrev": False},
+            parser_kwargs={"allow_abbrev": False, "prog": f"visus {running}"},
             args=arguments,
             run=False,
             load_from_checkpoint_support=False,
@@ -234,13 +234,13 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     preferred = "last" if subcommand == "fit" else "best"
     paths = _resolve(arguments, ("--ckpt_path",), partial(find_checkpoint, prefer=preferred))
     checkpoint = read_checkpoint(paths[-1]) if paths else None
-    if subcommand == "fit" and not names and "--help" not in arguments and "-h" not in arguments:
+    asks_for_help = any(argument == "-h" or "help" in argument for argument in arguments)
+    if subcommand == "fit" and not names and not asks_for_help:
         raise CommandError(
-            f"visus fit: name a configuration: --config {' or '.join(config_names())}"
+            f"name a configuration: visus fit --config {' or '.join(config_names())}"
         )
-    if subcommand != "fit" and checkpoint is None and "-h" not in arguments:
-        if "--help" not in arguments:
-            raise CommandError(f"visus {subcommand}: name a model: visus {subcommand} latest")
+    if subcommand != "fit" and checkpoint is None and not asks_for_help:
+        raise CommandError(f"name a model: visus {subcommand} latest")
     with tempfile.TemporaryDirectory() as scratch:
         if checkpoint is not None:
             stored = _write_stored_config(checkpoint, Path(scratch))

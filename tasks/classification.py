@@ -194,7 +194,8 @@ class ClassificationTask(VisionTask):
         return logits
 
     def _log_metrics(self, metrics: MetricCollection) -> None:
-        self.log_dict(metrics.compute(), prog_bar=True)
+        for name, value in metrics.compute().items():
+            self.log(name, value, prog_bar=name == self.monitor[0])
         metrics.reset()
 
     def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
