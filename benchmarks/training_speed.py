@@ -62,7 +62,8 @@ class _Clock(pl.Callback):
 
 def visus_fit(root: Path) -> float:
     """Train one epoch as `visus fit` does; returns pictures a second."""
-    from apps.training import VisusCLI, quieten
+    from apps.training import quieten
+    from apps.training_cli import VisusCLI
     from configs import find_config
 
     quieten()
