@@ -133,7 +133,8 @@ class RunReport(Callback):
     ) -> None:
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
         data = trainer.datamodule  # type: ignore[attr-defined]
-        samples = len(data.dataset(split))
+        loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
+        samples = len(loader.dataset)
         accuracy = figures.get(f"{split}/accuracy")
         if accuracy is not None and not data.multi_label:
             figures[f"{split}/accuracy_standard_error"] = standard_error(accuracy, samples)

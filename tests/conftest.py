@@ -6,9 +6,14 @@ os.environ.pop("DISPLAY", None)
 os.environ.pop("WAYLAND_DISPLAY", None)
 
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from vision.scenes import SHAPES, make_scene
+
+# Machines that run the tests are noisy; a slow example is no failure.
+settings.register_profile("visus", deadline=None)
+settings.load_profile("visus")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pickle
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules import PictureClassData, ScenesClassData
@@ -14,7 +14,6 @@ def dataset(size):
     return ArrayDataset(images, np.arange(size), None)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(1, 4))
 def test_evaluation_sees_every_sample_once(size, batch_size, world):
     seen = Counter()
@@ -25,7 +24,6 @@ def test_evaluation_sees_every_sample_once(size, batch_size, world):
     assert seen == Counter(range(size))
 
 
-@settings(deadline=None)
 @given(st.integers(4, 60), st.integers(1, 8), st.integers(1, 3))
 def test_training_gives_every_process_as_many_batches(size, batch_size, world):
     loaders = [make_loader(dataset(size), batch_size, 0, True, r, world) for r in range(world)]

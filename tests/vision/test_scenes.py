@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from vision.scenes import SHAPES, make_scene
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(40, 120), st.integers(40, 120))
 def test_truth_agrees_with_itself(seed, height, width):
     scene = make_scene(seed, (height, width))
@@ -29,7 +29,7 @@ def test_equal_seeds_give_equal_pixels():
     assert (make_scene(3).image != make_scene(4).image).any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31))
 def test_captions_are_true(seed):
     scene = make_scene(seed, objects=(2, 2))
