@@ -234,15 +234,6 @@ def resnet9(
             nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), act()
         )
 
-    class Residual(nn.Module):
-        def __init__(self, *layers: nn.Module) -> None:
-            super().__init__()
-            self.layers = nn.Sequential(*layers)
-
-        def forward(self, features: Tensor) -> Tensor:
-            changed: Tensor = self.layers(features)
-            return features + changed
-
     w = width
     stages = [
         convolution(in_channels, w),
@@ -267,6 +258,19 @@ def resnet9(
     size = image_size or (32, 32)
     channels = (w, 2 * w, 4 * w, 8 * w)
     return SmallBackbone("resnet9", stages, channels, (1, 2, 4, 8), head, in_channels, size, init)
+
+
+class Residual(nn.Module):
+    """Adds to its input what its layers make of it (He et al. 2016)."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Of the same shape as `features`."""
+        changed: Tensor = self.layers(features)
+        return features + changed
 
 
 def initialise(module: nn.Module, init: Init) -> None:
