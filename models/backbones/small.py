@@ -222,7 +222,7 @@ def resnet9(
     init: Init = "he",
     width: int = 32,
 ) -> Backbone:
-    """ResNet-9 for small pictures: six convolutions and two residual blocks.
+    """ResNet-9 for small pictures: four convolutions, two residual blocks of two, one layer.
 
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
     et al. (2016); `width` is the channels of its first layer (64 in the original).
