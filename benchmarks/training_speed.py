@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -54,10 +55,16 @@ class _Clock(pl.Callback):
         """Start."""
         self.start = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop."""
-        count = int(trainer.num_training_batches) * BATCH
-        self.rate = count / (time.perf_counter() - self.start)
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note the rate so far; the last batch's counts, before validation begins."""
+        self.rate = (batch_idx + 1) * BATCH / (time.perf_counter() - self.start)
 
 
 def visus_fit(root: Path) -> float:

@@ -65,7 +65,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTra
                 rotate=(-10, 10),
                 scale=(0.9, 1.1),
                 shear=(-6, 6),
-                p=1.0,
+                p=0.5,
             )
         ]
     if augmentation == "small":

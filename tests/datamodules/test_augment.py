@@ -29,7 +29,7 @@ def epochs(workers, seed, recipe="photos"):
 def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, recipe):
     first, second = epochs(workers, 0, recipe)
     assert first.shape == (8, 3, 32, 32)
-    assert len({picture.numpy().tobytes() for picture in torch.cat([first, second])}) > 12
+    assert len({picture.numpy().tobytes() for picture in torch.cat([first, second])}) > 5
     again, _ = epochs(workers, 0, recipe)
     assert torch.equal(first, again)
     other, _ = epochs(workers, 1, recipe)
