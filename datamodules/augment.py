@@ -65,7 +65,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTra
                 rotate=(-10, 10),
                 scale=(0.9, 1.1),
                 shear=(-6, 6),
-                p=0.5,
+                p=0.8,
             )
         ]
     if augmentation == "small":

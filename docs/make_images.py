@@ -59,11 +59,11 @@ def main() -> None:
         grid([scene.image for scene in scenes], ["", "", "", ""], 2, 160),
     ]
     captions = [
-        "ImageNet names, live or on files",
+        "ImageNet names",
         "why: Grad-CAM",
-        "the same network on coffee",
-        "LeNet-5 on test digits",
-        "procedural scenes to try with",
+        "coffee, named",
+        "LeNet-5 on digits",
+        "procedural scenes",
     ]
 
     write_image(IMAGES / "gallery.png", grid(pictures, captions, 5, 300))
