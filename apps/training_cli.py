@@ -32,6 +32,8 @@ FACTS = (
     "fit_mode",
     "multi_label",
     "class_counts",
+    "anchors",
+    "masks",
 )
 # Of these, what a checkpoint tells the data before they look at the disk.
 _TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")
@@ -191,4 +193,5 @@ class VisusCLI(LightningCLI):
     def _fact(self, data: object, fact: str) -> Any:
         if self.checkpoint is not None:
             return self.checkpoint["visus"]["arguments"].get(fact)
-        return plain(getattr(data, fact))
+        # A task takes no facts but its own, so that others may be missing.
+        return plain(getattr(data, fact, None))

@@ -10,16 +10,28 @@ if TYPE_CHECKING:
         FashionMNISTData,
         ScenesClassData,
     )
+    from datamodules.detection import PictureDetectionData
+    from datamodules.detection_scenes import ScenesDetectionData
 
 _HOMES = {
     "CIFAR10Data": "datamodules.classification_arrays",
     "DigitsData": "datamodules.classification_arrays",
     "FashionMNISTData": "datamodules.classification_arrays",
     "PictureClassData": "datamodules.classification",
+    "PictureDetectionData": "datamodules.detection",
     "ScenesClassData": "datamodules.classification_arrays",
+    "ScenesDetectionData": "datamodules.detection_scenes",
 }
 
-__all__ = ["CIFAR10Data", "DigitsData", "FashionMNISTData", "PictureClassData", "ScenesClassData"]
+__all__ = [
+    "CIFAR10Data",
+    "DigitsData",
+    "FashionMNISTData",
+    "PictureClassData",
+    "PictureDetectionData",
+    "ScenesClassData",
+    "ScenesDetectionData",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,99 +1,40 @@
 """Pictures with class labels: what all such data offer, and a user's own folder or CSV."""
 
-import sys
-from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from datamodules.augment import Augmentation, TrainingTransform
+from datamodules.base import VisionData, settle
 from datamodules.classification_files import (
     Listing,
     Sample,
-    check_pictures,
     count_classes,
-    picture_paths,
     read_listing,
 )
-from datamodules.loading import Batch, PictureDataset, default_workers, make_loader
-from datamodules.problems import Problem, refuse, report
+from datamodules.loading import Batch, PictureDataset, default_workers
+from datamodules.pictures import picture_paths, usable_pictures
 from datamodules.splits import held_out
 from vision.errors import VisusError
 from vision.fit import FitMode
 from vision.images import read_image
 
 
-class ClassificationData(pl.LightningDataModule):
+class ClassificationData(VisionData[Augmentation]):
     """What all classification data offer; a subclass makes the data sets.
 
     Attributes:
-        class_names: One name for each class id, in order.
         class_counts: Training pictures of each class; None with a checkpoint's class names.
-        image_size: (height, width) of the batches' pictures.
-        in_channels: Their channels.
-        fit_mode: How pictures are brought to that size.
         multi_label: Whether labels are rows of zeros and ones instead of class ids.
-        skipped: Bad samples that were left out.
     """
 
-    class_names: tuple[str, ...]
     class_counts: list[int] | None
-    image_size: tuple[int, int]
-    in_channels: int
-    fit_mode: FitMode
     multi_label: bool = False
-    skipped: int = 0
-
-    def __init__(self, batch_size: int, num_workers: int, augment: Augmentation) -> None:
-        super().__init__()
-        if batch_size < 1 or num_workers < 0:
-            raise VisusError(
-                f"data.batch_size {batch_size} must be at least 1 and data.num_workers "
-                f"{num_workers} at least 0"
-            )
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.augment = augment
-
-    @abstractmethod
-    def dataset(self, split: str) -> Dataset[Batch]:
-        """The data set of a split: `train`, `val`, `test` or `predict`."""
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled and changed at random."""
-        return self._loader("train")
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once."""
-        return self._loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once, labels not needed."""
-        return self._loader("predict")
-
-    def _loader(self, split: str) -> DataLoader[Batch]:
-        rank, world = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
-        train = split == "train"
-        dataset = self.dataset(split)
-        if len(dataset) < world:  # type: ignore[arg-type]
-            raise VisusError(
-                f"the {split} split holds {len(dataset)} samples, "  # type: ignore[arg-type]
-                f"too few for {world} processes; add pictures, or raise data.val_share"
-            )
-        return make_loader(dataset, self.batch_size, self.num_workers, train, rank, world)
 
 
 class PictureClassData(ClassificationData):
@@ -101,7 +42,10 @@ class PictureClassData(ClassificationData):
 
     Args:
         root: See `datamodules.classification_files.read_listing`.
-        image_size: (height, width); by default what the pictures' sizes suggest, 224 at most.
+        image_size: (height, width); by default what the pictures' sizes suggest, 256 at most.
+        train_scale: Size of training pictures as a share of `image_size`, to multiples of 32.
+            Random crops make things look larger than they will in whole pictures; a share below 1
+            evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
         fit_mode: How pictures are brought to that size.
         val_share: Share held out for validation where the data set states no such split.
         fold: Which share, from 0, for cross-validation.
@@ -120,6 +64,7 @@ class PictureClassData(ClassificationData):
         self,
         root: str,
         image_size: tuple[int, int] | None = None,
+        train_scale: float = 1.0,
         fit_mode: FitMode = "crop",
         val_share: float = 0.2,
         fold: int = 0,
@@ -137,6 +82,9 @@ class PictureClassData(ClassificationData):
         self.given_multi_label = multi_label
         self.root = Path(root)
         self.given_size = image_size
+        if not 0 < train_scale <= 1:
+            raise VisusError(f"data.train_scale {train_scale} must lie above 0 and not exceed 1")
+        self.train_scale = train_scale
         self.fit_mode = fit_mode
         self.val_share = val_share
         self.fold = fold
@@ -149,15 +97,9 @@ class PictureClassData(ClassificationData):
     def listing(self) -> Listing:
         """The samples, checked; problems are told once."""
         listing = read_listing(self.root, self.given_names)
-        self._settle(listing.problems)
+        settle(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
-
-    def _settle(self, problems: Sequence[Problem]) -> None:
-        """Refuse what stops training, and tell the rest on the standard error stream."""
-        refuse(problems, self.skip_bad)
-        if problems:
-            _tell(problems)
 
     @cached_property
     def splits(self) -> dict[str, list[Sample]]:
@@ -197,21 +139,26 @@ class PictureClassData(ClassificationData):
 
     @property
     def image_size(self) -> tuple[int, int]:  # type: ignore[override]
-        """The size given, or the largest multiple of 32 that half of the pictures fill."""
+        """The size given, or the multiple of 32 nearest to the middle one of the shorter sides."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
         middle = int(np.median([min(sample.size) for sample in self.listing.samples]))
-        side = min(224, max(32, middle // 32 * 32))
+        side = min(256, max(32, (middle + 16) // 32 * 32))
         return side, side
+
+    @property
+    def train_size(self) -> tuple[int, int]:
+        """(height, width) of training pictures in pixels."""
+        if self.train_scale == 1:
+            return self.image_size
+        height, width = (max(32, round(s * self.train_scale / 32) * 32) for s in self.image_size)
+        return height, width
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `ClassificationData.dataset`; predictions need a folder of pictures, no labels."""
         if split == "predict":
-            paths = picture_paths(self.root)
-            problems = check_pictures(paths)
-            self._settle(problems)
-            bad = {problem.place for problem in problems if problem.severity == "error"}
-            paths = [path for path in paths if str(path) not in bad]
+            paths, problems = usable_pictures(picture_paths(self.root))
+            settle(problems, self.skip_bad)
             labels = None
         else:
             paths = [sample.path for sample in self.splits[split]]
@@ -221,7 +168,7 @@ class PictureClassData(ClassificationData):
             labels = encode_labels(names, self.class_names, self.multi_label)
         transform = None
         if split == "train":
-            transform = TrainingTransform(self.augment, self.image_size, self.fit_mode)
+            transform = TrainingTransform(self.augment, self.train_size, self.fit_mode)
         return PictureDataset(
             paths,
             read_image,
@@ -240,11 +187,6 @@ class PictureClassData(ClassificationData):
                     f"{sample.place}: {told}, where one label is expected; keep one, or train "
                     "with --data.multi_label true"
                 )
-
-
-@rank_zero_only
-def _tell(problems: Sequence[Problem]) -> None:
-    print(report(problems), file=sys.stderr)
 
 
 def encode_labels(

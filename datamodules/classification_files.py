@@ -1,27 +1,16 @@
 """Read a classification data set from a folder of class folders or a CSV, and check every file."""
 
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from datamodules.csv_files import csv_rows
+from datamodules.pictures import inspect_pictures
 from datamodules.problems import Problem
-from datamodules.splits import content_hash
+from datamodules.splits import SPLIT_NAMES
 from vision.errors import VisusError
-from vision.images import ImageError, inspect_image, list_images
-from vision.progress import track
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-"""Folder names and CSV values that name a split."""
+from vision.images import list_images
 
 
 @dataclass(frozen=True)
@@ -118,24 +107,6 @@ def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listin
     return Listing(tuple(kept), names, several, tuple(problems), listed - len(kept))
 
 
-def picture_paths(root: Path) -> list[Path]:
-    """All pictures of a folder, or of a CSV's column `path`; labels are not needed.
-
-    Raises:
-        VisusError: If there is nothing to read at that place.
-    """
-    if root.is_dir():
-        return list_images(root)
-    if root.is_file() and root.suffix.lower() == ".csv":
-        return [root.parent / (row["path"] or "").strip() for _, row in _rows(root, {"path"})]
-    raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
-
-
-def check_pictures(paths: Sequence[Path]) -> list[Problem]:
-    """Decode every picture; returns what is not as usual."""
-    return _check_files([Sample(path, (), "", str(path)) for path in paths])[1]
-
-
 def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
     found = f"one class ({names[0]})" if names else "no class"
     return Problem(
@@ -182,7 +153,7 @@ def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
     """Samples, problems, and whether any picture has several labels."""
     samples, problems = [], []
     several = False
-    for place, row in _rows(path, {"path", "label"}):
+    for place, row in csv_rows(path, {"path", "label"}):
         labels = tuple(
             dict.fromkeys(part.strip() for part in (row["label"] or "").split("|") if part.strip())
         )
@@ -201,45 +172,15 @@ def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
     return samples, problems, several
 
 
-def _rows(path: Path, columns: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row of a CSV with its place; refuses a file that lacks the columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VisusError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    rows = csv.DictReader(text.splitlines())
-    missing = columns - set(rows.fieldnames or ())
-    if missing:
-        raise VisusError(
-            f"{path}:1: lacks the column {' and '.join(sorted(missing))}; "
-            "its first line must be path,label or path,label,split"
-        )
-    for row in rows:
-        yield f"{path}:{rows.line_num}", row
-
-
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
     """Decode every picture; return the readable samples, and problems for what is not as usual."""
-
-    def check(sample: Sample) -> tuple[Sample | None, list[Problem]]:
-        try:
-            data = sample.path.read_bytes()
-            info = inspect_image(data)
-        except (ImageError, OSError) as error:
-            # The decoder saw bytes, so that its message names no file; the place does.
-            return None, [Problem(sample.place, str(error).removeprefix("picture: "), "error")]
-        notes = [Problem(sample.place, note, "warning") for note in info.notes]
-        checked = replace(sample, content=content_hash(data), size=(info.height, info.width))
-        return checked, notes
-
     good, problems = [], []
-    # Pillow decodes outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor() as pool:
-        checks = pool.map(check, samples)
-        for checked, notes in track(checks, "Checking pictures", total=len(samples)):
-            problems += notes
-            if checked is not None:
-                good.append(checked)
+    checks = inspect_pictures([sample.path for sample in samples])
+    for sample, check in zip(samples, checks, strict=True):
+        problems += check.problems(sample.place)
+        if check.info is not None:
+            size = (check.info.height, check.info.width)
+            good.append(replace(sample, content=check.content, size=size))
     return good, problems
 
 

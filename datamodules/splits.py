@@ -1,9 +1,19 @@
-"""Hold out a share of samples by their content."""
+"""Which split a sample belongs to: as the data set states it, or held out by content."""
 
 import hashlib
 from collections.abc import Hashable, Sequence
 
 from vision.errors import VisusError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Folder names and CSV values that name a split."""
 
 
 def content_hash(data: bytes) -> str:

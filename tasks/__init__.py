@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasks.base import VisionTask, load_task
     from tasks.classification import ClassificationTask
+    from tasks.detection import DetectionTask
 
 _HOMES = {
     "ClassificationTask": "tasks.classification",
+    "DetectionTask": "tasks.detection",
     "VisionTask": "tasks.base",
     "load_task": "tasks.base",
 }
 
-__all__ = ["ClassificationTask", "VisionTask", "load_task"]
+__all__ = ["ClassificationTask", "DetectionTask", "VisionTask", "load_task"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -15,7 +15,9 @@ from vision.fit import FitMode
 from vision.metadata import ModelMetadata
 from vision.predictions import Prediction, to_prediction
 
-_CLASSES = {"classification": "ClassificationTask"}
+Item = TypeVar("Item")
+
+_CLASSES = {"classification": "ClassificationTask", "detection": "DetectionTask"}
 
 
 class VisionTask(pl.LightningModule):
@@ -40,7 +42,7 @@ class VisionTask(pl.LightningModule):
 
     task: ClassVar[str]
     monitor: ClassVar[tuple[str, str]]
-    network: nn.Sequential
+    network: nn.Module
     mean: Tensor
     std: Tensor
 
@@ -89,11 +91,6 @@ class VisionTask(pl.LightningModule):
         return self.network.get_submodule("body")
 
     @property
-    def head(self) -> nn.Module:
-        """The rest of the network."""
-        return self.network.get_submodule("head")
-
-    @property
     def metadata(self) -> ModelMetadata:
         """What an application must know of this model."""
         return ModelMetadata(
@@ -120,6 +117,20 @@ class VisionTask(pl.LightningModule):
             for key, value in batch.items()
         }
 
+    def refuse_non_finite(self, loss: Tensor, batch: dict[str, Any]) -> Tensor:
+        """The loss as it is, before it can spoil the weights.
+
+        Raises:
+            VisusError: If it is not finite; names the pictures.
+        """
+        if not torch.isfinite(loss):
+            raise VisusError(
+                f"the loss is {float(loss)} in epoch {self.current_epoch + 1}, step "
+                f"{self.global_step + 1}, on {', '.join(batch['source'])}; the weights of the last "
+                "epoch are in last.ckpt; look at these pictures, or lower model.learning_rate"
+            )
+        return loss
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Prediction]:
         """Predictions for a batch with the keys `image` and `fit`, in the original's pixels."""
         outputs = [output.float().cpu().numpy() for output in self(batch["image"])]
@@ -133,11 +144,13 @@ class VisionTask(pl.LightningModule):
         return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Body and head, each with and without weight decay, each with its learning rate."""
+        """The body and the rest, with and without weight decay, each with its learning rate."""
         body_rate = self.backbone_learning_rate or self.learning_rate
+        body = list(self.body.parameters())
+        known = set(body)
+        rest = [p for p in self.network.parameters() if p not in known]
         groups = []
-        for module, rate in ((self.body, body_rate), (self.head, self.learning_rate)):
-            parameters = list(module.parameters())
+        for parameters, rate in ((body, body_rate), (rest, self.learning_rate)):
             for decays in (True, False):
                 members = [p for p in parameters if (p.ndim > 1) == decays]
                 decay = self.weight_decay if decays else 0.0
@@ -185,6 +198,15 @@ class VisionTask(pl.LightningModule):
         checkpoint.pop("hyper_parameters", None)
         arguments = {"arguments": plain(dict(self.hparams))}
         checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | arguments)
+
+
+def gather_objects(objects: list[Item]) -> list[Item]:
+    """The lists of all processes as one, on each; with one process the list itself."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return objects
+    gathered: list[list[Item]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(gathered, objects)
+    return [item for part in gathered for item in part]
 
 
 def plain(value: Any) -> Any:

@@ -154,7 +154,7 @@ class ClassificationTask(VisionTask):
         if self.l1:
             loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
         self.log("train/loss", loss, prog_bar=True)
-        return loss
+        return self.refuse_non_finite(loss, batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch towards the validation figures."""

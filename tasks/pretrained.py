@@ -1,9 +1,13 @@
 """Tasks made of ready-made weights from the manifest."""
 
+from models.detection.ready_made import coco_class_names
 from models.weights import find_weights
 from tasks.base import VisionTask
 from tasks.classification import ClassificationTask
+from tasks.detection import DetectionTask
 from vision.errors import VisusError
+
+_COCO_SIZE = (640, 640)
 
 
 def load_pretrained_task(name: str) -> VisionTask:
@@ -19,9 +23,18 @@ def load_pretrained_task(name: str) -> VisionTask:
     if entry is None:
         raise VisusError(f"weights {name!r} are not in the manifest; see visus weights list")
     entry.path()
-    task = ClassificationTask(
-        backbone=entry.backbone, pretrained=True, class_names=imagenet_class_names()
-    )
+    task: VisionTask
+    if entry.task == "detection":
+        task = DetectionTask(
+            architecture=entry.network,  # type: ignore[arg-type]
+            pretrained=True,
+            class_names=coco_class_names(),
+            image_size=_COCO_SIZE,
+            proposals=1000,
+        )
+    else:
+        names = imagenet_class_names()
+        task = ClassificationTask(backbone=entry.network, pretrained=True, class_names=names)
     return task.eval()
 
 

@@ -26,6 +26,8 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 178_956_970
 """Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
 
+_ORIENTATION = 0x0112
+
 # Only formats whose decoders run inside Pillow: its EPS reader, for one, starts Ghostscript.
 _FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
 
@@ -41,22 +43,27 @@ class ImageInfo:
     Attributes:
         width: Width in pixels, as displayed (EXIF orientation applied).
         height: Height in pixels, as displayed.
+        stored: (height, width) in pixels before the orientation is applied.
+        orientation: EXIF's number from 1, upright, to 8.
         notes: Conversions that were needed and that may surprise, such as CMYK to RGB.
     """
 
     width: int
     height: int
+    stored: tuple[int, int]
+    orientation: int
     notes: tuple[str, ...]
 
 
-def read_image(source: Path | str | bytes) -> Pixels:
+def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
     """Decode a picture.
 
-    EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures become 8-bit RGB;
+    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB;
     transparent pixels are laid on white.
 
     Args:
         source: A file, or the encoded bytes of one.
+        upright: Apply the EXIF orientation; False for labels made on the pixels as stored.
 
     Returns:
         uint8 RGB of shape (height, width, 3).
@@ -64,8 +71,8 @@ def read_image(source: Path | str | bytes) -> Pixels:
     Raises:
         ImageError: If the file is missing, empty, truncated, animated, too large or no picture.
     """
-    with _decoded(source) as (image, _):
-        return np.asarray(_to_rgb(image))
+    with _decoded(source) as (stored, turned, _):
+        return np.asarray(_to_rgb(turned if upright else stored))
 
 
 def inspect_image(source: Path | str | bytes) -> ImageInfo:
@@ -77,7 +84,7 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
     Raises:
         ImageError: As `read_image`.
     """
-    with _decoded(source) as (image, pages):
+    with _decoded(source) as (image, turned, pages):
         notes = []
         if image.mode == "CMYK":
             notes.append("CMYK, converted to RGB without its colour profile")
@@ -85,12 +92,15 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
             notes.append("16-bit grey, reduced to 8 bits")
         if pages > 1:
             notes.append(f"{pages} pages, only the first is used")
-        return ImageInfo(image.width, image.height, tuple(notes))
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = orientation if orientation in range(1, 9) else 1
+        stored = (image.height, image.width)
+        return ImageInfo(turned.width, turned.height, stored, orientation, tuple(notes))
 
 
 @contextmanager
-def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
-    """Yield the picture in its own mode, fully loaded and upright, and its number of pages."""
+def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Image, int]]:
+    """Yield the picture in its own mode, as stored and turned upright, and its number of pages."""
     name = "picture" if isinstance(source, bytes) else str(source)
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
@@ -106,7 +116,7 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
         _refuse_bomb_and_animation(image, name)
         pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        turned = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except Image.DecompressionBombError:
@@ -123,11 +133,11 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, int]]:
         raise ImageError(
             f"{name}: truncated or damaged ({error}); fetch or export it again"
         ) from None
-    if upright.mode == "F":
+    if image.mode == "F":
         raise ImageError(
             f"{name}: floating-point pixels have no fixed range; save it with 8 or 16 bits"
         )
-    yield upright, pages
+    yield image, turned, pages
 
 
 def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:

@@ -40,7 +40,7 @@ def _list(pattern: str) -> int:
     if not names:
         near = difflib.get_close_matches(pattern.strip("*"), list_backbones(), 3, 0.4)
         raise CommandError(f"no backbone matches {pattern!r}; near: {', '.join(near) or 'none'}")
-    at_hand = {entry.backbone for entry in MANIFEST if entry.find()}
+    at_hand = {entry.network for entry in MANIFEST if entry.find()}
     table = Table("name", "parameters of its features", "strides", "channels", "weights offline")
     for name in track(names, "Building"):
         with torch.device("meta"), warnings.catch_warnings():

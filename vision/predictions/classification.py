@@ -1,29 +1,14 @@
-"""From a model's raw outputs to predictions: one function and one dataclass a task."""
+"""How sure a classifier is of each class."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vision.fit import Fit
 from vision.metadata import ModelMetadata
-
-Outputs = Sequence[NDArray[Any]]
-"""A model's outputs for one picture, in NumPy, without the batch dimension."""
-
-
-class Prediction(Protocol):
-    """What every task's prediction offers."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The task's part of a JSON Lines object."""
-        ...
-
-    def summary(self) -> str:
-        """One line for a person."""
-        ...
+from vision.predictions.base import Outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +71,3 @@ def classification_prediction(
         exponentials = np.exp(logits - logits.max())
         scores = exponentials / exponentials.sum()
     return ClassificationPrediction(scores.astype(np.float32), metadata.class_names, multi_label)
-
-
-_BY_TASK: dict[str, Callable[[Outputs, Fit, ModelMetadata], Prediction]] = {
-    "classification": classification_prediction,
-}
-
-TASKS = tuple(_BY_TASK)
-"""The tasks whose outputs can be read."""
-
-
-def to_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> Prediction:
-    """Turn a model's outputs for one picture into its task's prediction.
-
-    Args:
-        outputs: The arrays that `forward` returns, without the batch dimension.
-        fit: The map that brought the picture to the model's input.
-        metadata: The model's.
-    """
-    return _BY_TASK[metadata.task](outputs, fit, metadata)

@@ -1,0 +1,159 @@
+"""Labelled pictures as samples: what training learns from, and what evaluation compares with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from faster_coco_eval.core import mask as coco_mask
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from datamodules.augment_boxes import BoxTransform, Labelled
+from datamodules.labels import LabelledObject, LabelledPicture
+from datamodules.loading import Batch, to_tensor
+from vision.detection_scores import DetectionTruth
+from vision.fit import FitMode, fit, to_channels
+from vision.images import read_image
+from vision.run_lengths import decode_mask, encode_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A labelled picture in its own pixels, with what evaluation needs."""
+
+    labelled: Labelled
+    ignored: NDArray[np.bool_]
+    areas: NDArray[np.float32]
+
+
+class DetectionDataset(Dataset[Batch]):
+    """Labelled pictures that are read when they are asked for.
+
+    Args:
+        sources: What each picture is read from; named in reports.
+        read: From a source to a sample; a function that can be pickled.
+        size: (height, width) to bring pictures to.
+        mode: How.
+        in_channels: Channels to give them.
+        transform: Random changes for training.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Any],
+        read: Callable[[Any], Sample],
+        size: tuple[int, int],
+        mode: FitMode,
+        in_channels: int,
+        transform: BoxTransform | None = None,
+    ) -> None:
+        self.sources = sources
+        self.read = read
+        self.size = size
+        self.mode = mode
+        self.in_channels = in_channels
+        self.transform = transform
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sample: `image`, `source`, and `target` in training, `fit` and `truth` otherwise."""
+        source = self.sources[index]
+        sample = self.read(source)
+        item: Batch = {"source": _name(source)}
+        if self.transform is None:
+            image, item["fit"] = fit(sample.labelled.image, self.size, self.mode)
+            item["truth"] = _truth(sample)
+        else:
+            changed = self.transform(_learnt(sample), self._another)
+            image, item["target"] = changed.image, _target(changed)
+        item["image"] = to_tensor(to_channels(image, self.in_channels))
+        return item
+
+    def _another(self, number: int) -> Labelled:
+        """Any sample, for mosaics."""
+        return _learnt(self.read(self.sources[number % len(self)]))
+
+
+def _name(source: Any) -> str:
+    return str(source.path if isinstance(source, LabelledPicture) else source)
+
+
+def _learnt(sample: Sample) -> Labelled:
+    """Without what is ignored."""
+    labelled, keep = sample.labelled, ~sample.ignored
+    masks = None if labelled.masks is None else labelled.masks[keep]
+    return Labelled(labelled.image, labelled.boxes[keep], labelled.labels[keep], masks)
+
+
+def _target(labelled: Labelled) -> dict[str, torch.Tensor]:
+    """What the detectors learn from; see `models.detection.outputs.Targets`."""
+    target = {
+        "boxes": torch.from_numpy(labelled.boxes),
+        "labels": torch.from_numpy(labelled.labels),
+    }
+    if labelled.masks is not None:
+        target["masks"] = torch.from_numpy(labelled.masks)
+    return target
+
+
+def _truth(sample: Sample) -> DetectionTruth:
+    labelled = sample.labelled
+    masks = None
+    if labelled.masks is not None:
+        masks = tuple(encode_mask(mask.astype(bool)) for mask in labelled.masks)
+    return DetectionTruth(labelled.boxes, labelled.labels, sample.ignored, sample.areas, masks)
+
+
+def object_boxes(objects: Sequence[LabelledObject]) -> NDArray[np.float32]:
+    """The boxes of objects, float32 (N, 4)."""
+    return np.array([item.box for item in objects], np.float32).reshape(-1, 4)
+
+
+def read_sample(picture: LabelledPicture, class_ids: dict[str, int], masks: bool) -> Sample:
+    """A picture of a data set with its objects.
+
+    Args:
+        picture: Checked.
+        class_ids: The id of each class name.
+        masks: Whether to draw the objects' pixels.
+    """
+    image = read_image(picture.path, picture.upright)
+    objects = picture.objects
+    boxes = object_boxes(objects)
+    sizes = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    areas = [
+        size if o.area is None else o.area for o, size in zip(objects, sizes.tolist(), strict=True)
+    ]
+    drawn = None
+    if masks:
+        height, width = picture.size
+        drawn = np.array([object_mask(item, picture.size) for item in objects], np.uint8)
+        drawn = drawn.reshape(-1, height, width)
+    labels = np.array([class_ids[item.label] for item in objects], np.int64)
+    ignored = np.array([item.ignored for item in objects], bool)
+    labelled = Labelled(image, boxes, labels, drawn)
+    return Sample(labelled, ignored, np.array(areas, np.float32))
+
+
+def object_mask(item: LabelledObject, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels of an object as its polygons or run lengths tell; its box if they do not.
+
+    Args:
+        item: Its polygons in pixels.
+        size: (height, width) of the picture in pixels.
+    """
+    height, width = size
+    if item.runs:
+        return decode_mask(size, list(item.runs))
+    if item.polygons:
+        rings = coco_mask.frPyObjects([list(ring) for ring in item.polygons], height, width)
+        return np.asarray(coco_mask.decode(coco_mask.merge(rings)), bool)
+    mask = np.zeros(size, bool)
+    x1, y1, x2, y2 = (round(value) for value in item.box)
+    mask[y1:y2, x1:x2] = True
+    return mask

@@ -1,0 +1,59 @@
+"""A feature pyramid on any backbone: fine maps that know what the coarse ones saw."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
+
+from models.backbones.base import Backbone
+from vision.errors import VisusError
+
+
+class FeaturePyramid(nn.Module):
+    """Feature maps at chosen strides with equal channels, merged from coarse to fine.
+
+    Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
+
+    Args:
+        backbone: Where the maps come from; kept as `body`.
+        strides: Which of its maps, by their stride in pixels, finest first.
+        out_channels: Channels of every map that comes out.
+
+    Attributes:
+        body: The backbone.
+        out_channels: As given.
+
+    Raises:
+        VisusError: If the backbone has no map of one of the strides.
+    """
+
+    def __init__(self, backbone: Backbone, strides: Sequence[int], out_channels: int) -> None:
+        super().__init__()
+        missing = [stride for stride in strides if stride not in backbone.strides]
+        if missing:
+            raise VisusError(
+                f"backbone {backbone.name!r} has no feature map of stride "
+                f"{' or '.join(map(str, missing))}, it has {', '.join(map(str, backbone.strides))};"
+                f" choose one that has {', '.join(map(str, strides))} (visus backbones lists them)"
+            )
+        self.body = backbone
+        self.strides = tuple(strides)
+        self.out_channels = out_channels
+        self._chosen = [backbone.strides.index(stride) for stride in strides]
+        channels = [backbone.channels[i] for i in self._chosen]
+        self.merge = FeaturePyramidNetwork(channels, out_channels)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Merged maps of normalised pictures.
+
+        Args:
+            images: float of shape (batch, in_channels, height, width).
+
+        Returns:
+            By stride, as a word and finest first: float tensors (batch, out_channels, about
+            height / stride, about width / stride).
+        """
+        maps = self.body(images)
+        chosen = zip(self.strides, self._chosen, strict=True)
+        merged: dict[str, Tensor] = self.merge({str(stride): maps[i] for stride, i in chosen})
+        return merged

@@ -1,0 +1,79 @@
+"""Build a detector by the name of its architecture."""
+
+from typing import Literal, get_args
+
+from models.backbones import FeaturePyramid, create_backbone
+from models.backbones.base import constants_for_channels
+from models.detection.one_stage import OneStageDetector
+from models.detection.ready_made import READY_MADE, create_ready_made
+from models.detection.two_stage import AnchorShapes, TwoStageDetector, create_two_stage
+from vision.errors import VisusError
+
+Architecture = Literal[
+    "faster_rcnn",
+    "one_stage",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+]
+"""`faster_rcnn` and `one_stage` stand on any backbone; the others are torchvision's, whole."""
+
+ARCHITECTURES = get_args(Architecture)
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Constants = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation, one a channel, for pictures of 0 to 255."""
+
+
+def create_detector(
+    architecture: Architecture,
+    num_classes: int,
+    backbone: str = "tf_efficientnet_lite0",
+    in_channels: int = 3,
+    pretrained: bool | str = False,
+    image_size: tuple[int, int] | None = None,
+    channels: int = 128,
+    anchors: AnchorShapes | None = None,
+    proposals: int = 200,
+    masks: bool = False,
+) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
+    """Build a detector, and tell the constants that its pictures are normalised with.
+
+    Args:
+        architecture: See `Architecture`.
+        num_classes: How many kinds of objects.
+        backbone: A name from the registry with feature maps of the strides 4 to 32 (two-stage) or
+            8 to 32 (one-stage); torchvision's own detectors bring theirs.
+        in_channels: Channels of the pictures.
+        pretrained: As in `models.backbones.create_backbone`; for torchvision's own detectors
+            `True` for the weights trained on COCO.
+        image_size: (height, width) of the pictures in pixels.
+        channels: Channels of the feature pyramid.
+        anchors: See `models.detection.two_stage.create_two_stage`.
+        proposals: "
+        masks: Whether to predict instance masks too.
+
+    Raises:
+        VisusError: If these do not go together, or as `models.backbones.create_backbone`.
+    """
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise VisusError(f"model.architecture {architecture!r} is unknown; choose from {known}")
+    if masks and architecture != "faster_rcnn":
+        raise VisusError(
+            f"masks need model.architecture faster_rcnn, not {architecture!r}; "
+            "set data.masks to false, or change the architecture"
+        )
+    if architecture in READY_MADE:
+        constants = tuple(
+            constants_for_channels(values, 3) for values in (IMAGENET_MEAN, IMAGENET_STD)
+        )
+        detector = create_ready_made(architecture, num_classes, in_channels, pretrained, proposals)
+        return detector, (constants[0], constants[1])
+    body = create_backbone(backbone, in_channels, pretrained, image_size)
+    if architecture == "one_stage":
+        pyramid = FeaturePyramid(body, (8, 16, 32), channels)
+        return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
+    pyramid = FeaturePyramid(body, (4, 8, 16, 32), channels)
+    two_stage = create_two_stage(pyramid, num_classes, anchors, proposals, masks)
+    return two_stage, (body.mean, body.std)
