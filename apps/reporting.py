@@ -1,9 +1,10 @@
-"""What a run leaves behind and tells: figures, tables, the confusion matrix, predictions."""
+"""What a run leaves behind and tells: figures, tables, pictures, predictions."""
 
 import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,22 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from apps.console import console
-from apps.drawing import draw_confusion, write_image
-from apps.metrics import class_report, standard_error
 from tasks.base import VisionTask
+
+Reporter = Callable[[Any, str, Any, Path, dict[str, float]], list[Table | str]]
+"""From a task that was measured, the split, its data set, the run folder and the figures, to which
+it may add, to what shall be printed; pictures go into the folder."""
+
+
+def reporter(task: str) -> Reporter:
+    """The function that reports on a task."""
+    if task == "detection":
+        from apps.reports.detection import report_detection
+
+        return report_detection
+    from apps.reports.classification import report_classification
+
+    return report_classification
 
 
 def progress_bar() -> list[Callback]:
@@ -88,10 +102,8 @@ class RunReport(Callback):
             self._tell_epoch(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the figures, those of each class, and draw the confusion matrix."""
-        confusion = getattr(pl_module, "confusion", None)
-        counts = confusion.compute().cpu().numpy() if confusion is not None else None
-        self._tell_evaluation(trainer, pl_module, "test", counts)
+        """Tell the figures and what else the task reports."""
+        self._tell_evaluation(trainer, pl_module, "test")
 
     def on_predict_batch_end(
         self,
@@ -128,37 +140,23 @@ class RunReport(Callback):
         self.console.print(content, soft_wrap=isinstance(content, str))
 
     @rank_zero_only
-    def _tell_evaluation(
-        self, trainer: pl.Trainer, module: pl.LightningModule, split: str, confusion: Any = None
-    ) -> None:
+    def _tell_evaluation(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+        task = _as_task(module)
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
         data = trainer.datamodule  # type: ignore[attr-defined]
         loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
         samples = len(loader.dataset)
-        accuracy = figures.get(f"{split}/accuracy")
-        if accuracy is not None and not data.multi_label:
-            figures[f"{split}/accuracy_standard_error"] = standard_error(accuracy, samples)
+        told = reporter(task.task)(task, split, loader.dataset, self.folder, figures)
         table = Table("figure", "value", title=f"{split}: {samples} samples")
         for key, value in sorted(figures.items()):
-            table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
+            # Those of single classes stand in the task's own table.
+            if key.count("/") == 1:
+                table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
         self._print(table)
         if data.skipped:
             self._print(f"{data.skipped} bad samples were left out")
-        if confusion is not None:
-            names = _as_task(module).class_names
-            rows = class_report(confusion, names)
-            if len(rows) <= 50:
-                classes = Table("class", "precision", "recall", "f1", "samples")
-                for row in rows:
-                    values = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
-                    classes.add_row(row["label"], *values, str(row["samples"]))
-                self._print(classes)
-            for row in rows:
-                figures[f"{split}/f1/{row['label']}"] = row["f1"]
-            if confusion.ndim == 2:
-                path = self.folder / "confusion.png"
-                write_image(path, draw_confusion(confusion, names))
-                self._print(f"confusion matrix {path}")
+        for item in told:
+            self._print(item)
         self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
 
     def _write(self, figures: dict[str, float], checkpoint: Any, **more: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,6 +188,20 @@ def load_model(model: str, runtime: str | None = None) -> Model:
 
     task = load_pretrained_task(found) if isinstance(found, str) else load_task(found)
     return TorchModel(model, task)
+
+
+def set_threshold(model: Model, threshold: float) -> None:
+    """Show detections from another score on than the model would by itself.
+
+    Raises:
+        VisusError: If the score is none, or the model is no detector.
+    """
+    if model.metadata.task != "detection":
+        raise VisusError(f"--threshold is for detectors; {model.name!r} does no detection")
+    if not 0 <= threshold <= 1:
+        raise VisusError(f"--threshold {threshold} must lie between 0 and 1")
+    options = {**model.metadata.options, "threshold": threshold}
+    model.metadata = replace(model.metadata, options=options)
 
 
 def _parse_metadata(text: str | None, path: Path) -> ModelMetadata:

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 )
 
 from apps.cli import CommandError
+from apps.memory import keep_freed_memory
 from apps.parser_messages import find_visus_error
 from apps.runs import find_checkpoint
 from apps.training_cli import FACTS, TRUSTED_PACKAGES, VisusCLI
@@ -36,6 +37,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         The exit code.
     """
     quieten()
+    keep_freed_memory()
     arguments = list(argv)
     # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
     if "--allow-custom-classes" in arguments:
@@ -134,6 +136,7 @@ def quieten() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("timm").setLevel(logging.ERROR)
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists and is not empty.*",

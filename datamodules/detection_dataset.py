@@ -64,7 +64,7 @@ class DetectionDataset(Dataset[Batch]):
         """One sample: `image`, `source`, and `target` in training, `fit` and `truth` otherwise."""
         source = self.sources[index]
         sample = self.read(source)
-        item: Batch = {"source": _name(source)}
+        item: Batch = {"source": self.name(index)}
         if self.transform is None:
             image, item["fit"] = fit(sample.labelled.image, self.size, self.mode)
             item["truth"] = _truth(sample)
@@ -74,13 +74,14 @@ class DetectionDataset(Dataset[Batch]):
         item["image"] = to_tensor(to_channels(image, self.in_channels))
         return item
 
+    def name(self, index: int) -> str:
+        """What a picture is called in reports: its file, or its seed."""
+        source = self.sources[index]
+        return str(source.path if isinstance(source, LabelledPicture) else source)
+
     def _another(self, number: int) -> Labelled:
         """Any sample, for mosaics."""
         return _learnt(self.read(self.sources[number % len(self)]))
-
-
-def _name(source: Any) -> str:
-    return str(source.path if isinstance(source, LabelledPicture) else source)
 
 
 def _learnt(sample: Sample) -> Labelled:

@@ -214,7 +214,8 @@ def _check_copies(
     by_content = defaultdict(list)
     for picture in pictures:
         by_content[picture.content].append(picture)
-    problems, left_out = [], set()
+    problems: list[Problem] = []
+    left_out: set[str] = set()
     for copies in by_content.values():
         first = copies[0]
         for other in copies[1:]:

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import ConfusionMatrix, MeanMetric, Metric, MetricCollection
@@ -124,6 +125,7 @@ class ClassificationTask(VisionTask):
         self.mix = RandomChoice(mixes) if mixes else None
         self.val_metrics = self._metrics().clone(prefix="val/")
         self.test_metrics = self._metrics().clone(prefix="test/")
+        self.tested: NDArray[Any] | None = None
         self.confusion = ConfusionMatrix(
             "multilabel" if multi_label else "multiclass",
             num_classes=len(class_names),
@@ -171,8 +173,9 @@ class ClassificationTask(VisionTask):
         self._log_metrics(self.val_metrics)
 
     def on_test_epoch_end(self) -> None:
-        """Log the test figures, gathered over all processes; with few classes those of each too."""
+        """Log the test figures, gathered over all processes, and keep the confusion matrix."""
         self._log_metrics(self.test_metrics)
+        self.tested = self.confusion.compute().cpu().numpy()
 
     def options(self) -> dict[str, Any]:
         """Whether scores are independent."""

@@ -5,11 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.detection import Architecture, create_detector
+from models.detection import (
+    Architecture,
+    OneStageDetector,
+    TwoStageDetector,
+    create_detector,
+)
 from tasks.base import VisionTask, gather_objects
 from vision.detection_scores import DetectionScores, Scores
 from vision.errors import VisusError
 from vision.fit import FitMode
+from vision.predictions import DetectionPrediction
 
 Batch = dict[str, Any]
 
@@ -44,6 +50,7 @@ class DetectionTask(VisionTask):
     task = "detection"
     monitor = ("val/map", "max")
     threshold: Tensor
+    network: TwoStageDetector | OneStageDetector
 
     def __init__(
         self,
@@ -105,8 +112,7 @@ class DetectionTask(VisionTask):
     @property
     def body(self) -> torch.nn.Module:
         """See `VisionTask.body`."""
-        body: torch.nn.Module = self.network.body
-        return body
+        return self.network.body
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """What is found.
@@ -159,6 +165,7 @@ class DetectionTask(VisionTask):
     def _collect(self, batch: Batch) -> None:
         predictions = self.predict_step(batch, 0)
         for source, found, truth in zip(batch["source"], predictions, batch["truth"], strict=True):
+            assert isinstance(found, DetectionPrediction)
             self.collected.add(source, found, truth)
 
     def _finish(self, split: str) -> tuple[DetectionScores, Scores]:

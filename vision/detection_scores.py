@@ -128,7 +128,7 @@ class DetectionScores:
         return 1.0 if hits + wrong + missed == 0 else 2 * hits / (2 * hits + wrong + missed)
 
     def _truth(self) -> dict[str, Any]:
-        annotations = []
+        annotations: list[dict[str, Any]] = []
         for index, (_, _, truth) in enumerate(self.records):
             boxes = truth.boxes.astype(np.float64)
             boxes[:, 2:] -= boxes[:, :2]

@@ -1,5 +1,6 @@
-"""visus data: check a data set."""
+"""visus data: check a data set, or convert one of detection to another format."""
 
+import argparse
 from pathlib import Path
 
 from apps.cli import EXIT_BAD_INPUT, CommandError, CommandParser
@@ -7,20 +8,50 @@ from apps.cli import EXIT_BAD_INPUT, CommandError, CommandParser
 
 def main(argv: list[str]) -> int:
     """Print the counts and every problem; exit code 2 if any would stop training."""
-    parser = CommandParser("data", "Check a data set: visus data check PATH.")
-    parser.add_argument("action", choices=["check"], help="what to do")
-    parser.add_argument("path", type=Path, help="a folder of class folders, or a CSV")
+    parser = CommandParser("data", "Check or convert a data set.")
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=_SubParser)
+    check = actions.add_parser("check")
+    convert = actions.add_parser("convert")
+    for action in (check, convert):
+        action.add_argument("path", type=Path, help="a folder of class folders or of labels; a CSV")
+        action.add_argument("--format", choices=("coco", "voc", "yolo"), help="of detection labels")
+        action.add_argument(
+            "--exif", choices=("auto", "apply", "ignore"), default="auto",
+            help="what EXIF orientation means to detection labels",
+        )  # fmt: skip
+    check.add_argument("--draw", metavar="DIR", type=Path, help="draw pictures with their labels")
+    convert.add_argument("--to", choices=("coco", "voc", "yolo"), required=True)
+    convert.add_argument("--output", metavar="DIR", type=Path, required=True)
     args = parser.parse_args(argv)
     if not args.path.exists():
-        raise CommandError(f"{args.path}: there is no such folder or CSV; check the path")
+        raise CommandError(f"{args.path}: there is no such folder or file; check the path")
 
+    from datamodules.detection_files import recognise
+
+    if args.action == "convert":
+        return _convert(args)
+    if args.format or recognise(args.path):
+        return _check_detection(args)
+    if args.draw:
+        raise CommandError(f"--draw shows detection labels; {args.path} holds none")
+    return _check_classification(args.path)
+
+
+class _SubParser(CommandParser):
+    """A parser of an action of this command."""
+
+    def __init__(self, prog: str, **keywords: object) -> None:
+        super().__init__(prog.removeprefix("visus "), "")
+
+
+def _check_classification(path: Path) -> int:
     from rich.table import Table
 
     from apps.console import console
     from datamodules.classification_files import count_classes, read_listing
     from datamodules.problems import report
 
-    listing = read_listing(args.path)
+    listing = read_listing(path)
     splits = sorted({sample.split for sample in listing.samples})
     table = Table("class", *(split or "pictures" for split in splits))
     counts = [
@@ -32,13 +63,74 @@ def main(argv: list[str]) -> int:
     console().print(table)
     if listing.multi_label:
         print("several labels a picture")
-    if listing.samples:
-        heights = sorted(sample.size[0] for sample in listing.samples)
-        widths = sorted(sample.size[1] for sample in listing.samples)
-        print(
-            f"{len(listing.samples)} readable pictures, {widths[0]} to {widths[-1]} wide, "
-            f"{heights[0]} to {heights[-1]} high"
-        )
+    _tell_sizes([sample.size for sample in listing.samples])
     print(report(listing.problems))
     stopping = any(problem.severity != "warning" for problem in listing.problems)
     return EXIT_BAD_INPUT if stopping else 0
+
+
+def _check_detection(args: argparse.Namespace) -> int:
+    from collections import Counter
+
+    from rich.table import Table
+
+    from apps.console import console
+    from apps.label_pictures import draw_labels
+    from datamodules.detection_files import read_detection
+    from datamodules.problems import report
+
+    listing = read_detection(args.path, args.format, exif=args.exif)
+    splits = sorted({picture.split for picture in listing.pictures})
+    table = Table("class", *(split or "objects" for split in splits), title=listing.format)
+    counts = [
+        Counter(i.label for p in listing.pictures if p.split == split for i in p.objects)
+        for split in splits
+    ]
+    for name in listing.class_names:
+        table.add_row(name, *(str(count[name]) for count in counts))
+    by_split = [[p for p in listing.pictures if p.split == split] for split in splits]
+    table.add_section()
+    table.add_row("pictures", *(str(len(members)) for members in by_split))
+    empty = [sum(not picture.objects for picture in members) for members in by_split]
+    table.add_row("of these without objects", *map(str, empty))
+    console().print(table)
+    _tell_sizes([picture.size for picture in listing.pictures])
+    objects = [item for picture in listing.pictures for item in picture.objects]
+    sides = sorted(min(i.box[2] - i.box[0], i.box[3] - i.box[1]) for i in objects)
+    if sides:
+        middle = sides[len(sides) // 2]
+        masks = sum(item.has_mask for item in objects)
+        print(
+            f"{len(objects)} objects, their shorter sides {sides[0]:g} to {sides[-1]:g} px, "
+            f"{middle:g} in the middle; {masks} have masks"
+        )
+    print(report(listing.problems))
+    if args.draw:
+        print(f"{draw_labels(listing, args.draw)} labelled pictures drawn in {args.draw}")
+    stopping = any(problem.severity != "warning" for problem in listing.problems)
+    return EXIT_BAD_INPUT if stopping else 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from datamodules.detection_convert import convert
+    from datamodules.detection_files import read_detection
+    from datamodules.problems import report
+
+    listing = read_detection(args.path, args.format, exif=args.exif)
+    lost = convert(listing, args.to, args.output)
+    print(report((*listing.problems, *lost)))
+    objects = sum(len(picture.objects) for picture in listing.pictures)
+    print(
+        f"{len(listing.pictures)} pictures with {objects} objects written to {args.output} "
+        f"as {args.to}; {listing.left_out} bad ones were left out"
+    )
+    return EXIT_BAD_INPUT if listing.left_out else 0
+
+
+def _tell_sizes(sizes: list[tuple[int, int]]) -> None:
+    if sizes:
+        heights, widths = (sorted(size[axis] for size in sizes) for axis in (0, 1))
+        print(
+            f"{len(sizes)} readable pictures, {widths[0]} to {widths[-1]} wide, "
+            f"{heights[0]} to {heights[-1]} high"
+        )

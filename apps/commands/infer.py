@@ -1,9 +1,17 @@
 """visus infer: run a model on pictures, folders or videos."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.cli import EXIT_INCOMPLETE, CommandParser
+from vision.errors import VisusError
+
+if TYPE_CHECKING:
+    from apps.live.sources import Source
+    from apps.runtimes import Model
+    from vision.tracking import Tracker
 
 
 def main(argv: list[str]) -> int:
@@ -14,6 +22,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures there")
     parser.add_argument("--explain", metavar="DIR", type=Path, help="show which pixels decided")
+    add_detection_arguments(parser)
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
 
@@ -25,6 +34,7 @@ def main(argv: list[str]) -> int:
 
     source = open_source(args.source)
     model = load_model(args.model, args.runtime)
+    tracker = prepare_detection(args, model, source)
     sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
     if args.explain:
         from apps.explain import ExplainSink
@@ -36,8 +46,38 @@ def main(argv: list[str]) -> int:
         print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
 
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, sinks, jsonl, None if args.jsonl == "-" else tell)
+    result = run_loop(model, source, sinks, jsonl, None if args.jsonl == "-" else tell, tracker)
     return report_problems(result.frames, result.problems)
+
+
+def add_detection_arguments(parser: CommandParser) -> None:
+    """The arguments that only detectors understand."""
+    parser.add_argument(
+        "--threshold", type=float, metavar="SCORE", help="show objects from this score on, 0 to 1"
+    )
+    parser.add_argument(
+        "--track", action="store_true", help="give each object of a video a number that stays"
+    )
+
+
+def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tracker | None":
+    """Set the threshold, and make a tracker if one is asked for.
+
+    Raises:
+        VisusError: If the model is no detector, or there is no video to track in.
+    """
+    from apps.runtimes import set_threshold
+    from vision.tracking import Tracker
+
+    if args.threshold is not None:
+        set_threshold(model, args.threshold)
+    if not args.track:
+        return None
+    if model.metadata.task != "detection":
+        raise VisusError(f"--track is for detectors; {model.name!r} does no detection")
+    if source.still:
+        raise VisusError("--track follows objects through a video; the source is pictures")
+    return Tracker()
 
 
 def report_problems(frames: int, problems: list[str]) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from apps.cli import CommandParser
+from apps.commands.infer import add_detection_arguments, prepare_detection, report_problems
 
 
 def main(argv: list[str]) -> int:
@@ -12,10 +13,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("source", help="a camera's number, a video, a picture, a folder, a glob")
     parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 instead")
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
+    add_detection_arguments(parser)
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
 
-    from apps.commands.infer import report_problems
     from apps.live.loop import run_loop
     from apps.live.sinks import JsonLinesWriter, Sink, VideoSink, WindowSink
     from apps.live.sources import open_source
@@ -26,6 +27,7 @@ def main(argv: list[str]) -> int:
     source = open_source(args.source)
     sink: Sink = window or VideoSink(args.video, source.rate)
     model = load_model(args.model, args.runtime)
+    tracker = prepare_detection(args, model, source)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, [sink], jsonl)
+    result = run_loop(model, source, [sink], jsonl, tracker=tracker)
     return report_problems(result.frames, result.problems)

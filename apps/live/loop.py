@@ -8,7 +8,8 @@ from apps.drawing import draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
-from vision.predictions import Prediction
+from vision.predictions import DetectionPrediction, Prediction
+from vision.tracking import Tracker
 
 
 @dataclass
@@ -30,6 +31,7 @@ def run_loop(
     sinks: Sequence[Sink],
     jsonl: JsonLinesWriter | None = None,
     tell: Any = None,
+    tracker: Tracker | None = None,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
 
@@ -39,11 +41,14 @@ def run_loop(
         sinks: What takes the drawn frames; closed at the end, whatever happens.
         jsonl: Takes a JSON object a frame; closed at the end.
         tell: Called with each frame and its prediction, to print it.
+        tracker: Numbers the objects of a detector from frame to frame.
     """
     count = 0
     try:
         for frame in source.frames():
             prediction = model.predict(frame.image)
+            if tracker is not None and isinstance(prediction, DetectionPrediction):
+                prediction = tracker.update(prediction)
             count += 1
             if jsonl is not None:
                 jsonl.write(to_entry(frame, prediction))

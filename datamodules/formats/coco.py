@@ -221,7 +221,11 @@ def write(pictures: Sequence[LabelledPicture], names: Sequence[Path], class_name
         for item in picture.objects:
             number += 1
             x1, y1, x2, y2 = item.box
-            entry = {"id": number, "image_id": image_id, "category_id": ids[item.label]}
+            entry: dict[str, Any] = {
+                "id": number,
+                "image_id": image_id,
+                "category_id": ids[item.label],
+            }
             area = (x2 - x1) * (y2 - y1) if item.area is None else item.area
             entry |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": area}
             entry["iscrowd"] = int(item.crowd)

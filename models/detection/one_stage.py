@@ -39,6 +39,8 @@ class OneStageDetector(nn.Module):
         num_classes: How many scores a place.
     """
 
+    steps: Tensor
+
     def __init__(self, pyramid: FeaturePyramid, num_classes: int) -> None:
         super().__init__()
         self.pyramid = pyramid
@@ -48,7 +50,9 @@ class OneStageDetector(nn.Module):
         self.side_towers = nn.ModuleList(_tower(channels, 4 * _BINS) for _ in pyramid.strides)
         for tower in self.score_towers:
             # Few places hold an object: begin with low scores (Lin et al. 2017, "Focal Loss").
-            nn.init.constant_(tower.get_submodule("last").bias, -math.log((1 - _PRIOR) / _PRIOR))
+            last = tower.get_submodule("last")
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            nn.init.constant_(last.bias, -math.log((1 - _PRIOR) / _PRIOR))
         self.register_buffer("steps", torch.arange(_BINS, dtype=torch.float), persistent=False)
 
     @property
@@ -123,7 +127,8 @@ class OneStageDetector(nn.Module):
             strides.append(torch.full_like(places[-1][:, 0], stride))
         # In full precision from here: sums over thousands of places and exact boxes.
         all_logits = torch.cat(logits, dim=2).transpose(1, 2).float()
-        all_bins = torch.cat(bins, dim=2).transpose(1, 2).float().unflatten(2, (4, _BINS))
+        all_bins = torch.cat(bins, dim=2).transpose(1, 2).float()
+        all_bins = all_bins.reshape(*all_bins.shape[:2], 4, _BINS)
         return all_logits, all_bins, torch.cat(places), torch.cat(strides)
 
     def _decode(self, bins: Tensor, places: Tensor, strides: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def create_ready_made(
 
 def coco_class_names() -> list[str]:
     """COCO's names by category id from 1; the ten ids that COCO leaves out are named `N/A`."""
-    weights = get_model_weights("fasterrcnn_resnet50_fpn_v2").COCO_V1  # type: ignore[attr-defined]
+    weights = get_model_weights("fasterrcnn_resnet50_fpn_v2").COCO_V1
     names: list[str] = weights.meta["categories"]
     return names[1:]
 
@@ -66,7 +66,7 @@ def _coco_state(
     """The weights of a file, with the counters that frozen batch norm does not keep."""
     entry = find_weights(READY_MADE[name])
     assert entry is not None
-    path = entry.path() if pretrained is True else pretrained
+    path = pretrained if isinstance(pretrained, str) else entry.path()
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

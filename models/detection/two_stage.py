@@ -119,7 +119,7 @@ def create_two_stage(
     return TwoStageDetector(detector, pyramid.body)
 
 
-class _ShapedAnchors(AnchorGenerator):
+class _ShapedAnchors(AnchorGenerator):  # type: ignore[misc]
     """torchvision's anchors, of the shapes given instead of sizes and aspect ratios."""
 
     def __init__(self, shapes: AnchorShapes) -> None:

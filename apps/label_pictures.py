@@ -1,0 +1,46 @@
+"""Pictures of a data set with their labels drawn, for the eye to check."""
+
+from pathlib import Path
+
+import numpy as np
+
+from apps.drawing import draw_boxes, write_image
+from apps.live.sinks import OutputNames
+from datamodules.detection_files import DetectionListing
+from datamodules.labels import LabelledPicture
+from vision.images import inspect_image, read_image
+
+_SAMPLE = 24
+
+
+def draw_labels(listing: DetectionListing, folder: Path) -> int:
+    """Draw all pictures with an EXIF orientation, both ways, and an even choice of the others.
+
+    Args:
+        listing: The data set.
+        folder: Where to write.
+
+    Returns:
+        How many pictures were written.
+    """
+    names = OutputNames(folder)
+    oriented = [p for p in listing.pictures if inspect_image(p.path).orientation != 1]
+    others = [p for p in listing.pictures if p not in oriented]
+    step = max(1, len(others) // _SAMPLE)
+    drawn = 0
+    for picture in oriented:
+        for upright, word in ((True, "apply"), (False, "ignore")):
+            path = names.name(str(picture.path), f"-exif-{word}.jpg")
+            _draw(listing, picture, upright, path)
+            drawn += 1
+    for picture in others[::step][:_SAMPLE]:
+        _draw(listing, picture, picture.upright, names.name(str(picture.path), ".jpg"))
+        drawn += 1
+    return drawn
+
+
+def _draw(listing: DetectionListing, picture: LabelledPicture, upright: bool, path: Path) -> None:
+    ids = np.array([listing.class_names.index(item.label) for item in picture.objects], int)
+    boxes = np.array([item.box for item in picture.objects]).reshape(-1, 4)
+    labels = [item.label for item in picture.objects]
+    write_image(path, draw_boxes(read_image(picture.path, upright), boxes, labels, ids))

@@ -1,0 +1,1 @@
+"""What a measurement tells and draws beside its figures, a module a task."""
