@@ -1,6 +1,5 @@
 """Labelled objects in pictures, as all formats of detection data sets are read into."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,4 +103,5 @@ def is_number(value: object) -> bool:
     """Whether a value is a finite number of a size that coordinates can have."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and abs(value) < 1e9
+    # False for NaN too; exact for whole numbers that no float can hold.
+    return abs(value) < 1e9

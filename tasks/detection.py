@@ -146,9 +146,9 @@ class DetectionTask(VisionTask):
 
     def on_validation_epoch_end(self) -> None:
         """Log COCO's figures over all processes; show detections from where they do best."""
-        _, scores = self._finish("val")
-        if not self.trainer.sanity_checking:
-            self.threshold.fill_(scores.threshold)
+        collected, _ = self._finish("val")
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.threshold.fill_(collected.best_threshold())
 
     def on_test_epoch_end(self) -> None:
         """Log COCO's figures over all processes, and those of each class."""

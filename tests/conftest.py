@@ -57,3 +57,36 @@ def photos(workplace):
         for i in range(10):
             save_scene(workplace / "photos" / label / f"{i}.png", i, label)
     return workplace / "photos"
+
+
+def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96, 128)) -> Path:
+    """Write a detection data set of scenes in one of the formats, with outlines where it can."""
+    import numpy as np
+
+    from datamodules.detection_files import FORMATS
+    from datamodules.labels import LabelledObject, LabelledPicture
+    from vision.run_lengths import encode_mask
+
+    pictures, images = [], []
+    for split in splits:
+        for i in range(count):
+            scene = make_scene(len(images), size, (1, 3), 24)
+            objects = tuple(
+                LabelledObject(
+                    item.shape,
+                    tuple(map(float, item.box)),
+                    "",
+                    runs=tuple(encode_mask(item.mask)["counts"]) if format == "coco" else (),
+                )
+                for item in scene.objects
+                if item.shape in SHAPES[:3]
+            )
+            path = Path(f"{split}{i}.png")
+            pictures.append(LabelledPicture(path, objects, split, "", size, size=size))
+            images.append(np.asarray(scene.image))
+    names = [picture.path for picture in pictures]
+    targets = FORMATS[format].write(pictures, names, SHAPES[:3], root)
+    for target, image in zip(targets, images, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(target)
+    return root

@@ -48,14 +48,12 @@ class Scores:
         by_class: Average precision over the overlaps 0.5 to 0.95, and at 0.5, for each class.
         recall: Steps of recall, float (101,), 0 to 1.
         precision: Precision at overlap 0.5 for each class at each recall, float (classes, 101).
-        threshold: The score at which the classes' mean F1 at overlap 0.5 is highest.
     """
 
     figures: dict[str, float]
     by_class: list[tuple[float, float]]
     recall: NDArray[np.float64]
     precision: NDArray[np.float64]
-    threshold: float
 
 
 @dataclass
@@ -85,14 +83,13 @@ class DetectionScores:
             figures |= dict(zip(names, _defined(stats), strict=True))
         # Of all sizes and with a hundred detections: overlaps, recalls, classes.
         precision = np.asarray(box.eval["precision"])[:, :, :, 0, -1]
-        scores = np.asarray(box.eval["scores"])[0, :, :, 0, -1]
         by_class = [
             (_mean(precision[:, :, k]), _mean(precision[0, :, k]))
             for k in range(len(self.class_names))
         ]
         recall = np.asarray(box.params.recThrs)
         curves = np.where(precision[0] < 0, np.nan, precision[0]).T
-        return Scores(figures, by_class, recall, curves, _best_threshold(recall, curves, scores.T))
+        return Scores(figures, by_class, recall, curves)
 
     def results(self, index: int) -> list[dict[str, Any]]:
         """The detections of one picture as COCO results, its number from 1 as `image_id`."""
@@ -115,17 +112,28 @@ class DetectionScores:
         """How well one picture went, 0 to 1: F1 of what is shown, at overlap 0.5."""
         _, found, truth = self.records[index]
         shown = found.shown()
-        hits = 0
-        taken = np.zeros(len(truth.boxes), bool)
-        for box, label in zip(shown.boxes, shown.class_ids, strict=True):
-            overlaps = box_overlaps(box[None], truth.boxes)[0]
-            overlaps[taken | (truth.class_ids != label)] = 0
-            if len(overlaps) and overlaps.max() >= 0.5:
-                taken[overlaps.argmax()] = True
-                hits += 1
-        wrong = len(shown) - hits
-        missed = int((~taken & ~truth.ignored).sum())
-        return 1.0 if hits + wrong + missed == 0 else 2 * hits / (2 * hits + wrong + missed)
+        hits, counted = match(shown, truth)
+        there = int((~truth.ignored).sum())
+        total = int(counted.sum()) + there
+        return 1.0 if total == 0 else 2 * int(hits.sum()) / total
+
+    def best_threshold(self) -> float:
+        """The score from which on the mean F1 of the classes, at overlap 0.5, is highest."""
+        steps = np.linspace(0.05, 0.95, 91)
+        hits, shown = (np.zeros((len(self.class_names), len(steps))) for _ in range(2))
+        there = np.zeros((len(self.class_names), 1))
+        for _, found, truth in self.records:
+            likely = found.select(found.scores >= steps[0])
+            right, counted = match(likely, truth)
+            passing = likely.scores[:, None] >= steps
+            np.add.at(shown, likely.class_ids, passing & counted[:, None])
+            np.add.at(hits, likely.class_ids, passing & right[:, None])
+            np.add.at(there[:, 0], truth.class_ids[~truth.ignored], 1)
+        known = there[:, 0] > 0
+        if not known.any():
+            return 0.5
+        f1 = 2 * hits[known] / (shown[known] + there[known])
+        return round(float(steps[f1.mean(0).argmax()]), 2)
 
     def _truth(self) -> dict[str, Any]:
         annotations: list[dict[str, Any]] = []
@@ -148,6 +156,36 @@ class DetectionScores:
             "annotations": annotations,
             "categories": [{"id": i + 1, "name": n} for i, n in enumerate(self.class_names)],
         }
+
+
+def match(
+    found: DetectionPrediction, truth: DetectionTruth, least: float = 0.5
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Give detections to objects of their class, the surest first, each object once.
+
+    Args:
+        found: The surest first.
+        truth: What is there.
+        least: The least overlap.
+
+    Returns:
+        Of each detection, whether it is right, and whether it counts at all: one that lies on an
+        ignored region does not.
+    """
+    hits = np.zeros(len(found), bool)
+    counted = np.ones(len(found), bool)
+    overlaps = box_overlaps(found.boxes, truth.boxes)
+    overlaps[found.class_ids[:, None] != truth.class_ids] = 0
+    free = ~truth.ignored
+    for i, row in enumerate(overlaps):
+        candidates = np.where(free, row, 0)
+        best = int(candidates.argmax()) if len(candidates) else 0
+        if len(candidates) and candidates[best] >= least:
+            hits[i] = True
+            free[best] = False
+        elif (row[truth.ignored] >= least).any():
+            counted[i] = False
+    return hits, counted
 
 
 def box_overlaps(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -184,18 +222,3 @@ def _defined(values: Sequence[float]) -> list[float]:
 def _mean(precision: NDArray[np.float64]) -> float:
     known = precision[precision >= 0]
     return float(known.mean()) if known.size else float("nan")
-
-
-def _best_threshold(
-    recall: NDArray[np.float64], precision: NDArray[np.float64], scores: NDArray[np.float64]
-) -> float:
-    """The score with the best mean F1 of the classes; all of shape (classes, recalls)."""
-    known = ~np.isnan(precision[:, 0])
-    if not known.any():
-        return 0.5
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    steps = np.linspace(0.05, 0.95, 91)
-    # The recall that a threshold reaches is the last one whose score is not below it.
-    reached = (scores[known][:, :, None] >= steps).sum(1) - 1
-    picked = np.take_along_axis(f1[known], reached.clip(0), axis=1)
-    return round(float(steps[np.where(reached >= 0, picked, 0).mean(0).argmax()]), 2)

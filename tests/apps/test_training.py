@@ -9,17 +9,28 @@ import torch
 import yaml
 
 from configs import config_names, find_config
-from tests.conftest import save_scene
+from tests.conftest import save_detection, save_scene
 from tests.datamodules.test_archives import write_cifar, write_fashion
 
 TINY = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
 SMALL = [*TINY, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+_DETECTOR = ["--model.backbone", "test_resnet", "--model.channels", "16",
+             "--model.pretrained", "false"]  # fmt: skip
+KEYS = {"classification": "classes", "detection": "detections"}
+FIGURES = {"classification": "test/accuracy", "detection": "test/map"}
+FILES = {
+    "classification": ["confusion.png"],
+    "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
+}
 ARGUMENTS = {
     "classification/digits": [],
     "classification/fashion_mnist": [],
     "classification/fashion_mnist_best": [],
     "classification/cifar10": ["--model.backbone_options", "{}"],
     "classification/scenes": ["--data.count", "32", "--data.num_workers", "0"],
+    "detection/scenes": [*_DETECTOR, "--data.count", "8", "--data.num_workers", "0"],
+    "detection/custom": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
+    "detection/one_stage": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
     "classification/custom": [
         *("--model.pretrained", "false", "--data.root", "photos"),
         *("--data.num_workers", "0", "--data.batch_size", "4"),
@@ -45,6 +56,8 @@ def figures(run):
 
 @pytest.mark.parametrize("name", config_names())
 def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
+    if name.startswith("detection/"):
+        save_detection(workplace / "boxes", "coco", ("train", "val"))
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )
@@ -60,12 +73,12 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     tested = newest(f"runs/{task}/{short}/*")
     content = json.loads((tested / "metrics.json").read_text())
     assert content["checkpoint"] == str((run / "best.ckpt").resolve())
-    assert 0 <= content["metrics"]["test/accuracy"] <= 1
-    assert (tested / "confusion.png").is_file()
+    assert 0 <= content["metrics"][FIGURES[task]] <= 1
+    assert all((tested / made).is_file() for made in FILES[task])
     code, out, err = visus("predict", run)
     assert code == 0, err
     lines = newest(f"runs/{task}/{short}/*/predictions.jsonl").read_text().splitlines()
-    assert {"source", "width", "height", "task", "classes"} == set(json.loads(lines[0]))
+    assert {"source", "width", "height", "task", KEYS[task]} == set(json.loads(lines[0]))
 
 
 @pytest.mark.parametrize("name", config_names())
