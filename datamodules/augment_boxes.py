@@ -94,7 +94,7 @@ class BoxTransform:
         boxes = A.BboxParams(
             "pascal_voc", ["index"], min_visibility=_LEAST_VISIBLE, min_width=1, min_height=1
         )
-        compose = A.Compose(steps, bbox_params=boxes)
+        compose = A.Compose(steps, bbox_params=boxes if steps else None)
         compose.set_random_state(self.numpy_random, self.python_random)
         return compose
 

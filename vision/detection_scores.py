@@ -73,7 +73,7 @@ class DetectionScores:
 
     def compute(self) -> Scores:
         """Score what was added."""
-        truth = self._truth()
+        truth = self.truth()
         results = [entry for i in range(len(self.records)) for entry in self.results(i)]
         box = _evaluate(truth, results, "bbox")
         figures = dict(zip(FIGURES, _defined(box.stats[:12]), strict=True))
@@ -135,7 +135,8 @@ class DetectionScores:
         f1 = 2 * hits[known] / (shown[known] + there[known])
         return round(float(steps[f1.mean(0).argmax()]), 2)
 
-    def _truth(self) -> dict[str, Any]:
+    def truth(self) -> dict[str, Any]:
+        """What is in the pictures as a COCO data set, their numbers from 1."""
         annotations: list[dict[str, Any]] = []
         for index, (_, _, truth) in enumerate(self.records):
             boxes = truth.boxes.astype(np.float64)

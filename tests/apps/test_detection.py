@@ -112,16 +112,20 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, con
         "import sys; from apps.cli import main; "
         "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
     )
-    arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0.05"]
+    arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
-    assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0.05")[0] == 0
-    for a, b in zip(Path("onnx.jsonl").read_text().splitlines(),
-                    Path("torch.jsonl").read_text().splitlines(), strict=True):  # fmt: skip
-        found, expected = (json.loads(line)["detections"] for line in (a, b))
-        assert len(found) == len(expected)
-        boxes = [sorted(entry["box"] for entry in entries) for entries in (found, expected)]
-        if boxes[0]:
-            np.testing.assert_allclose(boxes[0], boxes[1], atol=0.5)
+    assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
+    lines = [Path(name).read_text().splitlines() for name in ("onnx.jsonl", "torch.jsonl")]
+    assert len(lines[0]) == len(lines[1])
+    (found, expected) = (
+        np.array([e["box"] for line in told for e in json.loads(line)["detections"]
+                  if json.loads(line)["source"] == "a.png"])
+        for told in lines
+    )  # fmt: skip
+    assert len(found) == len(expected) > 0
+    # Hardly trained, it gives many boxes nearly equal scores: the last of them may differ.
+    nearest = np.abs(found[:, None] - expected[None]).max(-1).min(1)
+    assert np.mean(nearest < 0.5) > 0.95
 
 
 def test_masks_are_learnt_told_and_drawn(visus, workplace):

@@ -68,7 +68,7 @@ def _fill(box):
 
 def reference(collected, kind):
     """The twelve figures by pycocotools."""
-    annotated = collected._truth()
+    annotated = collected.truth()
     results = [e for i in range(len(collected.records)) for e in collected.results(i)]
     left_out = "segmentation" if kind == "bbox" else "bbox"
     results = [{k: v for k, v in entry.items() if k != left_out} for entry in results]
