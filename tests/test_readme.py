@@ -11,6 +11,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.conftest import save_detection
+
 ROOT = Path(__file__).parent.parent
 NEEDS_A_CAMERA = "visus live imagenet 0"
 
@@ -56,10 +58,11 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
     writer.release()
     commands = readme_commands()
     assert len(commands) > 12
+    save_detection(workplace / "boxes", "coco", ("train", "val"), 4)
     for command in commands:
         words = shlex.split(command)
-        if command.startswith("visus fit --config classification/custom") and len(words) == 6:
-            # The short form of the first screen; the longer one below trains the same.
+        if command.startswith("visus fit --config") and "custom" in command and len(words) == 6:
+            # The short forms of the first screen; the longer ones below train the same.
             continue
         script = [sys.executable, str(target / "bin" / "visus"), *words[1:]]
         done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=400)
@@ -75,7 +78,14 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
             [sys.executable, "-c", block], env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0 and "cat" in done.stdout, done.stderr
-    for made in ("named/cat.jpg", "why/cat.jpg", "answers.jsonl", "named.mp4", "model.onnx"):
+    for made in (
+        "named/cat.jpg",
+        "why/cat.jpg",
+        "answers.jsonl",
+        "named.mp4",
+        "model.onnx",
+        "tracked/clip.mp4",
+    ):
         assert Path(made).stat().st_size > 0
 
 
@@ -90,10 +100,15 @@ def test_documented_arguments_exist():
     """Arguments that the pages name are those of the tasks and data modules."""
     import inspect
 
-    from datamodules import PictureClassData
-    from tasks import ClassificationTask
+    from datamodules import PictureClassData, PictureDetectionData
+    from tasks import ClassificationTask, DetectionTask
 
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
-    for home, known in (("model", ClassificationTask), ("data", PictureClassData)):
+    homes = {
+        "model": (ClassificationTask, DetectionTask),
+        "data": (PictureClassData, PictureDetectionData),
+    }
+    for home, classes in homes.items():
+        known = {name for c in classes for name in inspect.signature(c).parameters}
         named = set(re.findall(rf"--{home}\.(\w+)", text)) - {"help"}
-        assert named and named <= set(inspect.signature(known).parameters)
+        assert named and named <= known
