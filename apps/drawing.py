@@ -183,7 +183,7 @@ def grid(images: Sequence[Pixels], captions: Sequence[str], columns: int, cell: 
         columns: Pictures a row.
         cell: Side of a square in pixels.
     """
-    text_height = max(16, cell // 7)
+    text_height = min(32, max(16, cell // 7))
     rows = -(-len(images) // columns)
     canvas = Image.new("RGB", (columns * cell, rows * (cell + text_height)), "white")
     draw = ImageDraw.Draw(canvas)

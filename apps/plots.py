@@ -30,8 +30,9 @@ def draw_curves(
     Returns:
         uint8 RGB.
     """
-    legend = 20 + max((round(font(14).getlength(name)) for name in curves), default=0) + 24
-    size = (_LEFT + _SIDE + 12 + min(legend, 260), _TOP + _SIDE + _BOTTOM)
+    # Names stand right of a short line, the axis' name above them.
+    longest = max(font(14).getlength(text) for text in ("    " + y_name, *curves))
+    size = (_LEFT + _SIDE + 44 + min(round(longest), 260), _TOP + _SIDE + _BOTTOM)
     canvas = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(canvas)
     for step in range(11):

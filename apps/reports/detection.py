@@ -78,6 +78,6 @@ def _draw_examples(collected: DetectionScores, dataset: DetectionDataset) -> Any
         answer = draw_boxes(image, shown.boxes, told, shown.class_ids)
         images += [truly, answer]
         captions += [
-            f"truth of {Path(source).name}", f"found, F1 {collected.picture_f1(index):.2f}",
+            f"{Path(source).name}, truth", f"found, F1 {collected.picture_f1(index):.2f}",
         ]  # fmt: skip
     return grid(images, captions, 4, 420)

@@ -115,3 +115,15 @@ def test_list_images_leaves_out_what_is_hidden(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [p.name for p in list_images(tmp_path)] == ["c.png", "b.JPG"]
+
+
+def test_a_picture_can_be_read_as_stored(tmp_path):
+    image = Image.new("RGB", (30, 20), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == (30, 20, 3)
+    assert read_image(tmp_path / "a.jpg", upright=False).shape == (20, 30, 3)
+    info = inspect_image(tmp_path / "a.jpg")
+    assert (info.height, info.width) == (30, 20)
+    assert info.stored == (20, 30) and info.orientation == 6
