@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from apps.runtimes import METADATA_KEY, Model, OnnxRuntimeModel, OpenVinoModel, TorchModel
+from models.detection import TwoStageDetector
 from tasks.base import VisionTask
+from tasks.detection import DetectionTask
 from vision.fit import to_channels
 from vision.images import read_image
 from vision.scenes import make_scene
@@ -88,6 +90,9 @@ def _trace_detector(task: VisionTask, part: Path) -> None:
 
     It records what a picture makes the network do, so that the picture must show something.
     """
+    assert isinstance(task, DetectionTask)
+    if isinstance(task.network, TwoStageDetector):
+        task.network.keep_unsure()
     metadata = task.metadata
     scene = make_scene(1, metadata.image_size, (3, 8)).image
     example = to_channels(scene, metadata.in_channels).transpose(2, 0, 1)[None]

@@ -101,8 +101,9 @@ class OneStageDetector(nn.Module):
     def _select(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         """The best of one picture: scores (places * classes,) and boxes (places, 4)."""
         best, index = scores.topk(min(_CANDIDATES, scores.numel()))
-        index = index[best > SCORE_THRESHOLD]
-        best = best[best > SCORE_THRESHOLD]
+        # The best always stays: OpenVINO makes one detection of stale memory out of none.
+        sure = torch.cat([torch.ones_like(best[:1], dtype=torch.bool), best[1:] > SCORE_THRESHOLD])
+        index, best = index[sure], best[sure]
         labels = index % self.num_classes
         candidates = boxes[index // self.num_classes]
         keep = batched_nms(candidates, best, labels, 0.6)[:MAX_DETECTIONS]

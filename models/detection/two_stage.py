@@ -66,6 +66,13 @@ class TwoStageDetector(nn.Module):
         losses: dict[str, Tensor] = self.detector(images, shifted)
         return losses
 
+    def keep_unsure(self) -> None:
+        """Give the unsure detections too, so that there is always one.
+
+        OpenVINO makes a detection of stale memory out of none.
+        """
+        self.detector.roi_heads.score_thresh = -1.0
+
     def forward(self, images: Tensor) -> Outputs:
         """What is found in normalised pictures; see `models.detection.outputs.Outputs`."""
         found = self.detector(images)

@@ -115,6 +115,14 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, arc
     arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
+    # Where nothing is sure, no runtime may make something up.
+    for runtime in ("openvino", "onnxruntime"):
+        for source in ("b.png", "a.png"):
+            code, out, err = visus(
+                "infer", "m.onnx", source, "--runtime", runtime, "--threshold", "0.99"
+            )
+            assert code == 0, err
+            assert f"{source}: none" in out
     lines = [Path(name).read_text().splitlines() for name in ("onnx.jsonl", "torch.jsonl")]
     assert len(lines[0]) == len(lines[1])
     (found, expected) = (

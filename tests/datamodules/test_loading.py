@@ -36,6 +36,6 @@ def test_data_sets_reach_workers_that_are_started_anew(photos):
     data = PictureClassData(str(photos), batch_size=4, num_workers=0)
     for split in ("train", "val", "predict"):
         again = pickle.loads(pickle.dumps(data.dataset(split)))
-        assert again[0]["image"].shape == (3, 32, 32)
+        assert again[0]["image"].shape == (3, 64, 64)
     scenes = pickle.loads(pickle.dumps(ScenesClassData(8, num_workers=0).dataset("train")))
     assert scenes[3]["image"].shape == (3, 64, 64)
