@@ -1,4 +1,4 @@
-"""Make the pictures of the README again: python docs/make_images.py DIGITS SCENES (two runs).
+"""Make the pictures of the README again: python docs/make_images.py RUN (a run on the digits).
 
 They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
 """
@@ -45,34 +45,25 @@ def digits(run: str) -> Pixels:
     return grid(pictures, captions, 4, 80)
 
 
-def detections(run: str) -> Pixels:
-    """What a detector finds in scenes that it was not trained on."""
-    model = load_model(run)
-    scenes = [make_scene(seed, (128, 128), (3, 8)).image for seed in range(4)]
-    # Drawn at three times the size, so that names can be read.
-    large = [np.repeat(np.repeat(scene, 3, axis=0), 3, axis=1) for scene in scenes]
-    drawn = [draw_prediction(picture, model.predict(picture)) for picture in large]
-    return grid(drawn, ["", "", "", ""], 2, 300)
-
-
 def main() -> None:
     """Write the pictures."""
     imagenet = load_model("imagenet")
     assert isinstance(imagenet, TorchModel)
     cat, coffee = (getattr(data, name)() for name in ("chelsea", "coffee"))
+    scenes = [make_scene(seed, (160, 160), (2, 4), 30) for seed in (3, 8, 11, 21)]
     pictures = [
         draw_prediction(cat, imagenet.predict(cat)),
         explained(imagenet, cat),
         draw_prediction(coffee, imagenet.predict(coffee)),
         digits(sys.argv[1]),
-        detections(sys.argv[2]),
+        grid([scene.image for scene in scenes], ["", "", "", ""], 2, 160),
     ]
     captions = [
         "ImageNet names",
         "why: Grad-CAM",
         "coffee, named",
         "LeNet-5 on digits",
-        "shapes found in scenes",
+        "procedural scenes",
     ]
 
     write_image(IMAGES / "gallery.png", grid(pictures, captions, 5, 300))
