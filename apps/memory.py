@@ -11,8 +11,8 @@ def keep_freed_memory() -> None:
     """Tell glibc to hand large blocks out of memory it has, and to give none back.
 
     Every step of a training needs the same large blocks. By default glibc returns them to the
-    system after use, which must then clear each page anew: up to a third of the time of training
-    on a CPU (`benchmarks/memory.py`). Elsewhere than on Linux with glibc this does nothing.
+    system after use, which must then clear each page anew: time that training on a CPU can do
+    without (`benchmarks/memory.py`). Elsewhere than on Linux with glibc this does nothing.
     """
     if sys.platform != "linux":
         return
