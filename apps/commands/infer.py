@@ -67,7 +67,6 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tra
         VisusError: If the model is no detector, or there is no video to track in.
     """
     from apps.runtimes import set_threshold
-    from vision.tracking import Tracker
 
     if args.threshold is not None:
         set_threshold(model, args.threshold)
@@ -77,6 +76,9 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tra
         raise VisusError(f"--track is for detectors; {model.name!r} does no detection")
     if source.still:
         raise VisusError("--track follows objects through a video; the source is pictures")
+    # Late: matching needs scipy, which nothing else in this command does.
+    from vision.tracking import Tracker
+
     return Tracker()
 
 

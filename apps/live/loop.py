@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps.drawing import draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
 from vision.predictions import DetectionPrediction, Prediction
-from vision.tracking import Tracker
+
+if TYPE_CHECKING:
+    from vision.tracking import Tracker
 
 
 @dataclass
@@ -31,7 +33,7 @@ def run_loop(
     sinks: Sequence[Sink],
     jsonl: JsonLinesWriter | None = None,
     tell: Any = None,
-    tracker: Tracker | None = None,
+    tracker: "Tracker | None" = None,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
 
