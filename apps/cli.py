@@ -36,6 +36,13 @@ class CommandParser(argparse.ArgumentParser):
         raise CommandError(f"{explain(message, known)}; see {self.prog} --help")
 
 
+class ActionParser(CommandParser):
+    """The parser of one action of a command that has several."""
+
+    def __init__(self, prog: str, **keywords: object) -> None:
+        super().__init__(prog.removeprefix("visus "), "")
+
+
 def explain(message: str, known: Iterable[str]) -> str:
     """A parser's message, with what was probably meant by an unknown option."""
     found = re.search(

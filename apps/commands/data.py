@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from apps.cli import EXIT_BAD_INPUT, CommandError, CommandParser
+from apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
 
 
 def main(argv: list[str]) -> int:
     """Print the counts and every problem; exit code 2 if any would stop training."""
     parser = CommandParser("data", "Check or convert a data set.")
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=_SubParser)
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
     check = actions.add_parser("check")
     convert = actions.add_parser("convert")
     for action in (check, convert):
@@ -35,13 +35,6 @@ def main(argv: list[str]) -> int:
     if args.draw:
         raise CommandError(f"--draw shows detection labels; {args.path} holds none")
     return _check_classification(args.path)
-
-
-class _SubParser(CommandParser):
-    """A parser of an action of this command."""
-
-    def __init__(self, prog: str, **keywords: object) -> None:
-        super().__init__(prog.removeprefix("visus "), "")
 
 
 def _check_classification(path: Path) -> int:

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from apps.cli import CommandParser
+from apps.cli import ActionParser, CommandParser
 
 
 def main(argv: list[str]) -> int:
     """List the manifest, or find one entry's file and check its hash."""
     parser = CommandParser("weights", "List and check ready-made weights.")
-    commands = parser.add_subparsers(dest="action", required=True, parser_class=_SubParser)
+    commands = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
     commands.add_parser("list")
     get = commands.add_parser("get")
     get.add_argument("name")
@@ -41,10 +41,3 @@ def main(argv: list[str]) -> int:
             f"  at hand     {found or f'no; {remedy}'}"
         )
     return 0
-
-
-class _SubParser(CommandParser):
-    """A parser of an action of this command."""
-
-    def __init__(self, prog: str, **keywords: object) -> None:
-        super().__init__(prog.removeprefix("visus "), "")
