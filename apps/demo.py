@@ -91,7 +91,7 @@ def _photographs(folder: Path) -> tuple[Path, Path]:
         model,
         open_source(str(originals)),
         [PictureSink(pictures, 0)],
-        tell=lambda frame, answer: print(f"  {Path(frame.source).name}: {answer.summary()}"),
+        watchers=[lambda frame, said: print(f"  {Path(frame.source).name}: {said.summary()}")],
     )
     clip = folder / "clip.mp4"
     _draw_clip(model, images, clip)

@@ -1,6 +1,5 @@
 """Draw predictions and figures on pictures; text by Pillow, so that every alphabet works."""
 
-import colorsys
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from vision.colours import Colour, class_colour
 from vision.errors import VisusError
 from vision.images import Pixels
-from vision.predictions import ClassificationPrediction, DetectionPrediction, Prediction
+from vision.predictions import (
+    ClassificationPrediction,
+    DetectionPrediction,
+    Prediction,
+    SegmentationPrediction,
+)
+from vision.segmentation_scores import IGNORE
 
 _INK = (255, 255, 255)
 _PAPER = (24, 26, 32)
@@ -36,6 +42,8 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
         return _draw_classes(image, prediction.labels()[:5])
     if isinstance(prediction, DetectionPrediction):
         return _draw_detections(image, prediction.shown())
+    if isinstance(prediction, SegmentationPrediction):
+        return _draw_segmentation(image, prediction)
     raise TypeError(f"no drawing for {type(prediction).__name__}")
 
 
@@ -61,13 +69,6 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
     return np.asarray(canvas)
 
 
-def class_colour(number: int) -> tuple[int, int, int]:
-    """A colour for a class or a track; neighbours in number differ clearly."""
-    # Turns by the golden angle never come close to where they were.
-    red, green, blue = colorsys.hsv_to_rgb((number * 0.618034 + 0.08) % 1, 0.75, 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)
-
-
 def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
     """Boxes with names and scores; with tracking, each track in its own colour."""
     labels = [f"{shown.label(i)} {shown.scores[i]:.2f}" for i in range(len(shown))]
@@ -85,6 +86,40 @@ def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
     return draw_boxes(image, shown.boxes, labels, numbers)
 
 
+def _draw_segmentation(image: Pixels, prediction: SegmentationPrediction) -> Pixels:
+    """Every pixel tinted by its class, and the largest classes named in a corner."""
+    canvas = draw_areas(image, prediction.mask, prediction.colours)
+    height, width = canvas.shape[:2]
+    size = max(11, min(24, round(min(height, width) / 32)))
+    top = 0
+    for name, share in list(prediction.areas().items())[:8]:
+        number = prediction.class_names.index(name)
+        tag = _tag(f"{name} {share:.0%}", size, prediction.colours[number])
+        rows, columns = min(tag.shape[0], height - top), min(tag.shape[1], width)
+        canvas[top : top + rows, :columns] = tag[:rows, :columns]
+        top += rows
+    return canvas
+
+
+def draw_areas(
+    image: Pixels, mask: NDArray[np.uint8], colours: Sequence[Colour], strength: float = 0.55
+) -> Pixels:
+    """A copy of the picture tinted by class; unlabelled pixels stay as they are.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        mask: Class ids of shape (height, width), `IGNORE` where there is none.
+        colours: One for each class.
+        strength: Of the tint, 0 to 1.
+    """
+    tints = np.zeros((256, 3), np.uint8)
+    tints[: len(colours)] = colours
+    tinted = cv2.addWeighted(image, 1 - strength, tints[mask], strength, 0)
+    unlabelled = mask == IGNORE
+    tinted[unlabelled] = image[unlabelled]
+    return np.asarray(tinted, np.uint8)
+
+
 def draw_boxes(
     image: Pixels,
     boxes: NDArray[np.floating],
@@ -97,7 +132,7 @@ def draw_boxes(
         image: uint8 RGB of shape (height, width, 3).
         boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels.
         labels: A line for each.
-        numbers: Of the colour of each, see `class_colour`.
+        numbers: Of the colour of each, see `vision.colours.class_colour`.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
@@ -117,7 +152,7 @@ def draw_boxes(
 
 
 @lru_cache(maxsize=512)
-def _tag(text: str, size: int, colour: tuple[int, int, int]) -> Pixels:
+def _tag(text: str, size: int, colour: Colour) -> Pixels:
     """A line of text on its colour; drawn once, as Pillow's text is slow for a live picture."""
     canvas = Image.new("RGB", (round(font(size).getlength(text)) + 8, size + 6), colour)
     ink = "black" if sum(colour) > 380 else "white"
@@ -131,12 +166,15 @@ def _shorten(text: str, width: int, size: int) -> str:
     return text
 
 
-def draw_confusion(confusion: NDArray[np.integer], class_names: Sequence[str]) -> Pixels:
-    """A confusion matrix as a picture: truth in rows, answers in columns, shares of the row.
+def draw_confusion(
+    confusion: NDArray[np.integer], class_names: Sequence[str], shares: bool = False
+) -> Pixels:
+    """A confusion matrix as a picture: truth in rows, answers in columns, coloured by share.
 
     Args:
         confusion: Counts of shape (classes, classes), truth by prediction.
         class_names: One for each class.
+        shares: Write percentages of the row, which suits pixels, instead of counts.
 
     Returns:
         uint8 RGB; with more than 40 classes without names and numbers.
@@ -146,20 +184,21 @@ def draw_confusion(confusion: NDArray[np.integer], class_names: Sequence[str]) -
     cell = 44 if classes <= 16 else 26 if named else max(2, 1000 // classes)
     longest = max(font(14).getlength(name) for name in class_names) if named else 0
     margin = min(180, max(110, round(longest) + 24)) if named else 30
-    shares = confusion / np.maximum(1, confusion.sum(1, keepdims=True))
+    of_row = confusion / np.maximum(1, confusion.sum(1, keepdims=True))
     side = margin + cell * classes + 20
     canvas = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(canvas)
     for i in range(classes):
         for j in range(classes):
-            share = float(shares[i, j])
+            share = float(of_row[i, j])
             colour = tuple(round(255 + (c - 255) * share) for c in _BAR)
             x, y = margin + j * cell, margin + i * cell
             draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=colour)
-            if named and confusion[i, j]:
+            text = f"{share:.0%}" if shares else str(confusion[i, j])
+            if named and text not in ("0", "0%"):
                 ink = "white" if share > 0.5 else "black"
                 middle = (x + cell / 2, y + cell / 2)
-                draw.text(middle, str(confusion[i, j]), ink, font(cell // 3), anchor="mm")
+                draw.text(middle, text, ink, font(cell // 3), anchor="mm")
     if named:
         for i, name in enumerate(class_names):
             text = _shorten(name, margin - 24, 14)

@@ -31,7 +31,7 @@ class Parity:
         runtime: What ran the file.
         largest_difference: Largest absolute difference of any output number.
         agreement: Share of pictures, 0 to 1, with the same best answer; of a detector, with the
-            same objects.
+            same objects; of a segmenter, share of pixels with the same class.
         milliseconds: Median time for one picture.
     """
 
@@ -126,7 +126,7 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
     models: list[Model] = [reference, OnnxRuntimeModel(path)]
     if find_spec("openvino"):
         models.append(OpenVinoModel(path))
-    compare = _compare_objects if task.task == "detection" else _compare_logits
+    compare = _COMPARISONS[task.task]
     expected, _ = _outputs(reference, batches)
     results = []
     for model in models:
@@ -141,13 +141,13 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
 _Outputs = tuple[NDArray[np.float32], ...]
 
 
-def _compare_logits(found: _Outputs, expected: _Outputs) -> tuple[float, bool]:
+def _compare_logits(found: _Outputs, expected: _Outputs) -> tuple[float, float]:
     """The largest difference, and whether the best answer is the same."""
     same = bool((found[0].argmax(1) == expected[0].argmax(1)).all())
     return float(np.abs(found[0] - expected[0]).max()), same
 
 
-def _compare_objects(found: _Outputs, expected: _Outputs) -> tuple[float, bool]:
+def _compare_objects(found: _Outputs, expected: _Outputs) -> tuple[float, float]:
     """The largest difference of a box's side in pixels, and whether all objects are the same.
 
     Only objects with a score of at least 0.05 count, and equal scores may change places.
@@ -163,6 +163,19 @@ def _compare_objects(found: _Outputs, expected: _Outputs) -> tuple[float, bool]:
     if not np.isfinite(nearest).all():
         return 0.0, False
     return float(nearest.max()), bool(nearest.max() < 1)
+
+
+def _compare_pixels(found: _Outputs, expected: _Outputs) -> tuple[float, float]:
+    """The largest difference, and the share of places that have the same class."""
+    same = found[0].argmax(1) == expected[0].argmax(1)
+    return float(np.abs(found[0] - expected[0]).max()), float(same.mean())
+
+
+_COMPARISONS = {
+    "classification": _compare_logits,
+    "detection": _compare_objects,
+    "segmentation": _compare_pixels,
+}
 
 
 def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[list[_Outputs], float]:

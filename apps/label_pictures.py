@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.drawing import draw_boxes, write_image
+from apps.drawing import draw_areas, draw_boxes, write_image
 from apps.live.sinks import OutputNames
 from datamodules.detection_files import DetectionListing
 from datamodules.labels import LabelledPicture
+from datamodules.segmentation_dataset import read_masked
+from datamodules.segmentation_files import SegmentationListing
+from vision.colours import class_colour
 from vision.images import inspect_image, read_image
 
 _SAMPLE = 24
@@ -44,3 +47,25 @@ def _draw(listing: DetectionListing, picture: LabelledPicture, upright: bool, pa
     boxes = np.array([item.box for item in picture.objects]).reshape(-1, 4)
     labels = [item.label for item in picture.objects]
     write_image(path, draw_boxes(read_image(picture.path, upright), boxes, labels, ids))
+
+
+def draw_masks(listing: SegmentationListing, folder: Path) -> int:
+    """Draw an even choice of pictures, tinted by class; unlabelled pixels stay as they are.
+
+    Args:
+        listing: The data set.
+        folder: Where to write.
+
+    Returns:
+        How many pictures were written.
+    """
+    names = OutputNames(folder)
+    classes = listing.classes
+    colours = classes.colours or [class_colour(i) for i in range(len(classes.names))]
+    step = max(1, len(listing.pictures) // _SAMPLE)
+    chosen = listing.pictures[::step][:_SAMPLE]
+    for picture in chosen:
+        image, mask = read_masked(picture, classes)
+        path = names.name(str(picture.path), ".jpg")
+        write_image(path, draw_areas(image, mask, colours))
+    return len(chosen)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from apps.drawing import class_colour, font
+from apps.drawing import font
+from vision.colours import class_colour
 from vision.images import Pixels
 
 _LEFT, _TOP, _SIDE, _BOTTOM = 56, 16, 480, 44

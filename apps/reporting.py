@@ -27,6 +27,10 @@ def reporter(task: str) -> Reporter:
         from apps.reports.detection import report_detection
 
         return report_detection
+    if task == "segmentation":
+        from apps.reports.segmentation import report_segmentation
+
+        return report_segmentation
     from apps.reports.classification import report_classification
 
     return report_classification

@@ -65,6 +65,10 @@ class Model(ABC):
                 "a picture is uint8 RGB of shape (height, width, 3), "
                 f"not {image.dtype} of shape {image.shape}"
             )
+        return self.predict_pixels(image)
+
+    def predict_pixels(self, image: Pixels) -> Prediction:
+        """As `predict`, for an array that is known to be a picture."""
         batch, fitted = self.prepare(image)
         outputs = self.run(batch)
         return to_prediction([output[0] for output in outputs], fitted, self.metadata)

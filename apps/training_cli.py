@@ -32,6 +32,7 @@ FACTS = (
     "fit_mode",
     "multi_label",
     "class_counts",
+    "class_colours",
     "anchors",
     "masks",
 )

@@ -12,25 +12,36 @@ if TYPE_CHECKING:
     )
     from datamodules.detection import PictureDetectionData
     from datamodules.detection_scenes import ScenesDetectionData
+    from datamodules.segmentation import PictureSegmentationData
+    from datamodules.segmentation_downloads import OxfordPetData, VOCSegmentationData
+    from datamodules.segmentation_scenes import ScenesSegmentationData
 
 _HOMES = {
     "CIFAR10Data": "datamodules.classification_arrays",
     "DigitsData": "datamodules.classification_arrays",
     "FashionMNISTData": "datamodules.classification_arrays",
+    "OxfordPetData": "datamodules.segmentation_downloads",
     "PictureClassData": "datamodules.classification",
     "PictureDetectionData": "datamodules.detection",
+    "PictureSegmentationData": "datamodules.segmentation",
     "ScenesClassData": "datamodules.classification_arrays",
     "ScenesDetectionData": "datamodules.detection_scenes",
+    "ScenesSegmentationData": "datamodules.segmentation_scenes",
+    "VOCSegmentationData": "datamodules.segmentation_downloads",
 }
 
 __all__ = [
     "CIFAR10Data",
     "DigitsData",
     "FashionMNISTData",
+    "OxfordPetData",
     "PictureClassData",
     "PictureDetectionData",
+    "PictureSegmentationData",
     "ScenesClassData",
     "ScenesDetectionData",
+    "ScenesSegmentationData",
+    "VOCSegmentationData",
 ]
 
 

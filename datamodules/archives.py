@@ -27,7 +27,7 @@ def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
     if not (folder / "train-images-idx3-ubyte.gz").is_file():
         folder = root / "FashionMNIST" / "raw"
     if not (folder / "train-images-idx3-ubyte.gz").is_file():
-        _download("FashionMNIST", root)
+        download("FashionMNIST", root)
     parts = []
     for name in ("train", "t10k"):
         images = _read_idx(folder / f"{name}-images-idx3-ubyte.gz")
@@ -47,13 +47,22 @@ def cifar10(root: Path) -> tuple[Arrays, Arrays]:
     """
     folder = root / "cifar-10-batches-py"
     if not (folder / "data_batch_1").is_file():
-        _download("CIFAR10", root)
+        download("CIFAR10", root)
     batches = [_read_cifar(folder / f"data_batch_{i}") for i in range(1, 6)]
     train = (np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches]))
     return train, _read_cifar(folder / "test_batch")
 
 
-def _download(name: str, root: Path) -> None:
+def download(name: str, root: Path) -> None:
+    """Have one of torchvision's data sets download itself.
+
+    Args:
+        name: Of its class in `torchvision.datasets`.
+        root: Where to.
+
+    Raises:
+        VisusError: If it cannot be had.
+    """
     import torchvision.datasets
 
     try:

@@ -1,12 +1,11 @@
-"""Random changes of training pictures; the only module that knows albumentations."""
+"""Random changes of training pictures."""
 
-import random
 from typing import Literal, get_args
 
 import albumentations as A
 import numpy as np
-import torch
 
+from datamodules.random_numbers import SharedRandom
 from vision.errors import VisusError
 from vision.fit import FitMode, fit
 from vision.images import Pixels
@@ -19,9 +18,7 @@ erases a patch, for pictures of some 32 pixels; `photos` crops at random, mirror
 class TrainingTransform:
     """From a picture of any size to a changed one of the given size.
 
-    Each call draws its changes from PyTorch's global generator: they differ by sample and by
-    epoch, in worker processes too, and repeat with the seed. (albumentations 2.0.8 by itself
-    repeats its changes from epoch to epoch in workers.)
+    Random numbers as in `datamodules.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
@@ -41,19 +38,14 @@ class TrainingTransform:
         self.size = size
         self.mode = mode
         self.fits_first = augmentation != "photos"
-        self.compose = A.Compose(_steps(augmentation, size))
-        # One stream for all steps: `set_random_seed` would give each the same one, so that a
-        # mirrored picture would always be shifted the same way.
-        self.numpy_random, self.python_random = np.random.default_rng(), random.Random()
-        self.compose.set_random_state(self.numpy_random, self.python_random)
+        self.random = SharedRandom()
+        self.compose = self.random.lend_to(A.Compose(_steps(augmentation, size)))
 
     def __call__(self, image: Pixels) -> Pixels:
         """A changed copy of a picture (height, width, channels)."""
         if self.fits_first:
             image = fit(image, self.size, self.mode)[0]
-        seed = int(torch.randint(2**31 - 1, ()))
-        self.python_random.seed(seed)
-        self.numpy_random.bit_generator.state = np.random.PCG64(seed).state
+        self.random.begin()
         return np.ascontiguousarray(self.compose(image=image)["image"])
 
 

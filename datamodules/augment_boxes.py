@@ -1,15 +1,14 @@
 """Random changes of training pictures that move boxes and masks along."""
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import albumentations as A
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from datamodules.random_numbers import SharedRandom
 from vision.errors import VisusError
 from vision.fit import LETTERBOX_GREY, FitMode, fit
 from vision.images import Pixels
@@ -42,7 +41,7 @@ class Labelled:
 class BoxTransform:
     """From a labelled picture of any size to a changed one of the given size.
 
-    Random numbers as in `datamodules.augment.TrainingTransform`.
+    Random numbers as in `datamodules.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
@@ -63,7 +62,7 @@ class BoxTransform:
         self.mode = mode
         self.mosaic = augmentation == "mosaic"
         changes = augmentation != "none"
-        self.numpy_random, self.python_random = np.random.default_rng(), random.Random()
+        self.random = SharedRandom()
         self.crop = self._compose([A.BBoxSafeRandomCrop(p=0.4)] if changes else [])
         fill = LETTERBOX_GREY
         zoom = A.Affine(scale=(0.7, 1.3), translate_percent=(-0.1, 0.1), fill=fill, p=0.7)
@@ -81,11 +80,9 @@ class BoxTransform:
             sample: The picture.
             another: From a number of any size to another sample, for mosaics.
         """
-        seed = int(torch.randint(2**31 - 1, ()))
-        self.python_random.seed(seed)
-        self.numpy_random.bit_generator.state = np.random.PCG64(seed).state
-        if self.mosaic and self.python_random.random() < 0.5:
-            others = [another(self.python_random.getrandbits(30)) for _ in range(3)]
+        self.random.begin()
+        if self.mosaic and self.random.python.random() < 0.5:
+            others = [another(self.random.python.getrandbits(30)) for _ in range(3)]
             return self._apply(self.change, self._join(sample, others))
         sample = self._apply(self.crop, sample)
         return self._apply(self.change, fit_labelled(sample, self.size, self.mode))
@@ -94,9 +91,7 @@ class BoxTransform:
         boxes = A.BboxParams(
             "pascal_voc", ["index"], min_visibility=_LEAST_VISIBLE, min_width=1, min_height=1
         )
-        compose = A.Compose(steps, bbox_params=boxes if steps else None)
-        compose.set_random_state(self.numpy_random, self.python_random)
-        return compose
+        return self.random.lend_to(A.Compose(steps, bbox_params=boxes if steps else None))
 
     def _apply(self, compose: A.Compose, sample: Labelled) -> Labelled:
         if not compose.transforms:

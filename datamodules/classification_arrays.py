@@ -13,7 +13,7 @@ from datamodules.archives import Arrays, cifar10, fashion_mnist
 from datamodules.augment import Augmentation, TrainingTransform
 from datamodules.classification import ClassificationData, encode_labels
 from datamodules.loading import ArrayDataset, Batch, PictureDataset, default_workers
-from datamodules.splits import content_hash, held_out
+from datamodules.splits import content_hash, held_out, scene_seeds
 from vision.errors import VisusError
 from vision.fit import FitMode, fit
 from vision.images import Pixels
@@ -257,10 +257,8 @@ class ScenesClassData(ClassificationData):
         self.fit_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`; the splits use seeds far apart."""
-        order = ("train", "val", "test", "predict").index(split)
-        count = self.count if split == "train" else max(1, self.count // 4)
-        seeds = range(self.seed + order * 10**8, self.seed + order * 10**8 + count)
+        """See `ClassificationData.dataset`."""
+        seeds = scene_seeds(split, self.count, self.seed)
         objects = (1, 4) if self.multi_label else (1, 1)
         draw = partial(make_scene, size=self.image_size, objects=objects)
         shapes = [tuple(item.shape for item in draw(seed).objects) for seed in seeds]

@@ -18,7 +18,7 @@ def csv_rows(path: Path, columns: set[str]) -> Iterator[tuple[str, dict[str, str
     if missing:
         raise VisusError(
             f"{path}:1: lacks the column {' and '.join(sorted(missing))}; "
-            "its first line must be path,label or path,label,split"
+            f"its first line must name the columns, {','.join(sorted(columns))} among them"
         )
     for row in rows:
         yield f"{path}:{rows.line_num}", row

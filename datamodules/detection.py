@@ -15,7 +15,7 @@ from datamodules.detection_dataset import DetectionDataset, object_boxes, read_s
 from datamodules.detection_files import DetectionListing, Exif, Format, read_detection
 from datamodules.labels import LabelledPicture
 from datamodules.loading import Batch, PictureDataset, default_workers
-from datamodules.pictures import picture_paths, usable_pictures
+from datamodules.pictures import picture_paths, usable_pictures, usual_size
 from datamodules.splits import held_out
 from vision.errors import VisusError
 from vision.fit import FitMode, fit
@@ -144,11 +144,7 @@ class PictureDetectionData(DetectionData):
         """The size given, or the middle aspect of the pictures, in multiples of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        sizes = np.array([picture.size for picture in self.listing.pictures], float)
-        height, width = np.median(sizes, axis=0)
-        scale = min(1.0, _LONGEST_SIDE / max(height, width))
-        rounded = [max(32, int(side * scale + 16) // 32 * 32) for side in (height, width)]
-        return rounded[0], rounded[1]
+        return usual_size([picture.size for picture in self.listing.pictures], _LONGEST_SIDE)
 
     @property
     def anchors(self) -> AnchorShapes | None:  # type: ignore[override]

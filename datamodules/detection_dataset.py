@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from faster_coco_eval.core import mask as coco_mask
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from datamodules.augment_boxes import BoxTransform, Labelled
 from datamodules.labels import LabelledObject, LabelledPicture
 from datamodules.loading import Batch, to_tensor
+from datamodules.mask_polygons import object_mask
 from vision.detection_scores import DetectionTruth
 from vision.fit import FitMode, fit, to_channels
 from vision.images import read_image
-from vision.run_lengths import decode_mask, encode_mask
+from vision.run_lengths import encode_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,22 +139,3 @@ def read_sample(picture: LabelledPicture, class_ids: dict[str, int], masks: bool
     ignored = np.array([item.ignored for item in objects], bool)
     labelled = Labelled(image, boxes, labels, drawn)
     return Sample(labelled, ignored, np.array(areas, np.float32))
-
-
-def object_mask(item: LabelledObject, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels of an object as its polygons or run lengths tell; its box if they do not.
-
-    Args:
-        item: Its polygons in pixels.
-        size: (height, width) of the picture in pixels.
-    """
-    height, width = size
-    if item.runs:
-        return decode_mask(size, list(item.runs))
-    if item.polygons:
-        rings = coco_mask.frPyObjects([list(ring) for ring in item.polygons], height, width)
-        return np.asarray(coco_mask.decode(coco_mask.merge(rings)), bool)
-    mask = np.zeros(size, bool)
-    x1, y1, x2, y2 = (round(value) for value in item.box)
-    mask[y1:y2, x1:x2] = True
-    return mask

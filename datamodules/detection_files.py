@@ -1,6 +1,5 @@
 """Read a detection data set of any format, and check every picture and every box."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Literal, get_args
 
 from datamodules.formats import coco, voc, yolo
 from datamodules.labels import LabelledObject, LabelledPicture
-from datamodules.pictures import inspect_pictures
+from datamodules.pictures import check_copies, inspect_pictures
 from datamodules.problems import Problem
 from vision.errors import VisusError
 from vision.images import ImageInfo
@@ -109,7 +108,7 @@ def read_detection(
         problems += wrong
         left_out += sum(problem.severity == "error" for problem in wrong)
         pictures.append(replace(checked, objects=tuple(objects), relative=False))
-    kept, doubled = _check_copies(pictures)
+    kept, doubled = check_copies(pictures)
     problems += doubled
     left_out += len(pictures) - len(kept)
     if not any(picture.objects for picture in kept):
@@ -205,27 +204,3 @@ def _in_pixels(item: LabelledObject, height: int, width: int) -> LabelledObject:
     values = (x1 * width, y1 * height, x2 * width, y2 * height)
     box = tuple(round(value, 3) for value in values)
     return replace(item, box=(box[0], box[1], box[2], box[3]), polygons=outlines)
-
-
-def _check_copies(
-    pictures: Sequence[LabelledPicture],
-) -> tuple[list[LabelledPicture], list[Problem]]:
-    """Leave out pictures that stand in training and elsewhere too."""
-    by_content = defaultdict(list)
-    for picture in pictures:
-        by_content[picture.content].append(picture)
-    problems: list[Problem] = []
-    left_out: set[str] = set()
-    for copies in by_content.values():
-        first = copies[0]
-        for other in copies[1:]:
-            same = f"the same picture as {first.path}"
-            if other.split != first.split:
-                told = " and ".join(sorted({c.split or "no split" for c in copies}))
-                message = f"{same}, in {told}: the figures would be too good"
-                problems.append(Problem(other.place, message, "error"))
-                left_out.update(c.place + c.split for c in copies if c.split in {"train", ""})
-            else:
-                message = f"{same}; both are kept, on one side of the split"
-                problems.append(Problem(other.place, message, "warning"))
-    return [p for p in pictures if p.place + p.split not in left_out], problems

@@ -9,6 +9,7 @@ from datamodules.augment_boxes import BoxAugmentation, BoxTransform, Labelled
 from datamodules.detection import DetectionData
 from datamodules.detection_dataset import DetectionDataset, Sample
 from datamodules.loading import Batch, default_workers
+from datamodules.splits import scene_seeds
 from vision.scenes import SHAPES, make_scene
 
 
@@ -48,10 +49,8 @@ class ScenesDetectionData(DetectionData):
         self.fit_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`; the splits use seeds far apart."""
-        order = ("train", "val", "test", "predict").index(split)
-        count = self.count if split == "train" else max(1, self.count // 4)
-        seeds = range(self.seed + order * 10**8, self.seed + order * 10**8 + count)
+        """See `VisionData.dataset`."""
+        seeds = scene_seeds(split, self.count, self.seed)
         read = partial(_read_scene, size=self.image_size, masks=self.masks)
         transform = None
         if split == "train":

@@ -1,9 +1,13 @@
 """Decode every picture of a data set once, on all cores, before anything is trained."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
 
 from datamodules.csv_files import csv_rows
 from datamodules.problems import Problem
@@ -11,6 +15,29 @@ from datamodules.splits import content_hash
 from vision.errors import VisusError
 from vision.images import ImageError, ImageInfo, inspect_image, list_images
 from vision.progress import track
+
+
+class ListedPicture(Protocol):
+    """What a data set tells of a picture, whatever its labels are.
+
+    Attributes:
+        path: The file.
+        place: Where it is listed.
+        split: `train`, `val`, `test`, or empty where the data set states none.
+        content: `content_hash` of the file.
+    """
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def place(self) -> str: ...  # noqa: D102
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def content(self) -> str: ...  # noqa: D102
+
+
+Picture = TypeVar("Picture", bound=ListedPicture)
 
 
 @dataclass(frozen=True)
@@ -73,3 +100,41 @@ def usable_pictures(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
         if check.info is not None:
             usable.append(path)
     return usable, problems
+
+
+def check_copies(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Problem]]:
+    """Leave out pictures that stand in training and elsewhere too, and tell all copies."""
+    by_content = defaultdict(list)
+    for picture in pictures:
+        by_content[picture.content].append(picture)
+    problems: list[Problem] = []
+    left_out: set[str] = set()
+    for copies in by_content.values():
+        first = copies[0]
+        for other in copies[1:]:
+            same = f"the same picture as {first.path}"
+            if other.split != first.split:
+                told = " and ".join(sorted({c.split or "no split" for c in copies}))
+                message = f"{same}, in {told}: the figures would be too good"
+                problems.append(Problem(other.place, message, "error"))
+                left_out.update(c.place + c.split for c in copies if c.split in {"train", ""})
+            else:
+                message = f"{same}; both are kept, on one side of the split"
+                problems.append(Problem(other.place, message, "warning"))
+    return [p for p in pictures if p.place + p.split not in left_out], problems
+
+
+def usual_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:
+    """The input size for pictures of these sizes: their middle aspect, in multiples of 32.
+
+    Args:
+        sizes: (height, width) of each in pixels.
+        longest: The most pixels of the longer side.
+
+    Returns:
+        (height, width) in pixels.
+    """
+    height, width = np.median(np.array(sizes, float), axis=0)
+    scale = min(1.0, longest / max(height, width))
+    rounded = [max(32, int(side * scale + 16) // 32 * 32) for side in (height, width)]
+    return rounded[0], rounded[1]

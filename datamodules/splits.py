@@ -59,3 +59,15 @@ def held_out(
     first, last = round(len(order) * fold * share), round(len(order) * (fold + 1) * share)
     chosen = set(order[first:last])
     return [value in chosen for value in hashes]
+
+
+def scene_seeds(split: str, count: int, seed: int) -> range:
+    """The seeds of procedural pictures of a split; those of different splits lie far apart.
+
+    Args:
+        split: `train`, `val`, `test` or `predict`.
+        count: Training pictures; the others have a quarter as many.
+        seed: Where the training pictures begin.
+    """
+    first = seed + ("train", "val", "test", "predict").index(split) * 10**8
+    return range(first, first + (count if split == "train" else max(1, count // 4)))

@@ -143,6 +143,7 @@ def cache_folder() -> Path:
 
 _PYTORCH = "https://download.pytorch.org/models"
 _COCO_TERMS = "COCO 2017 (annotations CC BY 4.0; pictures under Flickr's terms, each its own)"
+_VOC_TERMS = "COCO 2017 in Pascal VOC's 20 classes (annotations CC BY 4.0; Flickr's terms)"
 _COCO_USE = "the weights' licence allows it; ask your counsel about the pictures' terms"
 
 MANIFEST: tuple[WeightsEntry, ...] = (
@@ -185,6 +186,32 @@ MANIFEST: tuple[WeightsEntry, ...] = (
         data_terms=_COCO_TERMS,
         commercial_use=_COCO_USE,
     ),
+    WeightsEntry(
+        name="voc-deeplabv3-mobilenet",
+        aliases=("voc",),
+        description="DeepLabV3 on MobileNetV3 (11.0 M parameters), 20 kinds of things by pixel",
+        task="segmentation",
+        network="deeplabv3_mobilenet_v3_large",
+        file="deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        sha256="fc3c493d",
+        url=f"{_PYTORCH}/deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        code_licence="BSD-3-Clause",
+        data_terms=_VOC_TERMS,
+        commercial_use=_COCO_USE,
+    ),
+    WeightsEntry(
+        name="voc-fcn-resnet50",
+        aliases=(),
+        description="FCN on ResNet-50 (33.0 M parameters), 20 kinds of things by pixel",
+        task="segmentation",
+        network="fcn_resnet50",
+        file="fcn_resnet50_coco-1167a1af.pth",
+        sha256="1167a1af",
+        url=f"{_PYTORCH}/fcn_resnet50_coco-1167a1af.pth",
+        code_licence="BSD-3-Clause",
+        data_terms=_VOC_TERMS,
+        commercial_use=_COCO_USE,
+    ),
 )
 
 
@@ -223,3 +250,39 @@ def carried_imagenet_weights(
                 raise VisusError(f"{path}: its tensors are not those of {backbone!r}; update timm")
             return dict(zip(shapes, carried, strict=True))
     return None
+
+
+def load_ready_made(network: "torch.nn.Module", name: str, pretrained: bool | str) -> None:
+    """Give one of torchvision's networks the weights that it was published with.
+
+    Args:
+        network: As torchvision builds it for these weights.
+        name: The manifest's entry of the weights.
+        pretrained: `True` for the manifest's file, or the path of another.
+
+    Raises:
+        VisusError: If the file cannot be had or read, or its tensors are others.
+    """
+    import torch
+
+    entry = find_weights(name)
+    assert entry is not None
+    path = pretrained if isinstance(pretrained, str) else entry.path()
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError...
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise VisusError(f"pretrained {str(path)!r}: cannot be read ({reason})") from None
+    expected = network.state_dict()
+    for key, value in expected.items():
+        # Frozen batch norm keeps no such counters.
+        if key.endswith("num_batches_tracked"):
+            state.setdefault(key, torch.zeros_like(value))
+    wrong = [k for k, v in expected.items() if k not in state or state[k].shape != v.shape]
+    if wrong or len(state) != len(expected):
+        told = wrong[0] if wrong else next(key for key in state if key not in expected)
+        raise VisusError(
+            f"pretrained {str(path)!r}: its tensors are not those of {entry.network} ({told})"
+        )
+    network.load_state_dict(state)

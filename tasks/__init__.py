@@ -6,15 +6,17 @@ if TYPE_CHECKING:
     from tasks.base import VisionTask, load_task
     from tasks.classification import ClassificationTask
     from tasks.detection import DetectionTask
+    from tasks.segmentation import SegmentationTask
 
 _HOMES = {
     "ClassificationTask": "tasks.classification",
     "DetectionTask": "tasks.detection",
+    "SegmentationTask": "tasks.segmentation",
     "VisionTask": "tasks.base",
     "load_task": "tasks.base",
 }
 
-__all__ = ["ClassificationTask", "DetectionTask", "VisionTask", "load_task"]
+__all__ = ["ClassificationTask", "DetectionTask", "SegmentationTask", "VisionTask", "load_task"]
 
 
 def __getattr__(name: str) -> Any:

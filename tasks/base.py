@@ -17,7 +17,11 @@ from vision.predictions import Prediction, to_prediction
 
 Item = TypeVar("Item")
 
-_CLASSES = {"classification": "ClassificationTask", "detection": "DetectionTask"}
+_CLASSES = {
+    "classification": "ClassificationTask",
+    "detection": "DetectionTask",
+    "segmentation": "SegmentationTask",
+}
 
 
 class VisionTask(pl.LightningModule):

@@ -1,13 +1,16 @@
 """Tasks made of ready-made weights from the manifest."""
 
 from models.detection.ready_made import coco_class_names
+from models.segmentation.ready_made import voc_class_names
 from models.weights import find_weights
 from tasks.base import VisionTask
 from tasks.classification import ClassificationTask
 from tasks.detection import DetectionTask
+from tasks.segmentation import SegmentationTask
 from vision.errors import VisusError
 
 _COCO_SIZE = (640, 640)
+_VOC_SIZE = (512, 512)
 
 
 def load_pretrained_task(name: str) -> VisionTask:
@@ -31,6 +34,13 @@ def load_pretrained_task(name: str) -> VisionTask:
             class_names=coco_class_names(),
             image_size=_COCO_SIZE,
             proposals=1000,
+        )
+    elif entry.task == "segmentation":
+        task = SegmentationTask(
+            architecture=entry.network,  # type: ignore[arg-type]
+            pretrained=True,
+            class_names=voc_class_names(),
+            image_size=_VOC_SIZE,
         )
     else:
         names = imagenet_class_names()

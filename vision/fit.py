@@ -1,7 +1,7 @@
 """Bring a picture to a network's input size, and bring answers back to the picture."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -69,10 +69,52 @@ class Fit:
         (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
         columns = np.floor((np.arange(width) + 0.5) * scale_x + offset_x).astype(int)
         rows = np.floor((np.arange(height) + 0.5) * scale_y + offset_y).astype(int)
-        mapped = mask[np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))]
-        mapped[(rows < 0) | (rows >= mask.shape[0])] = outside
-        mapped[:, (columns < 0) | (columns >= mask.shape[1])] = outside
-        return mapped
+        return _pick(mask, rows, columns, outside)
+
+    def mask_from_source(self, mask: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
+        """Map a mask of the picture's size to the fitted copy by nearest neighbour.
+
+        Args:
+            mask: uint8 of shape `source_size`.
+            outside: The id for pixels of the fitted copy that show nothing of the picture.
+        """
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
+        columns = np.floor((np.arange(self.size[1]) + 0.5 - offset_x) / scale_x).astype(int)
+        rows = np.floor((np.arange(self.size[0]) + 0.5 - offset_y) / scale_y).astype(int)
+        return _pick(mask, rows, columns, outside)
+
+    def plane_to_source(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map numbers that cover the fitted copy to each pixel of the picture, bilinearly.
+
+        Args:
+            plane: float32 of any shape (rows, columns), coarser than the fitted copy or not.
+
+        Returns:
+            float32 of shape `source_size`; beyond what the fitted copy shows, the nearest.
+        """
+        zoom = plane.shape[1] / self.size[1], plane.shape[0] / self.size[0]
+        # Centres of pixels lie at one half.
+        step = [z * s for z, s in zip(zoom, self.scale, strict=True)]
+        start = [
+            z * (0.5 * s + o) - 0.5 for z, s, o in zip(zoom, self.scale, self.offset, strict=True)
+        ]
+        matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        height, width = self.source_size
+        mapped = cv2.warpAffine(
+            plane, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(mapped, np.float32)
+
+
+def _pick(
+    mask: NDArray[Any], rows: NDArray[np.int_], columns: NDArray[np.int_], outside: int
+) -> NDArray[Any]:
+    """The mask's values at these rows and columns, another where there are none."""
+    picked: NDArray[Any] = mask[np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))]
+    picked[(rows < 0) | (rows >= mask.shape[0])] = outside
+    picked[:, (columns < 0) | (columns >= mask.shape[1])] = outside
+    return picked
 
 
 def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fit]:

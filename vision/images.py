@@ -75,6 +75,37 @@ def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
         return np.asarray(_to_rgb(turned if upright else stored))
 
 
+def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.uint8]:
+    """Decode a mask as it is stored: nothing is converted that would change a class.
+
+    Args:
+        source: A file, or the encoded bytes of one.
+        colours: Whether colours name the classes; numbers do otherwise, in a palette picture the
+            indices.
+
+    Returns:
+        uint8 of shape (height, width), or with `colours` RGB of shape (height, width, 3).
+
+    Raises:
+        ImageError: As `read_image`; or if the file cannot hold such a mask.
+    """
+    with _decoded(source) as (stored, image, _):
+        name = "picture" if isinstance(source, bytes) else str(source)
+        if stored.format == "JPEG":
+            raise ImageError(f"{name}: JPEG changes the pixels of a mask; save masks as PNG")
+        if image.mode.startswith("I"):
+            raise ImageError(f"{name}: a 16-bit mask; save class ids as an 8-bit grey PNG")
+        if colours and image.mode in ("1", "L", "P", "RGB"):
+            return np.asarray(image.convert("RGB"))
+        if not colours and image.mode in ("1", "L", "P"):
+            return np.asarray(image).astype(np.uint8)
+        expected = "colours" if colours else "class ids"
+        raise ImageError(
+            f"{name}: is {image.mode} where a mask of {expected} is expected; save it as "
+            + ("RGB" if colours else "8-bit grey, or name the colours in classes.csv")
+        )
+
+
 def inspect_image(source: Path | str | bytes) -> ImageInfo:
     """Decode a picture for its size and for what would surprise its owner.
 

@@ -1,9 +1,14 @@
 """visus data: check a data set, or convert one of detection to another format."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
+
+if TYPE_CHECKING:
+    from datamodules.problems import Problem
 
 
 def main(argv: list[str]) -> int:
@@ -13,28 +18,44 @@ def main(argv: list[str]) -> int:
     check = actions.add_parser("check")
     convert = actions.add_parser("convert")
     for action in (check, convert):
-        action.add_argument("path", type=Path, help="a folder of class folders or of labels; a CSV")
+        action.add_argument("path", type=Path, help="a folder of classes, labels or masks; a CSV")
         action.add_argument("--format", choices=("coco", "voc", "yolo"), help="of detection labels")
         action.add_argument(
             "--exif", choices=("auto", "apply", "ignore"), default="auto",
             help="what EXIF orientation means to detection labels",
         )  # fmt: skip
-    check.add_argument("--draw", metavar="DIR", type=Path, help="draw pictures with their labels")
+    check.add_argument(
+        "--task", choices=("classification", "detection", "segmentation"),
+        help="what the data are for; by default what they look like",
+    )  # fmt: skip
+    check.add_argument("--ignore", default="255", help="value or class of masks that is no class")
+    check.add_argument("--draw", metavar="DIR", type=Path, help="draw boxes or masks there")
     convert.add_argument("--to", choices=("coco", "voc", "yolo"), required=True)
     convert.add_argument("--output", metavar="DIR", type=Path, required=True)
     args = parser.parse_args(argv)
     if not args.path.exists():
         raise CommandError(f"{args.path}: there is no such folder or file; check the path")
 
-    from datamodules.detection_files import recognise
-
     if args.action == "convert":
         return _convert(args)
-    if args.format or recognise(args.path):
+    task = args.task or _task_of(args)
+    if task == "segmentation":
+        return _check_segmentation(args)
+    if task == "detection":
         return _check_detection(args)
     if args.draw:
-        raise CommandError(f"--draw shows detection labels; {args.path} holds none")
+        raise CommandError(f"--draw shows boxes or masks; {args.path} holds none")
     return _check_classification(args.path)
+
+
+def _task_of(args: argparse.Namespace) -> str:
+    """What the data look like."""
+    from datamodules.detection_files import recognise
+    from datamodules.segmentation_files import is_segmentation
+
+    if is_segmentation(args.path):
+        return "segmentation"
+    return "detection" if args.format or recognise(args.path) else "classification"
 
 
 def _check_classification(path: Path) -> int:
@@ -42,7 +63,6 @@ def _check_classification(path: Path) -> int:
 
     from apps.console import console
     from datamodules.classification_files import count_classes, read_listing
-    from datamodules.problems import report
 
     listing = read_listing(path)
     splits = sorted({sample.split for sample in listing.samples})
@@ -57,9 +77,39 @@ def _check_classification(path: Path) -> int:
     if listing.multi_label:
         print("several labels a picture")
     _tell_sizes([sample.size for sample in listing.samples])
-    print(report(listing.problems))
-    stopping = any(problem.severity != "warning" for problem in listing.problems)
-    return EXIT_BAD_INPUT if stopping else 0
+    return _tell_problems(listing.problems)
+
+
+def _check_segmentation(args: argparse.Namespace) -> int:
+    from rich.table import Table
+
+    from apps.console import console
+    from apps.label_pictures import draw_masks
+    from datamodules.segmentation_files import read_segmentation
+
+    ignore = int(args.ignore) if args.ignore.isdecimal() else args.ignore
+    listing = read_segmentation(args.path, ignore=ignore, exif=args.exif)
+    splits = sorted({picture.split for picture in listing.pictures})
+    table = Table("class", *(f"{split or 'pixels'}, in pictures" for split in splits))
+    members = [[p for p in listing.pictures if p.split == split] for split in splits]
+    wholes = [max(1, sum(sum(p.counts) for p in pictures)) for pictures in members]
+    for i, name in enumerate(listing.classes.names):
+        told = [
+            f"{sum(p.counts[i] for p in pictures) / whole:.2%}, "
+            f"{sum(p.counts[i] > 0 for p in pictures)}"
+            for pictures, whole in zip(members, wholes, strict=True)
+        ]
+        table.add_row(name, *told)
+    table.add_section()
+    table.add_row("pictures", *(str(len(pictures)) for pictures in members))
+    pixels = [max(1, sum(p.size[0] * p.size[1] for p in pictures)) for pictures in members]
+    shares = zip(wholes, pixels, strict=True)
+    table.add_row("of their pixels in no class", *(f"{1 - a / b:.2%}" for a, b in shares))
+    console().print(table)
+    _tell_sizes([picture.size for picture in listing.pictures])
+    if args.draw:
+        print(f"{draw_masks(listing, args.draw)} pictures with their masks drawn in {args.draw}")
+    return _tell_problems(listing.problems)
 
 
 def _check_detection(args: argparse.Namespace) -> int:
@@ -70,7 +120,6 @@ def _check_detection(args: argparse.Namespace) -> int:
     from apps.console import console
     from apps.label_pictures import draw_labels
     from datamodules.detection_files import read_detection
-    from datamodules.problems import report
 
     listing = read_detection(args.path, args.format, exif=args.exif)
     splits = sorted({picture.split for picture in listing.pictures})
@@ -97,10 +146,17 @@ def _check_detection(args: argparse.Namespace) -> int:
             f"{len(objects)} objects, their shorter sides {sides[0]:g} to {sides[-1]:g} px, "
             f"{middle:g} in the middle; {masks} have masks"
         )
-    print(report(listing.problems))
     if args.draw:
         print(f"{draw_labels(listing, args.draw)} labelled pictures drawn in {args.draw}")
-    stopping = any(problem.severity != "warning" for problem in listing.problems)
+    return _tell_problems(listing.problems)
+
+
+def _tell_problems(problems: "Sequence[Problem]") -> int:
+    """Print all; the exit code tells whether any would stop training."""
+    from datamodules.problems import report
+
+    print(report(problems))
+    stopping = any(problem.severity != "warning" for problem in problems)
     return EXIT_BAD_INPUT if stopping else 0
 
 

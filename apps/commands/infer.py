@@ -2,10 +2,11 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.cli import EXIT_INCOMPLETE, CommandParser
+from apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
 from vision.errors import VisusError
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures there")
     parser.add_argument("--explain", metavar="DIR", type=Path, help="show which pixels decided")
     add_detection_arguments(parser)
+    parser.add_argument("--masks", metavar="DIR", type=Path, help="write masks of class ids there")
+    parser.add_argument("--tile", metavar="PIXELS", type=int, help="segment in tiles of that side")
+    parser.add_argument("--overlap", metavar="PIXELS", type=int, help="of tiles; 64 by default")
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
+    if args.overlap is not None and args.tile is None:
+        raise CommandError("--overlap is that of tiles; give --tile too")
 
     from apps.live.loop import run_loop
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
@@ -35,6 +41,15 @@ def main(argv: list[str]) -> int:
     source = open_source(args.source)
     model = load_model(args.model, args.runtime)
     tracker = prepare_detection(args, model, source)
+    watchers: list[Callable[[Frame, Prediction], None]] = []
+    if args.tile is not None:
+        from apps.tiling import TiledModel
+
+        model = TiledModel(model, args.tile, 64 if args.overlap is None else args.overlap)
+    if args.masks:
+        from apps.mask_files import MaskFiles
+
+        watchers.append(MaskFiles(args.masks))
     sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
     if args.explain:
         from apps.explain import ExplainSink
@@ -45,8 +60,10 @@ def main(argv: list[str]) -> int:
         place = "" if frame.index is None else f" frame {frame.index}"
         print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
 
+    if args.jsonl != "-":
+        watchers.append(tell)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, sinks, jsonl, None if args.jsonl == "-" else tell, tracker)
+    result = run_loop(model, source, sinks, jsonl, watchers, tracker)
     return report_problems(result.frames, result.problems)
 
 

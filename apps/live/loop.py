@@ -1,6 +1,6 @@
 """The loop: take a frame, predict, draw, hand it on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def run_loop(
     source: Source,
     sinks: Sequence[Sink],
     jsonl: JsonLinesWriter | None = None,
-    tell: Any = None,
+    watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
     tracker: "Tracker | None" = None,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
@@ -42,7 +42,7 @@ def run_loop(
         source: Where frames come from.
         sinks: What takes the drawn frames; closed at the end, whatever happens.
         jsonl: Takes a JSON object a frame; closed at the end.
-        tell: Called with each frame and its prediction, to print it.
+        watchers: Called with each frame and its prediction.
         tracker: Numbers the objects of a detector from frame to frame.
     """
     count = 0
@@ -54,8 +54,8 @@ def run_loop(
             count += 1
             if jsonl is not None:
                 jsonl.write(to_entry(frame, prediction))
-            if tell is not None:
-                tell(frame, prediction)
+            for watch in watchers:
+                watch(frame, prediction)
             drawn = draw_prediction(frame.image, prediction) if sinks else frame.image
             if not all([sink.show(frame, drawn) for sink in sinks]):
                 break

@@ -1,8 +1,11 @@
 """What every backbone offers, whoever wrote the network behind it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
+
+from vision.errors import VisusError
 
 
 class Backbone(nn.Module, ABC):
@@ -36,6 +39,27 @@ class Backbone(nn.Module, ABC):
             strides[i]) for each map, finest first, always with the channels second.
         """
 
+    def choose(self, strides: Sequence[int]) -> list[int]:
+        """Which of the feature maps have these strides.
+
+        Args:
+            strides: In pixels.
+
+        Returns:
+            Their places in what `forward` gives.
+
+        Raises:
+            VisusError: If there is no map of one of the strides.
+        """
+        missing = [stride for stride in strides if stride not in self.strides]
+        if missing:
+            raise VisusError(
+                f"backbone {self.name!r} has no feature map of stride "
+                f"{' or '.join(map(str, missing))}, it has {', '.join(map(str, self.strides))}; "
+                f"choose one that has {', '.join(map(str, strides))} (visus backbones lists them)"
+            )
+        return [self.strides.index(stride) for stride in strides]
+
     @abstractmethod
     def classifier(
         self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
@@ -57,3 +81,13 @@ def constants_for_channels(values: tuple[float, ...], in_channels: int) -> tuple
     if in_channels == len(values):
         return tuple(255 * value for value in values)
     return (255 * sum(values) / len(values),) * in_channels
+
+
+Constants = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation, one a channel, for pictures of 0 to 255."""
+
+IMAGENET_CONSTANTS: Constants = (
+    constants_for_channels((0.485, 0.456, 0.406), 3),
+    constants_for_channels((0.229, 0.224, 0.225), 3),
+)
+"""Those of torchvision's own networks."""

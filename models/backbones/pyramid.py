@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from models.backbones.base import Backbone
-from vision.errors import VisusError
 
 
 class FeaturePyramid(nn.Module):
@@ -29,17 +28,10 @@ class FeaturePyramid(nn.Module):
 
     def __init__(self, backbone: Backbone, strides: Sequence[int], out_channels: int) -> None:
         super().__init__()
-        missing = [stride for stride in strides if stride not in backbone.strides]
-        if missing:
-            raise VisusError(
-                f"backbone {backbone.name!r} has no feature map of stride "
-                f"{' or '.join(map(str, missing))}, it has {', '.join(map(str, backbone.strides))};"
-                f" choose one that has {', '.join(map(str, strides))} (visus backbones lists them)"
-            )
         self.body = backbone
         self.strides = tuple(strides)
         self.out_channels = out_channels
-        self._chosen = [backbone.strides.index(stride) for stride in strides]
+        self._chosen = backbone.choose(strides)
         channels = [backbone.channels[i] for i in self._chosen]
         self.merge = FeaturePyramidNetwork(channels, out_channels)
 

@@ -31,6 +31,7 @@ def create_backbone(
     in_channels: int = 3,
     pretrained: bool | str = False,
     image_size: tuple[int, int] | None = None,
+    output_stride: int = 32,
     **options: Any,
 ) -> Backbone:
     """Build a backbone by name.
@@ -42,6 +43,7 @@ def create_backbone(
         pretrained: `True` for ImageNet weights (from an installed package where one carries them,
             otherwise from timm's hub), or the path of a weights file.
         image_size: (height, width) of the pictures in pixels, for the networks that need it.
+        output_stride: The coarsest stride, see `models.backbones.timm_nets.TimmBackbone`.
         options: For our own networks: `activation` and `init`.
 
     Raises:
@@ -57,6 +59,8 @@ def create_backbone(
                 f"backbone {name!r} has no pretrained weights; set pretrained to false, "
                 "or choose one that `visus backbones` lists with weights"
             )
+        if output_stride != 32:
+            raise VisusError(f"backbone {name!r} cannot be dilated; choose one of timm's")
         return _REGISTRY[name](in_channels=in_channels, image_size=image_size, **options)
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, list_backbones(), 3)
@@ -67,7 +71,7 @@ def create_backbone(
             f"backbone {name!r} is timm's and takes no option {', '.join(options)}; "
             f"only {', '.join(sorted(_REGISTRY))} do"
         )
-    return TimmBackbone(name, in_channels, pretrained, image_size)
+    return TimmBackbone(name, in_channels, pretrained, image_size, output_stride)
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

@@ -20,9 +20,12 @@ class TimmBackbone(Backbone):
         in_channels: Channels of the pictures; pretrained first layers are adapted.
         pretrained: As in `models.backbones.create_backbone`.
         image_size: (height, width) in pixels; used by the models of a fixed size (ViT, Swin).
+        output_stride: The coarsest stride; a smaller one than the model's own dilates the
+            convolutions beyond it, so that they see as much as before (Chen et al. 2017).
 
     Raises:
-        VisusError: If the model gives no features, or the weights cannot be had.
+        VisusError: If the model gives no features or cannot be dilated, or the weights cannot be
+            had.
     """
 
     def __init__(
@@ -31,14 +34,21 @@ class TimmBackbone(Backbone):
         in_channels: int = 3,
         pretrained: bool | str = False,
         image_size: tuple[int, int] | None = None,
+        output_stride: int = 32,
     ) -> None:
         super().__init__()
         self.name = name
         self.in_channels = in_channels
         self._image_size = image_size
+        arguments = {} if output_stride == 32 else {"output_stride": output_stride}
         try:
-            self.network = self._create(pretrained, features_only=True)
-        except (RuntimeError, AttributeError, NotImplementedError) as error:
+            self.network = self._create(pretrained, features_only=True, **arguments)
+        except (RuntimeError, AttributeError, NotImplementedError, TypeError) as error:
+            if arguments:
+                raise VisusError(
+                    f"backbone {name!r} cannot be dilated to stride {output_stride} ({error}); "
+                    "choose another, or an architecture that needs no dilation"
+                ) from None
             if pretrained:
                 raise
             raise VisusError(f"backbone {name!r} gives no feature maps ({error})") from None

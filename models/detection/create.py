@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 from models.backbones import FeaturePyramid, create_backbone
-from models.backbones.base import constants_for_channels
+from models.backbones.base import IMAGENET_CONSTANTS, Constants
 from models.detection.one_stage import OneStageDetector
 from models.detection.ready_made import READY_MADE, create_ready_made
 from models.detection.two_stage import AnchorShapes, TwoStageDetector, create_two_stage
@@ -18,11 +18,6 @@ Architecture = Literal[
 """`faster_rcnn` and `one_stage` stand on any backbone; the others are torchvision's, whole."""
 
 ARCHITECTURES = get_args(Architecture)
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-Constants = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation, one a channel, for pictures of 0 to 255."""
 
 
 def create_detector(
@@ -65,11 +60,8 @@ def create_detector(
             "set data.masks to false, or change the architecture"
         )
     if architecture in READY_MADE:
-        constants = tuple(
-            constants_for_channels(values, 3) for values in (IMAGENET_MEAN, IMAGENET_STD)
-        )
         detector = create_ready_made(architecture, num_classes, in_channels, pretrained, proposals)
-        return detector, (constants[0], constants[1])
+        return detector, IMAGENET_CONSTANTS
     body = create_backbone(backbone, in_channels, pretrained, image_size)
     if architecture == "one_stage":
         pyramid = FeaturePyramid(body, (8, 16, 32), channels)

@@ -1,14 +1,12 @@
 """torchvision's own detectors, with the weights it trained on COCO."""
 
-import torch
-from torch import Tensor
 from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_weights
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
 from models.detection.outputs import MAX_DETECTIONS, SCORE_THRESHOLD
 from models.detection.two_stage import TwoStageDetector
-from models.weights import find_weights
+from models.weights import load_ready_made
 from vision.errors import VisusError
 
 READY_MADE = {
@@ -46,7 +44,7 @@ def create_ready_made(
         box_detections_per_img=MAX_DETECTIONS,
     )
     if pretrained:
-        detector.load_state_dict(_coco_state(name, pretrained, detector.state_dict()))
+        load_ready_made(detector, READY_MADE[name], pretrained)
         if num_classes != len(coco_class_names()):
             features = detector.roi_heads.box_predictor.cls_score.in_features
             detector.roi_heads.box_predictor = FastRCNNPredictor(features, num_classes + 1)
@@ -58,26 +56,3 @@ def coco_class_names() -> list[str]:
     weights = get_model_weights("fasterrcnn_resnet50_fpn_v2").COCO_V1
     names: list[str] = weights.meta["categories"]
     return names[1:]
-
-
-def _coco_state(
-    name: str, pretrained: bool | str, expected: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """The weights of a file, with the counters that frozen batch norm does not keep."""
-    entry = find_weights(READY_MADE[name])
-    assert entry is not None
-    path = pretrained if isinstance(pretrained, str) else entry.path()
-    try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise VisusError(f"pretrained {str(path)!r}: cannot be read ({reason})") from None
-    for key, value in expected.items():
-        if key.endswith("num_batches_tracked"):
-            state.setdefault(key, torch.zeros_like(value))
-    wrong = [k for k, v in expected.items() if k not in state or state[k].shape != v.shape]
-    if wrong or len(state) != len(expected):
-        told = wrong[0] if wrong else next(key for key in state if key not in expected)
-        raise VisusError(f"pretrained {str(path)!r}: its tensors are not those of {name} ({told})")
-    return state

@@ -7,6 +7,7 @@ from vision.metadata import ModelMetadata
 from vision.predictions.base import Outputs, Prediction
 from vision.predictions.classification import ClassificationPrediction, classification_prediction
 from vision.predictions.detection import DetectionPrediction, detection_prediction
+from vision.predictions.segmentation import SegmentationPrediction, segmentation_prediction
 
 __all__ = [
     "TASKS",
@@ -14,12 +15,14 @@ __all__ = [
     "DetectionPrediction",
     "Outputs",
     "Prediction",
+    "SegmentationPrediction",
     "to_prediction",
 ]
 
 _BY_TASK: dict[str, Callable[[Outputs, Fit, ModelMetadata], Prediction]] = {
     "classification": classification_prediction,
     "detection": detection_prediction,
+    "segmentation": segmentation_prediction,
 }
 
 TASKS = tuple(_BY_TASK)

@@ -1,0 +1,35 @@
+"""Masks of class ids as PNG files beside each other in a folder."""
+
+from pathlib import Path
+
+from apps.live.sinks import OutputNames
+from apps.live.sources import Frame
+from vision.errors import VisusError
+from vision.predictions import Prediction, SegmentationPrediction
+
+
+class MaskFiles:
+    """Writes the mask of each picture, and of each frame of a video, as a PNG.
+
+    Args:
+        folder: Where to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.names = OutputNames(folder)
+
+    def __call__(self, frame: Frame, prediction: Prediction) -> None:
+        """Write one.
+
+        Raises:
+            VisusError: If the prediction is no mask, or the file cannot be written.
+        """
+        if not isinstance(prediction, SegmentationPrediction):
+            raise VisusError("--masks is for segmenters; this model gives no masks")
+        number = "" if frame.index is None else f"-{frame.index:06d}"
+        path = self.names.name(frame.source, f"{number}.png")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(prediction.png())
+        except OSError as error:
+            raise VisusError(f"{path}: cannot be written ({error.strerror})") from None
