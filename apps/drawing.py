@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vision.colours import Colour, class_colour
 from vision.errors import VisusError
-from vision.images import Pixels
+from vision.images import Pixels, visible
 from vision.predictions import (
     ClassificationPrediction,
     DetectionPrediction,
@@ -35,9 +35,10 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
     """A copy of the picture with its prediction drawn on it.
 
     Args:
-        image: uint8 RGB of shape (height, width, 3).
+        image: uint8 of shape (height, width, channels).
         prediction: Made from this picture.
     """
+    image = visible(image)
     if isinstance(prediction, ClassificationPrediction):
         return _draw_classes(image, prediction.labels()[:5])
     if isinstance(prediction, DetectionPrediction):

@@ -11,7 +11,7 @@ from datamodules.labels import LabelledPicture
 from datamodules.segmentation_dataset import read_masked
 from datamodules.segmentation_files import SegmentationListing
 from vision.colours import class_colour
-from vision.images import inspect_image, read_image
+from vision.images import inspect_image, read_image, visible
 
 _SAMPLE = 24
 
@@ -67,5 +67,5 @@ def draw_masks(listing: SegmentationListing, folder: Path) -> int:
     for picture in chosen:
         image, mask = read_masked(picture, classes)
         path = names.name(str(picture.path), ".jpg")
-        write_image(path, draw_areas(image, mask, colours))
+        write_image(path, draw_areas(visible(image), mask, colours))
     return len(chosen)

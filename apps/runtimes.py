@@ -49,7 +49,8 @@ class Model(ABC):
         """Predict for one picture.
 
         Args:
-            image: uint8 RGB of shape (height, width, 3), of any size, or a file.
+            image: uint8 RGB of shape (height, width, 3), of any size, or a file; for a model of
+                more channels of shape (height, width, in_channels).
 
         Returns:
             The task's prediction, in the pixels of this picture.
@@ -60,10 +61,15 @@ class Model(ABC):
         """
         if isinstance(image, str | Path):
             image = read_image(image)
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        channels = self.metadata.in_channels
+        if image.dtype != np.uint8 or image.ndim != 3:
             raise ValueError(
-                "a picture is uint8 RGB of shape (height, width, 3), "
+                "a picture is uint8 of shape (height, width, channels), "
                 f"not {image.dtype} of shape {image.shape}"
+            )
+        if image.shape[2] != channels and (image.shape[2], channels) != (3, 1):
+            raise VisusError(
+                f"a picture of {image.shape[2]} channels, where {self.name} takes {channels}"
             )
         return self.predict_pixels(image)
 

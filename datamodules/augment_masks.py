@@ -26,6 +26,7 @@ class MaskTransform:
         size: (height, width) of the model's pictures in pixels: the scale that it will see.
         mode: How pictures are fitted.
         crop: (height, width) of what is cut out of a picture of that scale.
+        in_channels: Channels of the model's pictures; colours are changed in RGB only.
 
     Raises:
         VisusError: If there is no such recipe.
@@ -37,6 +38,7 @@ class MaskTransform:
         size: tuple[int, int],
         mode: FitMode,
         crop: tuple[int, int],
+        in_channels: int = 3,
     ) -> None:
         if augmentation not in get_args(MaskAugmentation):
             raise VisusError(
@@ -47,7 +49,9 @@ class MaskTransform:
         self.mode = mode
         self.random = SharedRandom()
         steps: list[A.BasicTransform] = [A.RandomScale((-0.5, 1.0), p=1.0), A.HorizontalFlip(p=0.5)]
-        recolour: list[A.BasicTransform] = [A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8)]
+        recolour: list[A.BasicTransform] = [A.RandomBrightnessContrast(0.3, 0.3, p=0.8)]
+        if in_channels in (1, 3):
+            recolour = [A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8)]
         if augmentation == "none":
             steps, recolour = [], []
         cut: list[A.BasicTransform] = [

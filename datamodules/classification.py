@@ -157,7 +157,7 @@ class PictureClassData(ClassificationData):
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `ClassificationData.dataset`; predictions need a folder of pictures, no labels."""
         if split == "predict":
-            paths, problems = usable_pictures(picture_paths(self.root))
+            paths, problems = usable_pictures(picture_paths(self.root), self.in_channels)
             settle(problems, self.skip_bad)
             labels = None
         else:

@@ -163,7 +163,7 @@ class PictureDetectionData(DetectionData):
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`; predictions need a folder of pictures, no labels."""
         if split == "predict":
-            paths, problems = usable_pictures(picture_paths(self.root))
+            paths, problems = usable_pictures(picture_paths(self.root), self.in_channels)
             settle(problems, self.skip_bad)
             return PictureDataset(
                 paths, read_image, None, self.image_size, self.fit_mode, self.in_channels

@@ -54,10 +54,19 @@ class PictureCheck:
     content: str
     error: str
 
-    def problems(self, place: str) -> list[Problem]:
-        """What is wrong with the file, or may surprise, as told of a place."""
+    def problems(self, place: str, in_channels: int = 3) -> list[Problem]:
+        """What is wrong with the file, or may surprise, as told of a place.
+
+        Args:
+            place: The place.
+            in_channels: What is expected of it; 1 can be made of RGB.
+        """
         if self.info is None:
             return [Problem(place, self.error, "error")]
+        channels = self.info.channels
+        if channels != in_channels and (channels, in_channels) != (3, 1):
+            message = f"has {channels} channels where {in_channels} are expected"
+            return [Problem(place, f"{message}; see data.in_channels", "error")]
         return [Problem(place, note, "warning") for note in self.info.notes]
 
 
@@ -92,12 +101,15 @@ def picture_paths(root: Path) -> list[Path]:
     raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
 
 
-def usable_pictures(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
-    """Those that can be read, and what is wrong with all."""
+def usable_pictures(
+    paths: Sequence[Path], in_channels: int = 3
+) -> tuple[list[Path], list[Problem]]:
+    """Those that can be read and have these channels, and what is wrong with all."""
     usable, problems = [], []
     for path, check in zip(paths, inspect_pictures(paths), strict=True):
-        problems += check.problems(str(path))
-        if check.info is not None:
+        found = check.problems(str(path), in_channels)
+        problems += found
+        if not any(problem.severity == "error" for problem in found):
             usable.append(path)
     return usable, problems
 

@@ -51,7 +51,7 @@ class MaskedPictureData(SegmentationData):
         batch_size: Pictures a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         augment: Random changes for training.
-        in_channels: 3 for RGB, 1 for grey.
+        in_channels: 3 for RGB, 1 for grey; other counts for pictures that are `.npy` files.
         evaluate_all: Validate and test on all pictures where the data set states no splits.
     """
 
@@ -134,7 +134,9 @@ class MaskedPictureData(SegmentationData):
         transform = None
         if split == "train":
             crop = self.given_crop or self.image_size
-            transform = MaskTransform(self.augment, self.image_size, self.fit_mode, crop)
+            transform = MaskTransform(
+                self.augment, self.image_size, self.fit_mode, crop, self.in_channels
+            )
         read = partial(read_masked, classes=self.classes)
         return SegmentationDataset(
             self.splits[split], read, self.image_size, self.fit_mode, self.in_channels, transform
@@ -203,7 +205,9 @@ class PictureSegmentationData(MaskedPictureData):
     @cached_property
     def listing(self) -> SegmentationListing:
         """The pictures, checked; problems are told once."""
-        listing = read_segmentation(self.root, self.given_names, self.ignore, self.exif)
+        listing = read_segmentation(
+            self.root, self.given_names, self.ignore, self.exif, self.in_channels
+        )
         settle(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
@@ -222,7 +226,7 @@ class PictureSegmentationData(MaskedPictureData):
         """See `VisionData.dataset`; predictions need a folder of pictures, no masks."""
         if split != "predict":
             return super().dataset(split)
-        paths, problems = usable_pictures(picture_paths(self.root))
+        paths, problems = usable_pictures(picture_paths(self.root), self.in_channels)
         settle(problems, self.skip_bad)
         return PictureDataset(
             paths, read_image, None, self.image_size, self.fit_mode, self.in_channels

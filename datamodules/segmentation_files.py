@@ -61,6 +61,7 @@ def read_segmentation(
     class_names: Sequence[str] | None = None,
     ignore: int | str | None = IGNORE,
     exif: Exif = "auto",
+    in_channels: int = 3,
 ) -> SegmentationListing:
     """Read a data set of pictures and masks, and decode every one of both.
 
@@ -73,6 +74,7 @@ def read_segmentation(
         ignore: The value, or the name in `classes.csv`, of pixels that are neither learnt nor
             counted.
         exif: What EXIF orientation means to outlines in COCO's form.
+        in_channels: Channels that pictures must have; 1 can be made of RGB.
 
     Raises:
         VisusError: If there is nothing to read at that place, or `classes.csv` is wrong.
@@ -81,11 +83,11 @@ def read_segmentation(
         drawn, table, problems, left_out = read_polygons(root, class_names, exif)
         problems += _check_whole(root, drawn, table)
         return SegmentationListing(tuple(drawn), table, tuple(problems), left_out)
-    return _read_masks(root, class_names, ignore)
+    return _read_masks(root, class_names, ignore, in_channels)
 
 
 def _read_masks(
-    root: Path, class_names: Sequence[str] | None, ignore: int | str | None
+    root: Path, class_names: Sequence[str] | None, ignore: int | str | None, in_channels: int
 ) -> SegmentationListing:
     pairs, problems = find_pairs(root)
     stated = (root if root.is_dir() else root.parent) / "classes.csv"
@@ -99,7 +101,7 @@ def _read_masks(
         table = numbered_classes(class_names or _numbered(checks, number), number)
     elif class_names is not None and tuple(class_names) != table.names:
         table = table.renumbered(class_names)
-    return _check_pairs(root, pairs, checks, problems, table)
+    return _check_pairs(root, pairs, checks, problems, table, in_channels)
 
 
 def check_pairs(
@@ -122,11 +124,12 @@ def _check_pairs(
     checks: Sequence[_MaskCheck],
     unpaired: Sequence[Problem],
     table: ClassTable,
+    in_channels: int = 3,
 ) -> SegmentationListing:
     pictures, problems, left_out = [], list(unpaired), len(unpaired)
     found = inspect_pictures([pair.path for pair in pairs])
     for pair, check, picture in zip(pairs, checks, found, strict=True):
-        wrong = picture.problems(pair.place)
+        wrong = picture.problems(pair.place, in_channels)
         if picture.info is not None:
             shown = (picture.info.height, picture.info.width)
             wrong += _check_pair(pair, check, shown, picture.info.orientation, table)

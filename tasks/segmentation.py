@@ -35,7 +35,8 @@ class SegmentationTask(VisionTask):
         class_colours: (red, green, blue) to draw each class with; from the data.
         losses: The share of each loss in what is learnt: `cross_entropy`, `focal`, `dice`; by
             default `{cross_entropy: 1}`.
-        class_weights: `balanced` makes pixels of rare classes count more.
+        class_weights: `balanced` makes pixels of rare classes count more in `cross_entropy` and
+            `focal`; in `dice` all classes count alike anyway.
         flip_at_test: Average the logits of a picture and its mirror image.
         learning_rate: See `VisionTask`.
         backbone_learning_rate: See `VisionTask`.
@@ -129,6 +130,11 @@ class SegmentationTask(VisionTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
+        if len(batch["image"]) == 1 and self.hparams["architecture"] == "deeplabv3plus":
+            raise VisusError(
+                "deeplabv3plus cannot learn from a batch of one picture: it pools each into one "
+                "value, of which batch norm needs two; set data.batch_size to 2 or more"
+            )
         logits = self.network(self.normalise(batch["image"]))
         parts = segmentation_losses(logits, batch["mask"], self.losses, self.class_weights)
         loss = torch.stack(list(parts.values())).sum()

@@ -90,3 +90,28 @@ def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(target)
     return root
+
+
+def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
+    """Write scenes p0.png, p1.png... with masks of class ids in one of the layouts.
+
+    With splits the last quarter of the pictures is for validation.
+    """
+    rows = ["path,mask,split"]
+    for i in range(count):
+        split = "train" if i < count * 3 // 4 else "val"
+        image, mask = {
+            "folders": ("images", "masks"),
+            "splits": (f"{split}/images", f"{split}/masks"),
+            "inner": (f"images/{split}", f"masks/{split}"),
+            "annot": (split, f"{split}annot"),
+            "csv": ("a", "b"),
+        }[layout]
+        scene = make_scene(i, size)
+        for folder, pixels in ((image, scene.image), (mask, scene.class_mask())):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / folder / f"p{i}.png")
+        rows.append(f"{image}/p{i}.png,{mask}/p{i}.png,{split}")
+    if layout == "csv":
+        (root / "masks.csv").write_text("\n".join(rows))
+    return root

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.conftest import save_detection
+from tests.conftest import save_detection, save_masked
 
 ROOT = Path(__file__).parent.parent
 NEEDS_A_CAMERA = "visus live imagenet 0"
@@ -59,6 +59,7 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
     commands = readme_commands()
     assert len(commands) > 12
     save_detection(workplace / "boxes", "coco", ("train", "val"), 4)
+    save_masked(workplace / "masks", "folders", 6)
     for command in commands:
         words = shlex.split(command)
         if command.startswith("visus fit --config") and "custom" in command and len(words) == 6:
@@ -85,6 +86,7 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
         "named.mp4",
         "model.onnx",
         "tracked/clip.mp4",
+        "segmented/p0.png",
     ):
         assert Path(made).stat().st_size > 0
 
@@ -100,13 +102,13 @@ def test_documented_arguments_exist():
     """Arguments that the pages name are those of the tasks and data modules."""
     import inspect
 
-    from datamodules import PictureClassData, PictureDetectionData
-    from tasks import ClassificationTask, DetectionTask
+    from datamodules import PictureClassData, PictureDetectionData, PictureSegmentationData
+    from tasks import ClassificationTask, DetectionTask, SegmentationTask
 
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
     homes = {
-        "model": (ClassificationTask, DetectionTask),
-        "data": (PictureClassData, PictureDetectionData),
+        "model": (ClassificationTask, DetectionTask, SegmentationTask),
+        "data": (PictureClassData, PictureDetectionData, PictureSegmentationData),
     }
     for home, classes in homes.items():
         known = {name for c in classes for name in inspect.signature(c).parameters}

@@ -111,9 +111,11 @@ def _pick(
     mask: NDArray[Any], rows: NDArray[np.int_], columns: NDArray[np.int_], outside: int
 ) -> NDArray[Any]:
     """The mask's values at these rows and columns, another where there are none."""
-    picked: NDArray[Any] = mask[np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))]
-    picked[(rows < 0) | (rows >= mask.shape[0])] = outside
-    picked[:, (columns < 0) | (columns >= mask.shape[1])] = outside
+    picked: NDArray[Any] = mask[
+        np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))
+    ]
+    picked[(rows < 0) | (rows >= height)] = outside
+    picked[:, (columns < 0) | (columns >= width)] = outside
     return picked
 
 

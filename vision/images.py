@@ -19,9 +19,10 @@ Pixels = NDArray[np.uint8]
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
-    | {".heic", ".heif", ".avif"}
+    | {".heic", ".heif", ".avif", ".npy"}
 )
-"""File name endings that visus takes for pictures, in lower case."""
+"""File name endings that visus takes for pictures, in lower case; `.npy` for other channels than
+RGB, as uint8 of shape (height, width, channels)."""
 
 MAX_PIXELS = 178_956_970
 """Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
@@ -45,6 +46,7 @@ class ImageInfo:
         height: Height in pixels, as displayed.
         stored: (height, width) in pixels before the orientation is applied.
         orientation: EXIF's number from 1, upright, to 8.
+        channels: 3, as pictures become RGB; those of the array in a `.npy` file.
         notes: Conversions that were needed and that may surprise, such as CMYK to RGB.
     """
 
@@ -52,6 +54,7 @@ class ImageInfo:
     height: int
     stored: tuple[int, int]
     orientation: int
+    channels: int
     notes: tuple[str, ...]
 
 
@@ -66,11 +69,14 @@ def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
         upright: Apply the EXIF orientation; False for labels made on the pixels as stored.
 
     Returns:
-        uint8 RGB of shape (height, width, 3).
+        uint8 RGB of shape (height, width, 3); the array as it is from a `.npy` file.
 
     Raises:
         ImageError: If the file is missing, empty, truncated, animated, too large or no picture.
     """
+    array = _array(source)
+    if array is not None:
+        return array
     with _decoded(source) as (stored, turned, _):
         return np.asarray(_to_rgb(turned if upright else stored))
 
@@ -90,7 +96,7 @@ def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.u
         ImageError: As `read_image`; or if the file cannot hold such a mask.
     """
     with _decoded(source) as (stored, image, _):
-        name = "picture" if isinstance(source, bytes) else str(source)
+        name = _name(source)
         if stored.format == "JPEG":
             raise ImageError(f"{name}: JPEG changes the pixels of a mask; save masks as PNG")
         if image.mode.startswith("I"):
@@ -115,6 +121,10 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
     Raises:
         ImageError: As `read_image`.
     """
+    array = _array(source)
+    if array is not None:
+        height, width, channels = array.shape
+        return ImageInfo(width, height, (height, width), 1, channels, ())
     with _decoded(source) as (image, turned, pages):
         notes = []
         if image.mode == "CMYK":
@@ -126,19 +136,62 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
         orientation = image.getexif().get(_ORIENTATION, 1)
         orientation = orientation if orientation in range(1, 9) else 1
         stored = (image.height, image.width)
-        return ImageInfo(turned.width, turned.height, stored, orientation, tuple(notes))
+        return ImageInfo(turned.width, turned.height, stored, orientation, 3, tuple(notes))
+
+
+def _name(source: Path | str | bytes) -> str:
+    return "picture" if isinstance(source, bytes) else str(source)
+
+
+def _read(source: Path | str | bytes) -> bytes:
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"{_name(source)}: cannot be read ({error.strerror}); check the path"
+        ) from None
+    if not data:
+        raise ImageError(f"{_name(source)}: the file is empty; replace or remove it")
+    return data
+
+
+def _array(source: Path | str | bytes) -> Pixels | None:
+    """The array of a `.npy` file, or None for any other."""
+    if isinstance(source, bytes):
+        if not source.startswith(b"\x93NUMPY"):
+            return None
+    elif Path(source).suffix.lower() != ".npy":
+        return None
+    data = _read(source)
+    name = _name(source)
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ImageError(f"{name}: truncated or damaged ({error}); save it again") from None
+    if array.dtype != np.uint8 or array.ndim != 3 or not array.size:
+        raise ImageError(
+            f"{name}: is {array.dtype} of shape {array.shape}; a picture is uint8 of shape "
+            "(height, width, channels)"
+        )
+    return np.ascontiguousarray(array)
+
+
+def visible(image: Pixels) -> Pixels:
+    """What can be shown of a picture: RGB as it is, otherwise the first three channels, or grey.
+
+    Args:
+        image: uint8 of shape (height, width, channels).
+    """
+    channels = image.shape[2]
+    if channels == 3:
+        return image
+    return np.ascontiguousarray(image[..., :3] if channels > 3 else image[..., [0, 0, 0]])
 
 
 @contextmanager
 def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Image, int]]:
     """Yield the picture in its own mode, as stored and turned upright, and its number of pages."""
-    name = "picture" if isinstance(source, bytes) else str(source)
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the path") from None
-    if not data:
-        raise ImageError(f"{name}: the file is empty; replace or remove it")
+    name, data = _name(source), _read(source)
     _register_formats()
     try:
         with warnings.catch_warnings():

@@ -116,10 +116,11 @@ def make_scene(
         colour = list(COLOURS)[rng.integers(len(COLOURS))]
         extent = int(rng.integers(min_extent, largest + 1))
         centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
-        alpha = _shape_alpha(shape, size, (float(centre[0]), float(centre[1])), extent, rng)
+        place = (float(centre[0]), float(centre[1]))
+        window, alpha = _shape_alpha(shape, size, place, extent, rng)
         shade = np.array(COLOURS[colour], np.float32) * rng.uniform(0.85, 1.1)
-        image += alpha[:, :, None] * (shade - image)
-        owner[alpha > 0.5] = index
+        image[window] += alpha[:, :, None] * (shade - image[window])
+        owner[window][alpha > 0.5] = index
         kinds.append((shape, colour, int((alpha > 0.5).sum())))
     image += rng.normal(0, rng.uniform(2, 8), image.shape).astype(np.float32)
     visible = []
@@ -153,11 +154,19 @@ def _shape_alpha(
     centre: tuple[float, float],
     extent: int,
     rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """How much of each pixel a shape covers, 0 to 1, by drawing at four times the size."""
+) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+    """The rows and columns around a shape, and how much of each pixel there it covers, 0 to 1.
+
+    Drawn at four times the size.
+    """
     zoom = 4
-    canvas = np.zeros((size[0] * zoom, size[1] * zoom), np.uint8)
-    middle = np.array(centre) * zoom
+    reach = extent / 2 + 2
+    left, top = (max(0, int(value - reach)) for value in centre)
+    right, bottom = (
+        min(side, int(value + reach) + 1) for value, side in zip(centre, size[::-1], strict=True)
+    )
+    canvas = np.zeros(((bottom - top) * zoom, (right - left) * zoom), np.uint8)
+    middle = np.array([centre[0] - left, centre[1] - top]) * zoom
     radius = extent / 2 * zoom
     angle = rng.uniform(-0.3, 0.3)
     if shape in {"circle", "ring"}:
@@ -169,8 +178,9 @@ def _shape_alpha(
         outline = _outline(shape) * radius
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         cv2.fillPoly(canvas, [(outline @ turn.T + middle).astype(np.int32)], 255)
-    small = cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / np.float32(255)
+    small = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    alpha = np.asarray(small, np.float32) / np.float32(255)
+    return (slice(top, bottom), slice(left, right)), alpha
 
 
 def _outline(shape: str) -> NDArray[np.float64]:

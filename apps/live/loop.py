@@ -8,6 +8,7 @@ from apps.drawing import draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
+from vision.images import visible
 from vision.predictions import DetectionPrediction, Prediction
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run_loop(
                 jsonl.write(to_entry(frame, prediction))
             for watch in watchers:
                 watch(frame, prediction)
-            drawn = draw_prediction(frame.image, prediction) if sinks else frame.image
+            drawn = draw_prediction(frame.image, prediction) if sinks else visible(frame.image)
             if not all([sink.show(frame, drawn) for sink in sinks]):
                 break
     except KeyboardInterrupt:

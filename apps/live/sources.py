@@ -24,7 +24,7 @@ class Frame:
     """One picture on its way.
 
     Attributes:
-        image: uint8 RGB of shape (height, width, 3).
+        image: uint8 RGB of shape (height, width, 3); from a `.npy` file the array as it is.
         source: The file's or the camera's name.
         index: Number in its video or camera stream, from 0; None for a picture.
         time: Seconds since the start of the video or the stream; None for a picture.

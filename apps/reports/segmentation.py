@@ -12,7 +12,7 @@ from rich.table import Table
 from apps.drawing import draw_areas, draw_confusion, grid, write_image
 from datamodules.segmentation_dataset import SegmentationDataset
 from tasks.segmentation import SegmentationTask
-from vision.images import Pixels
+from vision.images import Pixels, visible
 from vision.predictions.segmentation import class_colours
 from vision.segmentation_scores import IGNORE, SegmentationScores
 
@@ -54,6 +54,7 @@ def _draw_examples(
     images, captions = [], []
     for record in chosen:
         image, truth = dataset.read(dataset.sources[by_name[record.source]])
+        image = visible(image)
         answer = np.asarray(Image.open(io.BytesIO(record.answer)))
         images += [draw_areas(image, truth, palette), draw_areas(image, answer, palette)]
         # Nobody is told an answer where there is no truth to compare it with.

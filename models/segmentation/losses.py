@@ -38,6 +38,8 @@ def focal(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
 def dice(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
     """One minus the mean Dice overlap of the classes in the batch; arguments as above.
 
+    The weights play no part: rare classes count as much as others already.
+
     Milletari, Navab and Ahmadi 2016, "V-Net: Fully Convolutional Neural Networks for Volumetric
     Medical Image Segmentation", over several classes.
     """
@@ -46,9 +48,8 @@ def dice(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
     target = F.one_hot(truth.where(labelled[:, 0], 0), logits.shape[1]).movedim(-1, 1) * labelled
     overlap = (shares * target).sum((0, 2, 3))
     total, present = (shares + target).sum((0, 2, 3)), target.sum((0, 2, 3)) > 0
-    counted = present.to(logits.dtype) if weights is None else present * weights
     missed = 1 - (2 * overlap + 1) / (total + 1)
-    return (missed * counted).sum() / counted.sum().clamp(min=1e-6)
+    return (missed * present).sum() / present.sum().clamp(min=1)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {

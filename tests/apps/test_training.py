@@ -9,18 +9,30 @@ import torch
 import yaml
 
 from configs import config_names, find_config
-from tests.conftest import save_detection, save_scene
+from tests.conftest import save_detection, save_masked, save_scene
 from tests.datamodules.test_archives import write_cifar, write_fashion
+from tests.datamodules.test_segmentation_downloads import write_pets, write_voc
 
 TINY = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
 SMALL = [*TINY, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
 _DETECTOR = ["--model.backbone", "test_resnet", "--model.channels", "16",
              "--model.pretrained", "false"]  # fmt: skip
-KEYS = {"classification": "classes", "detection": "detections"}
-FIGURES = {"classification": "test/accuracy", "detection": "test/map"}
+_MASKS = [*_DETECTOR, "--data.num_workers", "0", "--data.batch_size", "2"]
+_SMALL_MASKS = [*_MASKS, "--data.image_size", "[64,64]"]
+KEYS = {
+    "classification": {"classes"},
+    "detection": {"detections"},
+    "segmentation": {"mask", "areas"},
+}
+FIGURES = {
+    "classification": "test/accuracy",
+    "detection": "test/map",
+    "segmentation": "test/miou",
+}
 FILES = {
     "classification": ["confusion.png"],
     "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
+    "segmentation": ["confusion.png", "examples.jpg"],
 }
 ARGUMENTS = {
     "classification/digits": [],
@@ -31,6 +43,11 @@ ARGUMENTS = {
     "detection/scenes": [*_DETECTOR, "--data.count", "8", "--data.num_workers", "0"],
     "detection/custom": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
     "detection/one_stage": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
+    "segmentation/scenes": [*_MASKS, "--data.count", "8"],
+    "segmentation/custom": [*_MASKS, "--data.root", "masks"],
+    "segmentation/camvid": [*_SMALL_MASKS, "--data.root", "masks", "--data.crop_size", "[32,64]"],
+    "segmentation/oxford_pet": _SMALL_MASKS,
+    "segmentation/voc": _SMALL_MASKS,
     "classification/custom": [
         *("--model.pretrained", "false", "--data.root", "photos"),
         *("--data.num_workers", "0", "--data.batch_size", "4"),
@@ -43,6 +60,10 @@ def roots(workplace, name):
         return ["--data.root", str(write_fashion(workplace / "fashion"))]
     if "cifar" in name:
         return ["--data.root", str(write_cifar(workplace))]
+    if name == "segmentation/oxford_pet":
+        return ["--data.root", str(write_pets(workplace))]
+    if name == "segmentation/voc":
+        return ["--data.root", str(write_voc(workplace))]
     return []
 
 
@@ -58,6 +79,7 @@ def figures(run):
 def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     if name.startswith("detection/"):
         save_detection(workplace / "boxes", "coco", ("train", "val"))
+    save_masked(workplace / "masks", "annot")
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )
@@ -78,7 +100,7 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     code, out, err = visus("predict", run)
     assert code == 0, err
     lines = newest(f"runs/{task}/{short}/*/predictions.jsonl").read_text().splitlines()
-    assert {"source", "width", "height", "task", KEYS[task]} == set(json.loads(lines[0]))
+    assert {"source", "width", "height", "task", *KEYS[task]} == set(json.loads(lines[0]))
 
 
 @pytest.mark.parametrize("name", config_names())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vision.images import ImageError, inspect_image, list_images, read_image
+from vision.images import ImageError, inspect_image, list_images, read_image, visible
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -127,3 +127,30 @@ def test_a_picture_can_be_read_as_stored(tmp_path):
     info = inspect_image(tmp_path / "a.jpg")
     assert (info.height, info.width) == (30, 20)
     assert info.stored == (20, 30) and info.orientation == 6
+
+
+def test_an_array_of_any_channels_is_a_picture(tmp_path):
+    bands = np.random.default_rng(0).integers(0, 256, (6, 5, 7)).astype(np.uint8)
+    np.save(tmp_path / "a.npy", bands)
+    assert (read_image(tmp_path / "a.npy") == bands).all()
+    info = inspect_image((tmp_path / "a.npy").read_bytes())
+    assert (info.height, info.width, info.channels) == (6, 5, 7)
+    assert visible(bands).shape == visible(bands[..., :1]).shape == (6, 5, 3)
+    assert tmp_path / "a.npy" in list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: np.save(path, np.zeros((4, 4, 3))), "is float64 of shape"),
+        (lambda path: np.save(path, np.zeros((4, 4), np.uint8)), r"of shape \(4, 4\)"),
+        (lambda path: np.save(path, np.array([{}], object)), "truncated or damaged"),
+        (lambda path: path.write_bytes(b"\x93NUMPY"), "truncated or damaged"),
+        (lambda path: path.write_bytes(b"text"), "truncated or damaged"),
+        (lambda path: path.write_bytes(b""), "the file is empty"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(tmp_path, write, words):
+    write(tmp_path / "a.npy")
+    with pytest.raises(ImageError, match=f"a.npy: .*{words}"):
+        read_image(tmp_path / "a.npy")
