@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/visus demo
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from datamodules.classification_files import (
 )
 from datamodules.loading import Batch, PictureDataset, default_workers
 from datamodules.pictures import picture_paths, usable_pictures
-from datamodules.splits import held_out
+from datamodules.splits import divide
 from vision.errors import VisusError
 from vision.fit import FitMode
 from vision.images import read_image
@@ -104,22 +104,13 @@ class PictureClassData(ClassificationData):
     @cached_property
     def splits(self) -> dict[str, list[Sample]]:
         """The samples of each split."""
-        samples = self.listing.samples
-        splits = {
-            name: [s for s in samples if s.split == name] for name in ("train", "val", "test")
-        }
-        splits["train"] += [s for s in samples if not s.split]
-        if self.evaluate_all and not splits["test"]:
-            return splits | {"val": list(samples), "test": list(samples)}
-        if not splits["val"]:
-            pool = splits["train"]
-            contents, groups = [s.content for s in pool], [s.labels for s in pool]
-            out = held_out(contents, groups, self.val_share, self.fold)
-            splits["train"] = [s for s, o in zip(pool, out, strict=True) if not o]
-            splits["val"] = [s for s, o in zip(pool, out, strict=True) if o]
-        if not splits["test"]:
-            splits["test"] = splits["val"]
-        return splits
+        return divide(
+            self.listing.samples,
+            lambda sample: sample.labels,
+            self.val_share,
+            self.fold,
+            self.evaluate_all,
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]

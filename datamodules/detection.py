@@ -16,7 +16,7 @@ from datamodules.detection_files import DetectionListing, Exif, Format, read_det
 from datamodules.labels import LabelledPicture
 from datamodules.loading import Batch, PictureDataset, default_workers
 from datamodules.pictures import picture_paths, usable_pictures, usual_size
-from datamodules.splits import held_out
+from datamodules.splits import divide
 from vision.errors import VisusError
 from vision.fit import FitMode, fit
 from vision.images import read_image
@@ -118,21 +118,7 @@ class PictureDetectionData(DetectionData):
     @cached_property
     def splits(self) -> dict[str, list[LabelledPicture]]:
         """The pictures of each split."""
-        pictures = self.listing.pictures
-        splits = {n: [p for p in pictures if p.split == n] for n in ("train", "val", "test")}
-        splits["train"] += [p for p in pictures if not p.split]
-        if self.evaluate_all and not splits["test"]:
-            chosen = splits["val"] or list(pictures)
-            return splits | {"val": chosen, "test": chosen}
-        if not splits["val"]:
-            pool = splits["train"]
-            # In each group the same kinds of objects.
-            groups = [tuple(sorted({item.label for item in p.objects})) for p in pool]
-            out = held_out([p.content for p in pool], groups, self.val_share, self.fold)
-            splits["train"] = [p for p, o in zip(pool, out, strict=True) if not o]
-            splits["val"] = [p for p, o in zip(pool, out, strict=True) if o]
-        splits["test"] = splits["test"] or splits["val"]
-        return splits
+        return divide(self.listing.pictures, _kinds, self.val_share, self.fold, self.evaluate_all)
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -177,3 +163,8 @@ class PictureDetectionData(DetectionData):
         return DetectionDataset(
             pictures, read, self.image_size, self.fit_mode, self.in_channels, transform
         )
+
+
+def _kinds(picture: LabelledPicture) -> tuple[str, ...]:
+    """The kinds of objects in a picture."""
+    return tuple(sorted({item.label for item in picture.objects}))

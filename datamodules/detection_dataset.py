@@ -1,20 +1,18 @@
 """Labelled pictures as samples: what training learns from, and what evaluation compares with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from datamodules.augment_boxes import BoxTransform, Labelled
 from datamodules.labels import LabelledObject, LabelledPicture
-from datamodules.loading import Batch, to_tensor
+from datamodules.loading import Batch, SourceDataset, to_tensor
 from datamodules.mask_polygons import object_mask
 from vision.detection_scores import DetectionTruth
-from vision.fit import FitMode, fit, to_channels
+from vision.fit import fit, to_channels
 from vision.images import read_image
 from vision.run_lengths import encode_mask
 
@@ -28,37 +26,8 @@ class Sample:
     areas: NDArray[np.float32]
 
 
-class DetectionDataset(Dataset[Batch]):
-    """Labelled pictures that are read when they are asked for.
-
-    Args:
-        sources: What each picture is read from; named in reports.
-        read: From a source to a sample; a function that can be pickled.
-        size: (height, width) to bring pictures to.
-        mode: How.
-        in_channels: Channels to give them.
-        transform: Random changes for training.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Any],
-        read: Callable[[Any], Sample],
-        size: tuple[int, int],
-        mode: FitMode,
-        in_channels: int,
-        transform: BoxTransform | None = None,
-    ) -> None:
-        self.sources = sources
-        self.read = read
-        self.size = size
-        self.mode = mode
-        self.in_channels = in_channels
-        self.transform = transform
-
-    def __len__(self) -> int:
-        """How many pictures."""
-        return len(self.sources)
+class DetectionDataset(SourceDataset[Sample, BoxTransform]):
+    """Labelled pictures that are read when they are asked for."""
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`, and `target` in training, `fit` and `truth` otherwise."""
@@ -73,11 +42,6 @@ class DetectionDataset(Dataset[Batch]):
             image, item["target"] = changed.image, _target(changed)
         item["image"] = to_tensor(to_channels(image, self.in_channels))
         return item
-
-    def name(self, index: int) -> str:
-        """What a picture is called in reports: its file, or its seed."""
-        source = self.sources[index]
-        return str(source.path if isinstance(source, LabelledPicture) else source)
 
     def _another(self, number: int) -> Labelled:
         """Any sample, for mosaics."""

@@ -16,6 +16,9 @@ from vision.scenes import SHAPES, make_scene
 class ScenesDetectionData(DetectionData):
     """Procedural scenes (`vision.scenes`) with 3 to 8 overlapping shapes: nothing to download.
 
+    Shapes are 12 pixels to two fifths of the picture's shorter side wide: larger ones would hide
+    each other until nobody could tell what they are.
+
     Args:
         count: Training pictures; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
@@ -59,7 +62,7 @@ class ScenesDetectionData(DetectionData):
 
 
 def _read_scene(seed: int, size: tuple[int, int], masks: bool) -> Sample:
-    scene = make_scene(seed, size, (3, 8))
+    scene = make_scene(seed, size, (3, 8), max_share=0.4)
     boxes = np.array([item.box for item in scene.objects], np.float32).reshape(-1, 4)
     labels = np.array([SHAPES.index(item.shape) for item in scene.objects], np.int64)
     drawn = np.array([item.mask for item in scene.objects], np.uint8).reshape(-1, *size)

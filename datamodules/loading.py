@@ -14,17 +14,17 @@ from vision.fit import FitMode, fit, to_channels
 from vision.images import Pixels
 
 Batch = dict[str, Any]
-Source = TypeVar("Source")
+Read = TypeVar("Read")
+Change = TypeVar("Change")
 
 
-class PictureDataset(Dataset[Batch], Generic[Source]):
-    """Pictures that are read when they are asked for.
+class SourceDataset(Dataset[Batch], Generic[Read, Change]):
+    """Pictures that are read when they are asked for: what the data sets of all tasks share.
 
     Args:
         sources: What each picture is read from; named in reports.
-        read: From a source to a picture, uint8 RGB; a function that can be pickled, since workers
-            may be started anew.
-        labels: A class id for each picture, or a row of zeros and ones; None for no labels.
+        read: From a source to a sample; a function that can be pickled, since workers may be
+            started anew.
         size: (height, width) to bring pictures to.
         mode: How.
         in_channels: Channels to give them.
@@ -33,17 +33,15 @@ class PictureDataset(Dataset[Batch], Generic[Source]):
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        read: Callable[[Source], Pixels],
-        labels: NDArray[Any] | None,
+        sources: Sequence[Any],
+        read: Callable[[Any], Read],
         size: tuple[int, int],
         mode: FitMode,
         in_channels: int = 3,
-        transform: Callable[[Pixels], Pixels] | None = None,
+        transform: Change | None = None,
     ) -> None:
         self.sources = sources
         self.read = read
-        self.labels = None if labels is None else torch.from_numpy(labels)
         self.size = size
         self.mode = mode
         self.in_channels = in_channels
@@ -53,10 +51,42 @@ class PictureDataset(Dataset[Batch], Generic[Source]):
         """How many pictures."""
         return len(self.sources)
 
+    def name(self, index: int) -> str:
+        """What a picture is called in reports: its file, or its seed."""
+        source = self.sources[index]
+        return str(getattr(source, "path", source))
+
+
+class PictureDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
+    """Pictures, perhaps with their classes.
+
+    Args:
+        sources: See `SourceDataset`.
+        read: From a source to a picture, uint8 RGB.
+        labels: A class id for each picture, or a row of zeros and ones; None for no labels.
+        size: See `SourceDataset`.
+        mode: "
+        in_channels: "
+        transform: "
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Any],
+        read: Callable[[Any], Pixels],
+        labels: NDArray[Any] | None,
+        size: tuple[int, int],
+        mode: FitMode,
+        in_channels: int = 3,
+        transform: Callable[[Pixels], Pixels] | None = None,
+    ) -> None:
+        super().__init__(sources, read, size, mode, in_channels, transform)
+        self.labels = None if labels is None else torch.from_numpy(labels)
+
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`; `label` where there are labels, `fit` where unchanged."""
         image = self.read(self.sources[index])
-        item: Batch = {"source": str(self.sources[index])}
+        item: Batch = {"source": self.name(index)}
         if self.transform is None:
             image, item["fit"] = fit(image, self.size, self.mode)
         else:

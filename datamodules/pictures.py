@@ -11,30 +11,24 @@ import numpy as np
 
 from datamodules.csv_files import csv_rows
 from datamodules.problems import Problem
-from datamodules.splits import content_hash
+from datamodules.splits import Listed, content_hash
 from vision.errors import VisusError
 from vision.images import ImageError, ImageInfo, inspect_image, list_images
 from vision.progress import track
 
 
-class ListedPicture(Protocol):
+class ListedPicture(Listed, Protocol):
     """What a data set tells of a picture, whatever its labels are.
 
     Attributes:
         path: The file.
         place: Where it is listed.
-        split: `train`, `val`, `test`, or empty where the data set states none.
-        content: `content_hash` of the file.
     """
 
     @property
     def path(self) -> Path: ...  # noqa: D102
     @property
     def place(self) -> str: ...  # noqa: D102
-    @property
-    def split(self) -> str: ...  # noqa: D102
-    @property
-    def content(self) -> str: ...  # noqa: D102
 
 
 Picture = TypeVar("Picture", bound=ListedPicture)

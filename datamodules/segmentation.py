@@ -16,7 +16,7 @@ from datamodules.mask_pairs import MaskedPicture
 from datamodules.pictures import picture_paths, usable_pictures, usual_size
 from datamodules.segmentation_dataset import SegmentationDataset, read_masked
 from datamodules.segmentation_files import SegmentationListing, read_segmentation
-from datamodules.splits import held_out
+from datamodules.splits import divide
 from vision.colours import Colour
 from vision.images import read_image
 from vision.segmentation_scores import IGNORE
@@ -91,20 +91,7 @@ class MaskedPictureData(SegmentationData):
     @cached_property
     def splits(self) -> dict[str, list[MaskedPicture]]:
         """The pictures of each split."""
-        splits = {n: [p for p in self.pictures if p.split == n] for n in ("train", "val", "test")}
-        splits["train"] += [p for p in self.pictures if not p.split]
-        if self.evaluate_all and not splits["test"]:
-            chosen = splits["val"] or list(self.pictures)
-            return splits | {"val": chosen, "test": chosen}
-        if not splits["val"]:
-            pool = splits["train"]
-            # In each group the same classes are present.
-            groups = [tuple(i for i, n in enumerate(p.counts) if n) for p in pool]
-            out = held_out([p.content for p in pool], groups, self.val_share, self.fold)
-            splits["train"] = [p for p, o in zip(pool, out, strict=True) if not o]
-            splits["val"] = [p for p, o in zip(pool, out, strict=True) if o]
-        splits["test"] = splits["test"] or splits["val"]
-        return splits
+        return divide(self.pictures, _present, self.val_share, self.fold, self.evaluate_all)
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -130,7 +117,8 @@ class MaskedPictureData(SegmentationData):
         return usual_size([picture.size for picture in self.pictures], _LONGEST_SIDE)
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`."""
+        """See `VisionData.dataset`; predictions are made for the test pictures."""
+        split = "test" if split == "predict" else split
         transform = None
         if split == "train":
             crop = self.given_crop or self.image_size
@@ -231,3 +219,8 @@ class PictureSegmentationData(MaskedPictureData):
         return PictureDataset(
             paths, read_image, None, self.image_size, self.fit_mode, self.in_channels
         )
+
+
+def _present(picture: MaskedPicture) -> tuple[int, ...]:
+    """The classes in a picture."""
+    return tuple(i for i, count in enumerate(picture.counts) if count)

@@ -1,57 +1,25 @@
 """Pictures with masks as samples: what training learns from, and what evaluation compares with."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from datamodules.augment_masks import MaskTransform
 from datamodules.class_table import ClassTable
-from datamodules.loading import Batch, to_tensor
+from datamodules.loading import Batch, SourceDataset, to_tensor
 from datamodules.mask_pairs import MaskedPicture
 from datamodules.mask_polygons import draw_objects
-from vision.fit import FitMode, fit, to_channels
+from vision.fit import fit, to_channels
 from vision.images import Pixels, read_image, read_mask
 
 Masked = tuple[Pixels, NDArray[np.uint8]]
 """A picture, uint8 RGB, and the class ids of its pixels, `IGNORE` where there is none."""
 
 
-class SegmentationDataset(Dataset[Batch]):
-    """Pictures and masks that are read when they are asked for.
-
-    Args:
-        sources: What each picture is read from; named in reports.
-        read: From a source to a picture and its mask; a function that can be pickled.
-        size: (height, width) to bring pictures to.
-        mode: How.
-        in_channels: Channels to give them.
-        transform: Random changes for training.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Any],
-        read: Callable[[Any], Masked],
-        size: tuple[int, int],
-        mode: FitMode,
-        in_channels: int,
-        transform: MaskTransform | None = None,
-    ) -> None:
-        self.sources = sources
-        self.read = read
-        self.size = size
-        self.mode = mode
-        self.in_channels = in_channels
-        self.transform = transform
-
-    def __len__(self) -> int:
-        """How many pictures."""
-        return len(self.sources)
+class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
+    """Pictures and masks that are read when they are asked for."""
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`, and `mask` in training, `fit` and `truth` otherwise."""
@@ -65,11 +33,6 @@ class SegmentationDataset(Dataset[Batch]):
             item["mask"] = torch.from_numpy(mask)
         item["image"] = to_tensor(to_channels(image, self.in_channels))
         return item
-
-    def name(self, index: int) -> str:
-        """What a picture is called in reports: its file, or its seed."""
-        source = self.sources[index]
-        return str(source.path if isinstance(source, MaskedPicture) else source)
 
 
 def read_masked(picture: MaskedPicture, classes: ClassTable) -> Masked:

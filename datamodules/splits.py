@@ -1,7 +1,8 @@
 """Which split a sample belongs to: as the data set states it, or held out by content."""
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol, TypeVar
 
 from vision.errors import VisusError
 
@@ -14,6 +15,23 @@ SPLIT_NAMES = {
     "test": "test",
 }
 """Folder names and CSV values that name a split."""
+
+
+class Listed(Protocol):
+    """A sample of a data set.
+
+    Attributes:
+        split: `train`, `val`, `test`, or empty where the data set states none.
+        content: `content_hash` of its file.
+    """
+
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def content(self) -> str: ...  # noqa: D102
+
+
+Item = TypeVar("Item", bound=Listed)
 
 
 def content_hash(data: bytes) -> str:
@@ -59,6 +77,39 @@ def held_out(
     first, last = round(len(order) * fold * share), round(len(order) * (fold + 1) * share)
     chosen = set(order[first:last])
     return [value in chosen for value in hashes]
+
+
+def divide(
+    items: Sequence[Item],
+    group: Callable[[Item], Hashable],
+    share: float,
+    fold: int,
+    evaluate_all: bool,
+) -> dict[str, list[Item]]:
+    """The samples of each split: as the data set states it, otherwise some held out.
+
+    Args:
+        items: All samples; those of no split are for training.
+        group: What a sample has in common with others: shares are kept within a group.
+        share: Held out of the training samples where none are stated for validation.
+        fold: Which share, from 0.
+        evaluate_all: Validate and test on all where no split is stated for it.
+
+    Returns:
+        `train`, `val` and `test`; those of `val` serve for `test` where there are none.
+    """
+    splits = {name: [i for i in items if i.split == name] for name in ("train", "val", "test")}
+    splits["train"] += [item for item in items if not item.split]
+    if evaluate_all and not splits["test"]:
+        chosen = splits["val"] or list(items)
+        return splits | {"val": chosen, "test": chosen}
+    if not splits["val"]:
+        pool = splits["train"]
+        out = held_out([item.content for item in pool], [group(i) for i in pool], share, fold)
+        splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
+        splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]
+    splits["test"] = splits["test"] or splits["val"]
+    return splits
 
 
 def scene_seeds(split: str, count: int, seed: int) -> range:

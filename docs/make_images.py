@@ -1,4 +1,6 @@
-"""Make the pictures of the README again: python docs/make_images.py RUN (a run on the digits).
+"""Make the pictures of the README again: python docs/make_images.py DIGITS DETECTOR SEGMENTER.
+
+The three are runs of classification/digits, detection/scenes and segmentation/scenes.
 
 They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
 """
@@ -45,28 +47,36 @@ def digits(run: str) -> Pixels:
     return grid(pictures, captions, 4, 80)
 
 
+def on_scene(run: str, seed: int, size: int) -> Pixels:
+    """What a model makes of a scene that it was not trained on."""
+    scene = make_scene(seed, (size, size), (4, 6), 24, 0.4).image
+    return draw_prediction(scene, load_model(run).predict(scene))
+
+
 def main() -> None:
     """Write the pictures."""
+    digits_run, detector, segmenter = sys.argv[1:]
     imagenet = load_model("imagenet")
     assert isinstance(imagenet, TorchModel)
     cat, coffee = (getattr(data, name)() for name in ("chelsea", "coffee"))
-    scenes = [make_scene(seed, (160, 160), (2, 4), 30) for seed in (3, 8, 11, 21)]
     pictures = [
         draw_prediction(cat, imagenet.predict(cat)),
         explained(imagenet, cat),
         draw_prediction(coffee, imagenet.predict(coffee)),
-        digits(sys.argv[1]),
-        grid([scene.image for scene in scenes], ["", "", "", ""], 2, 160),
+        digits(digits_run),
+        on_scene(detector, 8, 256),
+        on_scene(segmenter, 21, 256),
     ]
     captions = [
         "ImageNet names",
         "why: Grad-CAM",
         "coffee, named",
         "LeNet-5 on digits",
-        "procedural scenes",
+        "objects in a scene",
+        "every pixel of a scene",
     ]
 
-    write_image(IMAGES / "gallery.png", grid(pictures, captions, 5, 300))
+    write_image(IMAGES / "gallery.png", grid(pictures, captions, 3, 400))
 
 
 if __name__ == "__main__":

@@ -145,9 +145,7 @@ class VisionTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) under a warm-up and a cosine."""
-        groups = self.parameter_groups()
-        # One kernel for all weights: a fifth of the time of one call each on a CPU.
-        return self.with_schedule(AdamW(groups, lr=self.learning_rate, fused=True))
+        return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The body and the rest, with and without weight decay, each with its learning rate."""

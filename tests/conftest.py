@@ -4,6 +4,9 @@ from pathlib import Path
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.pop("DISPLAY", None)
 os.environ.pop("WAYLAND_DISPLAY", None)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores; threads on top of them would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
@@ -14,6 +17,11 @@ from vision.scenes import SHAPES, make_scene
 # Machines that run the tests are noisy; a slow example is no failure.
 settings.register_profile("visus", deadline=None)
 settings.load_profile("visus")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest test first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: "readmes_commands" not in item.name)
 
 
 @pytest.fixture

@@ -111,9 +111,8 @@ def _pick(
     mask: NDArray[Any], rows: NDArray[np.int_], columns: NDArray[np.int_], outside: int
 ) -> NDArray[Any]:
     """The mask's values at these rows and columns, another where there are none."""
-    picked: NDArray[Any] = mask[
-        np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))
-    ]
+    height, width = mask.shape
+    picked: NDArray[Any] = mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
     picked[(rows < 0) | (rows >= height)] = outside
     picked[:, (columns < 0) | (columns >= width)] = outside
     return picked
@@ -192,5 +191,10 @@ def _resize(image: Pixels, height: int, width: int) -> Pixels:
         return image
     shrinks = height < image.shape[0] or width < image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (width, height), interpolation=interpolation)
-    return np.asarray(resized, np.uint8).reshape(height, width, image.shape[2])
+    # OpenCV takes four channels at most.
+    parts = [
+        cv2.resize(image[:, :, first : first + 4], (width, height), interpolation=interpolation)
+        for first in range(0, image.shape[2], 4)
+    ]
+    shaped = [np.asarray(part, np.uint8).reshape(height, width, -1) for part in parts]
+    return shaped[0] if len(shaped) == 1 else np.concatenate(shaped, axis=2)

@@ -91,6 +91,7 @@ def make_scene(
     size: tuple[int, int] = (128, 128),
     objects: tuple[int, int] = (1, 4),
     min_extent: int = 12,
+    max_share: float = 0.6,
 ) -> Scene:
     """Draw a scene; equal arguments give equal pixels.
 
@@ -99,12 +100,13 @@ def make_scene(
         size: (height, width) in pixels.
         objects: The fewest and the most shapes to draw; one that others hide is dropped.
         min_extent: The least width and height of a shape in pixels.
+        max_share: The most of them, as a share of the picture's shorter side.
 
     Raises:
         ValueError: If the picture is too small for shapes of that extent.
     """
     height, width = size
-    largest = int(min(height, width) * 0.6)
+    largest = int(min(height, width) * max_share)
     if largest < min_extent:
         raise ValueError(f"a scene of {width} x {height} has no room for shapes of {min_extent} px")
     rng = np.random.default_rng(seed)

@@ -26,7 +26,9 @@ def main(argv: list[str]) -> int:
     add_detection_arguments(parser)
     parser.add_argument("--masks", metavar="DIR", type=Path, help="write masks of class ids there")
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="segment in tiles of that side")
-    parser.add_argument("--overlap", metavar="PIXELS", type=int, help="of tiles; 64 by default")
+    parser.add_argument(
+        "--overlap", metavar="PIXELS", type=int, help="of tiles; an eighth of them by default"
+    )
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
     if args.overlap is not None and args.tile is None:
@@ -45,7 +47,9 @@ def main(argv: list[str]) -> int:
     if args.tile is not None:
         from apps.tiling import TiledModel
 
-        model = TiledModel(model, args.tile, 64 if args.overlap is None else args.overlap)
+        model = TiledModel(
+            model, args.tile, args.tile // 8 if args.overlap is None else args.overlap
+        )
     if args.masks:
         from apps.mask_files import MaskFiles
 

@@ -24,7 +24,11 @@ from vision.images import read_image
 from vision.scenes import make_scene
 
 TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pretrained", "false"]
-SHORT = [*TINY, "--trainer.max_epochs", "1", "--data.num_workers", "0", "--data.count", "8"]
+SHORT = [
+    *TINY,
+    *("--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"),
+    *("--data.num_workers", "0", "--data.count", "8"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -43,9 +43,13 @@ ARGUMENTS = {
     "detection/scenes": [*_DETECTOR, "--data.count", "8", "--data.num_workers", "0"],
     "detection/custom": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
     "detection/one_stage": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
-    "segmentation/scenes": [*_MASKS, "--data.count", "8"],
+    "segmentation/scenes": [*_MASKS, "--data.count", "8", "--trainer.check_val_every_n_epoch", "1"],
     "segmentation/custom": [*_MASKS, "--data.root", "masks"],
-    "segmentation/camvid": [*_SMALL_MASKS, "--data.root", "masks", "--data.crop_size", "[32,64]"],
+    "segmentation/camvid": [
+        *_SMALL_MASKS,
+        *("--data.root", "masks", "--data.crop_size", "[32,64]"),
+        *("--trainer.check_val_every_n_epoch", "1"),
+    ],
     "segmentation/oxford_pet": _SMALL_MASKS,
     "segmentation/voc": _SMALL_MASKS,
     "classification/custom": [

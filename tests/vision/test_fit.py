@@ -69,3 +69,13 @@ def test_a_long_narrow_picture_stays_small():
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
     assert fitted.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 5, 9])
+def test_pictures_of_any_channels_are_fitted_channel_by_channel(channels):
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, channels)).astype(np.uint8)
+    fitted, _ = fit(image, (16, 24), "letterbox")
+    assert fitted.shape == (16, 24, channels)
+    for i in range(channels):
+        alone, _ = fit(image[:, :, i : i + 1], (16, 24), "letterbox")
+        assert (fitted[:, :, i] == alone[:, :, 0]).all()

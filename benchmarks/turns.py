@@ -1,0 +1,44 @@
+"""Time several things in turn, so that what else the machine does falls on all alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from tasks import VisionTask
+from vision.scenes import make_scene
+
+ROUNDS = 5
+PICTURES = 10
+
+
+def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -> None:
+    """Print the median milliseconds a picture of each task, and the ratios to the first.
+
+    Args:
+        tasks: By name, in evaluation mode.
+        size: (height, width) of the pictures in pixels.
+    """
+    scenes = [make_scene(seed, size, (3, 8)).image for seed in range(PICTURES)]
+    images = [torch.from_numpy(np.ascontiguousarray(s.transpose(2, 0, 1)[None])) for s in scenes]
+    calls = {name: _over(task, images) for name, task in tasks.items()}
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    with torch.inference_mode():
+        for _ in range(ROUNDS):
+            for name, call in calls.items():
+                tasks[name](images[0])
+                start = time.perf_counter()
+                call()
+                times[name].append((time.perf_counter() - start) / PICTURES * 1000)
+    height, width = size
+    print(f"{width} x {height}, one picture at a time, torch float32, medians of {ROUNDS} rounds")
+    base = statistics.median(next(iter(times.values())))
+    for name, measured in times.items():
+        middle = statistics.median(measured)
+        print(f"{name:<28} {middle:7.1f} ms  {middle / base:.2f}")
+
+
+def _over(task: VisionTask, images: list[torch.Tensor]) -> Callable[[], object]:
+    return lambda: [task(image) for image in images]
