@@ -1,5 +1,6 @@
 """Pictures whose every pixel has a class: what all such data offer, and a user's own data set."""
 
+from abc import abstractmethod
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,6 @@ from torch.utils.data import Dataset
 
 from datamodules.augment_masks import MaskAugmentation, MaskTransform
 from datamodules.base import VisionData, settle
-from datamodules.class_table import ClassTable
 from datamodules.detection_files import Exif
 from datamodules.loading import Batch, PictureDataset, default_workers
 from datamodules.mask_pairs import MaskedPicture
@@ -79,29 +79,25 @@ class MaskedPictureData(SegmentationData):
         self.evaluate_all = evaluate_all
 
     @property
-    def pictures(self) -> tuple[MaskedPicture, ...]:
-        """All that can be used."""
-        raise NotImplementedError
-
-    @property
-    def classes(self) -> ClassTable:
-        """What the values of masks mean."""
-        raise NotImplementedError
+    @abstractmethod
+    def listing(self) -> SegmentationListing:
+        """The pictures and their classes, checked; problems are told once."""
 
     @cached_property
     def splits(self) -> dict[str, list[MaskedPicture]]:
         """The pictures of each split."""
-        return divide(self.pictures, _present, self.val_share, self.fold, self.evaluate_all)
+        return divide(self.listing.pictures, _present, self.val_share, self.fold, self.evaluate_all)
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The checkpoint's classes, or the data's own."""
-        return self.classes.names
+        return self.listing.classes.names
 
     @property
     def class_colours(self) -> list[Colour] | None:  # type: ignore[override]
         """As `classes.csv` states them."""
-        return list(self.classes.colours) if self.classes.colours else None
+        colours = self.listing.classes.colours
+        return list(colours) if colours else None
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
@@ -114,7 +110,7 @@ class MaskedPictureData(SegmentationData):
         """The size given, or the middle aspect of the pictures, in multiples of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        return usual_size([picture.size for picture in self.pictures], _LONGEST_SIDE)
+        return usual_size([picture.size for picture in self.listing.pictures], _LONGEST_SIDE)
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`; predictions are made for the test pictures."""
@@ -125,7 +121,7 @@ class MaskedPictureData(SegmentationData):
             transform = MaskTransform(
                 self.augment, self.image_size, self.fit_mode, crop, self.in_channels
             )
-        read = partial(read_masked, classes=self.classes)
+        read = partial(read_masked, classes=self.listing.classes)
         return SegmentationDataset(
             self.splits[split], read, self.image_size, self.fit_mode, self.in_channels, transform
         )
@@ -192,23 +188,13 @@ class PictureSegmentationData(MaskedPictureData):
 
     @cached_property
     def listing(self) -> SegmentationListing:
-        """The pictures, checked; problems are told once."""
+        """See `MaskedPictureData.listing`."""
         listing = read_segmentation(
             self.root, self.given_names, self.ignore, self.exif, self.in_channels
         )
         settle(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
-
-    @property
-    def pictures(self) -> tuple[MaskedPicture, ...]:
-        """See `MaskedPictureData.pictures`."""
-        return self.listing.pictures
-
-    @property
-    def classes(self) -> ClassTable:
-        """See `MaskedPictureData.classes`."""
-        return self.listing.classes
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`; predictions need a folder of pictures, no masks."""

@@ -1,5 +1,6 @@
 """Oxford-IIIT Pet and Pascal VOC 2012 as torchvision downloads them."""
 
+from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
 
@@ -59,33 +60,23 @@ class DownloadedMaskData(MaskedPictureData):
         self.root = Path(root)
         self.given_names = class_names
 
+    @abstractmethod
     def pairs(self) -> list[MaskedPicture]:
         """The pictures and their masks, downloaded if need be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def table(self) -> ClassTable:
         """What the values of its masks mean."""
-        raise NotImplementedError
 
     @cached_property
     def listing(self) -> SegmentationListing:
-        """The pictures, checked."""
+        """See `MaskedPictureData.listing`."""
         table = self.table()
         if self.given_names is not None:
             table = table.renumbered(self.given_names)
         listing = check_pairs(self.root, self.pairs(), table)
         settle(listing.problems, skip_bad=False)
         return listing
-
-    @property
-    def pictures(self) -> tuple[MaskedPicture, ...]:
-        """See `MaskedPictureData.pictures`."""
-        return self.listing.pictures
-
-    @property
-    def classes(self) -> ClassTable:
-        """See `MaskedPictureData.classes`."""
-        return self.listing.classes
 
 
 class OxfordPetData(DownloadedMaskData):

@@ -231,7 +231,9 @@ def test_pixels_are_counted_and_held_out_pictures_stay_apart(workplace):
     data = PictureSegmentationData(str(root), num_workers=0, val_share=0.25)
     train, val = data.splits["train"], data.splits["val"]
     assert len(train) == 9 and len(val) == 3
-    counted = sum(np.bincount(read_masked(p, data.classes)[1].ravel(), minlength=8) for p in train)
+    counted = sum(
+        np.bincount(read_masked(p, data.listing.classes)[1].ravel(), minlength=8) for p in train
+    )
     assert data.class_counts == counted[: len(data.class_names)].tolist()
     # 40 x 48 pixels, to the nearest multiples of 32.
     assert data.image_size == (32, 64)

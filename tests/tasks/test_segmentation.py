@@ -67,7 +67,7 @@ def test_a_batch_without_any_class_changes_no_loss_to_nan():
     batch = next(iter(data.train_dataloader()))
     batch["mask"].fill_(IGNORE)
     task.log = lambda *arguments, **more: None
-    assert float(task.training_step(batch, 0)) == 0
+    assert task.training_step(batch, 0).item() == 0
 
 
 def test_predictions_are_in_the_pixels_of_the_original():
