@@ -123,3 +123,26 @@ def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
     if layout == "csv":
         (root / "masks.csv").write_text("\n".join(rows))
     return root
+
+
+def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
+    """Let the manifest's entry point at a file with these weights, and the cache be empty.
+
+    Returns the changed entry and the file.
+    """
+    import dataclasses
+    import hashlib
+
+    import torch
+
+    import models.weights
+
+    monkeypatch.setenv("VISUS_CACHE", str(folder / "cache"))
+    path = folder / "published.pth"
+    torch.save(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = models.weights.find_weights(name)
+    changed = dataclasses.replace(entry, sha256=digest[:8], url=path.as_uri())
+    manifest = tuple(changed if e is entry else e for e in models.weights.MANIFEST)
+    monkeypatch.setattr(models.weights, "MANIFEST", manifest)
+    return changed, path

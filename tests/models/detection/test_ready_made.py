@@ -1,12 +1,8 @@
-import dataclasses
-import hashlib
-
 import pytest
 import torch
 from torchvision.models import detection as torchvision_detection
 
-import models.weights
-from models.weights import find_weights
+from tests.conftest import publish
 from vision.errors import VisusError
 
 NAME = "fasterrcnn_mobilenet_v3_large_fpn"
@@ -15,20 +11,12 @@ NAME = "fasterrcnn_mobilenet_v3_large_fpn"
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """The mobile detector's file with random weights, as torchvision would publish it."""
-    monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
     detector = getattr(torchvision_detection, NAME)(weights=None, weights_backbone=None)
     state = detector.state_dict()
     # Its batch norm was frozen when it was trained, and keeps no counters.
     state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    path = tmp_path / "published.pth"
-    torch.save(state, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = find_weights("coco-fasterrcnn-mobilenet")
-    changed = dataclasses.replace(entry, sha256=digest[:8], url=path.as_uri())
-    manifest = tuple(changed if e is entry else e for e in models.weights.MANIFEST)
-    monkeypatch.setattr(models.weights, "MANIFEST", manifest)
-    return detector.eval(), changed, path
+    return detector.eval(), *publish(monkeypatch, tmp_path, "coco-fasterrcnn-mobilenet", state)
 
 
 def test_a_detector_is_downloaded_checked_and_used(published, visus, photos):

@@ -1,15 +1,11 @@
-import dataclasses
-import hashlib
-
 import pytest
 import torch
 from torch.nn import functional as F
 from torchvision.models import segmentation as torchvision_segmentation
 
-import models.weights
 from models.segmentation import LOSSES, create_segmenter, segmentation_losses
 from models.segmentation.losses import balancing_weights
-from models.weights import find_weights
+from tests.conftest import publish
 from vision.errors import VisusError
 from vision.segmentation_scores import IGNORE
 
@@ -120,18 +116,11 @@ def test_rare_classes_weigh_more_and_the_mean_pixel_one():
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """The mobile segmenter's file with random weights, as torchvision would publish it."""
-    monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
     build = getattr(torchvision_segmentation, NAME)
     network = build(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
-    path = tmp_path / "published.pth"
-    torch.save(network.state_dict(), path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = find_weights("voc-deeplabv3-mobilenet")
-    changed = dataclasses.replace(entry, sha256=digest[:8], url=path.as_uri())
-    manifest = tuple(changed if e is entry else e for e in models.weights.MANIFEST)
-    monkeypatch.setattr(models.weights, "MANIFEST", manifest)
-    return network.eval(), changed, path
+    state = network.state_dict()
+    return network.eval(), *publish(monkeypatch, tmp_path, "voc-deeplabv3-mobilenet", state)
 
 
 def test_a_segmenter_is_downloaded_checked_and_used(published, visus, photos):
