@@ -17,7 +17,7 @@ from models.detection import TwoStageDetector
 from tasks.base import VisionTask
 from tasks.detection import DetectionTask
 from vision.fit import to_channels
-from vision.images import read_image
+from vision.images import Pixels, read_image
 from vision.scenes import make_scene
 
 OPSET = 18
@@ -119,9 +119,7 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
         pictures: Pictures to compare on; procedural scenes are used where there are none.
     """
     reference = TorchModel("torch", task)
-    images = [read_image(picture) for picture in pictures] or [
-        make_scene(seed, (240, 320)).image for seed in range(16)
-    ]
+    images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
     models: list[Model] = [reference, OnnxRuntimeModel(path)]
     if find_spec("openvino"):
@@ -136,6 +134,14 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
         agreement = sum(same) / len(same)
         results.append(Parity(model.runtime, max(differences), agreement, milliseconds))
     return results
+
+
+def _scenes(channels: int) -> list[Pixels]:
+    """Procedural scenes; their colours again and again where more channels are needed."""
+    scenes = [make_scene(seed, (240, 320)).image for seed in range(16)]
+    if channels in (1, 3):
+        return scenes
+    return [np.ascontiguousarray(s[..., np.arange(channels) % 3]) for s in scenes]
 
 
 _Outputs = tuple[NDArray[np.float32], ...]

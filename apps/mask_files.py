@@ -28,6 +28,9 @@ class MaskFiles:
             raise VisusError("--masks is for segmenters; this model gives no masks")
         number = "" if frame.index is None else f"-{frame.index:06d}"
         path = self.names.name(frame.source, f"{number}.png")
+        if path.exists():
+            # It may be a true mask, or a picture that is yet to be read.
+            raise VisusError(f"--masks {path}: exists already; name another folder, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(prediction.png())

@@ -62,19 +62,26 @@ class ClassTable:
             )
         new = {i: list(names).index(name) for i, name in enumerate(self.names)}
         ids = {value: new.get(number, IGNORE) for value, number in self.ids.items()}
-        return ClassTable(tuple(names), ids, self.by_colour)
+        known = dict(zip(self.names, self.colours or (), strict=False))
+        colours = tuple(known[name] for name in names if name in known)
+        whole = colours if colours and len(colours) == len(names) else None
+        return ClassTable(tuple(names), ids, self.by_colour, whole)
 
 
-def packed(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+def packed(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Colours (height, width, 3) as one number each."""
-    wide = mask.astype(np.int64)
-    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    # One channel at a time: a large mask would fill the memory otherwise.
+    red, green, blue = (mask[..., i].astype(np.int32) for i in range(3))
+    return (red << 16) | (green << 8) | blue
 
 
 def numbered_classes(names: Sequence[str], ignore: int | None) -> ClassTable:
     """Classes whose masks hold their ids, 0 for the first."""
+    if len(names) > MOST_CLASSES:
+        raise VisusError(f"{len(names)} classes, at most {MOST_CLASSES} are possible")
     ids = {number: number for number in range(len(names))}
     if ignore is not None:
+        _check_ignored(ignore)
         ids[ignore] = IGNORE
     return ClassTable(tuple(names), ids)
 
@@ -107,6 +114,9 @@ def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
             value = colour[0] << 16 | colour[1] << 8 | colour[2]
         elif "value" in columns:
             value = _number(row["value"] or "", place)
+        if isinstance(ignore, int) and value == ignore != IGNORE and not by_colour:
+            ids[value] = IGNORE
+            continue
         if value in ids:
             told = "colour" if by_colour else f"value {value}"
             raise VisusError(f"{place}: {name!r} has the {told} of another class; give it its own")
@@ -122,9 +132,19 @@ def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
     if len(names) > MOST_CLASSES:
         raise VisusError(f"{path}: {len(names)} classes, at most {MOST_CLASSES} are possible")
     if isinstance(ignore, int) and not by_colour:
-        # A class that is named with this value is meant.
+        _check_ignored(ignore)
+        # The usual value may be a class; then it is one.
         ids.setdefault(ignore, IGNORE)
+    elif isinstance(ignore, int) and ignore != IGNORE:
+        raise VisusError(
+            f"data.ignore {ignore}: the masks of {path} hold colours, not numbers; name the class"
+        )
     return ClassTable(tuple(names), ids, by_colour, tuple(colours) if colours else None)
+
+
+def _check_ignored(value: int) -> None:
+    if not 0 <= value <= 255:
+        raise VisusError(f"data.ignore {value} must lie between 0 and 255, as the values of masks")
 
 
 def _colour(text: str, place: str) -> Colour:

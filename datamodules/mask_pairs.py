@@ -48,25 +48,54 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
         root: A folder.
     """
     found = []
-    for folder in [root, *sorted(path for path in root.glob("*") if path.is_dir())]:
+    unmasked = []
+    for folder in [root, *_folders(root)]:
         split = "" if folder == root else SPLIT_NAMES.get(folder.name.lower())
         images, masks = folder / "images", folder / "masks"
         if split is not None and images.is_dir() and masks.is_dir():
-            parts = sorted(path for path in images.glob("*") if path.is_dir())
-            if not split and parts and all(path.name.lower() in SPLIT_NAMES for path in parts):
-                found += [(SPLIT_NAMES[p.name.lower()], p, masks / p.name) for p in parts]
-            else:
+            parts = _split_folders(images) if not split else []
+            found += [(SPLIT_NAMES[p.name.lower()], p, masks / p.name) for p in parts]
+            if not parts:
                 found.append((split, images, masks))
-        annotations = folder.with_name(f"{folder.name}annot")
-        if split and annotations.is_dir():
-            found.append((split, folder, annotations))
+        elif split:
+            annotations = folder.with_name(f"{folder.name}annot")
+            if annotations.is_dir():
+                found.append((split, folder, annotations))
+            else:
+                unmasked.append(folder)
+    if found and unmasked:
+        raise VisusError(f"{unmasked[0]}: has no masks, while {found[0][1]} has; add or remove it")
     return found
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
+
+
+def _split_folders(images: Path) -> list[Path]:
+    """The folders of splits among the pictures; none where there are none.
+
+    Raises:
+        VisusError: If there is more beside them, which belongs to no split.
+    """
+    parts = _folders(images)
+    splits = [part for part in parts if part.name.lower() in SPLIT_NAMES]
+    loose = [path for path in list_images(images, arrays=True) if path.parent == images]
+    others = [part for part in parts if part not in splits] + loose
+    if splits and others:
+        raise VisusError(
+            f"{others[0]}: belongs to no split, while {splits[0]} does; move it into a split"
+        )
+    return splits
 
 
 def find_csv(root: Path) -> Path | None:
     """The CSV of pictures and masks: the file itself, or `masks.csv` in the folder."""
     path = root if root.suffix.lower() == ".csv" else root / "masks.csv"
-    return path if path.is_file() else None
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return path if "mask" in file.readline().strip().split(",") else None
 
 
 def find_pairs(root: Path) -> tuple[list[MaskedPicture], list[Problem]]:
@@ -124,7 +153,7 @@ def _read_csv(path: Path) -> tuple[list[MaskedPicture], list[Problem]]:
 
 def _pair(split: str, images: Path, masks: Path) -> tuple[list[MaskedPicture], list[Problem]]:
     """Partners by name in two folders."""
-    pictures = _by_name(images, list_images(images))
+    pictures = _by_name(images, list_images(images, arrays=True))
     partners = _by_name(masks, list_images(masks) if masks.is_dir() else [])
     pairs, problems = [], []
     taken: set[str] = set()

@@ -1,6 +1,7 @@
 """Masks drawn from the outlines of a detection data set in COCO's form."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from datamodules.detection_files import Exif, read_detection
 from datamodules.labels import LabelledObject
 from datamodules.mask_pairs import MaskedPicture
 from datamodules.problems import Problem
+from vision.errors import VisusError
 from vision.run_lengths import decode_mask
 from vision.segmentation_scores import IGNORE
 
@@ -32,17 +34,31 @@ def read_polygons(
     Returns:
         The pictures that can be used, the classes, what is wrong, and how much was left out.
     """
+    if class_names and class_names[0] != BACKGROUND:
+        raise VisusError(
+            f"{root}: what no outline covers is class 0, {BACKGROUND!r}; the model's is "
+            f"{class_names[0]!r}, so that these data do not suit it"
+        )
     kinds = [name for name in class_names if name != BACKGROUND] if class_names else None
     listing = read_detection(root, "coco", kinds, exif)
+    if BACKGROUND in listing.class_names:
+        raise VisusError(
+            f"{root}: has a class {BACKGROUND!r}, the name of what no outline covers; rename it"
+        )
     table = numbered_classes(class_names or (BACKGROUND, *listing.class_names), None)
     ids = {name: i for i, name in enumerate(table.names)}
-    pictures, problems = [], list(listing.problems)
+    pictures = []
+    # An object that is left out would be learnt as background, so that nothing may be left out.
+    problems = [
+        replace(problem, severity="fatal") if problem.severity == "error" else problem
+        for problem in listing.problems
+    ]
     left_out = listing.left_out
     for picture in listing.pictures:
         bare = [item for item in picture.objects if not item.has_mask]
         if bare:
             message = f"{bare[0].label!r} has a box but no outline, so that its pixels are unknown"
-            problems.append(Problem(bare[0].place, message, "error"))
+            problems.append(Problem(bare[0].place, message, "fatal"))
             left_out += 1
             continue
         mask = draw_objects(picture.objects, picture.size, ids)
@@ -73,9 +89,11 @@ def draw_objects(
         ids: The class id of each label.
     """
     mask = np.zeros(size, np.uint8)
-    drawn = [(object_mask(item, size), item) for item in objects]
-    for pixels, item in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
-        mask[pixels] = IGNORE if item.ignored else ids[item.label]
+    # Drawn twice, as keeping the pixels of a thousand objects would fill the memory.
+    areas = [int(object_mask(item, size).sum()) for item in objects]
+    for i in sorted(range(len(objects)), key=lambda i: -areas[i]):
+        item = objects[i]
+        mask[object_mask(item, size)] = IGNORE if item.ignored else ids[item.label]
     return mask
 
 

@@ -89,7 +89,7 @@ def picture_paths(root: Path) -> list[Path]:
         VisusError: If there is nothing to read at that place.
     """
     if root.is_dir():
-        return list_images(root)
+        return list_images(root, arrays=True)
     if root.is_file() and root.suffix.lower() == ".csv":
         return [root.parent / (row["path"] or "").strip() for _, row in csv_rows(root, {"path"})]
     raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")

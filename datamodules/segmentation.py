@@ -102,7 +102,9 @@ class MaskedPictureData(SegmentationData):
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
         """Training pixels of each class."""
-        counts = np.sum([picture.counts for picture in self.splits["train"]], axis=0)
+        counts = np.zeros(len(self.class_names), np.int64)
+        for picture in self.splits["train"]:
+            counts += picture.counts
         return [int(count) for count in counts]
 
     @cached_property

@@ -29,6 +29,7 @@ class DownloadedMaskData(MaskedPictureData):
         batch_size: "
         num_workers: "
         augment: "
+        skip_bad: Leave out bad pictures and count them, instead of refusing.
         class_names: The classes as a checkpoint states them.
     """
 
@@ -43,6 +44,7 @@ class DownloadedMaskData(MaskedPictureData):
         batch_size: int = 8,
         num_workers: int | None = None,
         augment: MaskAugmentation = "crops",
+        skip_bad: bool = False,
         class_names: list[str] | None = None,
     ) -> None:
         super().__init__(
@@ -58,6 +60,7 @@ class DownloadedMaskData(MaskedPictureData):
             evaluate_all=False,
         )
         self.root = Path(root)
+        self.skip_bad = skip_bad
         self.given_names = class_names
 
     @abstractmethod
@@ -75,7 +78,8 @@ class DownloadedMaskData(MaskedPictureData):
         if self.given_names is not None:
             table = table.renumbered(self.given_names)
         listing = check_pairs(self.root, self.pairs(), table)
-        settle(listing.problems, skip_bad=False)
+        settle(listing.problems, self.skip_bad)
+        self.skipped = listing.left_out
         return listing
 
 

@@ -80,6 +80,10 @@ def read_segmentation(
         VisusError: If there is nothing to read at that place, or `classes.csv` is wrong.
     """
     if not is_segmentation(root) and root.exists() and recognise(root) == "coco":
+        if ignore != IGNORE:
+            raise VisusError(f"data.ignore {ignore!r}: in COCO's form crowds are ignored, no class")
+        if in_channels not in (1, 3):
+            raise VisusError(f"data.in_channels {in_channels}: COCO's pictures are RGB")
         drawn, table, problems, left_out = read_polygons(root, class_names, exif)
         problems += _check_whole(root, drawn, table)
         return SegmentationListing(tuple(drawn), table, tuple(problems), left_out)
@@ -207,7 +211,7 @@ def _check_pair(
         message = (
             f"{pair.mask}: {told} {'is' if len(strangers) == 1 else 'are'} none of the "
             f"{len(table.names)} classes ({', '.join(table.names)}); mend the mask, "
-            "add the class to classes.csv, or name the value with --data.ignore"
+            "add the class to classes.csv, or name it with --data.ignore"
         )
         return [Problem(pair.place, message, "error")]
     if all(table.ids[value] == IGNORE for value in check.values):

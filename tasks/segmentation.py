@@ -106,8 +106,11 @@ class SegmentationTask(VisionTask):
         self.losses = losses
         self.class_colours = class_colours
         self.flip_at_test = flip_at_test
-        balanced = class_weights == "balanced" and class_counts is not None
-        weights = balancing_weights(class_counts or []) if balanced else None
+        if class_weights == "balanced" and class_counts is None:
+            raise VisusError(
+                "model.class_weights balanced: these data do not count their pixels; use none"
+            )
+        weights = balancing_weights(class_counts or []) if class_weights == "balanced" else None
         self.register_buffer("class_weights", weights, persistent=False)
         self.collected = SegmentationScores(tuple(class_names))
         self.tested: tuple[SegmentationScores, Scores] | None = None
@@ -130,11 +133,8 @@ class SegmentationTask(VisionTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        if len(batch["image"]) == 1 and self.hparams["architecture"] == "deeplabv3plus":
-            raise VisusError(
-                "deeplabv3plus cannot learn from a batch of one picture: it pools each into one "
-                "value, of which batch norm needs two; set data.batch_size to 2 or more"
-            )
+        if self.hparams["architecture"] == "deeplabv3plus":
+            _check_deeplab_batch(batch["image"])
         logits = self.network(self.normalise(batch["image"]))
         parts = segmentation_losses(logits, batch["mask"], self.losses, self.class_weights)
         loss = torch.stack(list(parts.values())).sum()
@@ -186,6 +186,17 @@ class SegmentationTask(VisionTask):
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
         self.collected = SegmentationScores(names)
         return collected, scores
+
+
+def _check_deeplab_batch(images: Tensor) -> None:
+    if len(images) == 1:
+        raise VisusError(
+            "deeplabv3plus cannot learn from a batch of one picture: it pools each into one "
+            "value, of which batch norm needs two; set data.batch_size to 2 or more"
+        )
+    height, width = images.shape[2:]
+    if height % 16 or width % 16:
+        raise VisusError(f"data.crop_size [{height}, {width}]: deeplabv3plus needs multiples of 16")
 
 
 def _check_losses(losses: dict[str, float]) -> None:

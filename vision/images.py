@@ -19,10 +19,12 @@ Pixels = NDArray[np.uint8]
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
-    | {".heic", ".heif", ".avif", ".npy"}
+    | {".heic", ".heif", ".avif"}
 )
-"""File name endings that visus takes for pictures, in lower case; `.npy` for other channels than
-RGB, as uint8 of shape (height, width, channels)."""
+"""File name endings that visus takes for pictures, in lower case."""
+
+ARRAY_EXTENSION = ".npy"
+"""The ending of pictures of other channels than RGB: uint8 of shape (height, width, channels)."""
 
 MAX_PIXELS = 178_956_970
 """Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
@@ -104,12 +106,22 @@ def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.u
         if colours and image.mode in ("1", "L", "P", "RGB"):
             return np.asarray(image.convert("RGB"))
         if not colours and image.mode in ("1", "L", "P"):
-            return np.asarray(image).astype(np.uint8)
+            return np.asarray(image).astype(np.uint8) // _stretching(source, stored)
         expected = "colours" if colours else "class ids"
         raise ImageError(
             f"{name}: is {image.mode} where a mask of {expected} is expected; save it as "
             + ("RGB" if colours else "8-bit grey, or name the colours in classes.csv")
         )
+
+
+def _stretching(source: Path | str | bytes, image: Image.Image) -> int:
+    """What Pillow multiplied the grey values of a file with 2 or 4 bits a pixel by."""
+    if image.format == "PNG" and image.mode == "L":
+        # Bits a pixel and the kind of colour stand at fixed places of a PNG.
+        depth, grey = _read(source)[24:26]
+        return {2: 85, 4: 17}.get(depth, 1) if grey == 0 else 1
+    bits = getattr(image, "tag_v2", {}).get(258, (8,))[0]
+    return {2: 85, 4: 17}.get(bits, 1) if image.mode == "L" else 1
 
 
 def inspect_image(source: Path | str | bytes) -> ImageInfo:
@@ -160,19 +172,23 @@ def _array(source: Path | str | bytes) -> Pixels | None:
     if isinstance(source, bytes):
         if not source.startswith(b"\x93NUMPY"):
             return None
-    elif Path(source).suffix.lower() != ".npy":
+    elif Path(source).suffix.lower() != ARRAY_EXTENSION:
         return None
     data = _read(source)
     name = _name(source)
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        shape, kind = array.shape, array.dtype
+    except Exception as error:
+        # NumPy's reader raises whatever it stumbles over in a damaged file.
         raise ImageError(f"{name}: truncated or damaged ({error}); save it again") from None
-    if array.dtype != np.uint8 or array.ndim != 3 or not array.size:
+    if kind != np.uint8 or len(shape) != 3 or not array.size:
         raise ImageError(
-            f"{name}: is {array.dtype} of shape {array.shape}; a picture is uint8 of shape "
+            f"{name}: is {kind} of shape {shape}; a picture is uint8 of shape "
             "(height, width, channels)"
         )
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise ImageError(_bomb_message(name, f"{shape[1]} x {shape[0]} pixels"))
     return np.ascontiguousarray(array)
 
 
@@ -265,12 +281,18 @@ def _register_formats() -> None:
     _FORMATS.append("HEIF")
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Files below a folder whose ending is a picture's, sorted; hidden files are left out."""
+def list_images(folder: Path, arrays: bool = False) -> list[Path]:
+    """Files below a folder whose ending is a picture's, sorted; hidden files are left out.
+
+    Args:
+        folder: Where to look.
+        arrays: Whether `.npy` files are pictures too.
+    """
+    endings = EXTENSIONS | {ARRAY_EXTENSION} if arrays else EXTENSIONS
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
+        if path.suffix.lower() in endings
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -90,8 +90,12 @@ class SegmentationScores:
         if self.thorough:
             f1 = boundary_f1(truth, prediction.mask, classes)
             self.records.append(PictureScore(source, table, f1, prediction.png()))
+        elif self.records:
+            # Tables of many classes and pictures would fill the memory.
+            table += self.records[0].confusion
+            self.records = [PictureScore("", table)]
         else:
-            self.records.append(PictureScore(source, table))
+            self.records = [PictureScore("", table)]
 
     def compute(self) -> Scores:
         """The figures of all pictures: pixels are counted over the whole set, not by picture."""
@@ -153,18 +157,23 @@ def boundary_f1(
         classes: How many there are.
 
     Returns:
-        Shape (classes,); NaN where neither has a boundary of the class, 0 where only one has.
+        Shape (classes,); NaN where neither has a boundary of the class, or where only one has and
+        the class ends at unlabelled pixels; 0 where only one has otherwise.
     """
     reach = max(1.0, _TOLERANCE * float(np.hypot(*truth.shape)))
     judged = np.where(truth == IGNORE, np.uint8(IGNORE), answer)
     true_edges, found_edges = _edges(truth), _edges(judged)
+    around = cv2.dilate((truth == IGNORE).astype(np.uint8), np.ones((3, 3), np.uint8))
+    unknown = around.astype(bool)
     scores = np.full(classes, np.nan)
     for number in range(classes):
         true, found = true_edges & (truth == number), found_edges & (judged == number)
         if not true.any() and not found.any():
             continue
         if not true.any() or not found.any():
-            scores[number] = 0.0
+            # Where the class ends at unlabelled pixels nobody knows its outline.
+            if not unknown[truth == number].any():
+                scores[number] = 0.0
             continue
         precision = (_distance(true)[found] <= reach).mean()
         recall = (_distance(found)[true] <= reach).mean()

@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
         help="what the data are for; by default what they look like",
     )  # fmt: skip
     check.add_argument("--ignore", default="255", help="value or class of masks that is no class")
+    check.add_argument("--in-channels", type=int, default=3, help="channels of pictures with masks")
     check.add_argument("--draw", metavar="DIR", type=Path, help="draw boxes or masks there")
     convert.add_argument("--to", choices=("coco", "voc", "yolo"), required=True)
     convert.add_argument("--output", metavar="DIR", type=Path, required=True)
@@ -88,7 +89,10 @@ def _check_segmentation(args: argparse.Namespace) -> int:
     from datamodules.segmentation_files import read_segmentation
 
     ignore = int(args.ignore) if args.ignore.isdecimal() else args.ignore
-    listing = read_segmentation(args.path, ignore=ignore, exif=args.exif)
+    ignore = None if ignore == "null" else ignore
+    listing = read_segmentation(
+        args.path, ignore=ignore, exif=args.exif, in_channels=args.in_channels
+    )
     splits = sorted({picture.split for picture in listing.pictures})
     table = Table("class", *(f"{split or 'pixels'}, in pictures" for split in splits))
     members = [[p for p in listing.pictures if p.split == split] for split in splits]

@@ -8,6 +8,7 @@ from apps.drawing import draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
+from vision.errors import VisusError
 from vision.images import visible
 from vision.predictions import DetectionPrediction, Prediction
 
@@ -49,7 +50,11 @@ def run_loop(
     count = 0
     try:
         for frame in source.frames():
-            prediction = model.predict(frame.image)
+            try:
+                prediction = model.predict(frame.image)
+            except VisusError as error:
+                source.problems.append(f"{frame.source}: {error}")
+                continue
             if tracker is not None and isinstance(prediction, DetectionPrediction):
                 prediction = tracker.update(prediction)
             count += 1

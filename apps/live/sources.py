@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from vision.errors import VisusError
-from vision.images import EXTENSIONS, ImageError, Pixels, list_images, read_image
+from vision.images import ARRAY_EXTENSION, EXTENSIONS, ImageError, Pixels, list_images, read_image
 
 _VIDEO_EXTENSIONS = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 
@@ -191,13 +191,13 @@ def open_source(source: str) -> Source:
         return CameraSource(int(source))
     path = Path(source)
     if path.is_dir():
-        paths = list_images(path)
+        paths = list_images(path, arrays=True)
         if not paths:
             raise VisusError(f"source {source!r}: the folder holds no picture")
         return PictureSource(paths)
     if not path.exists() and glob.has_magic(source):
         paths = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
-        paths = [path for path in paths if path.suffix.lower() in EXTENSIONS]
+        paths = [path for path in paths if path.suffix.lower() in {*EXTENSIONS, ARRAY_EXTENSION}]
         if not paths:
             raise VisusError(f"source {source!r}: matches no picture")
         return PictureSource(paths)

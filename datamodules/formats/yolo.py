@@ -3,6 +3,7 @@
 https://docs.ultralytics.com/datasets/detect/ describes the layout.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import yaml
 from datamodules.labels import LabelledObject, LabelledPicture, Labels, is_number
 from datamodules.splits import SPLIT_NAMES
 from vision.images import list_images
+
+_HIGHEST_CLASS = 9_999
+"""Above it a number is a slip, and names for all below would fill the memory."""
 
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
@@ -65,7 +69,11 @@ def _read_yaml(path: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
         return
     names = content["names"]
     if isinstance(names, dict) and all(type(key) is int for key in names):
-        names = [names.get(i, str(i)) for i in range(max(names, default=-1) + 1)]
+        highest = max(names, default=-1)
+        if highest > _HIGHEST_CLASS:
+            labels.fatal(f"{path}: names", f"numbers a class {highest}; number them from 0")
+            return
+        names = [names.get(i, str(i)) for i in range(highest + 1)]
     if not isinstance(names, list) or not all(isinstance(n, str | int) for n in names):
         labels.fatal(f"{path}: names", "is neither a list nor a mapping of numbers to names")
         return
@@ -119,7 +127,8 @@ def _read_folders(root: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
 
 
 def _refuse_doubles(place: str, labels: Labels) -> None:
-    doubled = sorted({n for n in labels.class_names if labels.class_names.count(n) > 1})
+    counts = Counter(labels.class_names)
+    doubled = sorted(name for name, count in counts.items() if count > 1)
     if doubled:
         labels.fatal(place, f"names {', '.join(doubled)} twice; give each class its own name")
 

@@ -40,15 +40,13 @@ class TimmBackbone(Backbone):
         self.name = name
         self.in_channels = in_channels
         self._image_size = image_size
-        arguments = {} if output_stride == 32 else {"output_stride": output_stride}
+        arguments = {}
+        if output_stride != 32:
+            arguments["output_stride"] = output_stride
+            _refuse_undilatable(name, output_stride)
         try:
             self.network = self._create(pretrained, features_only=True, **arguments)
-        except (RuntimeError, AttributeError, NotImplementedError, TypeError) as error:
-            if arguments:
-                raise VisusError(
-                    f"backbone {name!r} cannot be dilated to stride {output_stride} ({error}); "
-                    "choose another, or an architecture that needs no dilation"
-                ) from None
+        except (RuntimeError, AttributeError, NotImplementedError) as error:
             if pretrained:
                 raise
             raise VisusError(f"backbone {name!r} gives no feature maps ({error})") from None
@@ -116,6 +114,20 @@ class TimmBackbone(Backbone):
                 "set pretrained to false, or choose a backbone that "
                 "`visus backbones` lists as at hand offline"
             ) from error
+
+
+def _refuse_undilatable(name: str, output_stride: int) -> None:
+    """Try without making weights."""
+    try:
+        with torch.device("meta"):
+            timm.create_model(name, features_only=True, output_stride=output_stride)
+    except Exception as error:
+        # Each family of networks refuses in its own way: assertions, type errors...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise VisusError(
+            f"backbone {name!r} cannot be dilated to stride {output_stride} ({reason}); "
+            "choose another, or an architecture that needs no dilation"
+        ) from None
 
 
 def _config(name: str) -> Any:

@@ -43,12 +43,14 @@ def dice(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
     Milletari, Navab and Ahmadi 2016, "V-Net: Fully Convolutional Neural Networks for Volumetric
     Medical Image Segmentation", over several classes.
     """
-    labelled = (truth != IGNORE)[:, None]
-    shares = logits.softmax(1) * labelled
-    target = F.one_hot(truth.where(labelled[:, 0], 0), logits.shape[1]).movedim(-1, 1) * labelled
-    overlap = (shares * target).sum((0, 2, 3))
-    total, present = (shares + target).sum((0, 2, 3)), target.sum((0, 2, 3)) > 0
-    missed = 1 - (2 * overlap + 1) / (total + 1)
+    labelled = truth != IGNORE
+    ids = truth.where(labelled, 0)
+    shares = logits.softmax(1) * labelled[:, None]
+    right = shares.gather(1, ids[:, None])[:, 0]
+    overlap = right.new_zeros(logits.shape[1]).index_add(0, ids.flatten(), right.flatten())
+    pixels = torch.bincount(ids[labelled], minlength=logits.shape[1])
+    missed = 1 - (2 * overlap + 1) / (shares.sum((0, 2, 3)) + pixels + 1)
+    present = pixels > 0
     return (missed * present).sum() / present.sum().clamp(min=1)
 
 

@@ -95,6 +95,10 @@ def test_wrong_arguments_of_segmenters(visus, workplace, run, arguments, words):
     assert code == 2 and "gives no masks" in err
     code, _, err = visus("infer", run, "a.png", "--masks", ".")
     assert code == 2 and "it is the source" in err
+    Path("m").mkdir()
+    Path("m/a.png").write_text("a true mask")
+    code, _, err = visus("infer", run, "a.png", "--masks", "m")
+    assert code == 2 and "exists already" in err and Path("m/a.png").read_text() == "a true mask"
 
 
 def test_a_picture_that_fits_into_a_tile_is_segmented_as_without(run):
@@ -180,6 +184,9 @@ def test_data_check_counts_pixels_and_names_problems(visus, workplace):
     (workplace / "set" / "trainannot" / "p0.png").unlink()
     code, out, _ = visus("data", "check", "set")
     assert code == 2 and "p0.png: has no mask" in out
+    os.chdir("set")
+    assert visus("data", "check", ".")[0] == 2
+    os.chdir("..")
     code, _, err = visus("fit", "--config", "segmentation/custom", "--data.root", "set", *TINY)
     assert code == 2 and "p0.png: has no mask" in err and "--data.skip_bad true" in err
 
@@ -231,4 +238,7 @@ def test_pictures_of_five_channels_are_learnt_and_segmented(visus, workplace):
     assert len(list(Path("m").iterdir())) == len(list(Path("d").iterdir())) == 8
     Image.new("RGB", (8, 8)).save("a.png")
     code, _, err = visus("infer", "latest", "a.png")
-    assert code == 2 and "3 channels" in err and "takes 5" in err
+    assert code == 3 and "a.png: a picture of 3 channels" in err and "takes 5" in err
+    code, _, err = visus("export", "latest", "--output", "m.onnx")
+    assert code == 0, err
+    assert visus("data", "check", root, "--in-channels", "5")[0] == 0

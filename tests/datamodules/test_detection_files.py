@@ -311,3 +311,12 @@ def _check(read):
             x1, y1, x2, y2 = item.box
             assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
             assert item.label in listing.class_names
+
+
+def test_a_slip_in_the_number_of_a_yolo_class_fills_no_memory(workplace):
+    root = save_detection(workplace / "boxes", "yolo", count=2)
+    path = root / "data.yaml"
+    path.write_text(path.read_text().replace("2: ", "2000000000000: "))
+    listing = read_detection(root, "yolo")
+    (fatal,) = [p for p in listing.problems if "numbers a class" in p.message]
+    assert "2000000000000" in fatal.message and fatal.severity == "fatal"

@@ -10,6 +10,7 @@ from datamodules.segmentation_dataset import read_masked
 from datamodules.segmentation_files import read_segmentation
 from tests.conftest import save_detection, save_masked
 from vision.errors import VisusError
+from vision.images import read_mask
 from vision.scenes import SHAPES, make_scene
 from vision.segmentation_scores import IGNORE
 
@@ -237,3 +238,69 @@ def test_pixels_are_counted_and_held_out_pictures_stay_apart(workplace):
     assert data.class_counts == counted[: len(data.class_names)].tolist()
     # 40 x 48 pixels, to the nearest multiples of 32.
     assert data.image_size == (32, 64)
+
+
+def test_masks_of_two_and_four_bits_keep_their_ids():
+    """Pillow stretches such grey values over the whole byte."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    for depth, ids in ((2, [0, 1, 2, 3]), (4, [0, 7, 15, 2])):
+        packed = 0
+        for value in ids:
+            packed = packed << depth | value
+        row = b"\0" + packed.to_bytes(depth * 4 // 8, "big")
+        header = struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0)
+        parts = [(b"IHDR", header), (b"IDAT", zlib.compress(row)), (b"IEND", b"")]
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+        assert read_mask(data).tolist() == [ids]
+
+
+def test_folders_that_fit_no_layout_are_told_and_hidden_ones_are_not_seen(workplace):
+    root = save_masked(workplace / "set", "inner")
+    (root / "images" / ".ipynb_checkpoints").mkdir()
+    assert {p.split for p in read_segmentation(root).pictures} == {"train", "val"}
+    (root / "images" / "extra").mkdir()
+    with pytest.raises(VisusError, match="extra: belongs to no split"):
+        read_segmentation(root)
+    root = save_masked(workplace / "other", "annot")
+    (root / "trainannot").rename(root / "elsewhere")
+    with pytest.raises(VisusError, match=r"train: has no masks, while .*val has"):
+        read_segmentation(root)
+
+
+def test_what_is_ignored_is_what_was_said(workplace):
+    path = workplace / "classes.csv"
+    path.write_text("name\nroad\nsky\nvoid\n")
+    assert read_class_table(path, 2).names == ("road", "sky")
+    assert read_class_table(path, "void").ids[2] == IGNORE
+    for wrong in (300, "none"):
+        with pytest.raises(VisusError, match=r"data\.ignore"):
+            read_class_table(path, wrong)
+    path.write_text("name,colour\nroad,#000000\nsky,#ffffff\n")
+    with pytest.raises(VisusError, match="hold colours, not numbers; name the class"):
+        read_class_table(path, 3)
+    root = save_detection(workplace / "boxes", "coco")
+    with pytest.raises(VisusError, match="in COCO's form crowds are ignored"):
+        read_segmentation(root, ignore="circle")
+    with pytest.raises(VisusError, match="what no outline covers is class 0"):
+        read_segmentation(root, ["circle", "cross"])
+
+
+def test_without_training_pictures_nothing_but_training_fails(workplace):
+    root = save_masked(workplace / "set", "annot")
+    for name in ("train", "trainannot"):
+        (root / name).rename(workplace / name)
+    data = PictureSegmentationData(str(root), num_workers=0)
+    assert sum(data.class_counts) == 0 and len(data.splits["val"]) == 2
+
+
+def test_colours_follow_their_classes_into_another_order(workplace):
+    (workplace / "classes.csv").write_text("name,colour\nroad,#010101\nsky,#020202\n")
+    table = read_class_table(workplace / "classes.csv", 255)
+    assert table.renumbered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
+    assert table.renumbered(["sky", "tree", "road"]).colours is None

@@ -119,8 +119,17 @@ def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
         ({"losses": {"dice": 0.0}}, "not all zero"),
         ({"fit_mode": "crop"}, "data.fit_mode crop leaves pixels without a class"),
         ({"channels": 0}, "model.channels 0"),
+        ({"class_weights": "balanced"}, "do not count their pixels"),
     ],
 )
 def test_wrong_arguments_are_told(arguments, words):
     with pytest.raises(VisusError, match=words):
         SegmentationTask(class_names=["a", "b"], **{"backbone": "test_resnet", **arguments})
+
+
+def test_deeplab_names_what_it_cannot_learn_from():
+    task = SegmentationTask("deeplabv3plus", "test_resnet", class_names=["a", "b"])
+    for shape, words in (((1, 3, 64, 64), "batch_size to 2"), ((2, 3, 40, 64), r"\[40, 64\]")):
+        batch = {"image": torch.zeros(shape, dtype=torch.uint8), "source": ["x"] * shape[0]}
+        with pytest.raises(VisusError, match=words):
+            task.training_step(batch, 0)

@@ -136,7 +136,8 @@ def test_an_array_of_any_channels_is_a_picture(tmp_path):
     info = inspect_image((tmp_path / "a.npy").read_bytes())
     assert (info.height, info.width, info.channels) == (6, 5, 7)
     assert visible(bands).shape == visible(bands[..., :1]).shape == (6, 5, 3)
-    assert tmp_path / "a.npy" in list_images(tmp_path)
+    assert list_images(tmp_path, arrays=True) == [tmp_path / "a.npy"]
+    assert list_images(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -21,19 +21,23 @@ def scored(*pairs, thorough=False):
     return scores
 
 
-def test_figures_of_a_case_counted_by_hand():
+@pytest.mark.parametrize("thorough", [True, False])
+def test_figures_of_a_case_counted_by_hand(thorough):
     scores = scored(
         # Void is left out; class 2 is missing in the first picture, class 3 everywhere.
         ([[0, 0, 1, 255]], [[0, 1, 1, 0]]),
         ([[2, 2, 1, 1]], [[2, 2, 2, 1]]),
+        thorough=thorough,
     )
     result = scores.compute()
     # ground 1 of 2; road 2 hits, 1 missed, 1 wrong; tree 2 of 3; sky is nowhere.
     np.testing.assert_allclose(result.iou, [1 / 2, 2 / 4, 2 / 3, np.nan])
     assert result.figures["miou"] == pytest.approx((1 / 2 + 2 / 4 + 2 / 3) / 3)
     assert result.figures["pixel_accuracy"] == pytest.approx(5 / 7)
-    assert "boundary_f1" not in result.figures
-    assert scores.records[0].miou == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert ("boundary_f1" in result.figures) == thorough
+    if thorough:
+        # Of the first picture alone: ground 1 of 2, road 1 of 2.
+        assert scores.records[0].miou == pytest.approx(1 / 2)
 
 
 def test_a_class_that_is_only_ever_claimed_counts_as_missed():
@@ -86,3 +90,12 @@ def test_a_boundary_that_only_one_has_counts_zero_and_void_makes_none():
     truth[:, 30:50] = IGNORE
     # Both sides of the void are far from any other class: nothing is left to compare.
     assert np.isnan(boundary_f1(truth, half(40), 4)).all()
+
+
+def test_an_outline_drawn_in_void_is_not_judged():
+    """Pascal VOC draws a line of void around everything."""
+    truth, answer = np.zeros((60, 80), np.uint8), np.zeros((60, 80), np.uint8)
+    truth[18:42, 18:62] = IGNORE
+    truth[22:38, 22:58] = 1
+    answer[17:43, 17:63] = 1
+    assert np.isnan(boundary_f1(truth, answer, 4)).all()

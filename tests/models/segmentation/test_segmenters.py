@@ -48,6 +48,7 @@ def test_a_dilated_body_keeps_its_weights_and_sees_finer():
         ("deeplabv3plus", "test_resnet", (360, 480), r"take \[368, 480\]"),
         ("deeplabv3plus", "resnet9", (64, 64), "'resnet9' cannot be dilated"),
         ("deeplabv3plus", "test_vit", (160, 160), "'test_vit' cannot be dilated"),
+        ("deeplabv3plus", "vgg11", (64, 64), "'vgg11' cannot be dilated"),
         ("fcn", "lenet5", (32, 32), "has no feature map of stride"),
     ],
 )
