@@ -32,7 +32,7 @@ class OutputNames:
         """A file for a source, with an ending such as `.jpg`.
 
         Raises:
-            VisusError: If that is the source itself.
+            VisusError: If that is the source itself, or a file beside it.
         """
         stem, attempt = Path(source).stem, 1
         name = stem
@@ -42,6 +42,9 @@ class OutputNames:
         self._taken.add(name + ending)
         path = self.folder / (name + ending)
         refuse_overwriting(path, source)
+        beside = Path(source).exists() and self.folder.exists()
+        if beside and path.exists() and self.folder.samefile(Path(source).parent):
+            raise VisusError(f"{path}: lies beside the source and exists; write elsewhere")
         return path
 
 

@@ -7,6 +7,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from apps.live.sinks import WindowSink, why_no_window
 from apps.live.sources import CameraSource, PictureSource, VideoSource, open_source
@@ -290,3 +291,12 @@ def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, mod
     for name, words in (("other.onnx", "juggling"), ("broken.onnx", "cannot be loaded")):
         code, _, err = visus("infer", name, photos)
         assert code == 2 and words in err and name in err
+
+
+def test_no_picture_beside_the_sources_is_written_over(visus, photos):
+    folder = photos / "circle"
+    Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
+    kept = (folder / "1.jpg").read_bytes()
+    code, _, err = visus("infer", "imagenet", folder / "1.png", "--draw", folder)
+    assert code == 2 and "lies beside the source" in err
+    assert (folder / "1.jpg").read_bytes() == kept
