@@ -54,9 +54,16 @@ def _task_of(args: argparse.Namespace) -> str:
     from datamodules.detection_files import recognise
     from datamodules.segmentation_files import is_segmentation
 
-    if is_segmentation(args.path):
+    if args.format:
+        return "detection"
+    masked, boxed = is_segmentation(args.path), recognise(args.path)
+    if masked and boxed:
+        raise CommandError(
+            f"{args.path}: holds masks and {boxed} labels; say --task segmentation or detection"
+        )
+    if masked:
         return "segmentation"
-    return "detection" if args.format or recognise(args.path) else "classification"
+    return "detection" if boxed else "classification"
 
 
 def _check_classification(path: Path) -> int:

@@ -18,7 +18,7 @@ from apps.runtimes import TorchModel
 from apps.tiling import TiledModel, tile_starts
 from tasks import SegmentationTask
 from tests.apps.test_detection import write_clip
-from tests.conftest import save_masked
+from tests.conftest import save_detection, save_masked
 from vision.errors import VisusError
 from vision.images import read_image
 from vision.scenes import make_scene
@@ -189,6 +189,16 @@ def test_data_check_counts_pixels_and_names_problems(visus, workplace):
     os.chdir("..")
     code, _, err = visus("fit", "--config", "segmentation/custom", "--data.root", "set", *TINY)
     assert code == 2 and "p0.png: has no mask" in err and "--data.skip_bad true" in err
+
+
+def test_a_folder_of_masks_and_boxes_is_asked_about(visus, workplace):
+    save_masked(workplace / "both", "csv")
+    save_detection(workplace / "both", "coco", ("train",))
+    code, _, err = visus("data", "check", "both")
+    assert code == 2 and "--task segmentation or detection" in err
+    assert visus("data", "check", "both", "--task", "segmentation")[0] == 0
+    code, out, _ = visus("data", "check", "both", "--format", "coco")
+    assert code == 0 and "objects" in out
 
 
 def test_two_processes_agree_with_one(workplace, run):
