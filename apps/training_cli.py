@@ -35,6 +35,7 @@ FACTS = (
     "class_colours",
     "anchors",
     "masks",
+    "people_count",
 )
 # Of these, what a checkpoint tells the data before they look at the disk.
 _TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     )
     from datamodules.detection import PictureDetectionData
     from datamodules.detection_scenes import ScenesDetectionData
+    from datamodules.face_recognition import PeopleData
     from datamodules.segmentation import PictureSegmentationData
     from datamodules.segmentation_downloads import OxfordPetData, VOCSegmentationData
     from datamodules.segmentation_scenes import ScenesSegmentationData
@@ -21,6 +22,7 @@ _HOMES = {
     "DigitsData": "datamodules.classification_arrays",
     "FashionMNISTData": "datamodules.classification_arrays",
     "OxfordPetData": "datamodules.segmentation_downloads",
+    "PeopleData": "datamodules.face_recognition",
     "PictureClassData": "datamodules.classification",
     "PictureDetectionData": "datamodules.detection",
     "PictureSegmentationData": "datamodules.segmentation",
@@ -35,6 +37,7 @@ __all__ = [
     "DigitsData",
     "FashionMNISTData",
     "OxfordPetData",
+    "PeopleData",
     "PictureClassData",
     "PictureDetectionData",
     "PictureSegmentationData",

@@ -6,17 +6,26 @@ if TYPE_CHECKING:
     from tasks.base import VisionTask, load_task
     from tasks.classification import ClassificationTask
     from tasks.detection import DetectionTask
+    from tasks.face_recognition import FaceRecognitionTask
     from tasks.segmentation import SegmentationTask
 
 _HOMES = {
     "ClassificationTask": "tasks.classification",
     "DetectionTask": "tasks.detection",
+    "FaceRecognitionTask": "tasks.face_recognition",
     "SegmentationTask": "tasks.segmentation",
     "VisionTask": "tasks.base",
     "load_task": "tasks.base",
 }
 
-__all__ = ["ClassificationTask", "DetectionTask", "SegmentationTask", "VisionTask", "load_task"]
+__all__ = [
+    "ClassificationTask",
+    "DetectionTask",
+    "FaceRecognitionTask",
+    "SegmentationTask",
+    "VisionTask",
+    "load_task",
+]
 
 
 def __getattr__(name: str) -> Any:

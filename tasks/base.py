@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 _CLASSES = {
     "classification": "ClassificationTask",
     "detection": "DetectionTask",
+    "face_recognition": "FaceRecognitionTask",
     "segmentation": "SegmentationTask",
 }
 

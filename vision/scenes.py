@@ -27,6 +27,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """The names and RGB values of the colours that objects have."""
 
+_PLACES = 20
+"""How often a place is sought for a shape before the scene does without it."""
+
 
 @dataclass(frozen=True, eq=False)
 class SceneObject:
@@ -92,15 +95,17 @@ def make_scene(
     objects: tuple[int, int] = (1, 4),
     min_extent: int = 12,
     max_share: float = 0.6,
+    max_hidden: float = 0.3,
 ) -> Scene:
     """Draw a scene; equal arguments give equal pixels.
 
     Args:
         seed: Chooses everything in the scene.
         size: (height, width) in pixels.
-        objects: The fewest and the most shapes to draw; one that others hide is dropped.
+        objects: The fewest and the most shapes; fewer where no room is found for one.
         min_extent: The least width and height of a shape in pixels.
         max_share: The most of them, as a share of the picture's shorter side.
+        max_hidden: How much of a shape others may hide, 0 to 1: every shape stays recognisable.
 
     Raises:
         ValueError: If the picture is too small for shapes of that extent.
@@ -112,24 +117,33 @@ def make_scene(
     rng = np.random.default_rng(seed)
     image = _ground(rng, height, width)
     owner = np.full((height, width), -1, np.int32)
-    kinds = []
-    for index in range(int(rng.integers(objects[0], objects[1] + 1))):
+    kinds: list[tuple[str, str]] = []
+    least: list[float] = []
+    for _ in range(int(rng.integers(objects[0], objects[1] + 1))):
         shape = SHAPES[rng.integers(len(SHAPES))]
         colour = list(COLOURS)[rng.integers(len(COLOURS))]
-        extent = int(rng.integers(min_extent, largest + 1))
-        centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
-        place = (float(centre[0]), float(centre[1]))
-        window, alpha = _shape_alpha(shape, size, place, extent, rng)
+        for _ in range(_PLACES):
+            extent = int(rng.integers(min_extent, largest + 1))
+            centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
+            place = (float(centre[0]), float(centre[1]))
+            window, alpha = _shape_alpha(shape, size, place, extent, rng)
+            covered = alpha > 0.5
+            beneath = owner.copy()
+            beneath[window][covered] = len(kinds)
+            left = np.bincount(beneath[beneath >= 0], minlength=len(kinds) + 1)
+            if (left[:-1] >= least).all():
+                break
+        else:
+            continue
         shade = np.array(COLOURS[colour], np.float32) * rng.uniform(0.85, 1.1)
         image[window] += alpha[:, :, None] * (shade - image[window])
-        owner[window][alpha > 0.5] = index
-        kinds.append((shape, colour, int((alpha > 0.5).sum())))
+        owner = beneath
+        kinds.append((shape, colour))
+        least.append((1 - max_hidden) * int(covered.sum()))
     image += rng.normal(0, rng.uniform(2, 8), image.shape).astype(np.float32)
     visible = []
-    for index, (shape, colour, whole) in enumerate(kinds):
+    for index, (shape, colour) in enumerate(kinds):
         mask = owner == index
-        if mask.sum() < 0.3 * whole:
-            continue
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
         visible.append(SceneObject(shape, colour, box, mask))

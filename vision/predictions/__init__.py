@@ -1,27 +1,31 @@
 """From a model's raw outputs to predictions: one function and one dataclass a task."""
 
 from collections.abc import Callable
+from typing import Any
 
 from vision.fit import Fit
 from vision.metadata import ModelMetadata
 from vision.predictions.base import Outputs, Prediction
 from vision.predictions.classification import ClassificationPrediction, classification_prediction
 from vision.predictions.detection import DetectionPrediction, detection_prediction
+from vision.predictions.face_recognition import FacePrediction, face_prediction
 from vision.predictions.segmentation import SegmentationPrediction, segmentation_prediction
 
 __all__ = [
     "TASKS",
     "ClassificationPrediction",
     "DetectionPrediction",
+    "FacePrediction",
     "Outputs",
     "Prediction",
     "SegmentationPrediction",
     "to_prediction",
 ]
 
-_BY_TASK: dict[str, Callable[[Outputs, Fit, ModelMetadata], Prediction]] = {
+_BY_TASK: dict[str, Callable[[Outputs, Any, ModelMetadata], Prediction]] = {
     "classification": classification_prediction,
     "detection": detection_prediction,
+    "face_recognition": face_prediction,
     "segmentation": segmentation_prediction,
 }
 
@@ -29,12 +33,15 @@ TASKS = tuple(_BY_TASK)
 """The tasks whose outputs can be read."""
 
 
-def to_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> Prediction:
+def to_prediction(
+    outputs: Outputs, fit: Fit | FacePrediction, metadata: ModelMetadata
+) -> Prediction:
     """Turn a model's outputs for one picture into its task's prediction.
 
     Args:
         outputs: The arrays that `forward` returns, without the batch dimension.
-        fit: The map that brought the picture to the model's input.
+        fit: The map that brought the picture to the model's input; for faces, those found in the
+            picture.
         metadata: The model's.
     """
     return _BY_TASK[metadata.task](outputs, fit, metadata)

