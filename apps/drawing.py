@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from vision.images import Pixels, visible
 from vision.predictions import (
     ClassificationPrediction,
     DetectionPrediction,
+    FacePrediction,
     Prediction,
     SegmentationPrediction,
 )
@@ -43,6 +45,8 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
         return _draw_classes(image, prediction.labels()[:5])
     if isinstance(prediction, DetectionPrediction):
         return _draw_detections(image, prediction.shown())
+    if isinstance(prediction, FacePrediction):
+        return _draw_faces(image, prediction)
     if isinstance(prediction, SegmentationPrediction):
         return _draw_segmentation(image, prediction)
     raise TypeError(f"no drawing for {type(prediction).__name__}")
@@ -85,6 +89,19 @@ def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
             tint = np.array(class_colour(int(numbers[i])), np.float32)
             image[mask] = (image[mask] * 0.5 + tint * 0.5).astype(np.uint8)
     return draw_boxes(image, shown.boxes, labels, numbers)
+
+
+def _draw_faces(image: Pixels, found: FacePrediction) -> Pixels:
+    """Boxes and landmarks; each name in its own colour, who is unknown in grey."""
+    canvas = image.copy()
+    radius = max(1, min(image.shape[:2]) // 240)
+    for x, y in found.landmarks.reshape(-1, 2):
+        cv2.circle(canvas, (round(float(x)), round(float(y))), radius, (64, 255, 128), -1)
+    names = found.names or (None,) * len(found)
+    # The same name has the same colour in every picture.
+    numbers = [crc32(name.encode()) % 997 if name else 0 for name in names]
+    labels = [found.label(i) for i in range(len(found))]
+    return draw_boxes(canvas, found.boxes, labels, np.array(numbers, int))
 
 
 def _draw_segmentation(image: Pixels, prediction: SegmentationPrediction) -> Pixels:

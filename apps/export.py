@@ -12,7 +12,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from apps.runtimes import METADATA_KEY, Model, OnnxRuntimeModel, OpenVinoModel, TorchModel
+from apps.networks import EXPORTED_RUNTIMES, METADATA_KEY
+from apps.runtimes import ExportedModel, Model, TorchModel
 from models.detection import TwoStageDetector
 from tasks.base import VisionTask
 from tasks.detection import DetectionTask
@@ -73,7 +74,7 @@ def _export_any_batch(task: VisionTask, part: Path) -> None:
         task,
         (torch.zeros(shape, dtype=torch.uint8),),
         input_names=["images"],
-        output_names=["logits"],
+        output_names=["embeddings" if task.task == "face_recognition" else "logits"],
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         opset_version=OPSET,
         dynamo=True,
@@ -121,9 +122,8 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
     reference = TorchModel("torch", task)
     images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
-    models: list[Model] = [reference, OnnxRuntimeModel(path)]
-    if find_spec("openvino"):
-        models.append(OpenVinoModel(path))
+    installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
+    models: list[Model] = [reference, *(ExportedModel(path, name) for name in installed)]
     compare = _COMPARISONS[task.task]
     expected, _ = _outputs(reference, batches)
     results = []

@@ -4,10 +4,14 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from models.weights import MANIFEST, find_weights
+from models.weights import find_weights
+from models.weights_manifest import MANIFEST
 from vision.errors import VisusError
 
 RUNS = Path("runs")
+BUNDLE = "bundle.json"
+"""The file that makes a folder an exported face model."""
+
 _HANDED_ON = "VISUS_RUN_FOLDER"
 
 
@@ -42,8 +46,8 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     """What MODEL on the command line names.
 
     Args:
-        model: A checkpoint, a run folder, `latest`, an exported `.onnx`, or a name from the
-            weights manifest.
+        model: A checkpoint, a run folder, `latest`, an exported `.onnx` or bundle of faces, or a
+            name from the weights manifest.
         prefer: `best` or `last`: which checkpoint of a run.
 
     Returns:
@@ -56,13 +60,15 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
         return latest_checkpoint(prefer)
     path = Path(model)
     if path.is_dir():
-        return checkpoint_in(path, prefer)
+        bundle = path / BUNDLE
+        return bundle if bundle.is_file() else checkpoint_in(path, prefer)
     if path.is_file():
         return path
     entry = find_weights(model)
-    if entry:
+    if entry and entry.task:
         return entry.name
-    names = ", ".join(alias for entry in MANIFEST for alias in (*entry.aliases, entry.name))
+    usable = [entry for entry in MANIFEST if entry.task]
+    names = ", ".join(alias for entry in usable for alias in (*entry.aliases, entry.name))
     raise VisusError(
         f"model {model!r}: there is no such file, run folder or name; "
         f"give a .ckpt, an .onnx, a run folder, latest, or one of {names}"

@@ -3,14 +3,14 @@
 import json
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.runs import find_model
+from apps.networks import EXPORTED_RUNTIMES, choose_runtime, damaged, load_network
+from apps.runs import BUNDLE, find_model
 from vision.errors import VisusError
 from vision.fit import fit, to_channels
 from vision.images import Pixels, read_image
@@ -19,10 +19,6 @@ from vision.predictions import TASKS, Prediction, to_prediction
 
 if TYPE_CHECKING:
     from tasks.base import VisionTask
-
-METADATA_KEY = "visus"
-"""The key of the metadata, as JSON, in an exported file."""
-
 
 class Model(ABC):
     """A model ready to predict.
@@ -44,6 +40,11 @@ class Model(ABC):
         Args:
             images: Fitted pictures, uint8 of shape (batch, in_channels, *image_size).
         """
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Change one of the metadata's options, as plain values."""
+        options = {**self.metadata.options, name: value}
+        self.metadata = replace(self.metadata, options=options)
 
     def predict(self, image: Pixels | str | Path) -> Prediction:
         """Predict for one picture.
@@ -108,63 +109,21 @@ class TorchModel(Model):
         return tuple(output.float().cpu().numpy() for output in outputs)
 
 
-class OnnxRuntimeModel(Model):
-    """An exported file in ONNX Runtime, without torch."""
+class ExportedModel(Model):
+    """An exported file in ONNX Runtime or OpenVINO, without torch."""
 
-    runtime = "onnxruntime"
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
+    def __init__(self, path: Path, runtime: str) -> None:
         self.name = str(path)
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), providers=onnxruntime.get_available_providers()
-            )
-        except Exception as error:
-            # ONNX Runtime has a class of error for each kind of damage, none of them public.
-            raise _damaged(path, error) from None
-        found = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        self.metadata = _parse_metadata(found, path)
-        self._input = self.session.get_inputs()[0].name
+        self.runtime = runtime
+        self._network = load_network(path, runtime)
+        self.metadata = _parse_metadata(self._network.metadata, path)
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""
-        return tuple(self.session.run(None, {self._input: images}))
+        return self._network(images)
 
 
-class OpenVinoModel(Model):
-    """An exported file in OpenVINO, without torch."""
-
-    runtime = "openvino"
-
-    def __init__(self, path: Path) -> None:
-        import onnx
-        import openvino
-
-        self.name = str(path)
-        try:
-            entries = onnx.load(path, load_external_data=False).metadata_props
-            # Its default on a CPU with bfloat16 is bfloat16, which changes results.
-            self.compiled = openvino.Core().compile_model(
-                str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-            )
-        except Exception as error:
-            raise _damaged(path, error) from None
-        found = {entry.key: entry.value for entry in entries}.get(METADATA_KEY)
-        self.metadata = _parse_metadata(found, path)
-
-    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """See `Model.run`."""
-        outputs = self.compiled([images])
-        return tuple(np.asarray(outputs[i]) for i in range(len(self.compiled.outputs)))
-
-
-_EXPORTED: dict[str, type[OpenVinoModel] | type[OnnxRuntimeModel]] = {
-    "openvino": OpenVinoModel,
-    "onnxruntime": OnnxRuntimeModel,
-}
-RUNTIMES = ("torch", *_EXPORTED)
+RUNTIMES = ("torch", *EXPORTED_RUNTIMES)
 """Names for `--runtime`."""
 
 
@@ -182,22 +141,30 @@ def load_model(model: str, runtime: str | None = None) -> Model:
         raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
     found = find_model(model)
     if isinstance(found, Path) and found.suffix == ".onnx":
-        if runtime == "torch":
-            raise VisusError(f"{found}: torch cannot run it; leave --runtime out, or name another")
-        chosen = runtime or next(name for name in _EXPORTED if find_spec(name))
-        if find_spec(chosen) is None:
-            raise VisusError(f"--runtime {chosen}: is not installed; pip install {chosen}")
-        return _EXPORTED[chosen](found)
+        return ExportedModel(found, choose_runtime(runtime, found))
+    if isinstance(found, Path) and found.name == BUNDLE:
+        from apps.faces.bundle import load_bundle
+
+        return load_bundle(found, choose_runtime(runtime, found))
     if runtime not in (None, "torch"):
         raise VisusError(
-            f"--runtime {runtime} runs exported files; visus export {model} --output model.onnx "
-            "makes one"
+            f"--runtime {runtime} runs exported files; visus export {model} makes one"
         )
     from tasks.base import load_task
     from tasks.pretrained import load_pretrained_task
 
     task = load_pretrained_task(found) if isinstance(found, str) else load_task(found)
-    return TorchModel(model, task)
+    return torch_model(model, task)
+
+
+def torch_model(name: str, task: "VisionTask") -> Model:
+    """A task as a model: of aligned faces with the finder that they need, of pictures as it is."""
+    model = TorchModel(name, task)
+    if task.task != "face_recognition":
+        return model
+    from apps.faces.torch_model import face_model
+
+    return face_model(model)
 
 
 def set_threshold(model: Model, threshold: float) -> None:
@@ -210,20 +177,14 @@ def set_threshold(model: Model, threshold: float) -> None:
         raise VisusError(f"--threshold is for detectors; {model.name!r} does no detection")
     if not 0 <= threshold <= 1:
         raise VisusError(f"--threshold {threshold} must lie between 0 and 1")
-    options = {**model.metadata.options, "threshold": threshold}
-    model.metadata = replace(model.metadata, options=options)
+    model.set_option("threshold", threshold)
 
 
 def _parse_metadata(text: str | None, path: Path) -> ModelMetadata:
     try:
         metadata = ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
     except (TypeError, ValueError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     if metadata.task not in TASKS:
         raise VisusError(f"{path}: is of task {metadata.task!r}, which this visus does not know")
     return metadata
-
-
-def _damaged(path: Path, error: Exception) -> VisusError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return VisusError(f"{path}: cannot be loaded ({reason}); export it again")

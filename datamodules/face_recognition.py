@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.augment_faces import FaceAugmentation, FaceTransform
 from datamodules.base import VisionData, settle
-from datamodules.face_pairs import make_pairs, people_in, read_pairs
+from vision.face_pairs import make_pairs, people_in, read_pairs
 from datamodules.loading import Batch, collate, default_workers, to_tensor
 from datamodules.people_files import FacePicture, find_people, list_people
 from datamodules.splits import divide

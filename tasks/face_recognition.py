@@ -1,5 +1,6 @@
 """Face recognition: an embedding of a face that tells whose it is."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from models.face_recognition import Architecture, create_embedder, create_identi
 from models.face_recognition.losses import LossName
 from tasks.base import VisionTask, gather_objects
 from vision.errors import VisusError
+from vision.face_alignment import ALIGNMENT
 from vision.predictions import FacePrediction
 from vision.verification_scores import VerificationResult, VerificationScores
 
@@ -161,6 +163,14 @@ class FaceRecognitionTask(VisionTask):
             "far": None if far != far else round(far, 7),
             "embedding": int(self.hparams["embedding"]),
         }
+
+    def fingerprint(self) -> str:
+        """A hash of all that an embedding depends on: embeddings of another are incomparable."""
+        digest = hashlib.sha256(f"{ALIGNMENT} {self.image_size} {self.flip_at_test}".encode())
+        for name, value in self.network.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and the loss's own centres."""

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 from vision.images import Pixels
 
+ALIGNMENT = "five-points-1"
+"""The name of this way to align; embeddings of faces aligned otherwise are incomparable."""
+
 _TEMPLATE_SIDE = 150
 # Of faces of 150 x 150 pixels: both eyes, the nose, both corners of the mouth.
 _TEMPLATE = np.array([(47, 45), (101.6, 45.2), (74.5, 78.4), (51, 104.6), (97.2, 104.6)])

@@ -91,8 +91,7 @@ class VerificationScores:
             similarities[i] = wrong if a is None or b is None else float(a @ b)
         accuracy = fold_accuracy(similarities, same, folds)
         false_accepts, true_accepts = roc(similarities, same)
-        strangers = self._strangers()
-        threshold = threshold_at(strangers, 1e-3)
+        threshold = threshold_at(self.strangers(), 1e-3)
         spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0
         figures = {
             "verification_accuracy": float(accuracy.mean()),
@@ -105,10 +104,16 @@ class VerificationScores:
             figures, accuracy, false_accepts, true_accepts, similarities, threshold
         )
 
-    def _strangers(self) -> Floats:
-        """The similarities of all pairs of different people."""
+    def strangers(self) -> Floats:
+        """The similarities of all pairs of different people, in no order.
+
+        Raises:
+            VisusError: If there are none.
+        """
         embedded = [(person, e) for _, person, e in self.records if e is not None]
         people = np.unique([person for person, _ in embedded], return_inverse=True)[1]
+        if len(set(people)) < 2:
+            raise VisusError("fewer than two people show a face; there is nobody to confuse")
         vectors = np.stack([e for _, e in embedded])
         found = [
             (vectors[i + 1 :] @ vectors[i])[people[i + 1 :] != people[i]]

@@ -8,6 +8,7 @@ HELP = {
     "infer": "run a model on pictures, folders or videos",
     "live": "run a model on a camera or a video, in a window or to a file",
     "export": "write a model as one ONNX file",
+    "faces": "enrol, identify, verify and forget people",
     "backbones": "list networks, or walk through one layer by layer",
     "weights": "list and check ready-made weights",
     "data": "check a data set",

