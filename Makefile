@@ -21,7 +21,7 @@ check: $(VENV)/installed
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch torchvision $(TORCH_INDEX)
-	$(BIN)/python -m pip install --quiet --editable '.[openvino,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[openvino,faces,dev]'
 	touch $@
 
 clean:

@@ -27,6 +27,10 @@ def reporter(task: str) -> Reporter:
         from apps.reports.detection import report_detection
 
         return report_detection
+    if task == "face_recognition":
+        from apps.reports.face_recognition import report_face_recognition
+
+        return report_face_recognition
     if task == "segmentation":
         from apps.reports.segmentation import report_segmentation
 
@@ -72,8 +76,10 @@ class RunReport(Callback):
         task = _as_task(pl_module)
         height, width = task.image_size
         parameters = sum(p.numel() for p in pl_module.parameters())
+        people = getattr(data, "people_count", None)
+        kinds = f"{people} people" if people else f"{len(task.class_names)} classes"
         self._print(
-            f"{len(task.class_names)} classes, pictures of {height} x {width}, "
+            f"{kinds}, pictures of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "
             f"batch {data.batch_size} x {trainer.world_size} processes, "
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",

@@ -20,6 +20,7 @@ from vision.predictions import TASKS, Prediction, to_prediction
 if TYPE_CHECKING:
     from tasks.base import VisionTask
 
+
 class Model(ABC):
     """A model ready to predict.
 
@@ -147,9 +148,7 @@ def load_model(model: str, runtime: str | None = None) -> Model:
 
         return load_bundle(found, choose_runtime(runtime, found))
     if runtime not in (None, "torch"):
-        raise VisusError(
-            f"--runtime {runtime} runs exported files; visus export {model} makes one"
-        )
+        raise VisusError(f"--runtime {runtime} runs exported files; visus export {model} makes one")
     from tasks.base import load_task
     from tasks.pretrained import load_pretrained_task
 

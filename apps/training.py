@@ -22,6 +22,7 @@ from apps.parser_messages import find_visus_error
 from apps.runs import find_checkpoint
 from apps.training_cli import FACTS, TRUSTED_PACKAGES, VisusCLI
 from configs import config_names, find_config
+from models.weights import find_weights
 from tasks.base import read_checkpoint
 from vision.errors import VisusError
 
@@ -55,6 +56,8 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
             raise CommandError(
                 f"{option} follows from the data; change the data's arguments instead"
             )
+    if subcommand != "fit":
+        arguments = _ready_made(arguments)
     names = _resolve(arguments, ("--config", "-c"), find_config)
     # A run is taken up where it stopped, and measured where it was best.
     preferred = "last" if subcommand == "fit" else "best"
@@ -65,7 +68,7 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         raise CommandError(
             f"name a configuration: visus fit --config {' or '.join(config_names())}"
         )
-    if subcommand != "fit" and checkpoint is None and not asks_for_help:
+    if subcommand != "fit" and checkpoint is None and not names and not asks_for_help:
         raise CommandError(f"name a model: visus {subcommand} latest")
     with tempfile.TemporaryDirectory() as scratch:
         if checkpoint is not None:
@@ -88,6 +91,26 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     except (MisconfigurationException, ValueError) as error:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     return 0
+
+
+def _ready_made(arguments: list[str]) -> list[str]:
+    """A name from the weights manifest stands for the configuration that measures it.
+
+    Raises:
+        CommandError: If none does.
+    """
+    if len(arguments) < 2 or arguments[0] != "--ckpt_path":
+        return arguments
+    entry = find_weights(arguments[1])
+    if entry is None or not entry.task or Path(arguments[1]).exists():
+        return arguments
+    config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"
+    if config not in config_names():
+        raise CommandError(
+            f"{arguments[1]!r} is ready made, and no configuration measures it; train on its "
+            f"weights with visus fit --config {entry.task}/custom"
+        )
+    return ["--config", config, *arguments[2:]]
 
 
 def _resolve(arguments: list[str], options: tuple[str, ...], find: Any) -> list[Path]:

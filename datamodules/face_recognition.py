@@ -12,13 +12,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.augment_faces import FaceAugmentation, FaceTransform
 from datamodules.base import VisionData, settle
-from vision.face_pairs import make_pairs, people_in, read_pairs
 from datamodules.loading import Batch, collate, default_workers, to_tensor
 from datamodules.people_files import FacePicture, find_people, list_people
 from datamodules.splits import divide
 from models.face_recognition import create_face_finder
 from vision.errors import VisusError
 from vision.face_alignment import align_face, template
+from vision.face_pairs import make_pairs, people_in, read_pairs
 from vision.fit import fit
 from vision.images import Pixels, read_image
 from vision.predictions import FacePrediction
@@ -244,7 +244,9 @@ def _whole(image: Pixels) -> FacePrediction:
     """A picture that is an aligned face as a whole."""
     size = (image.shape[0], image.shape[1])
     box = np.array([[0, 0, size[1], size[0]]], np.float32)
-    return FacePrediction(box, np.ones(1, np.float32), template(size)[None].astype(np.float32), size)
+    return FacePrediction(
+        box, np.ones(1, np.float32), template(size)[None].astype(np.float32), size
+    )
 
 
 class PeopleSampler(Sampler[list[int]]):

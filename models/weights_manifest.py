@@ -7,6 +7,8 @@ _COCO_TERMS = "COCO 2017 (annotations CC BY 4.0; pictures under Flickr's terms, 
 _VOC_TERMS = "COCO 2017 in Pascal VOC's 20 classes (annotations CC BY 4.0; Flickr's terms)"
 _COCO_USE = "the weights' licence allows it; ask your counsel about the pictures' terms"
 
+_FACES_USE = "the weights' licence allows it; ask your counsel about the faces' terms"
+
 MANIFEST: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="efficientnet-lite0-imagenet",
@@ -84,7 +86,7 @@ MANIFEST: tuple[WeightsEntry, ...] = (
         sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         code_licence="CC0-1.0",
         data_terms="FaceScrub, VGG Face and faces from the web (each with terms of its own)",
-        commercial_use="the weights' licence allows it; ask your counsel about the faces' terms",
+        commercial_use=_FACES_USE,
     ),
     *(
         WeightsEntry(
@@ -98,7 +100,7 @@ MANIFEST: tuple[WeightsEntry, ...] = (
             sha256=digest,
             code_licence="MIT",
             data_terms="WIDER FACE and CelebA (both for non-commercial research)",
-            commercial_use="the weights' licence allows it; ask your counsel about the faces' terms",
+            commercial_use=_FACES_USE,
         )
         for stage, letter, digest in (
             ("propose", "P", "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5"),

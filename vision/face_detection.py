@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,11 +49,11 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePredicti
         min_face: The smallest face to look for, in pixels; the time goes with its inverse square.
     """
     size = (image.shape[0], image.shape[1])
-    boxes, scores = _propose(image, stages.propose, min_face)
+    boxes = _propose(image, stages.propose, min_face)
     if len(boxes):
         squares = _squares(boxes)
         score, shift = stages.refine(_crops(image, squares, 24))
-        boxes, scores = _kept(squares, score, shift, _THRESHOLDS[1])
+        boxes = _kept(squares, score, shift, _THRESHOLDS[1])
     if not len(boxes):
         return FacePrediction.none(size)
     squares = _squares(boxes)
@@ -72,14 +73,14 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePredicti
     )
 
 
-def _propose(image: Pixels, network: Network, min_face: int) -> tuple[Boxes, Boxes]:
-    """Boxes (N, 4) and scores (N,) from windows over the picture in many sizes."""
+def _propose(image: Pixels, network: Network, min_face: int) -> Boxes:
+    """Boxes (N, 4) from windows over the picture in many sizes, the surest first."""
     found = [np.zeros((0, 9), np.float32)]
     for scale, small in _pyramid(image, min_face):
         scores, shifts = network(_batch(small[None]))
         rows, columns = np.nonzero(scores[0] > _THRESHOLDS[0])
-        corners = np.stack([columns, rows, columns, rows], 1) * np.float32(_STEP)
-        boxes = (corners + (0, 0, _WINDOW, _WINDOW)) / scale
+        corners = np.stack([columns, rows], 1) * np.float32(_STEP)
+        boxes = np.concatenate([corners, corners + _WINDOW], 1) / scale
         sure = scores[0][rows, columns]
         keep = _suppress(boxes, sure, 0.5)
         moves = shifts[0][:, rows[keep], columns[keep]].T
@@ -87,7 +88,7 @@ def _propose(image: Pixels, network: Network, min_face: int) -> tuple[Boxes, Box
     every = np.concatenate(found)
     every = every[_suppress(every[:, :4], every[:, 4], 0.7)][:_MOST_CANDIDATES]
     sides = every[:, 2:4] - every[:, :2]
-    return every[:, :4] + every[:, 5:] * np.tile(sides, 2), every[:, 4]
+    return every[:, :4] + every[:, 5:] * np.tile(sides, 2)
 
 
 def _pyramid(image: Pixels, min_face: int) -> Iterator[tuple[float, Pixels]]:
@@ -103,12 +104,12 @@ def _pyramid(image: Pixels, min_face: int) -> Iterator[tuple[float, Pixels]]:
 
 def _kept(
     squares: Boxes, scores: NDArray[np.float32], shifts: NDArray[np.float32], threshold: float
-) -> tuple[Boxes, NDArray[np.float32]]:
+) -> Boxes:
     """Those that are faces, each once, moved as the network says."""
     sure = np.flatnonzero(scores > threshold)
     keep = sure[_suppress(squares[sure], scores[sure], 0.7)]
     sides = squares[keep, 2:] - squares[keep, :2]
-    return squares[keep] + shifts[keep] * np.tile(sides, 2), scores[keep]
+    return squares[keep] + shifts[keep] * np.tile(sides, 2)
 
 
 def _squares(boxes: Boxes) -> Boxes:
@@ -127,7 +128,7 @@ def _crops(image: Pixels, squares: Boxes, side: int) -> NDArray[np.uint8]:
         left, top, right, bottom = max(0, x1), max(0, y1), min(width, x2), min(height, y2)
         if left >= right or top >= bottom:
             continue
-        piece = image[top:bottom, left:right]
+        piece: Any = image[top:bottom, left:right]
         if (left, top, right, bottom) != (x1, y1, x2, y2):
             edges = (top - y1, y2 - bottom, left - x1, x2 - right)
             piece = cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0))

@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 
-@njit(parallel=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, fastmath=True, nogil=True)
 def _dot_products(rows: Any, query: Any, out: Any) -> None:
     for i in prange(rows.shape[0]):
         total = np.int32(0)

@@ -199,4 +199,4 @@ def threshold_at(strangers: Floats, far: float) -> float:
     if allowed >= len(ordered):
         return -1.0
     # Just above the first that must not be accepted.
-    return float(np.nextafter(ordered[allowed], np.float32(2)))
+    return float(np.nextafter(ordered[allowed], np.float32(np.inf)))

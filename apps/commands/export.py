@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from apps.cli import CommandError, CommandParser
 
-
 if TYPE_CHECKING:
     from apps.faces.model import FaceModel
 

@@ -50,7 +50,9 @@ def _parser() -> CommandParser:
     calibrate.add_argument("--far", type=float, default=1e-3, help="false accepts allowed, a share")
 
     for name, command in commands.choices.items():
-        command.add_argument("--gallery", required=name != "verify", help="a file, or qdrant://HOST:PORT/NAME")
+        command.add_argument(
+            "--gallery", required=name != "verify", help="a file, or qdrant://HOST:PORT/NAME"
+        )
         command.add_argument("--model", default="faces", help="a face model")
         command.add_argument("--runtime", help="torch, onnxruntime or openvino")
     return parser

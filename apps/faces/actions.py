@@ -14,8 +14,8 @@ from PIL import Image
 from apps.cli import CommandError
 from apps.commands.infer import report_problems
 from apps.faces.gallery import Gallery
-from apps.faces.model import FaceModel
 from apps.faces.loading import open_face_model, open_gallery
+from apps.faces.model import FaceModel
 from apps.live.sources import open_source
 from vision.errors import VisusError
 from vision.images import Pixels, read_image

@@ -34,7 +34,7 @@ def calibrate_threshold(
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     scores = VerificationScores()
     for name in track(names, "Embedding", len(names)):
-        prediction = model.predict(read_image(name))
+        prediction = model.predict_pixels(read_image(name))
         embedding = None
         if len(prediction):
             nearest = prediction.nearest_to_centre()

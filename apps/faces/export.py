@@ -26,6 +26,7 @@ from models.face_recognition import create_face_finder
 from tasks.base import VisionTask
 from tasks.face_recognition import FaceRecognitionTask
 from vision.errors import VisusError
+from vision.images import Pixels
 
 _ROUNDS = 10
 _SIDES = {"propose": 48, "refine": 24, "output": 48}
@@ -41,8 +42,10 @@ sys.path.insert(0, str(here / "program"))
 
 from apps.cli import main
 
-action, *rest = sys.argv[1:] or ["--help"]
-sys.exit(main(["faces", action, *rest, *([] if action.startswith("-") else ["--model", str(here)])]))
+arguments = sys.argv[1:] or ["--help"]
+if not arguments[0].startswith("-"):
+    arguments += ["--model", str(here)]
+sys.exit(main(["faces", *arguments]))
 '''
 
 
@@ -106,7 +109,7 @@ def measure_bundle(model: FaceModel, folder: Path) -> list[str]:
     Returns:
         A line a runtime.
     """
-    image = astronaut()
+    image: Pixels = astronaut()  # type: ignore[no-untyped-call]
     expected = model.predict_pixels(image)
     installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
     models = [model, *(load_bundle(folder / BUNDLE, name) for name in installed)]

@@ -1,6 +1,5 @@
 """From a picture to its faces' embeddings: find, check, align, embed, in any runtime."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -122,5 +121,3 @@ class FaceModel(Model):
             if nearest:
                 similarities[i] = nearest[1]
         return replace(prediction, names=tuple(names), similarities=similarities)
-
-

@@ -156,9 +156,7 @@ class SqliteGallery:
             if numbers != set(embeddings):
                 raise VisusError(f"{self.path}: changed meanwhile; run reembed again")
             for number, embedding in embeddings.items():
-                run(
-                    "UPDATE faces SET embedding = ? WHERE id = ?", (_to_bytes(embedding), number)
-                )
+                run("UPDATE faces SET embedding = ? WHERE id = ?", (_to_bytes(embedding), number))
             run("UPDATE facts SET value = ? WHERE key = 'model'", (model,))
             run("DELETE FROM facts WHERE key IN ('threshold', 'far')")
         self._index = None

@@ -24,6 +24,8 @@ from models.detection.outputs import (
 
 _CANDIDATES = 1000
 _PRIOR = 0.01
+_BOX_SHARE, _SIDE_SHARE = 6.0, 1.0
+"""Of the losses, beside that of the scores: high, as names are learnt long before exact boxes."""
 _BINS = 16
 """Distances are told as a distribution over this many steps, each a stride long."""
 
@@ -82,7 +84,7 @@ class OneStageDetector(nn.Module):
         where = hit.nonzero()[:, 1]
         sides = _sides(truth[hit], places[where]) / strides[where, None]
         spread = (_distribution_loss(bins[hit], sides) * weight).sum() / total
-        return {"scores": scores, "boxes": 2 * overlap, "sides": 0.25 * spread}
+        return {"scores": scores, "boxes": _BOX_SHARE * overlap, "sides": _SIDE_SHARE * spread}
 
     def forward(self, images: Tensor) -> Outputs:
         """What is found in normalised pictures; see `models.detection.outputs.Outputs`."""

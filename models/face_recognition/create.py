@@ -84,9 +84,7 @@ def create_embedder(
             assert entry is not None
             load_dlib_weights(network, entry.path())
         return Embedder(network, nn.Identity()), (MEAN, STD)
-    classifier, described = create_classifier(
-        backbone, numbers, 3, pretrained, image_size, dropout
-    )
+    classifier, described = create_classifier(backbone, numbers, 3, pretrained, image_size, dropout)
     # Batch norm spreads the embeddings over the sphere (Luo et al. 2019, "Bag of Tricks").
     head = nn.Sequential(classifier.get_submodule("head"), nn.BatchNorm1d(numbers))
     return Embedder(classifier.get_submodule("body"), head), (described.mean, described.std)

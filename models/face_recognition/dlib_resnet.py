@@ -43,9 +43,7 @@ class DlibResNet(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 32, 7, stride=2)
         widths = [32, *(channels for channels, _ in _BLOCKS)]
-        self.blocks = nn.Sequential(
-            *(_Block(widths[i], *block) for i, block in enumerate(_BLOCKS))
-        )
+        self.blocks = nn.Sequential(*(_Block(widths[i], *block) for i, block in enumerate(_BLOCKS)))
         self.embed = nn.Linear(256, EMBEDDING, bias=False)
 
     def forward(self, faces: Tensor) -> Tensor:

@@ -174,7 +174,7 @@ def _load_keras_arrays(stage: nn.Module, arrays: Sequence[NDArray[Any]], path: P
                 values = values.T
                 if values.shape[1] % 9 == 0:
                     # Flattened there as (column, row, channel), here as (channel, row, column).
-                    values = values.unflatten(1, (3, 3, -1)).permute(0, 3, 2, 1).flatten(1)
+                    values = values.reshape(len(values), 3, 3, -1).permute(0, 3, 2, 1).flatten(1)
             if parameter.ndim == 1:
                 values = values.flatten()
             if values.shape != parameter.shape:

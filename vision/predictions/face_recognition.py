@@ -73,9 +73,15 @@ class FacePrediction:
         return len(self.scores)
 
     @property
+    def source_size(self) -> tuple[int, int]:
+        """The picture's (height, width), as a `Fit` names it."""
+        return self.size
+
+    @property
     def sides(self) -> NDArray[np.float32]:
         """The shorter side of each box in pixels, shape (N,)."""
-        return (self.boxes[:, 2:] - self.boxes[:, :2]).min(1, initial=np.inf)
+        shorter: NDArray[np.float32] = (self.boxes[:, 2:] - self.boxes[:, :2]).min(1)
+        return shorter
 
     def select(self, indices: Sequence[int] | NDArray[np.integer]) -> "FacePrediction":
         """The faces of these indices, in their order."""
