@@ -125,6 +125,21 @@ def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
     return root
 
 
+def save_people(root: Path, people: int, pictures: int, first: int = 0, size=(48, 48)) -> Path:
+    """Write folders P0, P1... of look-alikes: a scene a person, with other noise a picture."""
+    import numpy as np
+
+    rng = np.random.default_rng(first)
+    for person in range(people):
+        look = make_scene(first + person, size, (2, 4), 16).image
+        for i in range(pictures):
+            noisy = look + rng.normal(0, 8, look.shape)
+            path = root / f"P{first + person}" / f"P{first + person}_{i + 1:04d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path)
+    return root
+
+
 def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
     """Let the manifest's entry point at a file with these weights, and the cache be empty.
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from configs import config_names, find_config
-from tests.conftest import save_detection, save_masked, save_scene
+from tests.conftest import save_detection, save_masked, save_people, save_scene
 from tests.datamodules.test_archives import write_cifar, write_fashion
 from tests.datamodules.test_segmentation_downloads import write_pets, write_voc
 
@@ -19,19 +19,25 @@ _DETECTOR = ["--model.backbone", "test_resnet", "--model.channels", "16",
              "--model.pretrained", "false"]  # fmt: skip
 _MASKS = [*_DETECTOR, "--data.num_workers", "0", "--data.batch_size", "2"]
 _SMALL_MASKS = [*_MASKS, "--data.image_size", "[64,64]"]
+_FACES = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
+          "--data.root", "people", "--data.align", "false", "--data.val_share", "0.3",
+          "--data.batch_size", "8", "--data.num_workers", "0"]  # fmt: skip
 KEYS = {
     "classification": {"classes"},
     "detection": {"detections"},
+    "face_recognition": {"faces"},
     "segmentation": {"mask", "areas"},
 }
 FIGURES = {
     "classification": "test/accuracy",
     "detection": "test/map",
+    "face_recognition": "test/verification_accuracy",
     "segmentation": "test/miou",
 }
 FILES = {
     "classification": ["confusion.png"],
     "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
+    "face_recognition": ["roc.png", "worst_pairs.jpg"],
     "segmentation": ["confusion.png", "examples.jpg"],
 }
 ARGUMENTS = {
@@ -52,6 +58,8 @@ ARGUMENTS = {
     ],
     "segmentation/oxford_pet": _SMALL_MASKS,
     "segmentation/voc": _SMALL_MASKS,
+    "face_recognition/custom": [*_FACES, "--data.image_size", "[48,48]"],
+    "face_recognition/faces": [*_FACES, "--data.image_size", "[150,150]"],
     "classification/custom": [
         *("--model.pretrained", "false", "--data.root", "photos"),
         *("--data.num_workers", "0", "--data.batch_size", "4"),
@@ -84,6 +92,7 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     if name.startswith("detection/"):
         save_detection(workplace / "boxes", "coco", ("train", "val"))
     save_masked(workplace / "masks", "annot")
+    save_people(workplace / "people", 7, 2)
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )
