@@ -42,7 +42,11 @@ class FaceTransform:
                 A.ColorJitter(0.3, 0.3, 0.3, 0.03, p=0.7),
                 A.ToGray(p=0.1),
                 A.OneOf(
-                    [A.GaussianBlur(blur_limit=(3, 5)), A.Downscale(scale_range=(0.3, 0.7)), A.ImageCompression(quality_range=(30, 80))],
+                    [
+                        A.GaussianBlur(blur_limit=(3, 5)),
+                        A.Downscale(scale_range=(0.3, 0.7)),
+                        A.ImageCompression(quality_range=(30, 80)),
+                    ],
                     p=0.2,
                 ),
                 A.CoarseDropout((1, 1), (0.1, 0.35), (0.1, 0.35), fill="random_uniform", p=0.3),

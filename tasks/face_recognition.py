@@ -65,7 +65,7 @@ class FaceRecognitionTask(VisionTask):
         people_count: int | None = None,
         image_size: tuple[int, int] = (112, 112),
         min_face: int = 40,
-        min_sharpness: float = 10.0,
+        min_sharpness: float = 5.0,
         threshold: float = 0.5,
         far: float | None = None,
         learning_rate: float = 1e-3,

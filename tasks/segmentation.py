@@ -27,6 +27,8 @@ class SegmentationTask(VisionTask):
         pretrained: `true` for ImageNet weights, for torchvision's own segmenters those trained on
             COCO; or the path of a weights file.
         channels: Width of the heads of `unet` and `deeplabv3plus`.
+        finest_stride: Of `fcn`, the stride of the finest feature map that votes, 8 as in the paper;
+            4 or 2 sharpen outlines.
         class_names: See `VisionTask`; the command line takes it from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
         in_channels: See `VisionTask`; the command line takes it from the data.
@@ -56,6 +58,7 @@ class SegmentationTask(VisionTask):
         backbone: str = "tf_efficientnet_lite0",
         pretrained: bool | str = False,
         channels: int = 128,
+        finest_stride: int = 8,
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (256, 256),
         in_channels: int = 3,
@@ -100,6 +103,7 @@ class SegmentationTask(VisionTask):
             pretrained,
             self.image_size,
             channels,
+            finest_stride,
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import save_detection, save_masked
 
 ROOT = Path(__file__).parent.parent
-NEEDS_A_CAMERA = "visus live imagenet 0"
+NEED_A_CAMERA = ("visus live imagenet 0", "visus live faces 0 --gallery faces.db")
 
 
 def readme_blocks(language):
@@ -60,6 +60,7 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
     assert len(commands) > 12
     save_detection(workplace / "boxes", "coco", ("train", "val"), 4)
     save_masked(workplace / "masks", "folders", 6)
+    _save_portraits(data.astronaut())
     for command in commands:
         words = shlex.split(command)
         if command.startswith("visus fit --config") and "custom" in command and len(words) == 6:
@@ -67,7 +68,7 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
             continue
         script = [sys.executable, str(target / "bin" / "visus"), *words[1:]]
         done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=400)
-        if command == NEEDS_A_CAMERA:
+        if command in NEED_A_CAMERA:
             assert done.returncode == 2 and "no screen" in done.stderr
             continue
         # The doctor's exit code tells the state of this machine.
@@ -87,8 +88,21 @@ def test_the_readmes_commands_work_in_their_order(installed, photos, workplace):
         "model.onnx",
         "tracked/clip.mp4",
         "segmented/p0.png",
+        "faces/portrait.jpg",
+        "who.mp4",
+        "edge/bundle.json",
     ):
         assert Path(made).stat().st_size > 0
+
+
+def _save_portraits(image):
+    """One portrait, and people who all look like it."""
+    cv2.imwrite("portrait.jpg", image[..., ::-1])
+    for person in range(12):
+        for i in range(2):
+            path = Path("people") / f"P{person}" / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image[: 300 - i, 80:380, ::-1] // (1 + person / 9))
 
 
 def test_links_of_the_documentation_lead_somewhere():
@@ -102,13 +116,23 @@ def test_documented_arguments_exist():
     """Arguments that the pages name are those of the tasks and data modules."""
     import inspect
 
-    from datamodules import PictureClassData, PictureDetectionData, PictureSegmentationData
-    from tasks import ClassificationTask, DetectionTask, SegmentationTask
+    from datamodules import (
+        PeopleData,
+        PictureClassData,
+        PictureDetectionData,
+        PictureSegmentationData,
+    )
+    from tasks import ClassificationTask, DetectionTask, FaceRecognitionTask, SegmentationTask
 
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
     homes = {
-        "model": (ClassificationTask, DetectionTask, SegmentationTask),
-        "data": (PictureClassData, PictureDetectionData, PictureSegmentationData),
+        "model": (ClassificationTask, DetectionTask, FaceRecognitionTask, SegmentationTask),
+        "data": (
+            PeopleData,
+            PictureClassData,
+            PictureDetectionData,
+            PictureSegmentationData,
+        ),
     }
     for home, classes in homes.items():
         known = {name for c in classes for name in inspect.signature(c).parameters}

@@ -27,20 +27,23 @@ def create_segmenter(
     pretrained: bool | str = False,
     image_size: tuple[int, int] | None = None,
     channels: int = 128,
+    finest_stride: int = 8,
 ) -> tuple[nn.Module, Constants]:
     """Build a segmenter, and tell the constants that its pictures are normalised with.
 
     Args:
         architecture: See `Architecture`.
         num_classes: How many classes.
-        backbone: A name from the registry: for `fcn` with feature maps of the strides 8, 16 and
-            32, for `deeplabv3plus` with stride 4 and one of timm's that can be dilated; `unet`
+        backbone: A name from the registry: for `fcn` with feature maps of the strides from
+            `finest_stride` to 32, for `deeplabv3plus` with stride 4 and one of timm's that can be dilated; `unet`
             takes any. torchvision's own segmenters bring theirs.
         in_channels: Channels of the pictures.
         pretrained: As in `models.backbones.create_backbone`; for torchvision's own segmenters
             `True` for the weights trained on COCO with the classes of Pascal VOC.
         image_size: (height, width) of the pictures in pixels.
         channels: Width of the heads of `unet` and `deeplabv3plus`.
+        finest_stride: Of `fcn`, the stride of the finest feature map that votes: 8 as in the paper,
+            4 or 2 for sharper outlines, 16 or 32.
 
     Returns:
         A network with a `body`, from normalised pictures to logits as `Segmenter` gives them.
@@ -64,7 +67,10 @@ def create_segmenter(
         body = create_backbone(backbone, in_channels, pretrained, image_size, output_stride=16)
     else:
         body = create_backbone(backbone, in_channels, pretrained, image_size)
-    strides = {"fcn": (8, 16, 32), "deeplabv3plus": (4, 16), "unet": body.strides}[architecture]
+    voting = tuple(stride for stride in (2, 4, 8, 16, 32) if stride >= finest_stride)
+    if finest_stride not in voting:
+        raise VisusError(f"model.finest_stride {finest_stride} must be 2, 4, 8, 16 or 32")
+    strides = {"fcn": voting, "deeplabv3plus": (4, 16), "unet": body.strides}[architecture]
     widths = [body.channels[i] for i in body.choose(strides)]
     head: nn.Module
     if architecture == "fcn":

@@ -20,6 +20,9 @@ TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pr
 SHORT = [*TINY, "--trainer.max_epochs", "1", "--data.num_workers", "0"]
 
 
+SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
+
+
 def newest(pattern):
     return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
 
@@ -34,7 +37,7 @@ def run(tmp_path_factory):
     os.chdir(folder)
     os.environ.pop("VISUS_RUN_FOLDER", None)
     try:
-        two_stage = ["--model.architecture", "faster_rcnn", "--data.count", "8"]
+        two_stage = ["--model.architecture", "faster_rcnn", *SCENES]
         assert main(["fit", "--config", "detection/scenes", *SHORT, *two_stage]) == 0
         return next(folder.glob("runs/*/*/*"))
     finally:
@@ -100,7 +103,7 @@ def test_wrong_arguments_of_detectors(visus, workplace, run, arguments, words):
 
 @pytest.mark.parametrize("architecture", ["faster_rcnn", "one_stage"])
 def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, architecture):
-    chosen = ["--model.architecture", architecture, "--data.count", "8"]
+    chosen = ["--model.architecture", architecture, *SCENES]
     assert visus("fit", "--config", "detection/scenes", *SHORT, *chosen)[0] == 0
     code, out, err = visus("export", "latest", "--output", "m.onnx")
     assert code == 0, err

@@ -50,7 +50,7 @@ def pictures(workplace):
         "two.png": np.concatenate([face, face], axis=1),
         "small.png": cv2.copyMakeBorder(small, 60, 60, 60, 60, cv2.BORDER_REPLICATE),
         "ten.png": cv2.resize(face, (30, 30), interpolation=cv2.INTER_AREA),
-        "blurred.png": cv2.GaussianBlur(face, (0, 0), 9),
+        "blurred.png": cv2.GaussianBlur(face, (0, 0), 5),
         "over.png": np.ascontiguousarray(face[::-1]),
         "border.png": np.ascontiguousarray(face[:, :130]),
     }

@@ -27,7 +27,7 @@ TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pr
 SHORT = [
     *TINY,
     *("--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"),
-    *("--data.num_workers", "0", "--data.count", "8"),
+    *("--data.num_workers", "0", "--data.count", "8", "--data.image_size", "[128,128]"),
 ]
 
 
