@@ -41,14 +41,7 @@ class FaceTransform:
                 ),
                 A.ColorJitter(0.3, 0.3, 0.3, 0.03, p=0.7),
                 A.ToGray(p=0.1),
-                A.OneOf(
-                    [
-                        A.GaussianBlur(blur_limit=(3, 5)),
-                        A.Downscale(scale_range=(0.3, 0.7)),
-                        A.ImageCompression(quality_range=(30, 80)),
-                    ],
-                    p=0.2,
-                ),
+                A.OneOf(_degradations(), p=0.2),
                 A.CoarseDropout((1, 1), (0.1, 0.35), (0.1, 0.35), fill="random_uniform", p=0.3),
             ]
         self.compose = self.random.lend_to(A.Compose(steps))
@@ -57,3 +50,12 @@ class FaceTransform:
         """A changed copy of a face (height, width, channels)."""
         self.random.begin()
         return np.ascontiguousarray(self.compose(image=face)["image"])
+
+
+def _degradations() -> list[A.BasicTransform]:
+    """What cameras and messengers do to pictures."""
+    return [
+        A.GaussianBlur(blur_limit=(3, 5)),
+        A.Downscale(scale_range=(0.3, 0.7)),
+        A.ImageCompression(quality_range=(30, 80)),
+    ]

@@ -35,8 +35,8 @@ def create_segmenter(
         architecture: See `Architecture`.
         num_classes: How many classes.
         backbone: A name from the registry: for `fcn` with feature maps of the strides from
-            `finest_stride` to 32, for `deeplabv3plus` with stride 4 and one of timm's that can be dilated; `unet`
-            takes any. torchvision's own segmenters bring theirs.
+            `finest_stride` to 32, for `deeplabv3plus` with stride 4 and one of timm's that can be
+            dilated; `unet` takes any. torchvision's own segmenters bring theirs.
         in_channels: Channels of the pictures.
         pretrained: As in `models.backbones.create_backbone`; for torchvision's own segmenters
             `True` for the weights trained on COCO with the classes of Pascal VOC.

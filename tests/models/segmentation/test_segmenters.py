@@ -163,3 +163,11 @@ def test_fine_tuning_changes_the_last_layer_only(published):
     assert rest["4.weight"].shape[0] == 3
     with pytest.raises(VisusError, match="takes RGB pictures only"):
         create_segmenter(NAME, 3, in_channels=1)
+
+
+def test_finer_maps_may_vote_in_fcn():
+    for finest, side in ((2, 32), (4, 16), (8, 8)):
+        network, _ = create_segmenter("fcn", 3, "tf_efficientnet_lite0", finest_stride=finest)
+        assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3, side, side)
+    with pytest.raises(VisusError, match=r"model.finest_stride 3 must be 2, 4, 8, 16 or 32"):
+        create_segmenter("fcn", 3, finest_stride=3)
