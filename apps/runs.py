@@ -59,14 +59,18 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     if model == "latest":
         return latest_checkpoint(prefer)
     path = Path(model)
+    entry = find_weights(model)
+    ready_made = entry.name if entry and entry.task else None
     if path.is_dir():
-        bundle = path / BUNDLE
-        return bundle if bundle.is_file() else checkpoint_in(path, prefer)
+        if (path / BUNDLE).is_file():
+            return path / BUNDLE
+        # A folder of pictures may well be called "faces"; a model of that name is still meant.
+        if ready_made is None or any(path.glob("*.ckpt")):
+            return checkpoint_in(path, prefer)
     if path.is_file():
         return path
-    entry = find_weights(model)
-    if entry and entry.task:
-        return entry.name
+    if ready_made:
+        return ready_made
     usable = [entry for entry in MANIFEST if entry.task]
     names = ", ".join(alias for entry in usable for alias in (*entry.aliases, entry.name))
     raise VisusError(

@@ -5,7 +5,7 @@ Each takes the pictures and then the chosen feature maps, finest first, and give
 
 from collections.abc import Sequence
 
-from segmentation_models_pytorch.base.initialization import initialize_decoder
+from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
@@ -53,9 +53,10 @@ class UNetHead(nn.Module):
         steps = [max(16, width >> i) for i in range(len(channels))]
         # The decoder leaves out the first entry, the picture itself.
         self.climb = UnetDecoder([0, *channels], steps, n_blocks=len(steps))
+        self.vote = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
         # Its own models begin so; with PyTorch's weights it learns several times as slowly.
         initialize_decoder(self.climb)
-        self.vote = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
+        initialize_head(self.vote)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of shape (batch, classes, height, width)."""
@@ -88,8 +89,9 @@ class DeepLabHead(nn.Module):
             aspp_separable=True,
             aspp_dropout=0.1,
         )
-        initialize_decoder(self.decode)
         self.vote = nn.Conv2d(width, num_classes, 1)
+        initialize_decoder(self.decode)
+        initialize_head(self.vote)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of shape (batch, classes, height / 4, width / 4)."""

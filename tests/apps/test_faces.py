@@ -116,6 +116,11 @@ def test_pictures_that_cannot_be_enrolled_are_named_and_the_others_count(visus, 
     assert code == 0
 
 
+def test_a_folder_called_as_the_model_does_not_hide_it(visus, pictures):
+    (pictures / "faces").mkdir()
+    assert visus("faces", "verify", "a.png", "lighter.png")[0] == 0
+
+
 def test_embeddings_are_told_where_asked_for(visus, pictures):
     code, out, _ = visus("infer", "faces", "a.png", "--jsonl", "-", "--embeddings")
     (face,) = json.loads(out)["faces"]

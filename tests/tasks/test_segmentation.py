@@ -37,7 +37,7 @@ def test_overfits_a_small_set(architecture, losses, rate):
     task = segmenter(
         data, architecture=architecture, losses=losses, learning_rate=rate, weight_decay=0.0
     )
-    trainer(max_epochs=80, limit_val_batches=0).fit(task, data)
+    trainer(max_epochs=120, limit_val_batches=0).fit(task, data)
     data.dataset = lambda split, make=data.dataset: _unchanged(make("train"))
     (figures,) = trainer().test(task, data, verbose=False)
     # FCN answers on a grid of stride 8, and cannot follow every outline.
