@@ -34,13 +34,7 @@ class SimilarityIndex:
         Args:
             query: float of shape (numbers,), of length one.
         """
-        if len(self) < _FEW:
-            found = self._rows.astype(np.float32) @ np.asarray(query, np.float32)
-            return (found / _SCALE).astype(np.float32)
-        from vision.fixed_point import dot_products
-
-        products = dot_products(self._rows, np.rint(query * _SCALE).astype(np.int16))
-        return (products / _SCALE**2).astype(np.float32)
+        return self._products(query).astype(np.float32) * np.float32(1 / _SCALE**2)
 
     def nearest(self, query: NDArray[np.floating]) -> tuple[int, float]:
         """Index and cosine of the most similar embedding.
@@ -50,6 +44,16 @@ class SimilarityIndex:
         """
         if not len(self):
             raise ValueError("there are no embeddings to search")
-        found = self.similarities(query)
-        best = int(found.argmax())
-        return best, float(found[best])
+        products = self._products(query)
+        best = int(products.argmax())
+        return best, float(products[best]) / _SCALE**2
+
+    def _products(self, query: NDArray[np.floating]) -> NDArray[np.int32] | NDArray[np.float32]:
+        """The similarities times the square of the scale."""
+        fixed = np.rint(query * _SCALE).astype(np.int16)
+        if len(self) < _FEW:
+            found: NDArray[np.float32] = self._rows.astype(np.float32) @ fixed.astype(np.float32)
+            return found
+        from vision.fixed_point import dot_products
+
+        return dot_products(self._rows, fixed)

@@ -1,0 +1,110 @@
+"""How fast faces are found, embedded and searched: python benchmarks/faces.py.
+
+Frames of 640 x 480 that show one face, faces of 60 pixels and more; embeddings against dlib's own;
+a search among a million embeddings against NumPy's product in single precision.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+from skimage.data import astronaut
+
+from apps.faces.bundle import load_bundle
+from apps.faces.export import export_bundle
+from apps.faces.loading import open_face_model
+from apps.faces.model import FaceModel
+from apps.networks import EXPORTED_RUNTIMES
+from apps.runs import BUNDLE
+from apps.runtimes import TorchModel
+from models.weights import find_weights
+from vision.images import Pixels
+from vision.similarity_search import SimilarityIndex
+
+ROUNDS, REPEATS = 5, 10
+PEOPLE, NUMBERS = 1_000_000, 128
+
+
+def main() -> None:
+    """Print medians of rounds in turn, and ratios."""
+    photograph: Pixels = astronaut()  # type: ignore[no-untyped-call]
+    frame = np.zeros((480, 640, 3), np.uint8)
+    frame[:, 80:560] = cv2.resize(photograph, (480, 480), interpolation=cv2.INTER_AREA)
+    with tempfile.TemporaryDirectory() as folder:
+        models = _models(Path(folder))
+    for model in models.values():
+        model.set_option("min_face", 80)
+    print("640 x 480, one face, from frame to embedding (with its mirror image)")
+    for name, seconds in _in_turn({n: _over(m, frame) for n, m in models.items()}).items():
+        print(f"  {name:<12} {seconds * 1000:7.1f} ms  {1 / seconds:6.1f} frames a second")
+    _, aligned = models["torch"].find(frame)
+    _compare_embedding(models, aligned[0])
+    _compare_search()
+
+
+def _models(folder: Path) -> dict[str, FaceModel]:
+    model = open_face_model("faces")
+    assert isinstance(model.embedder, TorchModel)
+    export_bundle(model.embedder.task, folder)
+    installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
+    return {"torch": model, **{name: load_bundle(folder / BUNDLE, name) for name in installed}}
+
+
+def _over(model: FaceModel, frame: Pixels) -> Callable[[], object]:
+    return lambda: model.predict_pixels(frame)
+
+
+def _compare_embedding(models: Mapping[str, FaceModel], face: Pixels) -> None:
+    """One face and its mirror image, in dlib one after the other."""
+    entry = find_weights("faces")
+    assert entry is not None
+    reference = dlib.face_recognition_model_v1(str(entry.path()))
+    both = (face, np.ascontiguousarray(face[:, ::-1]))
+    batch = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
+    calls: dict[str, Callable[[], object]] = {
+        "dlib": lambda: [reference.compute_face_descriptor(each) for each in both]
+    }
+    for name, model in models.items():
+        calls[name] = lambda model=model: model.run(batch)  # type: ignore[misc]
+    times = _in_turn(calls)
+    print("embedding of an aligned face and its mirror image")
+    for name, seconds in times.items():
+        print(
+            f"  {name:<12} {seconds * 1000:7.1f} ms  {times['dlib'] / seconds:5.1f} times as fast"
+        )
+
+
+def _compare_search() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((PEOPLE, NUMBERS), np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    index = SimilarityIndex(rows)
+    times = _in_turn(
+        {"NumPy": lambda: (rows @ rows[7]).argmax(), "visus": lambda: index.nearest(rows[7])}
+    )
+    print(f"the most similar of {PEOPLE:,} embeddings of {NUMBERS} numbers")
+    for name, seconds in times.items():
+        print(f"  {name:<12} {seconds * 1000:7.1f} ms  {seconds / times['NumPy']:.2f}")
+
+
+def _in_turn(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """The median seconds of each, over rounds in which all take their turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            call()
+            start = time.perf_counter()
+            for _ in range(REPEATS):
+                call()
+            times[name].append((time.perf_counter() - start) / REPEATS)
+    return {name: statistics.median(measured) for name, measured in times.items()}
+
+
+if __name__ == "__main__":
+    main()
