@@ -37,7 +37,7 @@ class PeopleData(VisionData[FaceAugmentation]):
         image_size: (height, width) of aligned faces.
         align: Find and align the faces; `false` where the pictures are aligned faces.
         min_face: The smallest face to look for, in pixels.
-        val_share: Share of the people held out for validation.
+        val_share: Share of the people held out for validation, two people at least.
         fold: Which share, from 0.
         batch_size: Pictures a batch and process.
         pictures_per_person: In a batch; a person with fewer shows some again.
@@ -109,9 +109,12 @@ class PeopleData(VisionData[FaceAugmentation]):
         listed = list_people(self.root)
         tested = people_in(self.test_pairs)
         rest = [picture for picture in listed if picture.person not in tested]
+        people = {picture.person for picture in rest if not picture.split}
+        # Verification needs two people at least.
+        share = max(self.val_share, min(0.5, 2 / len(people))) if people else self.val_share
         # A test alone, of a ready-made network, needs no people to train on.
         splits = (
-            divide(rest, _nobody, self.val_share, self.fold, evaluate_all=False)
+            divide(rest, _nobody, share, self.fold, evaluate_all=False)
             if rest
             else {"train": [], "val": [], "test": []}
         )
@@ -160,6 +163,8 @@ class PeopleData(VisionData[FaceAugmentation]):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Several people a batch, several pictures of each."""
+        # Told before training, not after its first epoch.
+        self.pairs("val")
         dataset = self.dataset("train")
         assert isinstance(dataset, FaceDataset)
         rank, world = (

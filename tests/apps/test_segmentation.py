@@ -41,7 +41,8 @@ def run(tmp_path_factory):
     os.chdir(folder)
     os.environ.pop("VISUS_RUN_FOLDER", None)
     try:
-        assert main(["fit", "--config", "segmentation/scenes", *SHORT]) == 0
+        deeplab = ["--model.architecture", "deeplabv3plus"]
+        assert main(["fit", "--config", "segmentation/scenes", *SHORT, *deeplab]) == 0
         return next(folder.glob("runs/*/*/*"))
     finally:
         os.chdir(before)

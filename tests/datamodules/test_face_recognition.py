@@ -28,6 +28,14 @@ def test_people_are_held_out_as_wholes(tmp_path):
         assert {Path(pair.first).parent.name, Path(pair.second).parent.name} <= names["val"]
 
 
+def test_two_people_at_least_are_held_out_and_too_few_are_told_before_training(tmp_path):
+    few = data(save_people(tmp_path / "few", 5, 2), val_share=0.1)
+    assert len({p.person for p in few.splits["val"]}) == 2
+    alone = data(save_people(tmp_path / "alone", 6, 1))
+    with pytest.raises(VisusError, match="one of them with two pictures"):
+        alone.train_dataloader()
+
+
 def test_stated_splits_are_kept_and_people_must_not_cross_them(tmp_path):
     for split in ("train", "val"):
         save_people(tmp_path / split, 4, 2, first=0 if split == "train" else 100)
