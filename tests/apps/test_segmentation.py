@@ -112,7 +112,7 @@ def test_a_picture_that_fits_into_a_tile_is_segmented_as_without(run):
 
 def test_tiles_agree_with_the_whole_picture(run):
     """A net that looks at small surroundings sees the same in tiles, up to their hidden edges."""
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     large = _local_segmenter((192, 256))
     small = _local_segmenter((96, 96))
     small.load_state_dict(large.state_dict())
