@@ -56,6 +56,7 @@ class QdrantGallery:
         from qdrant_client import models
 
         self._client, self._collection, self._models = client, collection, models
+        self._size = size
         try:
             exists = client.collection_exists(collection)
         except Exception as error:
@@ -68,9 +69,7 @@ class QdrantGallery:
         if not exists:
             vectors = models.VectorParams(size=size, distance=models.Distance.COSINE)
             client.create_collection(collection, vectors_config=vectors)
-            self._size = size
             self._keep_facts({"model": model})
-        self._size = size
         found = self._facts().get("model")
         if found != model:
             raise VisusError(
