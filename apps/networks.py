@@ -1,8 +1,9 @@
 """An exported network in ONNX Runtime or OpenVINO: uint8 pictures to outputs, without torch."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +54,11 @@ class OpenVinoNetwork:
 
     def __init__(self, path: Path) -> None:
         import onnx
-        import openvino
 
         try:
             entries = onnx.load(path, load_external_data=False).metadata_props
             # Its default on a CPU with bfloat16 is bfloat16, which changes results.
-            self._compiled = openvino.Core().compile_model(
+            self._compiled = _openvino_core().compile_model(
                 str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
             )
         except Exception as error:
@@ -69,6 +69,18 @@ class OpenVinoNetwork:
         """See `Network.__call__`."""
         outputs = self._compiled([images])
         return tuple(np.asarray(outputs[i]) for i in range(len(self._compiled.outputs)))
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for the whole process.
+
+    Each core gives its thread a stack for signals, and unmaps it when it goes while the thread may
+    still have it: any signal after that, Ctrl+C or the end of a child, would be the end.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 _BY_RUNTIME: dict[str, type[OpenVinoNetwork] | type[OnnxRuntimeNetwork]] = {
