@@ -1,5 +1,6 @@
 """Pictures of people, a folder each: aligned faces for training, pairs of them for verification."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -127,6 +128,12 @@ class PeopleData(VisionData[FaceAugmentation]):
     def people_count(self) -> int:
         """How many people are trained on, counted without looking at their pictures."""
         return len({picture.person for picture in self.splits["train"]})
+
+    @property
+    def people_digest(self) -> str:
+        """Tells whether the same people are trained on, without telling who they are."""
+        names = sorted({picture.person for picture in self.splits["train"]})
+        return hashlib.sha256("/".join(names).encode()).hexdigest()
 
     def pictures(self, split: str) -> list[FacePicture]:
         """The pictures of a split with their faces; found when first asked for.

@@ -127,10 +127,8 @@ class FaceRecognitionTask(VisionTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        people = batch["person"]
-        self._check_people(people)
         embeddings = self.network(self.normalise(batch["image"])).float()
-        loss: Tensor = self.identity_loss(embeddings, people)
+        loss: Tensor = self.identity_loss(embeddings, batch["person"])
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
@@ -172,6 +170,24 @@ class FaceRecognitionTask(VisionTask):
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add which people these are, without their names."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["visus"]["people"] = self._data.people_digest
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with other people: what was learnt of one would fall to another.
+
+        Raises:
+            VisusError: If training is to go on and the data show others.
+        """
+        resumed = self.trainer.state.fn == "fit"
+        if resumed and checkpoint["visus"]["people"] != self._data.people_digest:
+            raise VisusError(
+                f"{self._data.root}: the people to train on are not those that this checkpoint was "
+                "trained on; take the same data, or train anew without --ckpt_path"
+            )
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and the loss's own centres."""
         groups = super().parameter_groups()
@@ -181,13 +197,9 @@ class FaceRecognitionTask(VisionTask):
             groups.append({"params": centres, "lr": rate, "weight_decay": decay})
         return groups
 
-    def _check_people(self, people: Tensor) -> None:
-        known = self.hparams["people_count"] or 1
-        if int(people.max()) >= known:
-            raise VisusError(
-                f"the data show {int(people.max()) + 1} people or more, and this network was "
-                f"trained on {known}; take the same data, or train anew without --ckpt_path"
-            )
+    @property
+    def _data(self) -> Any:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def _collect(self, batch: Batch) -> None:
         predictions = self.predict_step(batch, 0)
@@ -203,8 +215,8 @@ class FaceRecognitionTask(VisionTask):
         self.collected = VerificationScores()
         if self.trainer.sanity_checking:
             return None
-        # The data know which pictures are compared; a batch cannot tell.
-        result = collected.compute(self.trainer.datamodule.pairs(split))  # type: ignore[attr-defined]
+        # A batch cannot tell which pictures are compared.
+        result = collected.compute(self._data.pairs(split))
         for name, value in result.figures.items():
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
         return result

@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -45,6 +48,50 @@ def visus(workplace, capsys):
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def two_processes(workplace):
+    """Run a command of visus that starts Lightning in two processes."""
+    script = Path(sys.executable).with_name("visus")
+    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+
+    def run(*arguments):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("VISUS_RUN_FOLDER", None)
+        command = [str(argument) for argument in (script, *arguments, *two)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def same_by_two_processes(visus, two_processes):
+    """Measure a run by one process and by two: every figure must be the same."""
+
+    def check(run, *arguments):
+        code, _, err = visus("test", run, *arguments)
+        assert code == 0, err
+        expected = newest_figures()
+        two_processes("test", run, *arguments)
+        measured = newest_figures()
+        assert measured.keys() == expected.keys()
+        for key, value in expected.items():
+            assert (value is None) == (measured[key] is None), key
+            assert value is None or measured[key] == pytest.approx(value, abs=1e-6), key
+
+    return check
+
+
+def newest(pattern: str) -> Path:
+    """The latest of the files or folders that match in the current folder."""
+    return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+
+
+def newest_figures() -> dict[str, float | None]:
+    """The figures of the latest run."""
+    return json.loads((newest("runs/*/*/*") / "metrics.json").read_text())["metrics"]
 
 
 def save_scene(path: Path, seed: int, shape: str | None = None, size=(48, 56)) -> Path:

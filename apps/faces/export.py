@@ -83,6 +83,8 @@ def export_bundle(task: VisionTask, folder: Path) -> None:
 
 def _export_stage(stage: nn.Module, side: int, path: Path) -> None:
     """By the older exporter, as the newer one cannot pool pictures of any size to the ceiling."""
+    # A file that a running program has mapped must not change under it.
+    part = path.with_suffix(".part")
     example = torch.zeros((2, 3, side, side), dtype=torch.uint8)
     axes = {0: "batch", 2: "height", 3: "width"} if path.stem == "propose" else {0: "batch"}
     with warnings.catch_warnings(), torch.inference_mode():
@@ -90,13 +92,14 @@ def _export_stage(stage: nn.Module, side: int, path: Path) -> None:
         torch.onnx.export(
             stage,
             (example,),
-            path,
+            part,
             input_names=["images"],
             dynamic_axes={"images": axes},
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.checker.check_model(onnx.load(path))
+    onnx.checker.check_model(onnx.load(part))
+    part.replace(path)
 
 
 def measure_bundle(model: FaceModel, folder: Path) -> list[str]:

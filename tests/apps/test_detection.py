@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import save_detection
+from tests.conftest import newest, save_detection
 from tests.datamodules.test_detection_files import turn
 from vision.images import read_image
 from vision.scenes import make_scene
@@ -21,10 +21,6 @@ SHORT = [*TINY, "--trainer.max_epochs", "1", "--data.num_workers", "0"]
 
 
 SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
-
-
-def newest(pattern):
-    return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
 
 
 @pytest.fixture(scope="module")
@@ -210,17 +206,5 @@ def test_a_data_set_is_counted_and_converted(visus, workplace):
     assert code == 2 and "kitti" in err
 
 
-def test_two_processes_measure_as_one_does(visus, workplace, run):
-    script = str(Path(sys.executable).with_name("visus"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("VISUS_RUN_FOLDER", None)
-    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    results = []
-    for more in ([], two):
-        command = [script, "test", str(run), "--data.count", "20", "--data.batch_size", "2", *more]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        results.append(json.loads((newest("runs/*/*/*") / "metrics.json").read_text())["metrics"])
-    assert results[0].keys() == results[1].keys()
-    for key, value in results[0].items():
-        assert results[1][key] == pytest.approx(value, abs=1e-6), key
+def test_two_processes_measure_as_one_does(same_by_two_processes, run):
+    same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")

@@ -202,24 +202,9 @@ def test_a_folder_of_masks_and_boxes_is_asked_about(visus, workplace):
     assert code == 0 and "objects" in out
 
 
-def test_two_processes_agree_with_one(workplace, run):
-    """Every picture counts once, however many processes share them."""
-    script = str(Path(sys.executable).with_name("visus"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("VISUS_RUN_FOLDER", None)
-    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    results = []
-    for more in ([], two):
-        # 5 pictures and batches of 2 divide evenly by nothing.
-        command = [script, "test", str(run), "--data.count", "20", "--data.batch_size", "2", *more]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stdout + done.stderr
-        newest = max(Path().glob("runs/*/*/*"), key=lambda path: path.stat().st_mtime_ns)
-        results.append(json.loads((newest / "metrics.json").read_text())["metrics"])
-    assert results[0].keys() == results[1].keys()
-    for key, value in results[0].items():
-        assert (value is None) == (results[1][key] is None), key
-        assert value is None or results[1][key] == pytest.approx(value, abs=1e-6), key
+def test_two_processes_agree_with_one(same_by_two_processes, run):
+    """Every picture counts once: 5 pictures and batches of 2 divide evenly by nothing."""
+    same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")
 
 
 def test_a_tiled_detector_is_refused():

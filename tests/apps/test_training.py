@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,14 @@ import torch
 import yaml
 
 from configs import config_names, find_config
-from tests.conftest import save_detection, save_masked, save_people, save_scene
+from tests.conftest import (
+    newest,
+    newest_figures,
+    save_detection,
+    save_masked,
+    save_people,
+    save_scene,
+)
 from tests.datamodules.test_archives import write_cifar, write_fashion
 from tests.datamodules.test_segmentation_downloads import write_pets, write_voc
 
@@ -93,10 +99,6 @@ def roots(workplace, name):
     return []
 
 
-def newest(pattern):
-    return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
-
-
 def figures(run):
     return json.loads((run / "metrics.json").read_text())["metrics"]
 
@@ -148,7 +150,7 @@ def test_equal_seeds_give_equal_runs(visus):
     losses = []
     for seed in ("1", "1", "2"):
         assert fit_scenes(visus, "--seed_everything", seed)[0] == 0
-        losses.append(figures(newest("runs/*/*/*"))["val/loss"])
+        losses.append(newest_figures()["val/loss"])
     assert losses[0] == losses[1] != losses[2]
 
 
@@ -290,31 +292,13 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
     assert len(lines) == 10
 
 
-def test_two_processes_train_and_agree_with_one(visus, workplace):
+def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
     """The samplers, the gathered figures and the handed-on run folder, for real."""
-    script = str(Path(sys.executable).with_name("visus"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("VISUS_RUN_FOLDER", None)
-    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-
-    def run(*arguments):
-        done = subprocess.run(
-            [script, *arguments], env=environment, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    run("fit", "--config", "classification/scenes", *SMALL, *two, "--data.count", "67",
-        "--data.num_workers", "0")  # fmt: skip
-    runs = list(Path().glob("runs/*/*/*"))
-    assert len(runs) == 1
-    results = []
-    for more in ([], two):
-        # 16 test pictures and batches of 3: neither divides evenly between the processes.
-        run("test", str(runs[0]), "--data.batch_size", "3", *more)
-        results.append(figures(newest("runs/*/*/*")))
-    assert results[0].keys() == results[1].keys()
-    for key, value in results[0].items():
-        assert results[1][key] == pytest.approx(value, abs=1e-6), key
+    two_processes("fit", "--config", "classification/scenes", *SMALL, "--data.count", "67",
+                  "--data.num_workers", "0")  # fmt: skip
+    (run,) = Path().glob("runs/*/*/*")
+    # 16 test pictures and batches of 3: neither divides evenly between the processes.
+    same_by_two_processes(run, "--data.batch_size", "3")
 
 
 def test_several_labels_a_picture(visus, photos):
@@ -327,7 +311,7 @@ def test_several_labels_a_picture(visus, photos):
     code, out, err = visus("test", "latest")
     assert code == 0, err
     assert "round" in out
-    assert "test/f1/round" in figures(newest("runs/*/*/*"))
+    assert "test/f1/round" in newest_figures()
     code, _, err = visus(
         "fit", "--config", "classification/custom", *arguments, "--data.multi_label", "false"
     )

@@ -69,10 +69,22 @@ def test_the_centres_learn_too(tmp_path):
     assert not torch.equal(before, task.identity_loss.centres)
 
 
-def test_other_people_than_trained_on_are_refused(tmp_path):
-    data = people(save_people(tmp_path, 8, 2), val_share=0.25)
-    with pytest.raises(VisusError, match=r"people or more, and this network was trained on 2"):
-        trainer(max_epochs=1, limit_val_batches=0).fit(task_for(data, people_count=2), data)
+def test_training_does_not_go_on_with_other_people(tmp_path):
+    def stated(folder, first):
+        save_people(tmp_path / folder / "train", 3, 2, first=first)
+        save_people(tmp_path / folder / "val", 2, 2, first=100)
+        return people(tmp_path / folder)
+
+    def train(data, epochs, **arguments):
+        fitted = trainer(max_epochs=epochs, limit_val_batches=0)
+        fitted.fit(task_for(data), data, **arguments)
+        return fitted
+
+    some, others = stated("some", 0), stated("others", 50)
+    train(some, 1).save_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(VisusError, match=r"others: .* not those that this checkpoint was trained"):
+        train(others, 2, ckpt_path=tmp_path / "a.ckpt")
+    assert train(some, 2, ckpt_path=tmp_path / "a.ckpt").current_epoch == 2
 
 
 @pytest.mark.parametrize(
