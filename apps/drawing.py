@@ -14,6 +14,7 @@ from vision.colours import Colour, class_colour
 from vision.errors import VisusError
 from vision.images import Pixels, visible
 from vision.predictions import (
+    CaptionPrediction,
     ClassificationPrediction,
     DetectionPrediction,
     FacePrediction,
@@ -24,7 +25,8 @@ from vision.segmentation_scores import IGNORE
 
 _INK = (255, 255, 255)
 _PAPER = (24, 26, 32)
-_BAR = (64, 132, 244)
+BAR = (64, 132, 244)
+"""The colour of shares."""
 
 
 @lru_cache(maxsize=32)
@@ -41,6 +43,8 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
         prediction: Made from this picture.
     """
     image = visible(image)
+    if isinstance(prediction, CaptionPrediction):
+        return _draw_caption(image, prediction)
     if isinstance(prediction, ClassificationPrediction):
         return _draw_classes(image, prediction.labels()[:5])
     if isinstance(prediction, DetectionPrediction):
@@ -67,11 +71,60 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
     for i, (label, score) in enumerate(rows):
         top = size // 4 + i * line
         bar = round((panel_width - size) * score)
-        draw.rectangle((size // 2, top + 2, size // 2 + bar, top + line - 2), fill=(*_BAR, 200))
-        text = _shorten(f"{score:.2f}  {label}", panel_width - 2 * size, size)
+        draw.rectangle((size // 2, top + 2, size // 2 + bar, top + line - 2), fill=(*BAR, 200))
+        text = shorten(f"{score:.2f}  {label}", panel_width - 2 * size, size)
         draw.text((size, top + line // 2), text, _INK, font(size), anchor="lm")
     canvas.paste(overlay, (0, 0), overlay)
     return np.asarray(canvas)
+
+
+def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:
+    """The sentence on a strip at the bottom, in as many lines as it needs."""
+    height, width = image.shape[:2]
+    size = max(10, min(28, round(min(height, width) / 18)))
+    lines = _wrap(prediction.caption, width - size, size)
+    canvas = Image.fromarray(image)
+    strip = Image.new("RGBA", (width, min(height, round(size * 1.4) * len(lines))), (*_PAPER, 190))
+    draw = ImageDraw.Draw(strip)
+    for i, line in enumerate(lines):
+        draw.text((size // 2, round((i + 0.5) * size * 1.4)), line, _INK, font(size), anchor="lm")
+    canvas.paste(strip, (0, height - strip.height), strip)
+    return np.asarray(canvas)
+
+
+def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
+    """A picture with its caption, and beside it once for each word with where it looked bright.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        prediction: Made from this picture; without attention the picture stands alone.
+    """
+    captioned = _draw_caption(image, prediction)
+    if prediction.looks is None or not prediction.words:
+        return captioned
+    cells, words = [], list(prediction.words)
+    for i in range(len(words)):
+        light = 0.25 + 0.75 * prediction.look(i)[..., None]
+        cells.append((image * light).astype(np.uint8))
+    columns = -(-len(words) // 3)
+    cell = max(64, max(image.shape[:2]) // 3)
+    told = grid(cells, words, columns, cell)
+    scale = told.shape[0] / captioned.shape[0]
+    width = max(1, round(captioned.shape[1] * scale))
+    left = np.asarray(Image.fromarray(captioned).resize((width, told.shape[0])))
+    return np.concatenate([left, told], axis=1)
+
+
+def _wrap(text: str, width: int, size: int) -> list[str]:
+    """A text in lines of at most that width in pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font(size).getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
@@ -180,57 +233,11 @@ def _tag(text: str, size: int, colour: Colour) -> Pixels:
     return np.asarray(canvas)
 
 
-def _shorten(text: str, width: int, size: int) -> str:
+def shorten(text: str, width: int, size: int) -> str:
+    """The text, or what of it is at most that many pixels wide in a typeface of that height."""
     while len(text) > 2 and font(size).getlength(text) > width:
         text = text[:-2] + "…"
     return text
-
-
-def draw_confusion(
-    confusion: NDArray[np.integer], class_names: Sequence[str], shares: bool = False
-) -> Pixels:
-    """A confusion matrix as a picture: truth in rows, answers in columns, coloured by share.
-
-    Args:
-        confusion: Counts of shape (classes, classes), truth by prediction.
-        class_names: One for each class.
-        shares: Write percentages of the row, which suits pixels, instead of counts.
-
-    Returns:
-        uint8 RGB; with more than 40 classes without names and numbers.
-    """
-    classes = len(class_names)
-    named = classes <= 40
-    cell = 44 if classes <= 16 else 26 if named else max(2, 1000 // classes)
-    longest = max(font(14).getlength(name) for name in class_names) if named else 0
-    margin = min(180, max(110, round(longest) + 24)) if named else 30
-    of_row = confusion / np.maximum(1, confusion.sum(1, keepdims=True))
-    side = margin + cell * classes + 20
-    canvas = Image.new("RGB", (side, side), "white")
-    draw = ImageDraw.Draw(canvas)
-    for i in range(classes):
-        for j in range(classes):
-            share = float(of_row[i, j])
-            colour = tuple(round(255 + (c - 255) * share) for c in _BAR)
-            x, y = margin + j * cell, margin + i * cell
-            draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=colour)
-            text = f"{share:.0%}" if shares else str(confusion[i, j])
-            if named and text not in ("0", "0%"):
-                ink = "white" if share > 0.5 else "black"
-                middle = (x + cell / 2, y + cell / 2)
-                draw.text(middle, text, ink, font(cell // 3), anchor="mm")
-    if named:
-        for i, name in enumerate(class_names):
-            text = _shorten(name, margin - 24, 14)
-            draw.text((margin - 8, margin + (i + 0.5) * cell), text, "black", font(14), "rm")
-        turned = Image.new("RGB", (side, margin), "white").rotate(90, expand=True)
-        pen = ImageDraw.Draw(turned)
-        for j, name in enumerate(class_names):
-            text = _shorten(name, margin - 24, 14)
-            pen.text((8, side - margin - (j + 0.5) * cell), text, "black", font(14), "lm")
-        canvas.paste(turned.rotate(-90, expand=True).crop((0, 0, side, margin)), (0, 0))
-    draw.text((8, 8), "truth by row", "black", font(14))
-    return np.asarray(canvas)
 
 
 def grid(images: Sequence[Pixels], captions: Sequence[str], columns: int, cell: int) -> Pixels:
@@ -254,7 +261,7 @@ def grid(images: Sequence[Pixels], captions: Sequence[str], columns: int, cell: 
         picture = Image.fromarray(image).resize(size, way)
         canvas.paste(picture, (x + (cell - size[0]) // 2, y + (cell - size[1]) // 2))
         ink = "#c22" if caption.startswith("!") else "black"
-        text = _shorten(caption.removeprefix("!"), cell - 4, round(text_height * 0.7))
+        text = shorten(caption.removeprefix("!"), cell - 4, round(text_height * 0.7))
         middle = (x + cell / 2, y + cell + text_height / 2 - 2)
         draw.text(middle, text, ink, font(round(text_height * 0.7)), anchor="mm")
     return np.asarray(canvas)

@@ -23,6 +23,10 @@ it may add, to what shall be printed; pictures go into the folder."""
 
 def reporter(task: str) -> Reporter:
     """The function that reports on a task."""
+    if task == "captioning":
+        from apps.reports.captioning import report_captioning
+
+        return report_captioning
     if task == "detection":
         from apps.reports.detection import report_detection
 
@@ -78,6 +82,7 @@ class RunReport(Callback):
         parameters = sum(p.numel() for p in pl_module.parameters())
         people = getattr(data, "people_count", None)
         kinds = f"{people} people" if people else f"{len(task.class_names)} classes"
+        kinds = kinds.replace("classes", "words") if task.task == "captioning" else kinds
         self._print(
             f"{kinds}, pictures of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "

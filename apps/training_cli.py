@@ -36,6 +36,7 @@ FACTS = (
     "anchors",
     "masks",
     "people_count",
+    "max_words",
 )
 # Of these, what a checkpoint tells the data before they look at the disk.
 _TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")

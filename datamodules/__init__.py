@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datamodules.captioning import PictureCaptioningData
+    from datamodules.captioning_scenes import ScenesCaptioningData
     from datamodules.classification import PictureClassData
     from datamodules.classification_arrays import (
         CIFAR10Data,
@@ -23,9 +25,11 @@ _HOMES = {
     "FashionMNISTData": "datamodules.classification_arrays",
     "OxfordPetData": "datamodules.segmentation_downloads",
     "PeopleData": "datamodules.face_recognition",
+    "PictureCaptioningData": "datamodules.captioning",
     "PictureClassData": "datamodules.classification",
     "PictureDetectionData": "datamodules.detection",
     "PictureSegmentationData": "datamodules.segmentation",
+    "ScenesCaptioningData": "datamodules.captioning_scenes",
     "ScenesClassData": "datamodules.classification_arrays",
     "ScenesDetectionData": "datamodules.detection_scenes",
     "ScenesSegmentationData": "datamodules.segmentation_scenes",
@@ -38,9 +42,11 @@ __all__ = [
     "FashionMNISTData",
     "OxfordPetData",
     "PeopleData",
+    "PictureCaptioningData",
     "PictureClassData",
     "PictureDetectionData",
     "PictureSegmentationData",
+    "ScenesCaptioningData",
     "ScenesClassData",
     "ScenesDetectionData",
     "ScenesSegmentationData",

@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasks.base import VisionTask, load_task
+    from tasks.captioning import CaptioningTask
     from tasks.classification import ClassificationTask
     from tasks.detection import DetectionTask
     from tasks.face_recognition import FaceRecognitionTask
     from tasks.segmentation import SegmentationTask
 
 _HOMES = {
+    "CaptioningTask": "tasks.captioning",
     "ClassificationTask": "tasks.classification",
     "DetectionTask": "tasks.detection",
     "FaceRecognitionTask": "tasks.face_recognition",
@@ -19,6 +21,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CaptioningTask",
     "ClassificationTask",
     "DetectionTask",
     "FaceRecognitionTask",

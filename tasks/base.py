@@ -1,5 +1,6 @@
 """What all tasks share: normalisation, optimiser, schedule, freezing, checkpoints, predictions."""
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,6 +19,7 @@ from vision.predictions import Prediction, to_prediction
 Item = TypeVar("Item")
 
 _CLASSES = {
+    "captioning": "CaptioningTask",
     "classification": "ClassificationTask",
     "detection": "DetectionTask",
     "face_recognition": "FaceRecognitionTask",
@@ -138,10 +140,14 @@ class VisionTask(pl.LightningModule):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Prediction]:
         """Predictions for a batch with the keys `image` and `fit`, in the original's pixels."""
-        outputs = [output.float().cpu().numpy() for output in self(batch["image"])]
+        return self.to_predictions(self(batch["image"]), batch["fit"])
+
+    def to_predictions(self, outputs: tuple[Tensor, ...], fits: list[Any]) -> list[Prediction]:
+        """What `forward` returned, picture by picture, in the original's pixels."""
+        arrays = [output.float().cpu().numpy() for output in outputs]
         return [
-            to_prediction([output[i] for output in outputs], fit, self.metadata)
-            for i, fit in enumerate(batch["fit"])
+            to_prediction([array[i] for array in arrays], fit, self.metadata)
+            for i, fit in enumerate(fits)
         ]
 
     def configure_optimizers(self) -> Any:
@@ -203,6 +209,15 @@ class VisionTask(pl.LightningModule):
         checkpoint.pop("hyper_parameters", None)
         arguments = {"arguments": plain(dict(self.hparams))}
         checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | arguments)
+
+
+def weights_digest(network: nn.Module, facts: str) -> str:
+    """A hash of a network's weights, and of what else its outputs depend on."""
+    digest = hashlib.sha256(facts.encode())
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def gather_objects(objects: list[Item]) -> list[Item]:

@@ -1,6 +1,5 @@
 """Face recognition: an embedding of a face that tells whose it is."""
 
-import hashlib
 from typing import Any
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor, nn
 
 from models.face_recognition import Architecture, create_embedder, create_identity_loss
 from models.face_recognition.losses import LossName
-from tasks.base import VisionTask, gather_objects
+from tasks.base import VisionTask, gather_objects, weights_digest
 from vision.errors import VisusError
 from vision.face_alignment import ALIGNMENT
 from vision.predictions import FacePrediction
@@ -164,11 +163,8 @@ class FaceRecognitionTask(VisionTask):
 
     def fingerprint(self) -> str:
         """A hash of all that an embedding depends on: embeddings of another are incomparable."""
-        digest = hashlib.sha256(f"{ALIGNMENT} {self.image_size} {self.flip_at_test}".encode())
-        for name, value in self.network.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        facts = f"{ALIGNMENT} {self.image_size} {self.flip_at_test}"
+        return weights_digest(self.network, facts)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add which people these are, without their names."""

@@ -3,6 +3,7 @@
 Every task can be tried and tested on them: a scene knows its classes, boxes, masks and a caption.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,16 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """The names and RGB values of the colours that objects have."""
 
-_PLACES = 20
+_PLACES = {"left of": (0, 1), "right of": (0, -1), "above": (1, 1), "below": (1, -1)}
+"""What captions call the place of one shape by another: the axis, and the sign towards less."""
+
+_EMPTY = "an empty ground"
+
+_SENTENCE = re.compile(
+    rf"an? (\w+) ({'|'.join(SHAPES)})(?: ({'|'.join(_PLACES)}|and) an? (\w+) ({'|'.join(SHAPES)}))?"
+)
+
+_ATTEMPTS = 20
 """How often a place is sought for a shape before the scene does without it."""
 
 
@@ -73,16 +83,37 @@ class Scene:
             ids[item.mask] = 1 + SHAPES.index(item.shape)
         return ids
 
+    def is_true(self, caption: str) -> bool:
+        """Whether a sentence of the form that `caption` writes is true of this scene.
+
+        It is true if some shapes of the picture are as it says; other sentences are not.
+        """
+        found = _SENTENCE.fullmatch(caption)
+        if found is None:
+            return caption == _EMPTY and not self.objects
+        colour, shape, place, other_colour, other_shape = found.groups()
+        firsts = [item for item in self.objects if (item.colour, item.shape) == (colour, shape)]
+        if place is None:
+            return bool(firsts)
+        others = [i for i in self.objects if (i.colour, i.shape) == (other_colour, other_shape)]
+        pairs = [(a.centre, b.centre) for a in firsts for b in others if a is not b]
+        if place == "and":
+            return bool(pairs)
+        axis, sign = _PLACES[place]
+        return any(sign * a[axis] < sign * b[axis] for a, b in pairs)
+
     def caption(self) -> str:
         """A true sentence about the two largest shapes: "a red circle left of a blue square"."""
         if not self.objects:
-            return "an empty ground"
+            return _EMPTY
         largest = sorted(self.objects, key=lambda item: -int(item.mask.sum()))[:2]
         phrases = [f"{_article(item.colour)} {item.colour} {item.shape}" for item in largest]
         if len(largest) == 1:
             return phrases[0]
         (x1, y1), (x2, y2) = (item.centre for item in largest)
-        if abs(x1 - x2) >= abs(y1 - y2):
+        if (x1, y1) == (x2, y2):
+            place = "and"
+        elif abs(x1 - x2) >= abs(y1 - y2):
             place = "left of" if x1 < x2 else "right of"
         else:
             place = "above" if y1 < y2 else "below"
@@ -122,7 +153,7 @@ def make_scene(
     for _ in range(int(rng.integers(objects[0], objects[1] + 1))):
         shape = SHAPES[rng.integers(len(SHAPES))]
         colour = list(COLOURS)[rng.integers(len(COLOURS))]
-        for _ in range(_PLACES):
+        for _ in range(_ATTEMPTS):
             extent = int(rng.integers(min_extent, largest + 1))
             centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
             place = (float(centre[0]), float(centre[1]))

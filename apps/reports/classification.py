@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.table import Table
 
-from apps.drawing import draw_confusion, write_image
+from apps.drawing import write_image
 from apps.metrics import class_report, standard_error
+from apps.plots import draw_confusion
 from tasks.classification import ClassificationTask
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from apps.drawing import draw_areas, draw_confusion, grid, write_image
+from apps.drawing import draw_areas, grid, write_image
+from apps.plots import draw_confusion
 from datamodules.segmentation_dataset import SegmentationDataset
 from tasks.segmentation import SegmentationTask
 from vision.images import Pixels, visible

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from apps.drawing import draw_confusion, draw_prediction, grid
+from apps.drawing import draw_prediction, grid
 from apps.metrics import class_report, standard_error
+from apps.plots import draw_confusion
 from apps.runs import create_run_folder
 from vision.images import read_image
 from vision.predictions import ClassificationPrediction

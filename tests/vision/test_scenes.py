@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,8 +42,40 @@ def test_captions_are_true(seed):
     assert words[1:3] == [first.colour, first.shape]
     assert words[-2:] == [second.colour, second.shape]
     (x1, y1), (x2, y2) = first.centre, second.centre
-    truth = {"left": x1 < x2, "right": x1 > x2, "above": y1 < y2, "below": y1 >= y2}
+    truth = {"left": x1 < x2, "right": x1 > x2, "above": y1 < y2, "below": y1 > y2,
+             "and": (x1, y1) == (x2, y2)}  # fmt: skip
     assert truth[words[3]]
+
+
+def test_captions_are_judged_by_the_scene():
+    scene = make_scene(6, objects=(2, 2), max_hidden=0.0)
+    caption = scene.caption()
+    assert scene.is_true(caption)
+    first, place, second = re.fullmatch(
+        r"(.*) (left of|right of|above|below) (.*)", caption
+    ).groups()
+    opposite = {"left of": "right of", "above": "below"}
+    opposite |= {b: a for a, b in opposite.items()}
+    assert scene.is_true(first) and scene.is_true(second) and scene.is_true(f"{second} and {first}")
+    assert scene.is_true(f"{second} {opposite[place]} {first}")
+    other = next(name for name in SHAPES if name not in caption)
+    for wrong in (
+        f"{first} {opposite[place]} {second}",
+        f"{first} {place} {first}",
+        f"{first} {place} a red {other}",
+        f"a pink {first.split()[-1]}",
+        f"{first} {place}",
+        "an empty ground",
+        "",
+    ):
+        assert not scene.is_true(wrong), wrong
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**31))
+def test_every_caption_is_judged_true(seed):
+    scene = make_scene(seed, objects=(0, 4))
+    assert scene.is_true(scene.caption())
 
 
 def test_too_small_a_picture_is_refused():

@@ -6,6 +6,7 @@ from typing import Any
 from vision.fit import Fit
 from vision.metadata import ModelMetadata
 from vision.predictions.base import Outputs, Prediction
+from vision.predictions.captioning import CaptionPrediction, caption_prediction
 from vision.predictions.classification import ClassificationPrediction, classification_prediction
 from vision.predictions.detection import DetectionPrediction, detection_prediction
 from vision.predictions.face_recognition import FacePrediction, face_prediction
@@ -13,6 +14,7 @@ from vision.predictions.segmentation import SegmentationPrediction, segmentation
 
 __all__ = [
     "TASKS",
+    "CaptionPrediction",
     "ClassificationPrediction",
     "DetectionPrediction",
     "FacePrediction",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _BY_TASK: dict[str, Callable[[Outputs, Any, ModelMetadata], Prediction]] = {
+    "captioning": caption_prediction,
     "classification": classification_prediction,
     "detection": detection_prediction,
     "face_recognition": face_prediction,

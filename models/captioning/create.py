@@ -1,0 +1,63 @@
+"""Build a captioner: a backbone that looks and a decoder that tells."""
+
+from torch import Tensor, nn
+
+from models.backbones import create_backbone
+from models.backbones.base import Constants
+from models.captioning.decoder import CaptionDecoder, CellName
+
+
+class Captioner(nn.Module):
+    """A backbone whose coarsest feature map a decoder tells of.
+
+    Args:
+        body: The backbone.
+        decoder: What writes.
+    """
+
+    decoder: CaptionDecoder
+
+    def __init__(self, body: nn.Module, decoder: CaptionDecoder) -> None:
+        super().__init__()
+        self.body = body
+        self.decoder = decoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The feature map of normalised pictures, (batch, channels, rows, columns)."""
+        features: Tensor = self.body(images)[-1]
+        return features
+
+
+def create_captioner(
+    words: int,
+    backbone: str,
+    in_channels: int,
+    pretrained: bool | str,
+    image_size: tuple[int, int],
+    hidden: int,
+    cell: CellName,
+    attention: bool,
+    dropout: float,
+) -> tuple[Captioner, Constants]:
+    """Build a captioner, and tell the constants that its pictures are normalised with.
+
+    Args:
+        words: How many words it knows.
+        backbone: A name from the registry.
+        in_channels: Channels of the pictures.
+        pretrained: As in `models.backbones.create_backbone`.
+        image_size: (height, width) of the pictures in pixels.
+        hidden: See `CaptionDecoder`.
+        cell: "
+        attention: "
+        dropout: "
+
+    Returns:
+        A network with a `body` and a `decoder`.
+
+    Raises:
+        VisusError: As `models.backbones.create_backbone` and `CaptionDecoder`.
+    """
+    body = create_backbone(backbone, in_channels, pretrained, image_size)
+    decoder = CaptionDecoder(words, body.channels[-1], hidden, cell, attention, dropout)
+    return Captioner(body, decoder), (body.mean, body.std)
