@@ -16,6 +16,7 @@ from apps.networks import EXPORTED_RUNTIMES, METADATA_KEY
 from apps.runtimes import ExportedModel, Model, TorchModel
 from models.detection import TwoStageDetector
 from tasks.base import VisionTask
+from tasks.captioning import CaptioningTask
 from tasks.detection import DetectionTask
 from vision.fit import to_channels
 from vision.images import Pixels, read_image
@@ -42,16 +43,26 @@ class Parity:
     milliseconds: float
 
 
+_OUTPUT_NAMES = {
+    "captioning": ["words", "totals", "looks"],
+    "face_recognition": ["embeddings"],
+}
+
+
 def export_onnx(task: VisionTask, path: Path) -> None:
     """Write the task's `forward`, uint8 pictures to outputs.
 
-    The file takes batches of any size, that of a detector one picture at a time.
+    The file takes batches of any size, that of a detector one picture at a time; that of a
+    captioner writes the surest word each time.
 
     Args:
         task: In evaluation mode, on the CPU.
         path: Where to write.
     """
     metadata = task.metadata
+    if isinstance(task, CaptioningTask):
+        # A search would stop at a moment that depends on the picture.
+        task.beams = 1
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.inference_mode():
@@ -70,11 +81,12 @@ def export_onnx(task: VisionTask, path: Path) -> None:
 
 def _export_any_batch(task: VisionTask, part: Path) -> None:
     shape = (2, task.metadata.in_channels, *task.metadata.image_size)
+    example = torch.zeros(shape, dtype=torch.uint8)
     program = torch.onnx.export(
         task,
-        (torch.zeros(shape, dtype=torch.uint8),),
+        (example,),
         input_names=["images"],
-        output_names=["embeddings" if task.task == "face_recognition" else "logits"],
+        output_names=_OUTPUT_NAMES.get(task.task, ["logits"])[: len(task(example))],
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         opset_version=OPSET,
         dynamo=True,
@@ -177,7 +189,14 @@ def _compare_pixels(found: _Outputs, expected: _Outputs) -> tuple[float, float]:
     return float(np.abs(found[0] - expected[0]).max()), float(same.mean())
 
 
+def _compare_captions(found: _Outputs, expected: _Outputs) -> tuple[float, float]:
+    """The largest difference of a log-probability, and whether the captions are the same."""
+    same = bool((found[0] == expected[0]).all())
+    return float(np.abs(found[1] - expected[1]).max()), same
+
+
 _COMPARISONS = {
+    "captioning": _compare_captions,
     "classification": _compare_logits,
     "detection": _compare_objects,
     "segmentation": _compare_pixels,

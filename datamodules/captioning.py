@@ -161,10 +161,13 @@ class PictureCaptioningData(CaptioningData):
         return [picture.captions for picture in self.splits["train"]]
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`; predictions need a folder of pictures, no captions."""
+        """See `VisionData.dataset`; predictions need pictures, no captions."""
         if split == "predict":
-            paths, problems = usable_pictures(picture_paths(self.root))
-            settle(problems, self.skip_bad)
+            if self.root.is_dir():
+                paths, problems = usable_pictures(picture_paths(self.root))
+                settle(problems, self.skip_bad)
+            else:
+                paths = [picture.path for picture in self.listing.pictures]
             return PictureDataset(paths, read_image, None, self.image_size, self.fit_mode)
         return self.pictures(split)
 

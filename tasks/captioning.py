@@ -148,7 +148,7 @@ class CaptioningTask(VisionTask):
         """As `encode`, of pictures anywhere, by the network as it is used."""
         training = self.body.training
         self.body.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
             features = self.encode(images.to(self.device))
         self.body.train(training)
         return features

@@ -208,3 +208,17 @@ def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
     manifest = tuple(changed if e is entry else e for e in models.weights.MANIFEST)
     monkeypatch.setattr(models.weights, "MANIFEST", manifest)
     return changed, path
+
+
+def save_captions(root: Path, count: int) -> Path:
+    """Write scenes p0.png, p1.png... with two captions each in a JSON."""
+    content = []
+    for i in range(count):
+        scene = make_scene(i, (48, 56), (1, 3), 12)
+        path = root / f"p{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene.image).save(path)
+        first = f"There is {scene.caption()}."
+        content.append({"image": path.name, "captions": [first, scene.caption()]})
+    (root / "captions.json").write_text(json.dumps(content))
+    return root

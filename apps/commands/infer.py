@@ -1,10 +1,10 @@
 """visus infer: run a model on pictures, folders or videos."""
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
 from vision.errors import VisusError
@@ -12,6 +12,7 @@ from vision.errors import VisusError
 if TYPE_CHECKING:
     from apps.live.sources import Source
     from apps.runtimes import Model
+    from vision.images import Pixels
     from vision.tracking import Tracker
 
 
@@ -31,14 +32,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--overlap", metavar="PIXELS", type=int, help="of tiles; an eighth of them by default"
     )
+    parser.add_argument("--beam", metavar="N", type=int, help="search for the N best captions")
+    parser.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=parse_seconds,
+        help="look at a video that often, as 2s",
+    )
+    parser.add_argument("--summary", action="store_true", help="caption a clip as a whole too")
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
     if args.overlap is not None and args.tile is None:
         raise CommandError("--overlap is that of tiles; give --tile too")
 
+    from apps.captions import ClipSummary, set_beams
+    from apps.drawing import draw_attention, draw_prediction
     from apps.live.loop import print_summary, run_loop
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
-    from apps.live.sources import Frame, open_source
+    from apps.live.sources import Frame, SpacedSource, open_source
     from apps.runtimes import load_model
     from vision.predictions import Prediction
 
@@ -46,6 +57,14 @@ def main(argv: list[str]) -> int:
     model = load_model(args.model, args.runtime)
     tracker = prepare_detection(args, model, source)
     prepare_faces(args, model, args.embeddings)
+    captions_pictures = model.metadata.task == "captioning" and source.still
+    draw: Callable[[Pixels, Any], Pixels] = draw_attention if captions_pictures else draw_prediction
+    if args.beam is not None:
+        set_beams(model, args.beam)
+    if args.every is not None:
+        if source.still:
+            raise CommandError("--every is for videos; the source is pictures")
+        source = SpacedSource(source, args.every)
     watchers: list[Callable[[Frame, Prediction], None]] = []
     if args.tile is not None:
         from apps.tiling import TiledModel
@@ -63,11 +82,32 @@ def main(argv: list[str]) -> int:
 
         sinks.append(ExplainSink(model, args.explain))
 
+    summary = ClipSummary(model) if args.summary else None
+    if summary is not None:
+        watchers.append(summary.watch)
     if args.jsonl != "-":
         watchers.append(print_summary)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, sinks, jsonl, watchers, tracker)
+    result = run_loop(model, source, sinks, jsonl, watchers, tracker, draw)
+    told = summary.tell() if summary is not None else None
+    if told is not None:
+        print(f"{args.source} as a whole: {told.summary()}")
     return report_problems(result.frames, result.problems)
+
+
+def parse_seconds(text: str) -> float:
+    """A length of time such as `2s` or `0.5`.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is no length of time; write seconds, such as 2s")
+    return seconds
 
 
 def add_detection_arguments(parser: CommandParser) -> None:

@@ -24,6 +24,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
     args = parser.parse_args(argv)
 
+    from apps.captions import PacedModel
     from apps.live.loop import run_loop
     from apps.live.sinks import JsonLinesWriter, Sink, VideoSink, WindowSink
     from apps.live.sources import open_source
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
     source = open_source(args.source)
     sink: Sink = window or VideoSink(args.video, source.rate)
     model = load_model(args.model, args.runtime)
+    if model.metadata.task == "captioning":
+        model = PacedModel(model, source)
     tracker = prepare_detection(args, model, source)
     prepare_faces(args, model)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None

@@ -9,7 +9,7 @@ from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
 from vision.errors import VisusError
-from vision.images import visible
+from vision.images import Pixels, visible
 from vision.predictions import DetectionPrediction, Prediction
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def run_loop(
     jsonl: JsonLinesWriter | None = None,
     watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
     tracker: "Tracker | None" = None,
+    draw: Callable[[Pixels, Any], Pixels] = draw_prediction,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
 
@@ -46,6 +47,7 @@ def run_loop(
         jsonl: Takes a JSON object a frame; closed at the end.
         watchers: Called with each frame and its prediction.
         tracker: Numbers the objects of a detector from frame to frame.
+        draw: Makes the drawn frames, of a picture and its prediction.
     """
     count = 0
     try:
@@ -62,7 +64,7 @@ def run_loop(
                 jsonl.write(to_entry(frame, prediction))
             for watch in watchers:
                 watch(frame, prediction)
-            drawn = draw_prediction(frame.image, prediction) if sinks else visible(frame.image)
+            drawn = draw(frame.image, prediction) if sinks else visible(frame.image)
             if not all([sink.show(frame, drawn) for sink in sinks]):
                 break
     except KeyboardInterrupt:

@@ -112,6 +112,31 @@ class VideoSource(Source):
             )
 
 
+class SpacedSource(Source):
+    """Of a video or a stream one frame at each of equally spaced moments.
+
+    Args:
+        source: Where the frames come from.
+        seconds: Between two of them.
+    """
+
+    def __init__(self, source: Source, seconds: float) -> None:
+        super().__init__()
+        self.live, self.rate = source.live, 1 / seconds
+        self.problems = source.problems
+        self._source = source
+        self._seconds = seconds
+
+    def frames(self) -> Iterator[Frame]:
+        """See `Source.frames`."""
+        due = 0.0
+        for frame in self._source.frames():
+            # A moment may fall between two frames by less than half of one.
+            if frame.time is None or frame.time + 1e-3 >= due:
+                yield frame
+                due += self._seconds
+
+
 class CameraSource(Source):
     """A camera, read in a thread of its own; whoever asks gets the newest frame.
 

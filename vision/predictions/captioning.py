@@ -79,13 +79,12 @@ def caption_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> C
     Args:
         outputs: Numbers of words of shape (captions, length), the best caption first; the sum of
             their log-probabilities, (captions,); how much each place was looked at for each word,
-            (captions, length, rows, columns), without rows and columns where there is no
-            attention.
+            (captions, length, rows, columns), missing where there is no attention.
         fit: The map that brought the picture to the model's input.
         metadata: The model's; its class names are the words.
     """
     vocabulary = Vocabulary(metadata.class_names)
-    numbers, totals, looks = (np.asarray(output) for output in outputs)
+    numbers, totals, *looks = (np.asarray(output) for output in outputs)
     captions: dict[str, float] = {}
     for row, total in zip(numbers.astype(int), totals, strict=True):
         ends = np.flatnonzero(row == END)
@@ -98,6 +97,6 @@ def caption_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> C
         tuple(captions),
         np.array(list(captions.values()), np.float32),
         tuple(best),
-        looks[0][shown].astype(np.float32) if looks.size else None,
+        looks[0][0][shown].astype(np.float32) if looks else None,
         fit,
     )
