@@ -12,6 +12,12 @@ RUNS = Path("runs")
 BUNDLE = "bundle.json"
 """The file that makes a folder an exported face model."""
 
+_NOT_SHIPPED = {
+    "caption": "no captioner is shipped, as no data allow it; visus fit --config captioning/coco "
+    "--data.root COCO trains one, in about HOURS hours on two CPU cores"
+}
+"""Names that users may expect, and what to do instead."""
+
 _HANDED_ON = "VISUS_RUN_FOLDER"
 
 
@@ -71,6 +77,8 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
         return path
     if ready_made:
         return ready_made
+    if model in _NOT_SHIPPED:
+        raise VisusError(f"model {model!r}: {_NOT_SHIPPED[model]}")
     usable = [entry for entry in MANIFEST if entry.task]
     names = ", ".join(alias for entry in usable for alias in (*entry.aliases, entry.name))
     raise VisusError(

@@ -35,8 +35,10 @@ class CaptioningTask(VisionTask):
     """Tell in a sentence what a picture shows.
 
     Args:
-        backbone: A name from `visus backbones`; its coarsest feature map is looked at.
+        backbone: A name from `visus backbones`.
         pretrained: `true` for ImageNet weights, or the path of a weights file.
+        stride: Of the feature map that is looked at, in pixels: a finer one says more of where and
+            less of what; 0 for the coarsest.
         hidden: Numbers that the recurrent cell remembers.
         cell: `lstm` or `gru`.
         attention: Look at places of the picture anew for each word.
@@ -69,6 +71,7 @@ class CaptioningTask(VisionTask):
         self,
         backbone: str = "tf_efficientnet_lite0",
         pretrained: bool | str = False,
+        stride: int = 0,
         hidden: int = 512,
         cell: CellName = "lstm",
         attention: bool = True,
@@ -111,6 +114,7 @@ class CaptioningTask(VisionTask):
             in_channels,
             pretrained,
             self.image_size,
+            stride,
             hidden,
             cell,
             attention,

@@ -8,23 +8,25 @@ from models.captioning.decoder import CaptionDecoder, CellName
 
 
 class Captioner(nn.Module):
-    """A backbone whose coarsest feature map a decoder tells of.
+    """A backbone of whose feature map a decoder tells.
 
     Args:
         body: The backbone.
+        number: Of the map among the backbone's.
         decoder: What writes.
     """
 
     decoder: CaptionDecoder
 
-    def __init__(self, body: nn.Module, decoder: CaptionDecoder) -> None:
+    def __init__(self, body: nn.Module, number: int, decoder: CaptionDecoder) -> None:
         super().__init__()
         self.body = body
+        self.number = number
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Tensor:
         """The feature map of normalised pictures, (batch, channels, rows, columns)."""
-        features: Tensor = self.body(images)[-1]
+        features: Tensor = self.body(images)[self.number]
         return features
 
 
@@ -34,6 +36,7 @@ def create_captioner(
     in_channels: int,
     pretrained: bool | str,
     image_size: tuple[int, int],
+    stride: int,
     hidden: int,
     cell: CellName,
     attention: bool,
@@ -47,6 +50,7 @@ def create_captioner(
         in_channels: Channels of the pictures.
         pretrained: As in `models.backbones.create_backbone`.
         image_size: (height, width) of the pictures in pixels.
+        stride: Of the feature map that is looked at, in pixels; 0 for the coarsest.
         hidden: See `CaptionDecoder`.
         cell: "
         attention: "
@@ -59,5 +63,6 @@ def create_captioner(
         VisusError: As `models.backbones.create_backbone` and `CaptionDecoder`.
     """
     body = create_backbone(backbone, in_channels, pretrained, image_size)
-    decoder = CaptionDecoder(words, body.channels[-1], hidden, cell, attention, dropout)
-    return Captioner(body, decoder), (body.mean, body.std)
+    number = body.choose([stride])[0] if stride else len(body.channels) - 1
+    decoder = CaptionDecoder(words, body.channels[number], hidden, cell, attention, dropout)
+    return Captioner(body, number, decoder), (body.mean, body.std)

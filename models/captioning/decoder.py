@@ -31,7 +31,7 @@ class State(NamedTuple):
     hidden: Tensor
     cell: Tensor
 
-    def select(self, rows: Tensor) -> "State":
+    def select(self, rows: Tensor | slice) -> "State":
         """The state of these captions, which may repeat."""
         return State(*(tensor[rows] for tensor in self))
 

@@ -21,22 +21,21 @@ def caption_loss(
             of a person's: Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction".
         smoothing: Of the labels, 0 to 1.
     """
-    length = int((words != PAD).sum(1).max())
+    # The longest first, so that those that have ended need no further steps.
+    lengths, order = (words != PAD).sum(1).sort(descending=True)
+    words, state = words[order], state.select(order)
     word = torch.full_like(words[:, 0], BEGIN)
-    told = []
-    for i in range(length):
-        logits, state, _ = decoder.step(word, state)
+    told, wanted = [], []
+    for i in range(int(lengths[0])):
+        going_on = int((lengths > i).sum())
+        logits, state, _ = decoder.step(word[:going_on], state.select(slice(going_on)))
         told.append(logits)
-        word = words[:, i]
+        word = words[:going_on, i]
+        wanted.append(word)
         if own_share:
             own = torch.rand_like(logits[:, 0]) < own_share
             word = torch.where(own, logits.argmax(1), word)
-    return F.cross_entropy(
-        torch.stack(told, 1).flatten(0, 1),
-        words[:, :length].flatten(),
-        ignore_index=PAD,
-        label_smoothing=smoothing,
-    )
+    return F.cross_entropy(torch.cat(told), torch.cat(wanted), label_smoothing=smoothing)
 
 
 def self_critical_loss(totals: Tensor, rewards: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from configs import config_names, find_config
 from tests.conftest import (
     newest,
     newest_figures,
+    save_captions,
     save_detection,
     save_masked,
     save_people,
@@ -28,25 +29,35 @@ _SMALL_MASKS = [*_MASKS, "--data.image_size", "[64,64]"]
 _FACES = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
           "--data.root", "people", "--data.align", "false", "--data.val_share", "0.3",
           "--data.batch_size", "8", "--data.num_workers", "0"]  # fmt: skip
+_CAPTIONS = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
+             "--model.hidden", "16", "--data.num_workers", "0", "--data.batch_size", "4",
+             "--data.image_size", "[64,64]"]  # fmt: skip
+_OWN_CAPTIONS = [*_CAPTIONS, "--data.root", "captions", "--data.min_count", "1"]
 KEYS = {
+    "captioning": {"caption", "captions", "score"},
     "classification": {"classes"},
     "detection": {"detections"},
     "face_recognition": {"faces"},
     "segmentation": {"mask", "areas"},
 }
 FIGURES = {
+    "captioning": "test/bleu_1",
     "classification": "test/accuracy",
     "detection": "test/map",
     "face_recognition": "test/verification_accuracy",
     "segmentation": "test/miou",
 }
 FILES = {
+    "captioning": ["examples.jpg"],
     "classification": ["confusion.png"],
     "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
     "face_recognition": ["roc.png", "worst_pairs.jpg"],
     "segmentation": ["confusion.png", "examples.jpg"],
 }
 ARGUMENTS = {
+    "captioning/coco": _OWN_CAPTIONS,
+    "captioning/custom": _OWN_CAPTIONS,
+    "captioning/scenes": [*_CAPTIONS, "--data.count", "16"],
     "classification/digits": [],
     "classification/fashion_mnist": [],
     "classification/fashion_mnist_best": [],
@@ -109,6 +120,7 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
         save_detection(workplace / "boxes", "coco", ("train", "val"))
     save_masked(workplace / "masks", "annot")
     save_people(workplace / "people", 7, 2)
+    save_captions(workplace / "captions", 12)
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )

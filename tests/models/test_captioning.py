@@ -137,9 +137,11 @@ def test_captions_that_score_better_than_the_others_become_likelier():
 
 def test_a_captioner_stands_on_any_backbone():
     network, (mean, std) = create_captioner(
-        10, "test_resnet", 3, False, (64, 64), 16, "gru", True, 0.0
+        10, "test_resnet", 3, False, (64, 64), 0, 16, "gru", True, 0.0
     )
     maps = network(torch.zeros(2, 3, 64, 64))
     assert maps.shape[0] == 2 and len(mean) == len(std) == 3
+    finer, _ = create_captioner(10, "test_resnet", 3, False, (64, 64), 8, 16, "gru", True, 0.0)
+    assert finer(torch.zeros(2, 3, 64, 64)).shape[2:] == (8, 8)
     with pytest.raises(VisusError, match=r"model.cell 'rnn' is unknown; choose from lstm, gru"):
-        create_captioner(10, "test_resnet", 3, False, (64, 64), 16, "rnn", True, 0.0)
+        create_captioner(10, "test_resnet", 3, False, (64, 64), 0, 16, "rnn", True, 0.0)
