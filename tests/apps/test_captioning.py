@@ -31,7 +31,7 @@ def run(tmp_path_factory):
     os.chdir(folder)
     os.environ.pop("VISUS_RUN_FOLDER", None)
     try:
-        scenes = ["--data.count", "64", "--data.image_size", "[64,64]"]
+        scenes = ["--data.count", "64", "--data.image_size", "[64,64]", "--data.batch_size", "4"]
         assert main(["fit", "--config", "captioning/scenes", *TINY, *SHORT, *scenes]) == 0
         return next(folder.glob("runs/*/*/*"))
     finally:
