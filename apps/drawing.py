@@ -79,27 +79,34 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
 
 
 def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:
-    """The sentence on a strip at the bottom, in as many lines as it needs."""
-    height, width = image.shape[:2]
-    size = max(10, min(28, round(min(height, width) / 18)))
-    lines = _wrap(prediction.caption, width - size, size)
+    """The sentence on a strip at the bottom."""
     canvas = Image.fromarray(image)
-    strip = Image.new("RGBA", (width, min(height, round(size * 1.4) * len(lines))), (*_PAPER, 190))
-    draw = ImageDraw.Draw(strip)
-    for i, line in enumerate(lines):
-        draw.text((size // 2, round((i + 0.5) * size * 1.4)), line, _INK, font(size), anchor="lm")
-    canvas.paste(strip, (0, height - strip.height), strip)
+    strip = _caption_strip(prediction.caption, image.shape, 190)
+    canvas.paste(strip, (0, image.shape[0] - strip.height), strip)
     return np.asarray(canvas)
 
 
+def _caption_strip(text: str, shape: tuple[int, ...], opacity: int) -> Image.Image:
+    """A sentence as wide as a picture of that shape, in as many lines as it needs."""
+    height, width = shape[:2]
+    size = max(10, min(28, round(min(height, width) / 18)))
+    lines = _wrap(text, width - size, size)
+    strip = Image.new("RGBA", (width, round(size * 1.4) * len(lines)), (*_PAPER, opacity))
+    draw = ImageDraw.Draw(strip)
+    for i, line in enumerate(lines):
+        draw.text((size // 2, round((i + 0.5) * size * 1.4)), line, _INK, font(size), anchor="lm")
+    return strip
+
+
 def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
-    """A picture with its caption, and beside it once for each word with where it looked bright.
+    """A picture above its caption, and beside it once for each word with where it looked bright.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
         prediction: Made from this picture; without attention the picture stands alone.
     """
-    captioned = _draw_caption(image, prediction)
+    strip = _caption_strip(prediction.caption, image.shape, 255).convert("RGB")
+    captioned = np.concatenate([image, np.asarray(strip)])
     if prediction.looks is None or not prediction.words:
         return captioned
     cells, words = [], list(prediction.words)

@@ -1,6 +1,6 @@
-"""Make the pictures of the README again: python docs/make_images.py DIGITS DETECTOR SEGMENTER.
+"""Make the pictures of the README again: python docs/make_images.py RUN RUN RUN RUN.
 
-The three are runs of classification/digits, detection/scenes and segmentation/scenes.
+Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes.
 
 They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
 """
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from apps.drawing import draw_prediction, grid, write_image
+from apps.drawing import draw_attention, draw_prediction, grid, write_image
 from apps.explain import grad_cam, overlay
 from apps.runtimes import TorchModel, load_model
 from datamodules import DigitsData
 from tasks.classification import ClassificationTask
 from vision.images import Pixels
+from vision.predictions import CaptionPrediction
 from vision.scenes import make_scene
 
 IMAGES = Path(__file__).parent / "images"
@@ -53,12 +54,21 @@ def on_scene(run: str, seed: int, size: int) -> Pixels:
     return draw_prediction(scene, load_model(run).predict(scene))
 
 
+def attention(run: str, seed: int) -> Pixels:
+    """Where a captioner looked in a scene for each word."""
+    scene = make_scene(seed, (256, 256), (2, 2), 64, 0.4).image
+    prediction = load_model(run).predict(scene)
+    assert isinstance(prediction, CaptionPrediction)
+    return draw_attention(scene, prediction)
+
+
 def main() -> None:
     """Write the pictures."""
-    digits_run, detector, segmenter = sys.argv[1:]
+    digits_run, detector, segmenter, captioner = sys.argv[1:]
     imagenet = load_model("imagenet")
     assert isinstance(imagenet, TorchModel)
-    cat, coffee = (getattr(data, name)() for name in ("chelsea", "coffee"))
+    names = ("chelsea", "coffee", "astronaut")
+    cat, coffee, astronaut = (getattr(data, name)() for name in names)
     pictures = [
         draw_prediction(cat, imagenet.predict(cat)),
         explained(imagenet, cat),
@@ -66,6 +76,9 @@ def main() -> None:
         digits(digits_run),
         on_scene(detector, 8, 256),
         on_scene(segmenter, 21, 256),
+        draw_prediction(astronaut, load_model("faces").predict(astronaut)),
+        on_scene(captioner, 8, 256),
+        attention(captioner, 3),
     ]
     captions = [
         "ImageNet names",
@@ -74,6 +87,9 @@ def main() -> None:
         "LeNet-5 on digits",
         "objects in a scene",
         "every pixel of a scene",
+        "a face and its landmarks",
+        "a scene in a sentence",
+        "where each word looked",
     ]
 
     write_image(IMAGES / "gallery.png", grid(pictures, captions, 3, 400))

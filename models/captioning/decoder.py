@@ -42,7 +42,8 @@ class CaptionDecoder(nn.Module):
     With soft attention it looks at the map anew for each word: Xu et al. 2015, "Show, Attend and
     Tell: Neural Image Caption Generation with Visual Attention". Without, it is shown the map's
     mean before the first word: Vinyals et al. 2015, "Show and Tell: A Neural Image Caption
-    Generator". The matrix of words is shared by both ends (Press and Wolf 2017).
+    Generator". Each place also says where it is (Liu et al. 2018, "CoordConv"), and the matrix of
+    words is shared by both ends (Press and Wolf 2017).
 
     Args:
         words: How many words there are.
@@ -70,7 +71,9 @@ class CaptionDecoder(nn.Module):
             raise VisusError(f"model.cell {cell!r} is unknown; choose from {', '.join(CELLS)}")
         self.attention = attention
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU())
+        self.project = nn.Sequential(
+            nn.Linear(channels + 2, hidden), nn.LayerNorm(hidden), nn.ReLU()
+        )
         self.embed = nn.Embedding(words, hidden)
         nn.init.normal_(self.embed.weight, std=hidden**-0.5)
         if attention:
@@ -91,7 +94,9 @@ class CaptionDecoder(nn.Module):
         Args:
             features: float of shape (pictures, channels, rows, columns).
         """
-        values = self.project(self.dropout(features.flatten(2).transpose(1, 2)))
+        places = _coordinates(features).expand(len(features), -1, -1, -1)
+        seen = torch.cat([self.dropout(features), places], 1)
+        values = self.project(seen.flatten(2).transpose(1, 2))
         mean = values.mean(1)
         if self.attention:
             keys = self.key(values)
@@ -133,3 +138,11 @@ class CaptionDecoder(nn.Module):
 
     def _logits(self, told: Tensor) -> Tensor:
         return F.linear(self.dropout(torch.tanh(told)), self.embed.weight, self.bias)
+
+
+def _coordinates(features: Tensor) -> Tensor:
+    """(1, 2, rows, columns): how far down and right each place of feature maps is, -1 to 1."""
+    rows, columns = features.shape[2:]
+    down = torch.linspace(-1, 1, rows, device=features.device, dtype=features.dtype)
+    right = torch.linspace(-1, 1, columns, device=features.device, dtype=features.dtype)
+    return torch.stack(torch.meshgrid(down, right, indexing="ij"))[None]
