@@ -37,7 +37,8 @@ def assign(
     """Task-aligned assignment (Feng et al. 2021, "TOOD").
 
     Of the places inside an object those with the best `score * overlap ** 6` learn it; a place
-    inside several objects learns the one that it overlaps most. An object too small to hold the
+    inside several objects learns the one that it overlaps most, but every object keeps its best
+    place. An object too small to hold the
     centre of any place is given to the nearest ones.
 
     Args:
@@ -63,7 +64,10 @@ def assign(
     candidate.scatter_(1, top.indices, top.values > 0)
     # A place may learn one object only.
     owner = torch.where(candidate, overlap + 1e-9, 0.0).argmax(0)
-    candidate &= owner == torch.arange(len(truth), device=truth.device)[:, None]
+    numbers = torch.arange(len(truth), device=truth.device)
+    empty = ~(candidate & (owner == numbers[:, None])).any(1)
+    owner[alignment.argmax(1)[empty]] = numbers[empty]
+    candidate &= owner == numbers[:, None]
     alignment = torch.where(candidate, alignment, 0.0)
     # The best place of an object shall score as much as its box overlaps.
     best = alignment.amax(1, keepdim=True).clamp(min=1e-12)
