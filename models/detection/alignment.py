@@ -38,8 +38,7 @@ def assign(
 
     Of the places inside an object those with the best `score * overlap ** 6` learn it; a place
     inside several objects learns the one that it overlaps most, but every object keeps its best
-    place. An object too small to hold the
-    centre of any place is given to the nearest ones.
+    place. An object too small to hold the centre of any place is given to the nearest ones.
 
     Args:
         scores: Predicted, (places, classes), 0 to 1.
