@@ -98,6 +98,16 @@ def _caption_strip(text: str, shape: tuple[int, ...], opacity: int) -> Image.Ima
     return strip
 
 
+def draw_note(image: Pixels, note: str) -> Pixels:
+    """A darkened copy of a picture with a line on it."""
+    canvas = Image.fromarray((image * 0.4).astype(np.uint8))
+    height, width = image.shape[:2]
+    size = max(10, min(28, round(min(height, width) / 18)))
+    middle = (width / 2, height / 2)
+    ImageDraw.Draw(canvas).text(middle, shorten(note, width, size), _INK, font(size), anchor="mm")
+    return np.asarray(canvas)
+
+
 def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     """A picture above its caption, and beside it once for each word with where it looked bright.
 

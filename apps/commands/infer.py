@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     """Predict, print, and write what was asked for."""
     parser = CommandParser("infer", "Run a model on pictures, folders or videos.")
     parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
-    parser.add_argument("source", help="a picture, a folder, a glob in quotes, a video, a camera")
+    add_source_arguments(parser)
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures there")
     parser.add_argument("--explain", metavar="DIR", type=Path, help="show which pixels decided")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     from apps.runtimes import load_model
     from vision.predictions import Prediction
 
-    source = open_source(args.source)
+    source = open_source(args.source, args.size)
     model = load_model(args.model, args.runtime)
     tracker = prepare_detection(args, model, source)
     prepare_faces(args, model, args.embeddings)
@@ -108,6 +108,16 @@ def parse_seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ArgumentTypeError(f"{text!r} is no length of time; write seconds, such as 2s")
     return seconds
+
+
+def add_source_arguments(parser: CommandParser) -> None:
+    """Where the frames come from."""
+    parser.add_argument(
+        "source",
+        help="a picture, a folder, a glob in quotes, a video, a camera's number, an address "
+        "(rtsp:// or http://), or - for raw frames on the standard input",
+    )
+    parser.add_argument("--size", metavar="WxH", help="of raw frames: bytes in RGB order")
 
 
 def add_detection_arguments(parser: CommandParser) -> None:

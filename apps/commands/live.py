@@ -6,6 +6,7 @@ from apps.cli import CommandParser
 from apps.commands.infer import (
     add_detection_arguments,
     add_face_arguments,
+    add_source_arguments,
     prepare_detection,
     prepare_faces,
     report_problems,
@@ -16,7 +17,7 @@ def main(argv: list[str]) -> int:
     """Show or write the annotated frames until the source ends or the user stops."""
     parser = CommandParser("live", "Run a model on a camera or a video, in a window or to a file.")
     parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
-    parser.add_argument("source", help="a camera's number, a video, a picture, a folder, a glob")
+    add_source_arguments(parser)
     parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 instead")
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
     add_detection_arguments(parser)
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
 
     # Before anything slow: without a screen the answer should come at once.
     window = None if args.video else WindowSink(f"visus {args.model}")
-    source = open_source(args.source)
+    source = open_source(args.source, args.size)
     sink: Sink = window or VideoSink(args.video, source.rate)
     model = load_model(args.model, args.runtime)
     if model.metadata.task == "captioning":

@@ -177,6 +177,8 @@ def _faces_from_camera(model: FaceModel, camera: str) -> Iterator[Embedded]:
     started = last = -_CAMERA_PAUSE
     seen = 0
     for frame in source.frames():
+        if frame.note:
+            break
         now = frame.time if frame.time is not None else 0.0
         if started < 0:
             started = now
@@ -208,6 +210,10 @@ def _verify_camera(model: FaceModel, args: Namespace) -> int:
     for frame in source.frames():
         if time.monotonic() > deadline:
             break
+        # A picture that stands still is nobody who is there now.
+        if frame.note:
+            held.clear()
+            continue
         prediction = model.predict_pixels(frame.image)
         if not len(prediction) or prediction.embeddings is None:
             held.clear()

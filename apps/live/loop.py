@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from apps.drawing import draw_prediction
+from apps.drawing import draw_note, draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.runtimes import Model
@@ -52,6 +52,11 @@ def run_loop(
     count = 0
     try:
         for frame in source.frames():
+            if frame.note:
+                drawn = draw_note(visible(frame.image), frame.note)
+                if not all([sink.show(frame, drawn) for sink in sinks]):
+                    break
+                continue
             try:
                 prediction = model.predict(frame.image)
             except VisusError as error:

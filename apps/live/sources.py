@@ -1,14 +1,16 @@
-"""Where frames come from: a picture, a folder, a glob, a video, a camera."""
+"""Where frames come from: a picture, a folder, a glob, a video, raw frames from a pipe."""
 
 import glob
+import itertools
 import os
-import threading
+import re
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -29,6 +31,7 @@ class Frame:
         index: Number in its video or camera stream, from 0; None for a picture.
         time: Seconds since the start of the video or the stream; None for a picture.
         captured: `time.perf_counter()` when it was taken.
+        note: Why this is the frame before once more, on a live source that has been interrupted.
     """
 
     image: Pixels
@@ -36,6 +39,7 @@ class Frame:
     index: int | None
     time: float | None
     captured: float
+    note: str = ""
 
 
 class Source(ABC):
@@ -86,7 +90,7 @@ class VideoSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._capture = _quiet_capture(str(path))
+        self._capture = quiet_capture(str(path))
         if not self._capture.isOpened():
             raise VisusError(
                 f"{path}: cannot be opened as a video; it is damaged or of an unknown format"
@@ -102,7 +106,7 @@ class VideoSource(Source):
             if not read:
                 break
             moment = index / self.rate if self.rate else 0.0
-            yield Frame(_to_rgb(pixels), str(self.path), index, moment, time.perf_counter())
+            yield Frame(to_rgb(pixels), str(self.path), index, moment, time.perf_counter())
             index += 1
         self._capture.release()
         # Containers without an index only estimate their count.
@@ -137,83 +141,58 @@ class SpacedSource(Source):
                 due += self._seconds
 
 
-class CameraSource(Source):
-    """A camera, read in a thread of its own; whoever asks gets the newest frame.
+class RawSource(Source):
+    """Raw frames from a pipe, one after the other, none left out.
 
     Args:
-        index: The camera's number.
-        capture: An opened capture to read instead, with OpenCV's interface.
+        pipe: Three bytes a pixel, red first, row by row.
+        size: (height, width) in pixels.
     """
 
-    live = True
-
-    def __init__(self, index: int, capture: Any = None) -> None:
+    def __init__(self, pipe: IO[bytes], size: tuple[int, int]) -> None:
         super().__init__()
-        self.name = f"camera {index}"
-        self.dropped = 0
-        self._capture = capture if capture is not None else _quiet_capture(index)
-        if not self._capture.isOpened():
-            raise VisusError(
-                f"camera {index}: there is none, or another program holds it; "
-                "visus doctor lists cameras"
-            )
-        self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
-        self._newest: Frame | None = None
-        self._arrived = threading.Condition()
-        self._ended = False
-        self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
+        self._pipe = pipe
+        self._size = size
 
     def frames(self) -> Iterator[Frame]:
-        """See `Source.frames`; frames that nobody took are counted in `dropped`."""
-        self._thread.start()
-        try:
-            while True:
-                with self._arrived:
-                    self._arrived.wait_for(lambda: self._newest is not None or self._ended, 5)
-                    frame, self._newest = self._newest, None
-                if frame is None:
-                    state = "ended" if self._ended else "has sent nothing for 5 seconds"
-                    self.problems.append(f"{self.name}: the stream {state}")
-                    return
-                yield frame
-        finally:
-            self._ended = True
-            self._thread.join(timeout=2)
-            self._capture.release()
-
-    def _read(self) -> None:
+        """See `Source.frames`; a frame that is cut short becomes a problem."""
         start = time.perf_counter()
-        index = 0
-        while not self._ended:
-            try:
-                read, pixels = self._capture.read()
-            except cv2.error:
-                break
-            if not read:
-                break
+        height, width = self._size
+        for index in itertools.count():
+            data = self._pipe.read(height * width * 3)
+            if len(data) < height * width * 3:
+                if data:
+                    self.problems.append(
+                        f"standard input: {len(data)} bytes after frame {index} are no frame of "
+                        f"{width} x {height}; see --size"
+                    )
+                return
             now = time.perf_counter()
-            frame = Frame(_to_rgb(pixels), self.name, index, now - start, now)
-            with self._arrived:
-                self.dropped += self._newest is not None
-                self._newest = frame
-                self._arrived.notify()
-            index += 1
-        with self._arrived:
-            self._ended = True
-            self._arrived.notify()
+            image = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+            yield Frame(image, "standard input", index, now - start, now)
 
 
-def open_source(source: str) -> Source:
+def open_source(source: str, size: str | None = None) -> Source:
     """What SOURCE on the command line names.
 
     Args:
-        source: A picture, a folder, a glob, a video, or a camera's number.
+        source: A picture, a folder, a glob, a video, a camera's number, the address of a stream, or
+            `-` for raw frames on the standard input.
+        size: Of raw frames, such as `640x480`.
 
     Raises:
         VisusError: If it names nothing that can be opened.
     """
+    from apps.live.streams import is_stream, open_camera, open_stream
+
+    if (size is not None) != (source == "-"):
+        raise VisusError("source - needs --size WIDTHxHEIGHT of its raw frames, and no other does")
+    if size is not None:
+        return RawSource(sys.stdin.buffer, _parse_size(size))
     if source.isdecimal():
-        return CameraSource(int(source))
+        return open_camera(int(source))
+    if is_stream(source):
+        return open_stream(source)
     path = Path(source)
     if path.is_dir():
         paths = list_images(path, arrays=True)
@@ -229,20 +208,29 @@ def open_source(source: str) -> Source:
     if not path.is_file():
         raise VisusError(
             f"source {source!r}: there is no such file; "
-            "give a picture, a folder, a glob, a video or a camera's number"
+            "give a picture, a folder, a glob, a video, a camera's number or a stream's address"
         )
     if path.suffix.lower() in _VIDEO_EXTENSIONS:
         return VideoSource(path)
     return PictureSource([path])
 
 
-def _quiet_capture(source: str | int) -> cv2.VideoCapture:
+def _parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of `WIDTHxHEIGHT`."""
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise VisusError(f"--size {text!r} is no size; write WIDTHxHEIGHT, such as 640x480")
+    return int(found[2]), int(found[1])
+
+
+def quiet_capture(source: str | int, *arguments: Any) -> cv2.VideoCapture:
     """A capture whose backends do not write their own errors on the terminal."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(cv2.utils, "logging", cv2)
     logging.setLogLevel(0)
-    return cv2.VideoCapture(source)
+    return cv2.VideoCapture(source, *arguments)
 
 
-def _to_rgb(pixels: Any) -> Pixels:
+def to_rgb(pixels: Any) -> Pixels:
+    """From OpenCV's order of channels."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
