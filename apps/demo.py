@@ -11,8 +11,9 @@ import numpy as np
 
 from apps.drawing import grid, to_bgr, write_image
 from apps.live.loop import run_loop
-from apps.live.sinks import PictureSink, VideoSink, why_no_window
+from apps.live.sinks import PictureSink, VideoSink
 from apps.live.sources import Frame, Source, open_source
+from apps.live.window import why_no_window
 from apps.runs import latest_checkpoint
 from apps.runtimes import Model, load_model
 from vision.images import Pixels

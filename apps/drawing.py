@@ -108,6 +108,20 @@ def draw_note(image: Pixels, note: str) -> Pixels:
     return np.asarray(canvas)
 
 
+def draw_lines(image: Pixels, lines: Sequence[str]) -> Pixels:
+    """A copy of a picture with lines of text in its upper left corner."""
+    canvas = np.ascontiguousarray(image).copy()
+    height, width = image.shape[:2]
+    size = max(10, min(20, round(min(height, width) / 30)))
+    for i, line in enumerate(lines):
+        tag = _tag(shorten(line, width - 8, size), size, _PAPER)
+        top = i * tag.shape[0]
+        rows, columns = min(tag.shape[0], height - top), min(tag.shape[1], width)
+        if rows > 0:
+            canvas[top : top + rows, :columns] = tag[:rows, :columns]
+    return canvas
+
+
 def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     """A picture above its caption, and beside it once for each word with where it looked bright.
 

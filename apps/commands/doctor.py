@@ -82,7 +82,7 @@ def _check_opencv(problems: list[str]) -> None:
             "then pip install --force-reinstall opencv-python"
         )
         return
-    from apps.live.sinks import why_no_window, window_backend
+    from apps.live.window import why_no_window, window_backend
 
     _line("version", cv2.__version__)
     backend = window_backend()

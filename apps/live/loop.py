@@ -1,5 +1,6 @@
 """The loop: take a frame, predict, draw, hand it on."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from apps.drawing import draw_note, draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
+from apps.live.times import LoopTimes
 from apps.runtimes import Model
 from vision.errors import VisusError
 from vision.images import Pixels, visible
@@ -37,6 +39,7 @@ def run_loop(
     watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
     tracker: "Tracker | None" = None,
     draw: Callable[[Pixels, Any], Pixels] = draw_prediction,
+    times: LoopTimes | None = None,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
 
@@ -47,6 +50,7 @@ def run_loop(
         jsonl: Takes a JSON object a frame; closed at the end.
         watchers: Called with each frame and its prediction.
         tracker: Numbers the objects of a detector from frame to frame.
+        times: Takes how long each frame takes.
         draw: Makes the drawn frames, of a picture and its prediction.
     """
     count = 0
@@ -57,6 +61,7 @@ def run_loop(
                 if not all([sink.show(frame, drawn) for sink in sinks]):
                     break
                 continue
+            begun = time.perf_counter()
             try:
                 prediction = model.predict(frame.image)
             except VisusError as error:
@@ -69,8 +74,13 @@ def run_loop(
                 jsonl.write(to_entry(frame, prediction))
             for watch in watchers:
                 watch(frame, prediction)
+            predicted = time.perf_counter()
             drawn = draw(frame.image, prediction) if sinks else visible(frame.image)
-            if not all([sink.show(frame, drawn) for sink in sinks]):
+            finished = time.perf_counter()
+            goes_on = all([sink.show(frame, drawn) for sink in sinks])
+            if times is not None:
+                times.add(frame.captured, begun, predicted, finished, time.perf_counter())
+            if not goes_on:
                 break
     except KeyboardInterrupt:
         pass

@@ -1,8 +1,6 @@
-"""Where frames go: a window, a video file, picture files, JSON Lines."""
+"""Where frames go: a video file, picture files, JSON Lines."""
 
 import json
-import os
-import socket
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -70,53 +68,21 @@ class Sink(ABC):
         """Finish what was begun."""
 
 
-class WindowSink(Sink):
-    """A window on the screen; `q` or Escape, or closing it, stops.
-
-    Raises:
-        VisusError: If there is no screen, or OpenCV has no window support.
-    """
-
-    def __init__(self, title: str) -> None:
-        reason = why_no_window()
-        if reason:
-            raise VisusError(f"no window: {reason}; use --video FILE instead")
-        self.title = title
-        self._shown = False
-        # Qt complains about fonts that the window does not use.
-        os.environ.setdefault("QT_LOGGING_RULES", "*=false")
-
-    def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; a picture stays until a key is pressed."""
-        if not self._shown:
-            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
-            cv2.namedWindow(self.title, flags)
-            cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
-        cv2.imshow(self.title, to_bgr(drawn))
-        still = frame.index is None
-        key = cv2.waitKey(0 if still else 1) & 0xFF
-        closed = self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
-        self._shown = True
-        return key not in (ord("q"), 27) and not closed
-
-    def close(self) -> None:
-        """Close the window."""
-        cv2.destroyAllWindows()
-
-
 class VideoSink(Sink):
     """An MP4 file (MPEG-4 Part 2).
 
     Args:
         path: Where to write; the ending must be `.mp4`.
         rate: Frames a second.
+        begin: The time of the first frame, in seconds of its source.
     """
 
-    def __init__(self, path: Path, rate: float) -> None:
+    def __init__(self, path: Path, rate: float, begin: float = 0.0) -> None:
         if path.suffix.lower() != ".mp4":
             raise VisusError(f"--video {path}: the file's ending must be .mp4")
         self.path = path
         self.rate = rate or 25.0
+        self.begin = begin
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self._written = 0
@@ -136,7 +102,7 @@ class VideoSink(Sink):
         if (pixels.shape[1], pixels.shape[0]) != self._size:
             pixels = to_bgr(_resized(drawn, self._size))
         # A camera's frames that nobody had time for are stood in for by the one that follows.
-        moment = frame.time if frame.time is not None else self._written / self.rate
+        moment = self._written / self.rate if frame.time is None else frame.time - self.begin
         while self._written <= moment * self.rate + 1e-6:
             self._writer.write(pixels)
             self._written += 1
@@ -202,46 +168,3 @@ class JsonLinesWriter:
         """Close the file; the standard output stays open."""
         if self._file is not sys.stdout:
             self._file.close()
-
-
-def why_no_window() -> str:
-    """Why no window can be shown, or an empty string where one can.
-
-    OpenCV ends the whole process when its window system is not there, so this asks beforehand.
-    """
-    if not window_backend():
-        return (
-            "this OpenCV has no window support, as opencv-python-headless overwrote it "
-            "(visus doctor tells how to mend it)"
-        )
-    if sys.platform != "linux":
-        return ""
-    # OpenCV's wheels speak X11 only; under Wayland XWayland answers for DISPLAY.
-    if _display_answers(os.environ.get("DISPLAY", "")):
-        return ""
-    return "there is no screen (DISPLAY names none that answers)"
-
-
-def window_backend() -> str:
-    """The window system OpenCV was built with; empty for the headless build."""
-    for line in cv2.getBuildInformation().splitlines():
-        name, _, value = line.strip().partition(":")
-        if name == "GUI":
-            return "" if value.strip() in {"NONE", ""} else value.strip()
-    return ""
-
-
-def _display_answers(display: str) -> bool:
-    host, _, number = display.partition(":")
-    screen = number.partition(".")[0]
-    if not screen.isdecimal():
-        return False
-    family: int = socket.AF_INET if host else socket.AF_UNIX
-    address: Any = (host, 6000 + int(screen)) if host else f"/tmp/.X11-unix/X{screen}"
-    with socket.socket(family) as connection:
-        connection.settimeout(2)
-        try:
-            connection.connect(address)
-        except OSError:
-            return False
-    return True

@@ -5,15 +5,17 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from apps.live.sinks import WindowSink, why_no_window
-from apps.live.sources import PictureSource, RawSource, VideoSource, open_source
+from apps.live.sources import Frame, PictureSource, RawSource, VideoSource, open_source
 from apps.live.streams import StreamSource, open_stream, without_secrets
+from apps.live.times import LoopTimes
+from apps.live.window import WindowSink, why_no_window
 from tests.conftest import save_scene
 from vision.errors import VisusError
 
@@ -231,6 +233,8 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         def __init__(self, title):
             pass
 
+        figures = change_threshold = None
+
         def show(self, frame, drawn):
             shown.append((frame.note, drawn))
             return len([note for note, _ in shown if note]) < 2
@@ -238,7 +242,7 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         def close(self):
             pass
 
-    monkeypatch.setattr("apps.live.sinks.WindowSink", Window)
+    monkeypatch.setattr("apps.live.window.WindowSink", Window)
     monkeypatch.setattr(
         "apps.live.streams.open_camera",
         lambda index: StreamSource("camera 0", lambda: next(captures, Unplugged()), ""),
@@ -248,6 +252,93 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
     predicted = [note for note, _ in shown if not note]
     with open("o.jsonl") as file:
         assert len(file.readlines()) == len(predicted) >= 1
+
+
+@pytest.fixture
+def window(workplace, monkeypatch):
+    """A window on a screen that is not there: what it shows, and keys that are pressed in turn."""
+    shown, keys = [], []
+    monkeypatch.setattr("apps.live.window.why_no_window", str)
+    monkeypatch.setattr("cv2.namedWindow", lambda *_: None)
+    monkeypatch.setattr("cv2.resizeWindow", lambda *_: None)
+    monkeypatch.setattr("cv2.destroyAllWindows", lambda: None)
+    monkeypatch.setattr("cv2.getWindowProperty", lambda *_: 1.0)
+    monkeypatch.setattr("cv2.imshow", lambda _, picture: shown.append(picture.copy()))
+    monkeypatch.setattr("cv2.waitKey", lambda _: ord(keys.pop(0)) if keys and keys[0] else -1)
+    return WindowSink("test"), shown, keys
+
+
+def test_keys_pause_quit_help_and_change_the_threshold(window):
+    sink, shown, keys = window
+    frame = Frame(np.zeros((200, 300, 3), np.uint8), "camera 0", 0, 0.0, 0.0)
+    assert sink.show(frame, frame.image) and not shown[-1].any()
+    keys += ["h"]
+    assert sink.show(frame, frame.image)
+    assert sink.show(frame, frame.image) and shown[-1].any(), "the help is shown"
+    keys += ["h"]
+    sink.show(frame, frame.image)
+    changes = []
+    sink.change_threshold = lambda change: changes.append(change) or "threshold"
+    keys += ["+"]
+    sink.show(frame, frame.image)
+    keys += ["-"]
+    sink.show(frame, frame.image)
+    assert changes == [pytest.approx(0.05), pytest.approx(-0.05)]
+    # Paused, it stays with the same frame until it is told to go on.
+    count = len(shown)
+    keys += [" ", "x", "x", " "]
+    assert sink.show(frame, frame.image) and len(shown) == count + 4
+    keys += ["q"]
+    assert not sink.show(frame, frame.image)
+
+
+def test_keys_keep_snapshots_and_recordings_without_the_figures(window):
+    sink, _, keys = window
+    sink.figures = lambda: "25 frames/s"
+    image = np.full((48, 64, 3), 90, np.uint8)
+    keys += ["s"]
+    sink.show(Frame(image, "camera 0", 0, 3.0, 0.0), image)
+    (snapshot,) = Path().glob("visus-*.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(snapshot)), image)
+    keys += ["r"]
+    for i in range(11):
+        sink.show(Frame(image, "camera 0", i, 3.0 + i * 0.04, 0.0), image)
+    keys += ["r"]
+    sink.show(Frame(image, "camera 0", 12, 3.44, 0.0), image)
+    sink.close()
+    (recording,) = Path().glob("visus-*.mp4")
+    assert 9 <= VideoSource(recording).declared <= 13
+
+
+def test_a_picture_stays_until_the_next_is_wanted(window):
+    sink, shown, keys = window
+    picture = Frame(np.zeros((40, 40, 3), np.uint8), "a.png", None, None, 0.0)
+    keys += ["h", "h", " "]
+    assert sink.show(picture, picture.image) and len(shown) == 3
+
+
+def test_the_times_of_each_stage_are_reported(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("live", model[0], "a.avi", "--video", "o.mp4", "--report", "r/t.json")
+    assert code == 0, err
+    report = json.loads((workplace / "r" / "t.json").read_text())
+    assert report["frames"] == 20 and report["dropped"] == 0
+    assert report["frames_per_second"] > 0
+    for stage in ("latency", "predict", "draw", "show"):
+        levels = report[f"{stage}_ms"]
+        assert 0 <= levels["median"] <= levels["p95"] <= levels["p99"]
+    assert report["latency_ms"]["median"] >= report["predict_ms"]["median"]
+
+
+def test_the_line_of_times_tells_rate_and_latency():
+    source = type("Source", (), {"dropped": 7})()
+    times = LoopTimes(source)
+    assert times.line() == "" and times.report()["frames"] == 0
+    for i in range(50):
+        start = i * 0.1
+        times.add(start - 0.02, start, start + 0.01, start + 0.015, start + 0.03)
+    assert times.line() == ("10.0 frames/s  latency 50 predict 10 draw 5 show 15 ms  dropped 7")
+    assert times.report()["latency_ms"]["p99"] == pytest.approx(50)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""How long the frames of a loop take, stage by stage."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from apps.live.sources import Source
+
+STAGES = ("latency", "predict", "draw", "show")
+"""What is measured of a frame: from capture until it is shown, and what that was spent on."""
+
+_KEPT = 100_000
+_RECENT = 30
+
+
+class LoopTimes:
+    """The times of a loop's frames, the last 100,000 of them.
+
+    Args:
+        source: Where the frames come from; tells how many were dropped.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._frames: deque[tuple[float, float, float, float, float]] = deque(maxlen=_KEPT)
+
+    def add(
+        self, captured: float, begun: float, predicted: float, drawn: float, shown: float
+    ) -> None:
+        """Take one frame's moments, each of `time.perf_counter()`."""
+        stages = shown - captured, predicted - begun, drawn - predicted, shown - drawn
+        self._frames.append((shown, *stages))
+
+    @property
+    def dropped(self) -> int:
+        """Frames of a live source that nobody took."""
+        return int(getattr(self._source, "dropped", 0))
+
+    def line(self) -> str:
+        """The figures of the last frames, for the eye; empty before there are some."""
+        recent = np.array([self._frames[i] for i in range(-min(_RECENT, len(self._frames)), 0)])
+        if len(recent) < 2:
+            return ""
+        rate = (len(recent) - 1) / max(recent[-1, 0] - recent[0, 0], 1e-9)
+        told = " ".join(
+            f"{name} {1000 * value:.0f}"
+            for name, value in zip(STAGES, np.median(recent[:, 1:], 0), strict=True)
+        )
+        return f"{rate:.1f} frames/s  {told} ms  dropped {self.dropped}"
+
+    def report(self) -> dict[str, Any]:
+        """Frames, their rate, how many were dropped; of each stage median, p95, p99 in ms."""
+        times = np.array(self._frames).reshape(-1, 1 + len(STAGES))
+        seconds = float(times[-1, 0] - times[0, 0]) if len(times) else 0.0
+        report: dict[str, Any] = {
+            "frames": len(times),
+            "frames_per_second": round((len(times) - 1) / seconds, 3) if seconds else None,
+            "dropped": self.dropped,
+        }
+        for i, name in enumerate(STAGES if len(times) else ()):
+            levels = np.percentile(1000 * times[:, i + 1], [50, 95, 99])
+            named = zip(("median", "p95", "p99"), levels, strict=True)
+            report[f"{name}_ms"] = {level: round(float(value), 3) for level, value in named}
+        return report
