@@ -109,16 +109,15 @@ def draw_note(image: Pixels, note: str) -> Pixels:
 
 
 def draw_lines(image: Pixels, lines: Sequence[str]) -> Pixels:
-    """A copy of a picture with lines of text in its upper left corner."""
+    """A copy of a picture with lines of text in its upper right corner, broken where too long."""
     canvas = np.ascontiguousarray(image).copy()
     height, width = image.shape[:2]
     size = max(10, min(20, round(min(height, width) / 30)))
-    for i, line in enumerate(lines):
-        tag = _tag(shorten(line, width - 8, size), size, _PAPER)
-        top = i * tag.shape[0]
-        rows, columns = min(tag.shape[0], height - top), min(tag.shape[1], width)
-        if rows > 0:
-            canvas[top : top + rows, :columns] = tag[:rows, :columns]
+    top = 0
+    for text in (part for line in lines for part in _wrap(line, width - 8, size)):
+        tag = _tag(text, size, _PAPER)[: max(0, height - top), :width]
+        canvas[top : top + tag.shape[0], width - tag.shape[1] :] = tag
+        top += tag.shape[0]
     return canvas
 
 
