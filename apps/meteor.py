@@ -32,7 +32,11 @@ def meteor(records: Sequence[CaptionRecord]) -> tuple[float | None, str]:
     except LookupError:
         return None, f"{_LEFT_OUT} {_WORDNET}"
     total = 0.0
-    for record in records:
-        references = [tokenise(text) for text in record.references]
-        total += float(meteor_score(references, tokenise(record.caption)))
+    try:
+        for record in records:
+            references = [tokenise(text) for text in record.references]
+            total += float(meteor_score(references, tokenise(record.caption)))
+    except OSError as error:
+        # nltk opens WordNet's files when it first needs them.
+        return None, f"{_LEFT_OUT} a whole {_WORDNET}: {error}"
     return total / len(records), ""
