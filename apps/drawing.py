@@ -81,12 +81,12 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
 def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     """The sentence on a strip at the bottom."""
     canvas = Image.fromarray(image)
-    strip = _caption_strip(prediction.caption, image.shape, 190)
+    strip = caption_strip(prediction.caption, image.shape, 190)
     canvas.paste(strip, (0, image.shape[0] - strip.height), strip)
     return np.asarray(canvas)
 
 
-def _caption_strip(text: str, shape: tuple[int, ...], opacity: int) -> Image.Image:
+def caption_strip(text: str, shape: tuple[int, ...], opacity: int) -> Image.Image:
     """A sentence as wide as a picture of that shape, in as many lines as it needs."""
     height, width = shape[:2]
     size = max(10, min(28, round(min(height, width) / 18)))
@@ -119,30 +119,6 @@ def draw_lines(image: Pixels, lines: Sequence[str]) -> Pixels:
         canvas[top : top + tag.shape[0], width - tag.shape[1] :] = tag
         top += tag.shape[0]
     return canvas
-
-
-def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
-    """A picture above its caption, and beside it once for each word with where it looked bright.
-
-    Args:
-        image: uint8 RGB of shape (height, width, 3).
-        prediction: Made from this picture; without attention the picture stands alone.
-    """
-    strip = _caption_strip(prediction.caption, image.shape, 255).convert("RGB")
-    captioned = np.concatenate([image, np.asarray(strip)])
-    if prediction.looks is None or not prediction.words:
-        return captioned
-    cells, words = [], list(prediction.words)
-    for i in range(len(words)):
-        light = 0.25 + 0.75 * prediction.look(i)[..., None]
-        cells.append((image * light).astype(np.uint8))
-    columns = -(-len(words) // 3)
-    cell = max(64, max(image.shape[:2]) // 3)
-    told = grid(cells, words, columns, cell)
-    scale = told.shape[0] / captioned.shape[0]
-    width = max(1, round(captioned.shape[1] * scale))
-    left = np.asarray(Image.fromarray(captioned).resize((width, told.shape[0])))
-    return np.concatenate([left, told], axis=1)
 
 
 def _wrap(text: str, width: int, size: int) -> list[str]:
@@ -270,29 +246,37 @@ def shorten(text: str, width: int, size: int) -> str:
     return text
 
 
-def grid(images: Sequence[Pixels], captions: Sequence[str], columns: int, cell: int) -> Pixels:
-    """Pictures in a table, each letterboxed into a square with a line of text below.
+def grid(
+    images: Sequence[Pixels],
+    captions: Sequence[str],
+    columns: int,
+    cell: int,
+    height: int | None = None,
+) -> Pixels:
+    """Pictures in a table, each letterboxed into a cell with a line of text below.
 
     Args:
         images: uint8 RGB, of any sizes.
         captions: One for each; one that begins with `!` is drawn red, without the mark.
         columns: Pictures a row.
-        cell: Side of a square in pixels.
+        cell: Width of a cell in pixels.
+        height: Of a cell; a square by default.
     """
     text_height = min(32, max(16, cell // 7))
+    height = height or cell
     rows = -(-len(images) // columns)
-    canvas = Image.new("RGB", (columns * cell, rows * (cell + text_height)), "white")
+    canvas = Image.new("RGB", (columns * cell, rows * (height + text_height)), "white")
     draw = ImageDraw.Draw(canvas)
     for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        x, y = i % columns * cell, i // columns * (cell + text_height)
-        scale = (cell - 4) / max(image.shape[:2])
+        x, y = i % columns * cell, i // columns * (height + text_height)
+        scale = min((height - 4) / image.shape[0], (cell - 4) / image.shape[1])
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         way = Image.Resampling.NEAREST if scale > 3 else Image.Resampling.LANCZOS
         picture = Image.fromarray(image).resize(size, way)
-        canvas.paste(picture, (x + (cell - size[0]) // 2, y + (cell - size[1]) // 2))
+        canvas.paste(picture, (x + (cell - size[0]) // 2, y + (height - size[1]) // 2))
         ink = "#c22" if caption.startswith("!") else "black"
         text = shorten(caption.removeprefix("!"), cell - 4, round(text_height * 0.7))
-        middle = (x + cell / 2, y + cell + text_height / 2 - 2)
+        middle = (x + cell / 2, y + height + text_height / 2 - 2)
         draw.text(middle, text, ink, font(round(text_height * 0.7)), anchor="mm")
     return np.asarray(canvas)
 

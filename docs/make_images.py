@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from apps.drawing import draw_attention, draw_prediction, grid, write_image
+from apps.attention import draw_attention
+from apps.drawing import draw_prediction, grid, write_image
 from apps.explain import grad_cam, overlay
 from apps.runtimes import TorchModel, load_model
 from datamodules import DigitsData

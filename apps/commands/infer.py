@@ -45,8 +45,9 @@ def main(argv: list[str]) -> int:
     if args.overlap is not None and args.tile is None:
         raise CommandError("--overlap is that of tiles; give --tile too")
 
+    from apps.attention import draw_attention
     from apps.captions import ClipSummary, set_beams
-    from apps.drawing import draw_attention, draw_prediction
+    from apps.drawing import draw_prediction
     from apps.live.loop import print_summary, run_loop
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
     from apps.live.sources import Frame, SpacedSource, open_source

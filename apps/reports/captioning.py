@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 from torch.utils.data import Subset
 
-from apps.drawing import draw_attention, grid, write_image
+from apps.attention import draw_attention
+from apps.drawing import grid, write_image
 from apps.meteor import meteor
 from apps.runtimes import TorchModel
 from datamodules.captioning_dataset import CaptioningDataset
@@ -112,4 +113,4 @@ def _draw_examples(
         assert isinstance(prediction, CaptionPrediction)
         images.append(draw_attention(image, prediction))
         lines.append(f"{result.scores[i]:.2f}  {record.references[0]}")
-    return grid(images, lines, 2, 640)
+    return grid(images, lines, 2, 720, 300)
