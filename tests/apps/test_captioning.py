@@ -53,7 +53,7 @@ def test_pictures_are_captioned_and_looks_drawn(visus, workplace, run):
         assert entry["caption"] in out
     # Beside the picture stand its copies, one a word.
     drawn = read_image(Path("d/p0.jpg"))
-    assert drawn.shape[1] > 1.5 * drawn.shape[0]
+    assert drawn.shape[1] > 1.2 * drawn.shape[0] > 56 / 48
     assert visus("infer", run, "in", "--beam", "1", "--jsonl", "g.jsonl")[0] == 0
     assert "captions" not in lines("g.jsonl")[0]
     assert visus("infer", run, "in", "--beam", "0")[0] == 2
@@ -188,6 +188,14 @@ def test_the_check_counts_words_and_people(visus, workplace):
     assert "of these with several pictures" in out and "3" in out
     code, out, _ = visus("data", "check", "people", "--task", "face_recognition")
     assert code == 2 and "shows no face" in out
+
+
+def test_the_model_that_is_not_shipped_says_how_it_is_trained(visus, workplace):
+    code, _, err = visus("infer", "caption", "a.png")
+    assert code == 2 and "no such file" in err
+    save_captions(workplace / "in", 1)
+    code, _, err = visus("infer", "caption", "in")
+    assert code == 2 and "captioning/coco" in err and "hours" in err
 
 
 def test_meteor_says_what_it_needs():
