@@ -94,7 +94,8 @@ class CaptionDecoder(nn.Module):
         Args:
             features: float of shape (pictures, channels, rows, columns).
         """
-        places = _coordinates(features).expand(len(features), -1, -1, -1)
+        # A number from `len` would be written into an exported file as the only size of batches.
+        places = _coordinates(features).expand(features.shape[0], -1, -1, -1)
         seen = torch.cat([self.dropout(features), places], 1)
         values = self.project(seen.flatten(2).transpose(1, 2))
         mean = values.mean(1)
