@@ -165,6 +165,7 @@ def test_documented_arguments_exist():
         PictureClassData,
         PictureDetectionData,
         PictureSegmentationData,
+        ScenesDetectionData,
     )
     from tasks import (
         CaptioningTask,
@@ -189,6 +190,7 @@ def test_documented_arguments_exist():
             PictureClassData,
             PictureDetectionData,
             PictureSegmentationData,
+            ScenesDetectionData,
         ),
     }
     for home, classes in homes.items():
