@@ -178,7 +178,7 @@ class FaceRecognitionTask(VisionTask):
             VisusError: If training is to go on and the data show others.
         """
         resumed = self.trainer.state.fn == "fit"
-        if resumed and checkpoint["visus"]["people"] != self._data.people_digest:
+        if resumed and checkpoint["visus"].get("people") != self._data.people_digest:
             raise VisusError(
                 f"{self._data.root}: the people to train on are not those that this checkpoint was "
                 "trained on; take the same data, or train anew without --ckpt_path"

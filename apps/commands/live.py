@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     source = open_source(args.source, args.size)
     sink: Sink = window or VideoSink(args.video, source.rate)
     model = load_model(args.model, args.runtime)
-    if model.metadata.task == "captioning":
+    if model.metadata.task == "captioning" and not source.still:
         model = PacedModel(model, source)
     tracker = prepare_detection(args, model, source)
     prepare_faces(args, model)

@@ -58,9 +58,8 @@ def _compare(
     numbers = [i for i in range(len(known)) if known.name(i) not in tested][:_KNOWN]
     if not numbers:
         return ["no training pictures beside the tested ones: no consensus to compare with"]
-    captions = [data.train_captions[i] for i in numbers]
-    features, names = _look(task, dataset, data.num_workers)
-    known_features, _ = _look(task, Subset(known, numbers), data.num_workers)
+    features, names, _ = _look(task, dataset, data.num_workers)
+    known_features, _, captions = _look(task, Subset(known, numbers), data.num_workers)
     written = consensus_captions(features, known_features, captions)
     others = result.compare(dict(zip(names, written, strict=True)))
     figures |= {f"test/consensus_{k}": v for k, v in others.items() if not k.startswith("gain")}
@@ -86,13 +85,14 @@ def _compare(
 
 def _look(
     task: CaptioningTask, dataset: Any, workers: int
-) -> tuple[NDArray[np.float32], list[str]]:
-    """The mean of each picture's feature map, and what the pictures are called."""
-    vectors, names = [], []
+) -> tuple[NDArray[np.float32], list[str], list[tuple[str, ...]]]:
+    """Of each picture the mean of its feature map, its name, and people's captions."""
+    vectors, names, captions = [], [], []
     for batch in make_loader(dataset, 32, workers, train=False):
         vectors.append(task.look(batch["image"]).mean((2, 3)).float().cpu())
         names += batch["source"]
-    return torch.cat(vectors).numpy(), names
+        captions += [truth.captions for truth in batch["truth"]]
+    return torch.cat(vectors).numpy(), names, captions
 
 
 def _draw_examples(

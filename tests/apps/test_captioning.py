@@ -16,6 +16,7 @@ from tests.apps.test_detection import write_clip
 from tests.conftest import newest_figures, save_captions, save_people
 from vision.captioning_scores import CaptionRecord
 from vision.images import read_image
+from vision.scenes import make_scene
 
 TINY = ["--model.backbone", "test_resnet", "--model.pretrained", "false", "--model.hidden", "32"]
 SHORT = ["--trainer.max_epochs", "2", "--data.num_workers", "0"]
@@ -124,6 +125,25 @@ def test_live_draws_the_caption_on_a_clip(visus, workplace, run):
     code, _, err = visus("live", run, "a.mp4", "--video", "o.mp4", "--jsonl", "o.jsonl")
     assert code == 0, err
     assert Path("o.mp4").stat().st_size > 0 and lines("o.jsonl")[0]["caption"] is not None
+
+
+def test_live_looks_at_every_picture_of_a_folder(visus, workplace, run):
+    save_captions(workplace / "in", 3)
+    assert visus("live", run, "in", "--video", "o.mp4", "--jsonl", "live.jsonl")[0] == 0
+    assert visus("infer", run, "in", "--jsonl", "infer.jsonl")[0] == 0
+    assert lines("live.jsonl") == lines("infer.jsonl")
+    assert len({entry["score"] for entry in lines("live.jsonl")}) == 3
+
+
+def test_the_report_draws_each_scene_a_few_times_only(visus, workplace, run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "datamodules.captioning_scenes.make_scene",
+        lambda *arguments: drawn.append(arguments) or make_scene(*arguments),
+    )
+    code, _, err = visus("test", run, "--data.count", "60", "--data.num_workers", "0")
+    assert code == 0, err
+    assert 60 < len(drawn) < 60 * 4
 
 
 def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, run):
