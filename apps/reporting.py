@@ -81,8 +81,8 @@ class RunReport(Callback):
         height, width = task.image_size
         parameters = sum(p.numel() for p in pl_module.parameters())
         people = getattr(data, "people_count", None)
-        kinds = f"{people} people" if people else f"{len(task.class_names)} classes"
-        kinds = kinds.replace("classes", "words") if task.task == "captioning" else kinds
+        noun = "words" if task.task == "captioning" else "classes"
+        kinds = f"{people} people" if people else f"{len(task.class_names)} {noun}"
         self._print(
             f"{kinds}, pictures of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "
