@@ -12,17 +12,27 @@ def main(argv: list[str]) -> int:
     commands.add_parser("list")
     get = commands.add_parser("get")
     get.add_argument("name")
-    get.add_argument("--from", dest="file", metavar="FILE", type=Path, help="a copy to take")
+    get.add_argument(
+        "--from",
+        dest="file",
+        metavar="FILE",
+        type=Path,
+        help="a copy to take; of ict-facekit its FaceXModel folder",
+    )
     args = parser.parse_args(argv)
 
+    from models.face3d.face_models import ICT_FACEKIT, ICT_TERMS, face_model_path, fetch_face_model
     from models.weights import find_weights
     from models.weights_manifest import MANIFEST
     from vision.errors import VisusError
 
+    if args.action == "get" and args.name == ICT_FACEKIT:
+        print(f"{fetch_face_model(args.file)} (sha256 checked)")
+        return 0
     if args.action == "get":
         entry = find_weights(args.name)
         if entry is None:
-            names = ", ".join(known.name for known in MANIFEST)
+            names = ", ".join([*(known.name for known in MANIFEST), ICT_FACEKIT])
             raise VisusError(f"weights {args.name!r} are not in the manifest; there are: {names}")
         path = entry.fetch(args.file) if args.file else entry.path()
         print(f"{path} (sha256 checked)")
@@ -40,4 +50,7 @@ def main(argv: list[str]) -> int:
             f"  commercial  {entry.commercial_use}\n"
             f"  at hand     {found or f'no; {entry.remedy}'}"
         )
+    kept = face_model_path()
+    remedy = f"no; visus weights get {ICT_FACEKIT}"
+    print(f"{ICT_TERMS}\n  at hand     {kept if kept.is_file() else remedy}")
     return 0

@@ -1,0 +1,80 @@
+"""From a face in space to a picture: turns, and scaled orthography.
+
+Arrays and tensors both, where nothing but arithmetic is needed. A face's own frame has x to the
+right of the picture, y upwards and z towards the viewer; the picture's has y downwards.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def rotation_from_angles(angles: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Rotation matrices of turned heads.
+
+    Args:
+        angles: Shape (..., 3): yaw (the face turns to the right of the picture), pitch (it looks
+            down), roll (it leans counter-clockwise in the picture), in degrees, applied to the
+            face in the order roll, pitch, yaw.
+
+    Returns:
+        float32 of shape (..., 3, 3): `turned = matrix @ point`.
+    """
+    yaw, pitch, roll = np.moveaxis(np.radians(np.asarray(angles, np.float64)), -1, 0)
+    zero, one = np.zeros_like(yaw), np.ones_like(yaw)
+
+    def matrix(*rows: tuple[NDArray[np.float64], ...]) -> NDArray[np.float64]:
+        return np.stack([np.stack(row, -1) for row in rows], -2)
+
+    cos, sin = np.cos, np.sin
+    about_y = matrix((cos(yaw), zero, sin(yaw)), (zero, one, zero), (-sin(yaw), zero, cos(yaw)))
+    about_x = matrix(
+        (one, zero, zero), (zero, cos(pitch), -sin(pitch)), (zero, sin(pitch), cos(pitch))
+    )
+    about_z = matrix((cos(roll), -sin(roll), zero), (sin(roll), cos(roll), zero), (zero, zero, one))
+    return np.asarray(about_y @ about_x @ about_z, np.float32)
+
+
+def rotation_from_six(six: Tensor) -> Tensor:
+    """The rotation whose first two columns are nearest to six numbers, without jumps anywhere.
+
+    Zhou et al. 2019, "On the Continuity of Rotation Representations in Neural Networks".
+
+    Args:
+        six: Shape (..., 6).
+
+    Returns:
+        Shape (..., 3, 3).
+    """
+    first = torch.nn.functional.normalize(six[..., :3], dim=-1)
+    second = six[..., 3:] - (first * six[..., 3:]).sum(-1, keepdim=True) * first
+    second = torch.nn.functional.normalize(second, dim=-1)
+    third = torch.stack(
+        [
+            first[..., 1] * second[..., 2] - first[..., 2] * second[..., 1],
+            first[..., 2] * second[..., 0] - first[..., 0] * second[..., 2],
+            first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0],
+        ],
+        dim=-1,
+    )
+    return torch.stack([first, second, third], dim=-1)
+
+
+def project(points: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
+    """Where points of a face lie in the picture, by scaled orthography.
+
+    All of a face is as large as if it were equally far away, which holds from about a metre on.
+
+    Args:
+        points: Shape (batch, points, 3) in the face's own frame.
+        rotation: Shape (batch, 3, 3).
+        scale: Shape (batch,): pixels for one unit.
+        position: Shape (batch, 2): where the origin lies, (x, y) in pixels.
+
+    Returns:
+        Shape (batch, points, 3): x, y and, growing towards the viewer, z in pixels.
+    """
+    turned = points @ rotation.transpose(1, 2)
+    flat = turned * (scale[:, None, None] * turned.new_tensor([1.0, -1.0, 1.0]))
+    return torch.cat([flat[..., :2] + position[:, None], flat[..., 2:]], dim=-1)
