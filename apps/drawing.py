@@ -17,6 +17,7 @@ from vision.predictions import (
     CaptionPrediction,
     ClassificationPrediction,
     DetectionPrediction,
+    Face3DPrediction,
     FacePrediction,
     Prediction,
     SegmentationPrediction,
@@ -49,6 +50,11 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
         return _draw_classes(image, prediction.labels()[:5])
     if isinstance(prediction, DetectionPrediction):
         return _draw_detections(image, prediction.shown())
+    if isinstance(prediction, Face3DPrediction):
+        # Late: drawing meshes compiles code, which other tasks need not wait for.
+        from apps.face_meshes import draw_face_meshes
+
+        return draw_face_meshes(image, prediction)
     if isinstance(prediction, FacePrediction):
         return _draw_faces(image, prediction)
     if isinstance(prediction, SegmentationPrediction):

@@ -31,6 +31,10 @@ def reporter(task: str) -> Reporter:
         from apps.reports.detection import report_detection
 
         return report_detection
+    if task == "face3d":
+        from apps.reports.face3d import report_face3d
+
+        return report_face3d
     if task == "face_recognition":
         from apps.reports.face_recognition import report_face_recognition
 
@@ -83,6 +87,8 @@ class RunReport(Callback):
         people = getattr(data, "people_count", None)
         noun = "words" if task.task == "captioning" else "classes"
         kinds = f"{people} people" if people else f"{len(task.class_names)} {noun}"
+        numbers = getattr(task, "number_names", None)
+        kinds = f"{len(numbers)} numbers of a face" if numbers else kinds
         self._print(
             f"{kinds}, pictures of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "

@@ -157,13 +157,17 @@ def load_model(model: str, runtime: str | None = None) -> Model:
 
 
 def torch_model(name: str, task: "VisionTask") -> Model:
-    """A task as a model: of aligned faces with the finder that they need, of pictures as it is."""
+    """A task as a model: of faces with the finder that they need, of pictures as it is."""
     model = TorchModel(name, task)
-    if task.task != "face_recognition":
-        return model
-    from apps.faces.torch_model import face_model
+    if task.task == "face_recognition":
+        from apps.faces.torch_model import face_model
 
-    return face_model(model)
+        return face_model(model)
+    if task.task == "face3d":
+        from apps.faces.torch_model import face3d_model
+
+        return face3d_model(model)
+    return model
 
 
 def set_threshold(model: Model, threshold: float) -> None:

@@ -37,6 +37,11 @@ FACTS = (
     "masks",
     "people_count",
     "max_words",
+    "face_model",
+    "landmarks",
+    "model_digest",
+    "components",
+    "expressions",
 )
 # Of these, what a checkpoint tells the data before they look at the disk.
 _TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     )
     from datamodules.detection import PictureDetectionData
     from datamodules.detection_scenes import ScenesDetectionData
+    from datamodules.face3d import FaceRendersData
     from datamodules.face_recognition import PeopleData
     from datamodules.segmentation import PictureSegmentationData
     from datamodules.segmentation_downloads import OxfordPetData, VOCSegmentationData
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CIFAR10Data": "datamodules.classification_arrays",
     "DigitsData": "datamodules.classification_arrays",
+    "FaceRendersData": "datamodules.face3d",
     "FashionMNISTData": "datamodules.classification_arrays",
     "OxfordPetData": "datamodules.segmentation_downloads",
     "PeopleData": "datamodules.face_recognition",
@@ -39,6 +41,7 @@ _HOMES = {
 __all__ = [
     "CIFAR10Data",
     "DigitsData",
+    "FaceRendersData",
     "FashionMNISTData",
     "OxfordPetData",
     "PeopleData",

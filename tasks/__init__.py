@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tasks.captioning import CaptioningTask
     from tasks.classification import ClassificationTask
     from tasks.detection import DetectionTask
+    from tasks.face3d import Face3DTask
     from tasks.face_recognition import FaceRecognitionTask
     from tasks.segmentation import SegmentationTask
 
@@ -14,6 +15,7 @@ _HOMES = {
     "CaptioningTask": "tasks.captioning",
     "ClassificationTask": "tasks.classification",
     "DetectionTask": "tasks.detection",
+    "Face3DTask": "tasks.face3d",
     "FaceRecognitionTask": "tasks.face_recognition",
     "SegmentationTask": "tasks.segmentation",
     "VisionTask": "tasks.base",
@@ -24,6 +26,7 @@ __all__ = [
     "CaptioningTask",
     "ClassificationTask",
     "DetectionTask",
+    "Face3DTask",
     "FaceRecognitionTask",
     "SegmentationTask",
     "VisionTask",

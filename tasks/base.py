@@ -22,6 +22,7 @@ _CLASSES = {
     "captioning": "CaptioningTask",
     "classification": "ClassificationTask",
     "detection": "DetectionTask",
+    "face3d": "Face3DTask",
     "face_recognition": "FaceRecognitionTask",
     "segmentation": "SegmentationTask",
 }

@@ -9,6 +9,7 @@ from vision.predictions.base import Outputs, Prediction
 from vision.predictions.captioning import CaptionPrediction, caption_prediction
 from vision.predictions.classification import ClassificationPrediction, classification_prediction
 from vision.predictions.detection import DetectionPrediction, detection_prediction
+from vision.predictions.face3d import Face3DPrediction, FaceCrops, face3d_prediction
 from vision.predictions.face_recognition import FacePrediction, face_prediction
 from vision.predictions.segmentation import SegmentationPrediction, segmentation_prediction
 
@@ -17,6 +18,8 @@ __all__ = [
     "CaptionPrediction",
     "ClassificationPrediction",
     "DetectionPrediction",
+    "Face3DPrediction",
+    "FaceCrops",
     "FacePrediction",
     "Outputs",
     "Prediction",
@@ -28,6 +31,7 @@ _BY_TASK: dict[str, Callable[[Outputs, Any, ModelMetadata], Prediction]] = {
     "captioning": caption_prediction,
     "classification": classification_prediction,
     "detection": detection_prediction,
+    "face3d": face3d_prediction,
     "face_recognition": face_prediction,
     "segmentation": segmentation_prediction,
 }
@@ -37,14 +41,14 @@ TASKS = tuple(_BY_TASK)
 
 
 def to_prediction(
-    outputs: Outputs, fit: Fit | FacePrediction, metadata: ModelMetadata
+    outputs: Outputs, fit: Fit | FacePrediction | FaceCrops, metadata: ModelMetadata
 ) -> Prediction:
     """Turn a model's outputs for one picture into its task's prediction.
 
     Args:
         outputs: The arrays that `forward` returns, without the batch dimension.
         fit: The map that brought the picture to the model's input; for faces, those found in the
-            picture.
+            picture, for faces in space with their crops.
         metadata: The model's.
     """
     return _BY_TASK[metadata.task](outputs, fit, metadata)

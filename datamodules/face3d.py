@@ -1,0 +1,136 @@
+"""Endless pictures of rendered faces, each with the numbers that it was made of."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from datamodules.base import VisionData
+from datamodules.face3d_renders import FaceRenderer
+from datamodules.loading import Batch, default_workers
+from datamodules.splits import scene_seeds
+from models.face3d.face_models import open_face_model
+from vision.errors import VisusError
+from vision.face_model import FaceModel, five_points
+from vision.predictions import FaceCrops, FacePrediction
+
+
+class FaceRendersData(VisionData[str]):
+    """Faces rendered from a face model: nothing to download but the model.
+
+    Identity, expression, pose, light, skin, hair, background and what covers a face are chosen at
+    random. Training never shows a picture twice; validation and test have their own.
+
+    Args:
+        face_model: `ict-facekit` (see `visus weights`), `procedural`, or a file of your own.
+        landmarks: A text file of 68 vertex numbers, where your model has none.
+        components: Identity components to use.
+        expressions: Names of the expressions to use; all by default.
+        count: Training pictures an epoch; a quarter as many for validation, and again for test.
+        image_size: (height, width) in pixels.
+        seed: Chooses the pictures.
+        batch_size: Pictures a batch and process.
+        num_workers: Processes that render; one for each core beyond the first by default.
+
+    Attributes:
+        model_digest: Tells the face model from others.
+    """
+
+    class_names = ()
+    in_channels = 3
+    fit_mode = "stretch"
+
+    def __init__(
+        self,
+        face_model: str = "ict-facekit",
+        landmarks: str | None = None,
+        components: int = 40,
+        expressions: list[str] | None = None,
+        count: int = 20000,
+        image_size: tuple[int, int] = (128, 128),
+        seed: int = 0,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+    ) -> None:
+        workers = default_workers() if num_workers is None else num_workers
+        super().__init__(batch_size, workers, "none")
+        if image_size[0] != image_size[1]:
+            raise VisusError(
+                f"data.image_size {list(image_size)}: crops of faces are square; give it twice the "
+                "same side"
+            )
+        self.face_model = face_model
+        self.landmarks = landmarks
+        self.components = components
+        self.given_expressions = expressions
+        self.count = count
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.seed = seed
+
+    @cached_property
+    def head(self) -> FaceModel:
+        """The whole head with the components and expressions that are used."""
+        model = open_face_model(self.face_model, self.landmarks)
+        return model.choose(self.components, tuple(self.given_expressions or ()))
+
+    @property
+    def expressions(self) -> list[str]:
+        """The names of the expressions that are used."""
+        return list(self.head.expression_names)
+
+    @property
+    def model_digest(self) -> str:
+        """Of the face that is reconstructed."""
+        return self.head.face.digest
+
+    def dataset(self, split: str) -> Dataset[Batch]:
+        """See `VisionData.dataset`."""
+        seeds = scene_seeds(split, self.count, self.seed)
+        return RenderDataset(FaceRenderer(self.head, self.image_size), seeds, split == "train")
+
+
+class RenderDataset(Dataset[Batch]):
+    """Pictures of faces, rendered a batch at a time.
+
+    Args:
+        renderer: Makes them.
+        seeds: One for each picture.
+        endless: Whether each look at a picture gives another one.
+    """
+
+    def __init__(self, renderer: FaceRenderer, seeds: Sequence[int], endless: bool) -> None:
+        self.renderer = renderer
+        self.seeds = seeds
+        self.endless = endless
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self.seeds)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """A batch: `image`, `source`, `fit`, and the truth as `FaceTruth` names it."""
+        seeds = [self.seeds[i] for i in indices]
+        if self.endless:
+            # PyTorch's generator differs between epochs and workers, and repeats with the seed.
+            # Below the seeds of the other splits.
+            seeds = torch.randint(10**8, (len(seeds),)).tolist()
+        images, truth = self.renderer(seeds)
+        marks = five_points(truth.landmarks)
+        batch: Batch = {name: torch.from_numpy(values) for name, values in vars(truth).items()}
+        return {
+            **batch,
+            "image": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
+            "source": [str(seed) for seed in seeds],
+            "fit": [_whole_picture(points, self.renderer.size) for points in marks],
+        }
+
+
+def _whole_picture(points: NDArray[np.float32], size: tuple[int, int]) -> FaceCrops:
+    """The one face of a render, which is cut out already."""
+    low, high = points.min(0), points.max(0)
+    boxes = np.concatenate([low, high])[None].astype(np.float32)
+    found = FacePrediction(boxes, np.ones(1, np.float32), points[None], size)
+    return FaceCrops(found, np.array([[0, 0, size[1]]], np.float32))

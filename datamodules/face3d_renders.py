@@ -1,0 +1,223 @@
+"""Pictures of random heads, rendered from a face model, each with all that it was made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from datamodules.face3d_scenery import ground, hair_behind, occlude, photograph
+from datamodules.face3d_skin import Complexion, Skins
+from models.face3d.camera import rotation_from_angles
+from models.face3d.renderer import interpolate, rasterise, surface_normals
+from vision.face_crop import face_square
+from vision.face_model import FaceModel, five_points
+
+_SPREAD = (24.0, 11.0, 10.0)
+_LIMITS = (60.0, 30.0, 30.0)
+"""Standard deviations and limits of yaw, pitch and roll in degrees."""
+
+_REST = 0.15
+"""Share of the faces without any expression."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTruth:
+    """What pictures of faces were made of, in the order of the pictures.
+
+    Attributes:
+        identity: float32 (batch, components).
+        expression: float32 (batch, expressions), 0 to 1.
+        rotation: float32 (batch, 3, 3), see `models.face3d.camera`.
+        scale: float32 (batch,): pixels for one unit of the model.
+        position: float32 (batch, 2): where the model's origin lies in pixels.
+        light: float32 (batch, 9, 3), see `shade`.
+        skin: float32 (batch, 3): RGB of the skin, 0 to 1.
+        landmarks: float32 (batch, 68, 2): (x, y) in pixels.
+    """
+
+    identity: NDArray[np.float32]
+    expression: NDArray[np.float32]
+    rotation: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    position: NDArray[np.float32]
+    light: NDArray[np.float32]
+    skin: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+
+class FaceRenderer:
+    """Makes pictures of random faces.
+
+    Args:
+        model: The whole head, with the identity components and expressions to be used.
+        size: (height, width) of the pictures in pixels.
+    """
+
+    def __init__(self, model: FaceModel, size: tuple[int, int]) -> None:
+        self.model = model
+        self.size = size
+        self.skins = Skins(model)
+        count = len(model.identity) + len(model.expression)
+        modes = np.concatenate([model.identity, model.expression])
+        self._modes = modes.reshape(count, -1)
+
+    def __call__(self, seeds: list[int]) -> tuple[NDArray[np.uint8], FaceTruth]:
+        """Draw faces; equal seeds give equal pixels.
+
+        Args:
+            seeds: One for each picture.
+
+        Returns:
+            uint8 RGB of shape (batch, height, width, 3), and what is in them.
+        """
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        drawn = np.stack([rng.standard_normal(len(self.model.identity)) for rng in rngs])
+        identity = np.asarray(np.clip(drawn, -3, 3), np.float32)
+        expression = np.stack([self._expression(rng) for rng in rngs])
+        numbers = np.concatenate([identity, expression], axis=1)
+        shapes = (numbers @ self._modes).reshape(len(seeds), *self.model.neutral.shape)
+        shapes += self.model.neutral
+        angles = np.stack([rng.normal(0, _SPREAD) for rng in rngs])
+        rotation = rotation_from_angles(np.clip(angles, -np.array(_LIMITS), _LIMITS))
+        marks = shapes[:, self.model.landmarks] @ rotation.transpose(0, 2, 1)
+        scale, position = self._place(marks, rngs)
+        light = np.stack([_random_light(rng) for rng in rngs])
+        complexions = [self.skins(rng) for rng in rngs]
+        flat = scale[:, None, None] * np.array([1, -1, 1], np.float32)
+        placed = shapes @ (rotation.transpose(0, 2, 1) * flat)
+        placed[..., :2] += position[:, None]
+        pictures = self._draw(placed, light, complexions, rngs)
+        skin = np.stack([complexion.skin for complexion in complexions])
+        landmarks = placed[:, self.model.landmarks, :2]
+        truth = FaceTruth(identity, expression, rotation, scale, position, light, skin, landmarks)
+        return pictures, truth
+
+    def _expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Some expressions, mostly as strong on the left as on the right."""
+        names = self.model.expression_names
+        strength: dict[str, float] = {}
+        values = np.zeros(len(names), np.float32)
+        if rng.random() < _REST:
+            return values
+        for i, name in enumerate(names):
+            both = name.removesuffix("_L").removesuffix("_R")
+            if both not in strength:
+                strength[both] = rng.random() if rng.random() < 0.3 else 0.0
+            aside = rng.random() if rng.random() < 0.1 else rng.uniform(0.85, 1.15)
+            values[i] = min(1.0, strength[both] * aside)
+        return values
+
+    def _place(
+        self, marks: NDArray[np.float32], rngs: list[np.random.Generator]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scale and position: about what the five landmarks of a face finder would give."""
+        flat = marks[..., :2] * np.array([1, -1], np.float32)
+        left, top, side = face_square(five_points(flat)).T
+        # Face finders err, and more so where a face is hard to see.
+        side = side * np.array([rng.uniform(0.87, 1.15) for rng in rngs])
+        shift = np.stack([rng.normal(0, 0.025, 2) for rng in rngs])
+        scale = self.size[1] / side
+        corner = np.stack([left, top], 1) + shift * side[:, None]
+        # The jittered side grows around the middle.
+        corner -= (side - self.size[1] / scale)[:, None] / 2
+        return scale.astype(np.float32), (-corner * scale[:, None]).astype(np.float32)
+
+    def _draw(
+        self,
+        placed: NDArray[np.float32],
+        light: NDArray[np.float32],
+        complexions: list[Complexion],
+        rngs: list[np.random.Generator],
+    ) -> NDArray[np.uint8]:
+        triangles, marks = self.model.triangles, self.model.landmarks
+        raster = rasterise(placed, triangles, self.size)
+        albedo = np.stack([complexion.albedo for complexion in complexions])
+        faces = interpolate(raster, triangles, albedo)
+        # Triangles are about as large as pixels here: smoothed normals would look the same.
+        faces *= shade(surface_normals(raster, triangles, placed), light)
+        pictures = []
+        for i, rng in enumerate(rngs):
+            image = ground(rng, self.size)
+            if rng.random() < 0.6:
+                brow, chin = placed[i, marks[19:25], :2].mean(0), placed[i, marks[8], :2]
+                reach = float(np.linalg.norm(chin - brow))
+                middle = brow + (brow - chin) * 0.05
+                bright = float(light[i, 0].mean())
+                centre = (float(middle[0]), float(middle[1]))
+                hair_behind(image, rng, complexions[i].hair * bright, centre, reach)
+            covered = raster.covered[i]
+            image[covered] = faces[i][covered]
+            eyes = five_points(placed[i, marks, :2])[:2]
+            occlude(image, rng, complexions[i].skin, eyes)
+            pictures.append(photograph(image, rng))
+        return np.stack(pictures)
+
+
+def shade(normals: NDArray[np.float32], light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How bright surfaces are, under light that comes from far away on all sides.
+
+    Ramamoorthi and Hanrahan 2001, "An Efficient Representation for Irradiance Environment Maps".
+
+    Args:
+        normals: float32 (batch, height, width, 3) as seen by the camera, of length one.
+        light: float32 (batch, 9, 3): for red, green and blue what goes with 1, x, y, z, x * y,
+            x * z, y * z, x * x - y * y and 3 * z * z - 1 of the normal.
+
+    Returns:
+        float32 (batch, height, width, 3), at least 0.
+    """
+    bright = np.empty_like(normals)
+    _shade(normals, np.ascontiguousarray(light, np.float32), bright)
+    return bright
+
+
+@njit(cache=True, nogil=True)
+def _shade(normals, light, bright):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    batch, height, width, _ = normals.shape
+    for b in range(batch):
+        for row in range(height):
+            for column in range(width):
+                x = normals[b, row, column, 0]
+                y = normals[b, row, column, 1]
+                z = normals[b, row, column, 2]
+                for n in range(3):
+                    value = (
+                        light[b, 0, n]
+                        + light[b, 1, n] * x
+                        + light[b, 2, n] * y
+                        + light[b, 3, n] * z
+                        + light[b, 4, n] * x * y
+                        + light[b, 5, n] * x * z
+                        + light[b, 6, n] * y * z
+                        + light[b, 7, n] * (x * x - y * y)
+                        + light[b, 8, n] * (np.float32(3) * z * z - np.float32(1))
+                    )
+                    bright[b, row, column, n] = max(np.float32(0), value)
+
+
+def _random_light(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Light from all around and one to three lamps, mostly before the face; see `shade`."""
+    total = np.zeros((9, 3), np.float32)
+    total[0] = rng.uniform(0.35, 0.8) * rng.uniform(0.95, 1.05, 3)
+    for _ in range(int(rng.integers(1, 4))):
+        direction = rng.normal((0, 0.3, 0.7), (1, 0.7, 0.7))
+        x, y, z = direction / np.linalg.norm(direction)
+        strength = rng.uniform(0.1, 0.7) * rng.uniform(0.93, 1.07, 3)
+        # The lit half of a sphere, max(0, cos), as 1/4 + cos / 2 + 15/32 * (cos^2 - 1/3).
+        quadratic = 15 / 32
+        lamp = np.array(
+            [
+                0.25,
+                0.5 * x,
+                0.5 * y,
+                0.5 * z,
+                2 * quadratic * x * y,
+                2 * quadratic * x * z,
+                2 * quadratic * y * z,
+                quadratic * (x * x - y * y) / 2,
+                quadratic * (3 * z * z - 1) / 6,
+            ]
+        )
+        total += lamp[:, None] * strength
+    return total

@@ -1,0 +1,237 @@
+"""3D faces: identity, expression, pose, light and colour of a face, and with them its mesh."""
+
+import base64
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.face3d.camera import project
+from models.face3d.create import FaceNumbers, create_face_regressor
+from models.face3d.face_models import open_face_model
+from models.face3d.morphable import MorphableFace
+from tasks.base import VisionTask, gather_objects
+from vision.errors import VisusError
+from vision.face3d_scores import Face3DScores, FaceShape
+
+Batch = dict[str, Any]
+
+
+class Face3DTask(VisionTask):
+    """Find the numbers of a linear face model that explain a crop of a face.
+
+    Args:
+        backbone: A name from `visus backbones` with two feature maps at least.
+        pretrained: `true` for ImageNet weights, or the path of a weights file.
+        hidden: Numbers between the feature maps and the answer.
+        vertex_weight: Of the mean distance of vertices in centimetres, in the loss.
+        landmark_weight: Of the mean distance of landmarks as a share of the crop's side.
+        pose_weight: Of the squared error of the rotation.
+        number_weight: Of the squared error of identity and expression.
+        light_weight: Of the squared error of light and skin.
+        face_model: See `datamodules.FaceRendersData`; the command line takes it from the data.
+        landmarks: "
+        model_digest: Of the face model; the command line takes it from the data.
+        components: See `face_model`.
+        expressions: See `face_model`.
+        image_size: See `VisionTask`; the command line takes it from the data.
+        learning_rate: See `VisionTask`.
+        backbone_learning_rate: See `VisionTask`.
+        weight_decay: See `VisionTask`.
+        warmup: See `VisionTask`.
+        freeze_epochs: See `VisionTask`.
+        freeze_batch_norm: See `VisionTask`.
+    """
+
+    task = "face3d"
+    monitor = ("val/vertex_error_mm", "min")
+
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_lite0",
+        pretrained: bool | str = False,
+        hidden: int = 256,
+        vertex_weight: float = 1.0,
+        landmark_weight: float = 20.0,
+        pose_weight: float = 3.0,
+        number_weight: float = 0.3,
+        light_weight: float = 0.1,
+        face_model: str = "ict-facekit",
+        landmarks: str | None = None,
+        model_digest: str | None = None,
+        components: int = 40,
+        expressions: list[str] | None = None,
+        image_size: tuple[int, int] = (128, 128),
+        learning_rate: float = 1e-3,
+        backbone_learning_rate: float | None = None,
+        weight_decay: float = 0.02,
+        warmup: float = 0.05,
+        freeze_epochs: int = 0,
+        freeze_batch_norm: bool = False,
+    ) -> None:
+        super().__init__(
+            [],
+            image_size,
+            3,
+            "stretch",
+            learning_rate,
+            backbone_learning_rate,
+            weight_decay,
+            warmup,
+            freeze_epochs,
+            freeze_batch_norm,
+        )
+        self.save_hyperparameters(logger=False)
+        self.weights = {
+            "vertices": vertex_weight,
+            "landmarks": landmark_weight,
+            "pose": pose_weight,
+            "numbers": number_weight,
+            "light": light_weight,
+        }
+        head = open_face_model(face_model, landmarks)
+        self.model = head.choose(components, tuple(expressions or ())).face
+        if model_digest is not None and model_digest != self.model.digest:
+            raise VisusError(
+                f"face model {face_model!r} is not the one that this network was trained with; "
+                "bring that one back, or train anew"
+            )
+        self.shapes = MorphableFace(self.model)
+        self.network, (mean, std) = create_face_regressor(
+            backbone,
+            pretrained,
+            self.image_size,
+            components,
+            len(self.model.expression),
+            hidden,
+            float(np.ptp(self.model.neutral[:, 0])),
+        )
+        self.network.to(memory_format=torch.channels_last)
+        self.set_normalisation(mean, std)
+        self.collected = Face3DScores()
+        self.tested: Face3DScores | None = None
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Names of the identity and expression numbers, in order."""
+        identities = tuple(f"identity{i}" for i in range(len(self.model.identity)))
+        return identities + self.model.expression_names
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The faces in crops.
+
+        Args:
+            images: uint8 of shape (batch, 3, height, width).
+
+        Returns:
+            Vertices (batch, vertices, 3) in the face model's frame and units; rotations (batch,
+            3, 3); scales (batch, 1): pixels of the crop for one unit; positions (batch, 2) of
+            the model's origin in pixels of the crop; identity and expression numbers (batch,
+            numbers).
+        """
+        found: FaceNumbers = self.network(self.normalise(images))
+        vertices = self.shapes(found.identity, found.expression)
+        numbers = torch.cat([found.identity, found.expression], dim=1)
+        return vertices, found.rotation, found.scale[:, None], found.position, numbers
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        found: FaceNumbers = self.network(self.normalise(batch["image"]))
+        losses = self._losses(found, batch)
+        for name, value in losses.items():
+            self.log(f"train/{name}", value.detach())
+        loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
+        self.log("train/loss", loss, prog_bar=True)
+        return self.refuse_non_finite(loss, batch)
+
+    def _losses(self, found: FaceNumbers, truth: Batch) -> dict[str, Tensor]:
+        centimetres = self.model.millimetres / 10
+        true_shapes = self.shapes(truth["identity"], truth["expression"])
+        shapes = self.shapes(found.identity, found.expression)
+        # Smooth at zero, where a distance has no gradient.
+        away = ((shapes - true_shapes).square().sum(-1) + 1e-4).sqrt().mean() * centimetres
+        marks = shapes[:, self.shapes.landmarks]
+        placed = project(marks, found.rotation, found.scale, found.position)[..., :2]
+        missed = ((placed - truth["landmarks"]).square().sum(-1) + 1e-2).sqrt().mean()
+        identity = F.mse_loss(found.identity, truth["identity"])
+        expression = F.mse_loss(found.expression, truth["expression"])
+        turned = (found.rotation - truth["rotation"]).square().sum((1, 2)).mean()
+        light = F.mse_loss(found.light, truth["light"]) + F.mse_loss(found.skin, truth["skin"])
+        return {
+            "vertices": away,
+            "landmarks": missed / self.image_size[1],
+            "pose": turned,
+            "numbers": identity + 10 * expression,
+            "light": light,
+        }
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Compare one batch."""
+        self._collect(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Compare one batch."""
+        self._collect(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures over all processes."""
+        self._finish("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures over all processes."""
+        self.tested = self._finish("test")
+
+    def options(self) -> dict[str, Any]:
+        """The mesh's triangles and landmarks, so that an exported file needs no face model."""
+        packed = zlib.compress(np.ascontiguousarray(self.model.triangles, "<i4").tobytes(), 9)
+        return {
+            "triangles": base64.b85encode(packed).decode(),
+            "landmarks": self.model.landmarks.tolist(),
+            "millimetres": self.model.millimetres,
+            "expressions": list(self.model.expression_names),
+        }
+
+    def _collect(self, batch: Batch) -> None:
+        found = self(batch["image"])
+        true_shapes = self.shapes(batch["identity"], batch["expression"])
+        place = (batch["rotation"], batch["scale"], batch["position"])
+        mean = self.shapes.neutral.view(1, -1, 3).expand_as(true_shapes)
+        vertices, rotation, scale, position, numbers = found
+        true_numbers = torch.cat([batch["identity"], batch["expression"]], dim=1)
+        upright = torch.eye(3, device=rotation.device).expand_as(rotation)
+        found_marks = self._marks(vertices, rotation, scale[:, 0], position)
+        columns = [
+            (vertices, rotation, found_marks, numbers),
+            (true_shapes, batch["rotation"], batch["landmarks"], true_numbers),
+            (mean, upright, self._marks(mean, *place), torch.zeros_like(numbers)),
+        ]
+        shapes = [
+            [
+                FaceShape(*(value[i].float().cpu().numpy() * factor for value, factor in pairs))
+                for pairs in (
+                    list(zip(column, (self.model.millimetres, 1, 1, 1), strict=True))
+                    for column in columns
+                )
+            ]
+            for i in range(len(numbers))
+        ]
+        for source, (face, truth, usual) in zip(batch["source"], shapes, strict=True):
+            self.collected.add(source, face, truth, usual)
+
+    def _marks(self, vertices: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
+        """The 68 landmarks in the crop, shape (batch, 68, 2)."""
+        return project(vertices[:, self.shapes.landmarks], rotation, scale, position)[..., :2]
+
+    def _finish(self, split: str) -> Face3DScores:
+        """Score what all processes saw, log the figures, and begin anew."""
+        pairs = list(zip(self.collected.records, self.collected.numbers, strict=True))
+        gathered = gather_objects(pairs)
+        self.collected = Face3DScores()
+        scores = Face3DScores([record for record, _ in gathered], [n for _, n in gathered])
+        if not self.trainer.sanity_checking:
+            for name, value in scores.compute(self.number_names).items():
+                self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
+        return scores

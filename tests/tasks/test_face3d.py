@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from datamodules import FaceRendersData
+from tasks import Face3DTask
+from vision.errors import VisusError
+
+SMALL = {"face_model": "procedural", "components": 6, "image_size": (64, 64)}
+
+
+def data(**more):
+    return FaceRendersData(**{**SMALL, "count": 32, "batch_size": 8, "num_workers": 0, **more})
+
+
+def task(**more):
+    return Face3DTask(**{"backbone": "convnet", **SMALL, **more})
+
+
+def test_pictures_repeat_with_the_seed_and_differ_without_end():
+    torch.manual_seed(3)
+    module = data()
+    first, second = (next(iter(module.train_dataloader())) for _ in range(2))
+    assert not torch.equal(first["image"], second["image"])
+    torch.manual_seed(3)
+    again = next(iter(data().train_dataloader()))
+    assert torch.equal(first["image"], again["image"])
+    assert torch.equal(first["identity"], again["identity"])
+    val, test = (next(iter(m)) for m in (module.val_dataloader(), module.test_dataloader()))
+    assert torch.equal(val["image"], next(iter(data().val_dataloader()))["image"])
+    assert not torch.equal(val["image"], test["image"])
+
+
+def test_the_truth_is_that_of_the_picture():
+    """The landmarks are where the numbers put them, and the face around them."""
+    module = data(batch_size=32, count=128)
+    batch = next(iter(module.val_dataloader()))
+    with torch.inference_mode():
+        shapes = task().shapes(batch["identity"], batch["expression"])
+        marks = task()._marks(shapes, batch["rotation"], batch["scale"], batch["position"])
+    np.testing.assert_allclose(marks.numpy(), batch["landmarks"].numpy(), atol=1e-3)
+    inside = (batch["landmarks"] > 0) & (batch["landmarks"] < 64)
+    assert inside.float().mean() > 0.95
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_small_batch_is_learnt_by_heart(broken):
+    torch.manual_seed(0)
+    batch = next(iter(data(batch_size=8).val_dataloader()))
+    learner = task()
+    optimizer = torch.optim.AdamW(learner.parameter_groups(), lr=1e-3)
+    if broken:
+        # The test could fail: with the truth of other pictures nothing of use is learnt.
+        shown = {**batch, "image": torch.zeros_like(batch["image"])}
+    else:
+        shown = batch
+    for _ in range(120):
+        learner.train()
+        found = learner.network(learner.normalise(shown["image"]))
+        losses = learner._losses(found, shown)
+        loss = torch.stack([learner.weights[k] * v for k, v in losses.items()]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    learner.eval()
+    with torch.inference_mode():
+        learner._collect(shown)
+    figures = learner.collected.compute(learner.number_names)
+    good = figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
+    good &= figures["pose_error_deg"] < 4 and figures["landmark_nme"] < 0.03
+    assert good is not broken
+
+
+def test_predictions_lie_in_the_picture():
+    batch = next(iter(data().val_dataloader()))
+    learner = task().eval()
+    with torch.inference_mode():
+        predictions = learner.predict_step(batch, 0)
+    assert len(predictions) == 8
+    for prediction in predictions:
+        assert prediction.vertices.shape == (1, 3705, 3)
+        # A network that has learnt nothing says: the mean face, upright, in the middle.
+        assert np.abs(list(prediction.pose(0).values())).max() < 15
+        middle = prediction.landmarks68(0).mean(0)
+        assert ((middle > 10) & (middle < 54)).all()
+        told = prediction.to_json()["faces"][0]
+        assert len(told["landmarks68"]) == 68 and set(told["pose"]) == {"yaw", "pitch", "roll"}
+        assert "jawOpen" in told["expression"]
+
+
+def test_another_face_model_is_refused():
+    with pytest.raises(VisusError, match="is not the one that this network was trained with"):
+        task(model_digest="0" * 64)
+    with pytest.raises(VisusError, match="run visus weights get ict-facekit"):
+        task(face_model="ict-facekit")
+    with pytest.raises(VisusError, match=r"data.image_size \[64, 96\]: crops of faces are square"):
+        data(image_size=(64, 96))
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch, tmp_path):
+    """Nothing that lies on this machine helps."""
+    from models.face3d.face_models import open_face_model
+
+    monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
+    open_face_model.cache_clear()
