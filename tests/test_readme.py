@@ -160,6 +160,7 @@ def test_documented_arguments_exist():
     import inspect
 
     from datamodules import (
+        FaceRendersData,
         PeopleData,
         PictureCaptioningData,
         PictureClassData,
@@ -171,6 +172,7 @@ def test_documented_arguments_exist():
         CaptioningTask,
         ClassificationTask,
         DetectionTask,
+        Face3DTask,
         FaceRecognitionTask,
         SegmentationTask,
     )
@@ -181,10 +183,12 @@ def test_documented_arguments_exist():
             CaptioningTask,
             ClassificationTask,
             DetectionTask,
+            Face3DTask,
             FaceRecognitionTask,
             SegmentationTask,
         ),
         "data": (
+            FaceRendersData,
             PeopleData,
             PictureCaptioningData,
             PictureClassData,

@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
     model = load_model(args.model, "torch")
     if isinstance(model, FaceModel):
         return _export_faces(model, args.output)
+    if model.metadata.task == "face3d":
+        raise CommandError(f"model {args.model!r}: 3D face models run in torch only, for now")
     if args.output.suffix != ".onnx":
         raise CommandError(f"--output {str(args.output)!r}: the file's ending must be .onnx")
     if not isinstance(model, TorchModel):

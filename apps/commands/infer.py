@@ -28,6 +28,10 @@ def main(argv: list[str]) -> int:
     add_face_arguments(parser)
     parser.add_argument("--embeddings", action="store_true", help="write those of faces to --jsonl")
     parser.add_argument("--masks", metavar="DIR", type=Path, help="write masks of class ids there")
+    parser.add_argument("--mesh", metavar="DIR", type=Path, help="write meshes of faces there")
+    parser.add_argument(
+        "--mesh-format", choices=("glb", "obj", "ply"), default="glb", help="glb by default"
+    )
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="segment in tiles of that side")
     parser.add_argument(
         "--overlap", metavar="PIXELS", type=int, help="of tiles; an eighth of them by default"
@@ -77,6 +81,10 @@ def main(argv: list[str]) -> int:
         from apps.mask_files import MaskFiles
 
         watchers.append(MaskFiles(args.masks))
+    if args.mesh:
+        from apps.mesh_files import MeshFiles
+
+        watchers.append(MeshFiles(args.mesh, args.mesh_format))
     sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
     if args.explain:
         from apps.explain import ExplainSink

@@ -1,5 +1,6 @@
-"""A face model in PyTorch: a task behind MTCNN, on a GPU where there is one."""
+"""Face models in PyTorch: a task behind MTCNN, on a GPU where there is one."""
 
+from apps.faces.face3d import Face3DModel
 from apps.faces.model import FaceModel
 from apps.runtimes import TorchModel
 from models.face_recognition import create_face_finder
@@ -15,3 +16,13 @@ def face_model(embedder: TorchModel) -> FaceModel:
     assert isinstance(embedder.task, FaceRecognitionTask)
     finder = create_face_finder().to(embedder.task.device)
     return FaceModel(embedder, finder.stages(), embedder.task.fingerprint())
+
+
+def face3d_model(regressor: TorchModel) -> Face3DModel:
+    """Put the face finder before a task for faces in space.
+
+    Raises:
+        vision.errors.VisusError: If the finder's weights are not installed.
+    """
+    finder = create_face_finder().to(regressor.task.device)
+    return Face3DModel(regressor, finder.stages())

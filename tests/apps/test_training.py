@@ -32,11 +32,17 @@ _FACES = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
 _CAPTIONS = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
              "--model.hidden", "16", "--data.num_workers", "0", "--data.batch_size", "4",
              "--data.image_size", "[64,64]"]  # fmt: skip
+_FACES_3D = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
+             "--model.learning_rate", "1e-5", "--model.hidden", "16",
+             "--data.face_model", "procedural", "--data.components", "4",
+             "--data.expressions", "[jawOpen]", "--data.count", "32", "--data.batch_size", "8",
+             "--data.image_size", "[64,64]", "--data.num_workers", "0"]  # fmt: skip
 _OWN_CAPTIONS = [*_CAPTIONS, "--data.root", "captions", "--data.min_count", "1"]
 KEYS = {
     "captioning": {"caption", "captions", "score"},
     "classification": {"classes"},
     "detection": {"detections"},
+    "face3d": {"faces"},
     "face_recognition": {"faces"},
     "segmentation": {"mask", "areas"},
 }
@@ -44,6 +50,7 @@ FIGURES = {
     "captioning": "test/bleu_1",
     "classification": "test/accuracy",
     "detection": "test/map",
+    "face3d": "test/landmark_nme",
     "face_recognition": "test/verification_accuracy",
     "segmentation": "test/miou",
 }
@@ -51,6 +58,7 @@ FILES = {
     "captioning": ["examples.jpg"],
     "classification": ["confusion.png"],
     "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
+    "face3d": ["examples.jpg"],
     "face_recognition": ["roc.png", "worst_pairs.jpg"],
     "segmentation": ["confusion.png", "examples.jpg"],
 }
@@ -89,6 +97,7 @@ ARGUMENTS = {
     ],
     "segmentation/oxford_pet": _SMALL_MASKS,
     "segmentation/voc": _SMALL_MASKS,
+    "face3d/synthetic": _FACES_3D,
     "face_recognition/custom": [*_FACES, "--data.image_size", "[48,48]"],
     "face_recognition/faces": [*_FACES, "--data.image_size", "[150,150]"],
     "classification/custom": [
