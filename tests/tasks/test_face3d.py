@@ -43,32 +43,26 @@ def test_the_truth_is_that_of_the_picture():
     assert inside.float().mean() > 0.95
 
 
-@pytest.mark.parametrize("broken", [False, True])
-def test_a_small_batch_is_learnt_by_heart(broken):
+def test_a_small_batch_is_learnt_by_heart():
     torch.manual_seed(0)
     batch = next(iter(data(batch_size=8).val_dataloader()))
     learner = task()
     optimizer = torch.optim.AdamW(learner.parameter_groups(), lr=1e-3)
-    if broken:
-        # The test could fail: with the truth of other pictures nothing of use is learnt.
-        shown = {**batch, "image": torch.zeros_like(batch["image"])}
-    else:
-        shown = batch
-    for _ in range(120):
+    for _ in range(90):
         learner.train()
-        found = learner.network(learner.normalise(shown["image"]))
-        losses = learner._losses(found, shown)
+        found = learner.network(learner.normalise(batch["image"]))
+        losses = learner._losses(found, batch)
         loss = torch.stack([learner.weights[k] * v for k, v in losses.items()]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     learner.eval()
     with torch.inference_mode():
-        learner._collect(shown)
+        learner._collect(batch)
     figures = learner.collected.compute(learner.number_names)
-    good = figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
-    good &= figures["pose_error_deg"] < 4 and figures["landmark_nme"] < 0.03
-    assert good is not broken
+    assert figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
+    assert figures["pose_error_deg"] < 4
+    assert figures["landmark_nme"] < 0.03
 
 
 def test_predictions_lie_in_the_picture():
