@@ -1,8 +1,8 @@
 """Draw triangle meshes on the CPU: a z-buffer, and values interpolated over the triangles.
 
 Compiled by numba and free of torch, so that data loaders, applications and exported models can
-use it. Pinhole cameras need no special care: under scaled orthography (`models.face3d.camera`)
-barycentric coordinates in the picture are those on the triangle.
+use it. Made for scaled orthography (`models.face3d.camera`), where shares of a triangle's corners
+in the picture are those on the triangle itself.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,7 @@ def rasterise(
     """Find the nearest triangle of each pixel.
 
     A pixel is covered if its centre lies in a triangle or on its edge; of equally near triangles
-    the first counts. Triangles that show their back (clockwise corners as seen in the picture,
-    with y downwards counter-clockwise in numbers) or have no area are not drawn.
+    the first counts. Triangles that show their back or have no area are not drawn.
 
     Args:
         vertices: float32 of shape (batch, vertices, 3): x to the right and y downwards in pixels,
