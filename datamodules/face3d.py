@@ -114,9 +114,10 @@ class RenderDataset(Dataset[Batch]):
         """A batch: `image`, `source`, `fit`, and the truth as `FaceTruth` names it."""
         seeds = [self.seeds[i] for i in indices]
         if self.endless:
-            # PyTorch's generator differs between epochs and workers, and repeats with the seed.
-            # Below the seeds of the other splits.
-            seeds = torch.randint(10**8, (len(seeds),)).tolist()
+            # PyTorch's generator differs between epochs and workers, and repeats with the seed; the
+            # pictures' own seeds differ between processes. All stay below those of other splits.
+            start = int(torch.randint(10**8, ()))
+            seeds = [(start + seed) % 10**8 for seed in seeds]
         images, truth = self.renderer(seeds)
         marks = five_points(truth.landmarks)
         batch: Batch = {name: torch.from_numpy(values) for name, values in vars(truth).items()}

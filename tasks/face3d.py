@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -186,13 +187,17 @@ class Face3DTask(VisionTask):
 
     def options(self) -> dict[str, Any]:
         """The mesh's triangles and landmarks, so that an exported file needs no face model."""
-        packed = zlib.compress(np.ascontiguousarray(self.model.triangles, "<i4").tobytes(), 9)
         return {
-            "triangles": base64.b85encode(packed).decode(),
+            "triangles": self._packed_triangles,
             "landmarks": self.model.landmarks.tolist(),
             "millimetres": self.model.millimetres,
             "expressions": list(self.model.expression_names),
         }
+
+    @cached_property
+    def _packed_triangles(self) -> str:
+        packed = zlib.compress(np.ascontiguousarray(self.model.triangles, "<i4").tobytes(), 9)
+        return base64.b85encode(packed).decode()
 
     def _collect(self, batch: Batch) -> None:
         found = self(batch["image"])

@@ -31,6 +31,15 @@ def test_pictures_repeat_with_the_seed_and_differ_without_end():
     assert not torch.equal(val["image"], test["image"])
 
 
+def test_processes_with_equal_random_numbers_render_different_pictures():
+    dataset = data().dataset("train")
+    torch.manual_seed(5)
+    first = dataset.__getitems__([0, 2])
+    torch.manual_seed(5)
+    second = dataset.__getitems__([1, 3])
+    assert not set(first["source"]) & set(second["source"])
+
+
 def test_the_truth_is_that_of_the_picture():
     """The landmarks are where the numbers put them, and the face around them."""
     module = data(batch_size=32, count=128)
