@@ -16,12 +16,10 @@ import dlib
 import numpy as np
 from skimage.data import astronaut
 
-from apps.faces.bundle import load_bundle
 from apps.faces.export import export_bundle
 from apps.faces.loading import open_face_model
 from apps.faces.model import FaceModel
 from apps.networks import EXPORTED_RUNTIMES
-from apps.runs import BUNDLE
 from apps.runtimes import TorchModel
 from models.weights import find_weights
 from vision.images import Pixels
@@ -50,10 +48,10 @@ def main() -> None:
 
 def _models(folder: Path) -> dict[str, FaceModel]:
     model = open_face_model("faces")
-    assert isinstance(model.embedder, TorchModel)
-    export_bundle(model.embedder.task, folder)
+    assert isinstance(model.network, TorchModel)
+    export_bundle(model.network.task, folder)
     installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
-    return {"torch": model, **{name: load_bundle(folder / BUNDLE, name) for name in installed}}
+    return {"torch": model, **{name: open_face_model(str(folder), name) for name in installed}}
 
 
 def _over(model: FaceModel, frame: Pixels) -> Callable[[], object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from apps.cli import CommandError, CommandParser
 
 if TYPE_CHECKING:
+    from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
 
 
@@ -23,15 +24,14 @@ def main(argv: list[str]) -> int:
 
     from apps.console import console
     from apps.export import export_onnx, measure_parity
+    from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
     from vision.images import list_images
 
     model = load_model(args.model, "torch")
-    if isinstance(model, FaceModel):
+    if isinstance(model, FaceModel | Face3DModel):
         return _export_faces(model, args.output)
-    if model.metadata.task == "face3d":
-        raise CommandError(f"model {args.model!r}: 3D face models run in torch only, for now")
     if args.output.suffix != ".onnx":
         raise CommandError(f"--output {str(args.output)!r}: the file's ending must be .onnx")
     if not isinstance(model, TorchModel):
@@ -56,18 +56,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _export_faces(model: "FaceModel", folder: Path) -> int:
+def _export_faces(model: "FaceModel | Face3DModel", folder: Path) -> int:
     from apps.faces.export import export_bundle, measure_bundle
     from apps.runtimes import TorchModel
 
-    embedder = model.embedder
-    if not isinstance(embedder, TorchModel):
+    network = model.network
+    if not isinstance(network, TorchModel):
         raise CommandError(f"model {model.name!r} is exported already")
     if folder.suffix == ".onnx":
         raise CommandError(
-            f"--output {str(folder)!r}: a face model is a folder of four networks; name a folder"
+            f"--output {str(folder)!r}: a model of faces is a folder of four networks; name a "
+            "folder"
         )
-    export_bundle(embedder.task.cpu(), folder)
+    export_bundle(network.task.cpu(), folder)
     for line in measure_bundle(model, folder):
         print(line)
     print(f"{folder}: pip install -r requirements-edge.txt there, then python run.py --help")

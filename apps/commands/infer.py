@@ -119,10 +119,11 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
-def add_source_arguments(parser: CommandParser) -> None:
-    """Where the frames come from."""
+def add_source_arguments(parser: CommandParser, nargs: str | None = None) -> None:
+    """Where the frames come from; `nargs` is argparse's."""
     parser.add_argument(
         "source",
+        nargs=nargs,
         help="a picture, a folder, a glob in quotes, a video, a camera's number, an address "
         "(rtsp:// or http://), or - for raw frames on the standard input",
     )

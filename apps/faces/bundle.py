@@ -3,20 +3,22 @@
 import json
 from pathlib import Path
 
+from apps.faces.face3d import Face3DModel
 from apps.faces.model import FaceModel
 from apps.networks import damaged, load_network
 from apps.runtimes import ExportedModel
 from vision.errors import VisusError
 from vision.face_detection import FaceStages
 
-FORMAT = 1
+FORMAT = 2
 STAGES = ("propose", "refine", "output")
 """The face finder's networks, `<name>.onnx` in the folder."""
 
-EMBEDDER = "embed.onnx"
+NETWORK = "faces.onnx"
+"""What looks at each face that was found."""
 
 
-def load_bundle(path: Path, runtime: str) -> FaceModel:
+def load_bundle(path: Path, runtime: str) -> FaceModel | Face3DModel:
     """Load what `apps.faces.export.export_bundle` wrote.
 
     Args:
@@ -24,17 +26,21 @@ def load_bundle(path: Path, runtime: str) -> FaceModel:
         runtime: `openvino` or `onnxruntime`.
 
     Raises:
-        VisusError: If something is missing, damaged, or of a newer version.
+        VisusError: If something is missing, damaged, or of another version.
     """
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        version, fingerprint = facts["format"], str(facts["fingerprint"])
+        version, fingerprint = facts["format"], facts["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     if version != FORMAT:
-        raise VisusError(f"{path}: is of version {version}, this visus knows {FORMAT}; update it")
+        raise VisusError(
+            f"{path}: is of version {version}, this visus knows {FORMAT}; export it again"
+        )
     folder = path.parent
     stages = FaceStages(*(load_network(folder / f"{name}.onnx", runtime) for name in STAGES))
-    embedder = ExportedModel(folder / EMBEDDER, runtime)
-    embedder.name = str(folder)
-    return FaceModel(embedder, stages, fingerprint)
+    network = ExportedModel(folder / NETWORK, runtime)
+    network.name = str(folder)
+    if network.metadata.task == "face3d":
+        return Face3DModel(network, stages)
+    return FaceModel(network, stages, str(fingerprint))

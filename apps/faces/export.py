@@ -1,4 +1,4 @@
-"""Write a face model as a folder that runs on a small machine: networks, program, requirements."""
+"""Write a model of faces as a folder for small machines: networks, program, requirements."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from skimage.data import astronaut
 from torch import nn
 
@@ -18,7 +19,8 @@ import apps
 import models
 import vision
 from apps.export import OPSET, export_onnx
-from apps.faces.bundle import EMBEDDER, FORMAT, STAGES, load_bundle
+from apps.faces.bundle import FORMAT, NETWORK, STAGES, load_bundle
+from apps.faces.face3d import Face3DModel
 from apps.faces.model import FaceModel
 from apps.networks import EXPORTED_RUNTIMES
 from apps.runs import BUNDLE
@@ -27,12 +29,15 @@ from tasks.base import VisionTask
 from tasks.face_recognition import FaceRecognitionTask
 from vision.errors import VisusError
 from vision.images import Pixels
+from vision.predictions import Face3DPrediction, FacePrediction
 
+_Numbers = NDArray[np.float32]
 _ROUNDS = 10
 _SIDES = {"propose": 48, "refine": 24, "output": 48}
 _REQUIREMENTS = ("numpy", "opencv-python-headless", "Pillow", "onnxruntime", "numba")
+_MESHES = ("trimesh",)
 _RUN = '''\
-"""Runs visus's face commands with the model in this folder: python run.py identify PICTURE ..."""
+"""Runs visus with the model in this folder: python run.py {usage}."""
 
 import sys
 from pathlib import Path
@@ -43,10 +48,16 @@ sys.path.insert(0, str(here / "program"))
 from apps.cli import main
 
 arguments = sys.argv[1:] or ["--help"]
+{command}
+'''
+_IDENTIFY = """\
 if not arguments[0].startswith("-"):
     arguments += ["--model", str(here)]
-sys.exit(main(["faces", *arguments]))
-'''
+sys.exit(main(["faces", *arguments]))"""
+_RECONSTRUCT = """\
+if not arguments[0].startswith("-"):
+    arguments = [str(here), *arguments]
+sys.exit(main(["infer", *arguments]))"""
 
 
 def export_bundle(task: VisionTask, folder: Path) -> None:
@@ -59,7 +70,6 @@ def export_bundle(task: VisionTask, folder: Path) -> None:
     Raises:
         VisusError: If other things lie in the folder.
     """
-    assert isinstance(task, FaceRecognitionTask)
     if folder.exists() and any(folder.iterdir()) and not (folder / BUNDLE).is_file():
         raise VisusError(f"--output {str(folder)!r}: holds other files; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,17 +77,23 @@ def export_bundle(task: VisionTask, folder: Path) -> None:
     finder = create_face_finder()
     for name in STAGES:
         _export_stage(getattr(finder, name), _SIDES[name], folder / f"{name}.onnx")
-    export_onnx(task, folder / EMBEDDER)
+    export_onnx(task, folder / NETWORK)
     for package in (apps, models, vision):
         source = Path(package.__path__[0])
         target = folder / "program" / source.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    lines = [f"{name}=={_installed(name)}\n" for name in _REQUIREMENTS]
+    fingerprint = task.fingerprint() if isinstance(task, FaceRecognitionTask) else None
+    needed = _REQUIREMENTS if fingerprint else (*_REQUIREMENTS, *_MESHES)
+    lines = [f"{name}=={_installed(name)}\n" for name in needed]
     (folder / "requirements-edge.txt").write_text("".join(lines), encoding="utf-8")
-    (folder / "run.py").write_text(_RUN, encoding="utf-8")
+    if fingerprint:
+        program = _RUN.format(usage="identify PICTURE ...", command=_IDENTIFY)
+    else:
+        program = _RUN.format(usage="PICTURE --mesh FOLDER ...", command=_RECONSTRUCT)
+    (folder / "run.py").write_text(program, encoding="utf-8")
     # Last: a folder without it is no bundle.
-    facts = {"format": FORMAT, "fingerprint": task.fingerprint()}
+    facts = {"format": FORMAT, "fingerprint": fingerprint}
     (folder / BUNDLE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
@@ -102,7 +118,7 @@ def _export_stage(stage: nn.Module, side: int, path: Path) -> None:
     part.replace(path)
 
 
-def measure_bundle(model: FaceModel, folder: Path) -> list[str]:
+def measure_bundle(model: FaceModel | Face3DModel, folder: Path) -> list[str]:
     """How the bundle agrees with PyTorch on a photograph, and how fast each runtime is.
 
     Args:
@@ -113,25 +129,32 @@ def measure_bundle(model: FaceModel, folder: Path) -> list[str]:
         A line a runtime.
     """
     image: Pixels = astronaut()  # type: ignore[no-untyped-call]
-    expected = model.predict_pixels(image)
+    boxes, numbers, what = _compared(model.predict_pixels(image))
     installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
     models = [model, *(load_bundle(folder / BUNDLE, name) for name in installed)]
     lines = []
     for each in models:
-        found = each.predict_pixels(image)
-        boxes = float(np.abs(found.boxes - expected.boxes).max())
-        assert found.embeddings is not None and expected.embeddings is not None
-        numbers = float(np.abs(found.embeddings - expected.embeddings).max())
+        found_boxes, found_numbers, _ = _compared(each.predict_pixels(image))
+        apart = float(np.abs(found_boxes - boxes).max())
+        differ = float(np.abs(found_numbers - numbers).max())
         times = []
         for _ in range(_ROUNDS):
             start = time.perf_counter()
             each.predict_pixels(image)
             times.append(time.perf_counter() - start)
         lines.append(
-            f"{each.runtime}: {np.median(times) * 1000:.1f} ms from picture to embedding, boxes "
-            f"differ from torch's by {boxes:.1e} pixels, embeddings by {numbers:.1e}"
+            f"{each.runtime}: {np.median(times) * 1000:.1f} ms from picture to {what}, boxes "
+            f"differ from torch's by {apart:.1e} pixels, {what} by {differ:.1e}"
         )
     return lines
+
+
+def _compared(prediction: FacePrediction | Face3DPrediction) -> tuple[_Numbers, _Numbers, str]:
+    """Boxes, the numbers that follow from them, and what those are called."""
+    if isinstance(prediction, Face3DPrediction):
+        return prediction.found.boxes, prediction.vertices, "vertices"
+    assert prediction.embeddings is not None
+    return prediction.boxes, prediction.embeddings, "embeddings"
 
 
 def _installed(name: str) -> str:

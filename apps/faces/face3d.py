@@ -22,20 +22,20 @@ class Face3DModel(Model):
     """A face finder before a network for faces in space.
 
     Args:
-        regressor: From crops of faces to their shapes.
+        network: From crops of faces to their shapes.
         stages: The face finder's networks.
     """
 
-    def __init__(self, regressor: Model, stages: FaceStages) -> None:
-        self.regressor = regressor
+    def __init__(self, network: Model, stages: FaceStages) -> None:
+        self.network = network
         self.stages = stages
-        self.name = regressor.name
-        self.runtime = regressor.runtime
-        self.metadata = regressor.metadata
+        self.name = network.name
+        self.runtime = network.runtime
+        self.metadata = network.metadata
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """Shapes of cut out faces; see `Model.run`."""
-        return self.regressor.run(images)
+        return self.network.run(images)
 
     def predict_pixels(self, image: Pixels) -> Face3DPrediction:
         """The faces of a picture in space."""

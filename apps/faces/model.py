@@ -21,23 +21,23 @@ class FaceModel(Model):
     """A face finder before an embedding network.
 
     Args:
-        embedder: From aligned faces to embeddings; its metadata tell which faces are embedded.
+        network: From aligned faces to embeddings; its metadata tell which faces are embedded.
         stages: The face finder's networks.
         fingerprint: Tells embeddings of this model from those of others.
     """
 
-    def __init__(self, embedder: Model, stages: FaceStages, fingerprint: str) -> None:
-        self.embedder = embedder
+    def __init__(self, network: Model, stages: FaceStages, fingerprint: str) -> None:
+        self.network = network
         self.stages = stages
         self.fingerprint = fingerprint
-        self.name = embedder.name
-        self.runtime = embedder.runtime
-        self.metadata = embedder.metadata
+        self.name = network.name
+        self.runtime = network.runtime
+        self.metadata = network.metadata
         self.gallery: Gallery | None = None
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """Embeddings of aligned faces; see `Model.run`."""
-        return self.embedder.run(images)
+        return self.network.run(images)
 
     @property
     def calibration(self) -> Calibration:

@@ -1,3 +1,12 @@
+"""Pictures of faces, and machines that have nothing installed but what they need."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -29,3 +38,49 @@ def pictures(workplace):
     exif[0x0112] = 6
     turned.save("exif.jpg", exif=exif, quality=95)
     return workplace
+
+
+@pytest.fixture
+def edge(tmp_path):
+    """Runs an exported folder's program with nothing installed but what it says it needs."""
+
+    def prepare(bundle: Path):
+        requirements = (bundle / "requirements-edge.txt").read_text().splitlines()
+        assert not any(name in " ".join(requirements) for name in ("torch", "timm", "lightning"))
+        site = tmp_path / "site"
+        site.mkdir()
+        for package in closure(line.partition("==")[0] for line in requirements):
+            tops = {Path(str(file)).parts[0] for file in package.files or []}
+            for top in tops - {"..", "bin", "__pycache__"}:
+                source = Path(str(package.locate_file(top)))
+                if source.exists() and not (site / top).exists():
+                    (site / top).symlink_to(source)
+        assert not (site / "torch").exists()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        environment["PYTHONPATH"] = str(site)
+        # Away from where visus is installed, and without this environment's packages.
+        program = [sys.executable, "-S", "-P", str(bundle.resolve() / "run.py")]
+
+        def run(*arguments):
+            command = [*program, *map(str, arguments)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            return done.returncode, done.stdout, done.stderr
+
+        return run
+
+    return prepare
+
+
+def closure(requirements):
+    """The distributions that these need, by name."""
+    wanted, found = [*requirements], {}
+    while wanted:
+        name = re.split(r"[^\w.-]", wanted.pop())[0].replace(
+            "opencv-python-headless", "opencv-python"
+        )
+        if name.lower() in found:
+            continue
+        found[name.lower()] = distribution(name)
+        needs = found[name.lower()].requires or []
+        wanted += [need for need in needs if "extra ==" not in need]
+    return found.values()

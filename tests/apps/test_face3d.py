@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,19 @@ def test_infer_writes_meshes_pictures_and_lines(run, visus, workplace):
     assert np.abs(plain - drawn).mean() > 2
     code, _, err = visus("infer", run, "a.png", "--mesh", "meshes", "--mesh-format", "ply")
     assert code == 2 and "exists already" in err
+
+
+def test_the_exported_folder_reconstructs_the_same_faces(run, visus, workplace, edge):
+    Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save("eileen.png")
+    code, out, err = visus("export", str(run), "--output", "bundle")
+    assert code == 0 and "vertices by" in out, err
+    assert visus("infer", str(run), "eileen.png", "--mesh", "t", "--mesh-format", "ply")[0] == 0
+    code, out, err = edge(Path("bundle"))("eileen.png", "--mesh", "e", "--mesh-format", "ply")
+    assert code == 0 and "yaw" in out, err
+    torch_mesh, edge_mesh = (
+        trimesh.load(next(Path(folder).glob("*.ply")), process=False) for folder in "te"
+    )
+    assert np.abs(torch_mesh.vertices - edge_mesh.vertices).max() < 1e-3
 
 
 def test_half_a_face_is_a_problem_not_a_shape(run):

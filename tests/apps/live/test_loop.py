@@ -1,0 +1,244 @@
+"""Pictures and videos through infer and live: what is written, and what is refused."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.live.sources import Frame, PictureSource, VideoSource, open_source
+from apps.live.times import LoopTimes
+from tests.conftest import save_scene
+from vision.errors import VisusError
+
+
+def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, size)
+    for i in range(frames):
+        writer.write(np.full((size[1], size[0], 3), i * 10 % 256, np.uint8))
+    writer.release()
+    return path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pictures_are_named_drawn_and_written(visus, workplace, photos, model):
+    (photos / "circle" / "bad.jpg").write_text("text")
+    code, _, err = visus("infer", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
+    assert code == 3
+    assert "bad.jpg" in err and "20 read, 1 problems" in err
+    entries = lines(workplace / "o" / "out.jsonl")
+    assert len(entries) == 20 and entries[0]["width"] == 56 and entries[0]["height"] == 48
+    # Names that occur in two folders do not overwrite each other.
+    assert len(list((workplace / "drawn").iterdir())) == 20
+    drawn = cv2.imread(str(workplace / "drawn" / "0.jpg"))
+    assert drawn.shape == (48, 56, 3)
+
+
+def test_json_lines_on_the_output_are_alone_there(visus, photos, model):
+    code, out, _ = visus("infer", model[0], photos / "circle" / "*.png", "--jsonl", "-")
+    assert code == 0
+    assert all(json.loads(line)["task"] == "classification" for line in out.splitlines())
+
+
+def test_a_video_keeps_every_frame(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("infer", model[0], "a.avi", "--jsonl", "out.jsonl", "--draw", "d")
+    assert code == 0, err
+    entries = lines(workplace / "out.jsonl")
+    assert [entry["frame"] for entry in entries] == list(range(20))
+    assert entries[5]["time"] == 0.5
+    assert VideoSource(workplace / "d" / "a.mp4").declared == 20
+
+
+def test_a_video_cut_in_half_tells_how_far_it_came(visus, workplace, model):
+    whole = write_video(workplace / "whole.avi", 100)
+    data = whole.read_bytes()
+    (workplace / "cut.avi").write_bytes(data[: len(data) // 2])
+    code, _, err = visus("infer", model[0], "cut.avi", "--jsonl", "out.jsonl")
+    assert code == 3
+    found = len(lines(workplace / "out.jsonl"))
+    assert 40 < found < 60
+    assert f"{found} of 100 frames" in err
+
+
+def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("live", model[0], "a.avi", "--video", "out.mp4")
+    assert code == 0, err
+    assert VideoSource(workplace / "out.mp4").declared == 20
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.png", "no such file"),
+        ("*.nothing", "matches no picture"),
+        ("empty", "holds no picture"),
+        ("damaged.mp4", "cannot be opened"),
+        ("99", "camera 99"),
+    ],
+)
+def test_sources_that_are_none(workplace, source, words):
+    (workplace / "empty").mkdir()
+    (workplace / "damaged.mp4").write_text("no video")
+    with pytest.raises(VisusError, match=words):
+        open_source(source)
+
+
+def test_a_picture_a_folder_and_a_glob(workplace):
+    for i in range(3):
+        save_scene(workplace / "p" / f"{i}.png", i)
+    counts = [len(list(open_source(s).frames())) for s in ("p/0.png", "p", "p/[01].png")]
+    assert counts == [1, 3, 2]
+    assert isinstance(open_source("p"), PictureSource)
+
+
+def test_the_times_of_each_stage_are_reported(visus, workplace, model):
+    write_video(workplace / "a.avi")
+    code, _, err = visus("live", model[0], "a.avi", "--video", "o.mp4", "--report", "r/t.json")
+    assert code == 0, err
+    report = json.loads((workplace / "r" / "t.json").read_text())
+    assert report["frames"] == 20 and report["dropped"] == 0
+    assert report["frames_per_second"] > 0
+    for stage in ("latency", "predict", "draw", "show"):
+        levels = report[f"{stage}_ms"]
+        assert 0 <= levels["median"] <= levels["p95"] <= levels["p99"]
+    assert report["latency_ms"]["median"] >= report["predict_ms"]["median"]
+
+
+def test_the_line_of_times_tells_rate_and_latency():
+    source = type("Source", (), {"dropped": 7})()
+    times = LoopTimes(source)
+    assert times.line() == "" and times.report()["frames"] == 0
+    for i in range(50):
+        start = i * 0.1
+        times.add(start - 0.02, start, start + 0.01, start + 0.015, start + 0.03)
+    assert times.line() == ("10.0 frames/s  latency 50 predict 10 draw 5 show 15 ms  dropped 7")
+    assert times.report()["latency_ms"]["p99"] == pytest.approx(50)
+
+
+def test_infer_with_an_exported_file_does_not_import_torch(photos, model):
+    code = (
+        "import sys; from apps.cli import main; "
+        f"assert main(['infer', {str(model[0])!r}, {str(photos)!r}, '--draw', 'd']) == 0; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_runtimes_agree(visus, photos, model):
+    onnx, run = model
+    picture = photos / "cross" / "3.png"
+    answers = []
+    for target, runtime in ((run, "torch"), (onnx, "onnxruntime"), (onnx, "openvino")):
+        code, out, err = visus("infer", target, picture, "--jsonl", "-", "--runtime", runtime)
+        assert code == 0, err
+        answers.append({c["label"]: c["score"] for c in json.loads(out)["classes"]})
+    for other in answers[1:]:
+        assert other == pytest.approx(answers[0], abs=2e-6)
+
+
+def test_wrong_models_and_runtimes_are_named(visus, workplace, photos, model):
+    onnx, run = model
+    (workplace / "cut.onnx").write_bytes(onnx.read_bytes()[:1000])
+    import onnx as onnx_library
+
+    foreign = onnx_library.load(onnx)
+    del foreign.metadata_props[:]
+    onnx_library.save(foreign, "foreign.onnx")
+    for arguments, words in (
+        (("cut.onnx",), "cut.onnx"),
+        (("foreign.onnx",), "no visus metadata"),
+        ((onnx, "--runtime", "torch"), "torch cannot run it"),
+        ((run, "--runtime", "openvino"), "visus export"),
+        ((run, "--runtime", "abacus"), "abacus"),
+        (("nothing",), "imagenet"),
+        (("latest",), "visus fit"),
+    ):
+        code, _, err = visus("infer", arguments[0], photos, *arguments[1:])
+        assert code == 2 and words in err, err
+        assert len(err.strip().splitlines()) == 1
+
+
+def test_explanations_are_written(visus, workplace, photos, model):
+    code, _, err = visus("infer", model[1], photos / "circle" / "0.png", "--explain", "why")
+    assert code == 0, err
+    picture = cv2.imread(str(workplace / "why" / "0.jpg"))
+    # The picture, three classes, saliency: five squares of 256 pixels.
+    assert picture.shape[1] == 5 * 256
+    code, _, err = visus("infer", model[0], photos, "--explain", "why")
+    assert code == 2 and "gradients" in err
+
+
+def test_the_python_door(photos, model):
+    import visus as door
+    from vision.images import read_image
+
+    loaded = door.load(str(model[0]))
+    path = photos / "circle" / "0.png"
+    from_array, from_file = loaded.predict(read_image(path)), loaded.predict(path)
+    assert from_array.top(1) == from_file.top(1)
+    with pytest.raises(ValueError, match="a picture is uint8"):
+        loaded.predict(np.zeros((4, 4, 3)))
+    assert door.__version__
+
+
+def test_a_source_is_never_overwritten(visus, workplace, model):
+    picture = save_scene(workplace / "cat.jpg", 1)
+    before = picture.read_bytes()
+    for option in ("--draw", "--explain"):
+        code, _, err = visus("infer", model[1], "cat.jpg", option, ".")
+        assert code == 2 and "would be overwritten" in err
+    write_video(workplace / "clip.mp4", codec="mp4v")
+    clip = (workplace / "clip.mp4").read_bytes()
+    assert visus("infer", model[0], "clip.mp4", "--draw", ".")[0] == 2
+    assert visus("live", model[0], "clip.mp4", "--video", "clip.mp4")[0] == 2
+    assert picture.read_bytes() == before and (workplace / "clip.mp4").read_bytes() == clip
+
+
+def test_pictures_of_one_name_get_an_explanation_each(visus, workplace, photos, model):
+    for label in ("circle", "cross"):
+        for path in sorted((photos / label).iterdir())[1:]:
+            path.unlink()
+    assert visus("infer", model[1], photos, "--explain", "why")[0] == 0
+    assert len(list((workplace / "why").iterdir())) == 2
+
+
+def test_a_slow_models_video_keeps_the_cameras_pace(workplace):
+    from apps.live.sinks import VideoSink
+
+    sink = VideoSink(workplace / "slow.mp4", 30.0)
+    image = np.zeros((48, 64, 3), np.uint8)
+    for index in range(0, 60, 10):
+        sink.show(Frame(image, "camera 0", index, index / 30, 0.0), image)
+    sink.close()
+    assert VideoSource(workplace / "slow.mp4").declared == 51
+
+
+def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, model):
+    import onnx as onnx_library
+
+    file = onnx_library.load(model[0])
+    entry = json.loads(file.metadata_props[0].value)
+    onnx_library.helper.set_model_props(file, {"visus": json.dumps({**entry, "task": "juggling"})})
+    onnx_library.save(file, "other.onnx")
+    onnx_library.helper.set_model_props(file, {"visus": "{"})
+    onnx_library.save(file, "broken.onnx")
+    for name, words in (("other.onnx", "juggling"), ("broken.onnx", "cannot be loaded")):
+        code, _, err = visus("infer", name, photos)
+        assert code == 2 and words in err and name in err
+
+
+def test_no_picture_beside_the_sources_is_written_over(visus, photos):
+    folder = photos / "circle"
+    Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
+    kept = (folder / "1.jpg").read_bytes()
+    code, _, err = visus("infer", "imagenet", folder / "1.png", "--draw", folder)
+    assert code == 2 and "lies beside the source" in err
+    assert (folder / "1.jpg").read_bytes() == kept

@@ -1,0 +1,201 @@
+"""Cameras, network streams and raw frames: always the newest, taken up again after a break."""
+
+import io
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from apps.live.sources import RawSource
+from apps.live.streams import StreamSource, open_stream, without_secrets
+from apps.live.window import WindowSink
+from vision.errors import VisusError
+
+
+class FakeCamera:
+    """Sends a frame every millisecond, each of a brighter grey, then ends."""
+
+    def __init__(self, frames):
+        self.sent = 0
+        self.frames = frames
+        self.released = threading.Event()
+
+    def isOpened(self):
+        return True
+
+    def get(self, _):
+        return 30.0
+
+    def read(self):
+        if self.sent >= self.frames:
+            return False, None
+        time.sleep(0.001)
+        self.sent += 1
+        return True, np.full((4, 4, 3), min(self.sent, 255), np.uint8)
+
+    def release(self):
+        self.released.set()
+
+
+class Unplugged(FakeCamera):
+    """Is not there."""
+
+    def __init__(self):
+        super().__init__(0)
+
+    def isOpened(self):
+        return False
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("apps.live.streams._SILENCE", 0.2)
+    monkeypatch.setattr("apps.live.streams._AGAIN", 0.05)
+
+
+def test_a_slow_taker_gets_the_newest_frame(impatient):
+    camera = FakeCamera(200)
+    captures = iter([camera])
+    source = StreamSource("camera 0", lambda: next(captures, Unplugged()), "plug it in")
+    ages = []
+    taken = 0
+    for frame in source.frames():
+        if frame.note:
+            break
+        taken += 1
+        ages.append(camera.sent - 1 - frame.index)
+        time.sleep(0.02)
+    assert taken < 40 and source.dropped == 200 - taken
+    # When it is taken, a frame is the newest there is.
+    assert max(ages) <= 1
+    assert camera.released.wait(1)
+
+
+def test_an_interrupted_camera_is_noticed_and_taken_up_again(impatient, capsys):
+    captures = iter([FakeCamera(5), Unplugged(), Unplugged(), Unplugged(), FakeCamera(5)])
+    source = StreamSource("camera 0", lambda: next(captures, Unplugged()), "plug it in")
+    notes, last_index, returned = [], -1, False
+    for frame in source.frames():
+        if frame.note:
+            notes.append(frame.note)
+            if returned:
+                break
+        else:
+            returned = bool(notes)
+            assert frame.index > last_index, "numbers go on"
+            last_index = frame.index
+    assert returned and "no picture for" in notes[0]
+    told = capsys.readouterr().err
+    assert "waiting for it to return" in told and "is back after" in told
+    assert source.problems[0] == "camera 0: was interrupted"
+
+
+def test_a_camera_that_never_sends_a_frame_ends(impatient):
+    source = StreamSource("camera 0", lambda: FakeCamera(0), "plug it in")
+    assert list(source.frames()) == []
+    assert "has sent nothing" in source.problems[0]
+    with pytest.raises(VisusError, match="camera 1: cannot be opened; plug it in"):
+        StreamSource("camera 1", Unplugged, "plug it in")
+
+
+def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visus, model):
+    captures = iter([FakeCamera(5)])
+    shown = []
+
+    class Window(WindowSink):
+        def __init__(self, title):
+            pass
+
+        figures = change_threshold = None
+
+        def show(self, frame, drawn):
+            shown.append((frame.note, drawn))
+            return len([note for note, _ in shown if note]) < 2
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("apps.live.window.WindowSink", Window)
+    monkeypatch.setattr(
+        "apps.live.streams.open_camera",
+        lambda index: StreamSource("camera 0", lambda: next(captures, Unplugged()), ""),
+    )
+    code, _, err = visus("live", model[0], "0", "--jsonl", "o.jsonl")
+    assert code == 3 and "was interrupted" in err
+    predicted = [note for note, _ in shown if not note]
+    with open("o.jsonl") as file:
+        assert len(file.readlines()) == len(predicted) >= 1
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:secret@10.0.0.7:554/live?token=secret", "rtsp://10.0.0.7:554/live"),
+        ("http://secret@cam/stream.mjpg#secret", "http://cam/stream.mjpg"),
+        ("https://u:se@cret@cam/x", "https://cam/x"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address, shown):
+    assert without_secrets(address) == shown
+
+
+def test_a_stream_that_cannot_be_opened_is_told_without_its_password(visus, model):
+    address = "http://user:secret@127.0.0.1:9/x"
+    code, out, err = visus("infer", model[0], address)
+    assert code == 2 and "http://127.0.0.1:9/x: cannot be opened" in err
+    assert "secret" not in out + err
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """A few pictures, one after the other, as network cameras send them."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+        self.end_headers()
+        for i in range(60):
+            _, data = cv2.imencode(".jpg", np.full((48, 64, 3), 4 * i, np.uint8))
+            head = f"--part\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            try:
+                self.wfile.write(head.encode() + data.tobytes() + b"\r\n")
+            except OSError:
+                return
+            time.sleep(0.01)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_network_camera_is_read():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        source = open_stream(f"http://user:secret@127.0.0.1:{server.server_port}/cam.mjpg")
+        frame = next(iter(source.frames()))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert source.live and frame.image.shape == (48, 64, 3)
+    assert frame.source == f"http://127.0.0.1:{server.server_port}/cam.mjpg"
+
+
+def test_raw_frames_come_from_a_pipe(visus, model, monkeypatch):
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    source = RawSource(io.BytesIO(image.tobytes() * 2 + b"cut"), (4, 6))
+    frames = list(source.frames())
+    assert [frame.index for frame in frames] == [0, 1]
+    np.testing.assert_array_equal(frames[1].image, image)
+    assert "3 bytes after frame 2 are no frame of 6 x 4" in source.problems[0]
+    for arguments, words in (
+        (("-",), "needs --size"),
+        (("a.png", "--size", "4x4"), "no other does"),
+        (("-", "--size", "4*4"), "is no size"),
+    ):
+        code, _, err = visus("infer", model[0], *arguments)
+        assert code == 2 and words in err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(48 * 64 * 3))))
+    code, out, err = visus("infer", model[0], "-", "--size", "64x48")
+    assert code == 0 and "standard input frame 0: " in out, err
