@@ -16,6 +16,7 @@ from vision.images import Pixels, visible
 from vision.predictions import (
     CaptionPrediction,
     ClassificationPrediction,
+    CombinedPrediction,
     DetectionPrediction,
     Face3DPrediction,
     FacePrediction,
@@ -44,6 +45,10 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
         prediction: Made from this picture.
     """
     image = visible(image)
+    if isinstance(prediction, CombinedPrediction):
+        for part in prediction.parts:
+            image = draw_prediction(image, part)
+        return image
     if isinstance(prediction, CaptionPrediction):
         return _draw_caption(image, prediction)
     if isinstance(prediction, ClassificationPrediction):

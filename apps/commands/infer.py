@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from apps.live.sources import Source
     from apps.runtimes import Model
     from vision.images import Pixels
-    from vision.tracking import Tracker
 
 
 def main(argv: list[str]) -> int:
@@ -60,7 +59,7 @@ def main(argv: list[str]) -> int:
 
     source = open_source(args.source, args.size)
     model = load_model(args.model, args.runtime)
-    tracker = prepare_detection(args, model, source)
+    model = prepare_detection(args, model, source)
     prepare_faces(args, model, args.embeddings)
     captions_pictures = model.metadata.task == "captioning" and source.still
     draw: Callable[[Pixels, Any], Pixels] = draw_attention if captions_pictures else draw_prediction
@@ -97,7 +96,7 @@ def main(argv: list[str]) -> int:
     if args.jsonl != "-":
         watchers.append(print_summary)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, sinks, jsonl, watchers, tracker, draw)
+    result = run_loop(model, source, sinks, jsonl, watchers, draw)
     told = summary.tell() if summary is not None else None
     if told is not None:
         print(f"{args.source} as a whole: {told.summary()}")
@@ -140,8 +139,8 @@ def add_detection_arguments(parser: CommandParser) -> None:
     )
 
 
-def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tracker | None":
-    """Set the threshold, and make a tracker if one is asked for.
+def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Model":
+    """Set the threshold, and number objects if that is asked for.
 
     Raises:
         VisusError: If the model is no detector, or there is no video to track in.
@@ -151,15 +150,15 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Tra
     if args.threshold is not None:
         set_threshold(model, args.threshold)
     if not args.track:
-        return None
+        return model
     if model.metadata.task != "detection":
         raise VisusError(f"--track is for detectors; {model.name!r} does no detection")
     if source.still:
         raise VisusError("--track follows objects through a video; the source is pictures")
     # Late: matching needs scipy, which nothing else in this command does.
-    from vision.tracking import Tracker
+    from apps.tracked import TrackedModel
 
-    return Tracker()
+    return TrackedModel(model)
 
 
 def add_face_arguments(parser: CommandParser) -> None:

@@ -29,7 +29,10 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
     add_source_arguments(parser, nargs="?")
-    parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 instead")
+    parser.add_argument(
+        "--and", dest="also", metavar="MODEL", action="append", default=[], help="one more model"
+    )
+    parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 or .webm instead")
     parser.add_argument(
         "--serve",
         metavar="PORT",
@@ -53,30 +56,31 @@ def main(argv: list[str]) -> int:
     from apps.live.sources import open_source
     from apps.live.times import LoopTimes
     from apps.live.window import WindowSink
-    from apps.runtimes import load_model
 
     # Before anything slow: without a screen the answer should come at once.
     window = None if args.video or args.serve else WindowSink(f"visus {args.model}")
     source = open_source(args.source, args.size)
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
-    model = load_model(args.model, args.runtime)
-    tracker = prepare_detection(args, model, source)
-    prepare_faces(args, model)
     times = LoopTimes(source)
+    models = load_models(args)
+    detector = of_task(models, "detection")
     if window is not None:
         sinks.append(window)
         window.figures = times.line
-        if model.metadata.task == "detection":
-            window.change_threshold = partial(change_threshold, model)
+        if detector.metadata.task == "detection":
+            window.change_threshold = partial(change_threshold, detector)
     if args.serve:
-        page = PageServer(args.serve, model, moving=True)
+        page = PageServer(args.serve, combine(models), moving=True)
         sinks.append(page)
         page.figures = times.line
         print(f"visus: {page.url}", file=sys.stderr, flush=True)
-    if model.metadata.task == "captioning" and not source.still:
-        model = PacedModel(model, source)
+    models[models.index(detector)] = prepare_detection(args, detector, source)
+    if not source.still:
+        captioning = [model.metadata.task == "captioning" for model in models]
+        pairs = zip(models, captioning, strict=True)
+        models = [PacedModel(model, source) if paced else model for model, paced in pairs]
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
-    result = run_loop(model, source, sinks, jsonl, tracker=tracker, times=times)
+    result = run_loop(combine(models), source, sinks, jsonl, times=times)
     if args.report:
         write_report(args.report, times.report())
     return report_problems(result.frames, result.problems)
@@ -95,16 +99,36 @@ def answer_pictures(args: Namespace) -> int:
             raise CommandError(f"--{option} needs a source; give one, or leave it out")
 
     from apps.live.server import PageServer
-    from apps.runtimes import load_model, set_threshold
+    from apps.runtimes import set_threshold
 
-    model = load_model(args.model, args.runtime)
+    models = load_models(args)
     if args.threshold is not None:
-        set_threshold(model, args.threshold)
-    prepare_faces(args, model)
-    page = PageServer(args.serve, model, moving=False)
+        set_threshold(of_task(models, "detection"), args.threshold)
+    page = PageServer(args.serve, combine(models), moving=False)
     print(f"visus: {page.url}", file=sys.stderr, flush=True)
     page.wait()
     return 0
+
+
+def load_models(args: Namespace) -> "list[Model]":
+    """The model, and those that `--and` names; the one of faces with its gallery."""
+    from apps.runtimes import load_model
+
+    models = [load_model(name, args.runtime) for name in (args.model, *args.also)]
+    prepare_faces(args, of_task(models, "face_recognition"))
+    return models
+
+
+def of_task(models: "list[Model]", task: str) -> "Model":
+    """The first of that task, or the first of all, so that it is named where none is."""
+    return next((model for model in models if model.metadata.task == task), models[0])
+
+
+def combine(models: "list[Model]") -> "Model":
+    """Models as one."""
+    from apps.combined import CombinedModel
+
+    return CombinedModel(models) if len(models) > 1 else models[0]
 
 
 def change_threshold(model: "Model", change: float) -> str:

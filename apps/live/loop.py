@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apps.drawing import draw_note, draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
@@ -12,10 +12,7 @@ from apps.live.times import LoopTimes
 from apps.runtimes import Model
 from vision.errors import VisusError
 from vision.images import Pixels, visible
-from vision.predictions import DetectionPrediction, Prediction
-
-if TYPE_CHECKING:
-    from vision.tracking import Tracker
+from vision.predictions import Prediction
 
 
 @dataclass
@@ -37,7 +34,6 @@ def run_loop(
     sinks: Sequence[Sink],
     jsonl: JsonLinesWriter | None = None,
     watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
-    tracker: "Tracker | None" = None,
     draw: Callable[[Pixels, Any], Pixels] = draw_prediction,
     times: LoopTimes | None = None,
 ) -> LoopResult:
@@ -49,7 +45,6 @@ def run_loop(
         sinks: What takes the drawn frames; closed at the end, whatever happens.
         jsonl: Takes a JSON object a frame; closed at the end.
         watchers: Called with each frame and its prediction.
-        tracker: Numbers the objects of a detector from frame to frame.
         times: Takes how long each frame takes.
         draw: Makes the drawn frames, of a picture and its prediction.
     """
@@ -67,8 +62,6 @@ def run_loop(
             except VisusError as error:
                 source.problems.append(f"{frame.source}: {error}")
                 continue
-            if tracker is not None and isinstance(prediction, DetectionPrediction):
-                prediction = tracker.update(prediction)
             count += 1
             if jsonl is not None:
                 jsonl.write(to_entry(frame, prediction))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from apps.drawing import to_bgr, write_image
+from apps.live.encoders import ENDINGS, Encoder, open_encoder
 from apps.live.sources import Frame
 from vision.errors import VisusError
 from vision.images import Pixels
@@ -69,49 +70,45 @@ class Sink(ABC):
 
 
 class VideoSink(Sink):
-    """An MP4 file (MPEG-4 Part 2).
+    """A video file.
 
     Args:
-        path: Where to write; the ending must be `.mp4`.
+        path: Where to write; the ending chooses the codec, see `apps.live.encoders`.
         rate: Frames a second.
         begin: The time of the first frame, in seconds of its source.
     """
 
     def __init__(self, path: Path, rate: float, begin: float = 0.0) -> None:
-        if path.suffix.lower() != ".mp4":
-            raise VisusError(f"--video {path}: the file's ending must be .mp4")
+        if path.suffix not in ENDINGS:
+            raise VisusError(f"--video {path}: the file's ending must be {' or '.join(ENDINGS)}")
         self.path = path
         self.rate = rate or 25.0
         self.begin = begin
-        self._writer: cv2.VideoWriter | None = None
+        self._encoder: Encoder | None = None
         self._size = (0, 0)
         self._written = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`; later frames of another size are brought to that of the first."""
-        if self._writer is None:
+        if self._encoder is None:
             refuse_overwriting(self.path, frame.source)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             height, width = drawn.shape[:2]
             self._size = (width - width % 2, height - height % 2)
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self.path), code, self.rate, self._size)
-            if not self._writer.isOpened():
-                raise VisusError(f"--video {self.path}: cannot be written; check folder and disk")
+            self._encoder = open_encoder(self.path, self.rate, self._size)
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
             pixels = to_bgr(_resized(drawn, self._size))
         # A camera's frames that nobody had time for are stood in for by the one that follows.
         moment = self._written / self.rate if frame.time is None else frame.time - self.begin
         while self._written <= moment * self.rate + 1e-6:
-            self._writer.write(pixels)
+            self._encoder.write(pixels)
             self._written += 1
         return True
 
     def close(self) -> None:
-        """Write the file's end, without which no player opens it."""
-        if self._writer is not None:
-            self._writer.release()
+        """See `Sink.close`."""
+        if self._encoder is not None:
+            self._encoder.close()
 
 
 def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:

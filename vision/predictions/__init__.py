@@ -8,6 +8,7 @@ from vision.metadata import ModelMetadata
 from vision.predictions.base import Outputs, Prediction
 from vision.predictions.captioning import CaptionPrediction, caption_prediction
 from vision.predictions.classification import ClassificationPrediction, classification_prediction
+from vision.predictions.combined import CombinedPrediction
 from vision.predictions.detection import DetectionPrediction, detection_prediction
 from vision.predictions.face3d import Face3DPrediction, FaceCrops, face3d_prediction
 from vision.predictions.face_recognition import FacePrediction, face_prediction
@@ -17,6 +18,7 @@ __all__ = [
     "TASKS",
     "CaptionPrediction",
     "ClassificationPrediction",
+    "CombinedPrediction",
     "DetectionPrediction",
     "Face3DPrediction",
     "FaceCrops",

@@ -242,3 +242,21 @@ def test_no_picture_beside_the_sources_is_written_over(visus, photos):
     code, _, err = visus("infer", "imagenet", folder / "1.png", "--draw", folder)
     assert code == 2 and "lies beside the source" in err
     assert (folder / "1.jpg").read_bytes() == kept
+
+
+def test_several_models_look_at_the_same_frames(visus, workplace, model):
+    write_video(workplace / "v.avi", frames=3)
+    onnx, run = model
+    arguments = ("v.avi", "--and", run, "--video", "o.mp4", "--jsonl", "o.jsonl")
+    code, _, err = visus("live", onnx, *arguments)
+    assert code == 0, err
+    entries = lines(workplace / "o.jsonl")
+    assert len(entries) == 3
+    for entry in entries:
+        (other,) = entry["and"]
+        assert other["model"] == str(run)
+        assert other["classes"][0]["label"] == entry["classes"][0]["label"]
+    code, _, err = visus("live", onnx, "v.avi", "--and", "nothing", "--video", "o.mp4")
+    assert code == 2 and "'nothing'" in err
+    code, _, err = visus("live", onnx, "v.avi", "--and", run, "--threshold", "0.3", "--serve", "0")
+    assert code == 2 and "--threshold is for detectors" in err

@@ -1,0 +1,32 @@
+"""A detector whose objects keep their numbers through a video."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.runtimes import Model
+from vision.images import Pixels
+from vision.predictions import DetectionPrediction
+from vision.tracking import Tracker
+
+
+class TrackedModel(Model):
+    """A detector whose objects keep a number from frame to frame.
+
+    Args:
+        model: The detector.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.name, self.runtime, self.metadata = model.name, model.runtime, model.metadata
+        self._tracker = Tracker()
+
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        return self.model.run(images)
+
+    def predict_pixels(self, image: Pixels) -> DetectionPrediction:
+        """See `Model.predict_pixels`."""
+        prediction = self.model.predict_pixels(image)
+        assert isinstance(prediction, DetectionPrediction)
+        return self._tracker.update(prediction)
