@@ -63,6 +63,10 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     preferred = "last" if subcommand == "fit" else "best"
     paths = _resolve(arguments, ("--ckpt_path",), partial(find_checkpoint, prefer=preferred))
     checkpoint = read_checkpoint(paths[-1]) if paths else None
+    if subcommand == "fit" and checkpoint is not None and "optimizer_states" not in checkpoint:
+        raise CommandError(
+            f"{paths[-1]}: holds weights alone; training goes on from a checkpoint of a run"
+        )
     asks_for_help = any(argument == "-h" or "help" in argument for argument in arguments)
     if subcommand == "fit" and not names and not asks_for_help:
         raise CommandError(
@@ -104,6 +108,9 @@ def _ready_made(arguments: list[str]) -> list[str]:
     entry = find_weights(arguments[1])
     if entry is None or not entry.task or Path(arguments[1]).exists():
         return arguments
+    if entry.recipe:
+        # It comes as a checkpoint, which knows its configuration.
+        return ["--ckpt_path", str(entry.path()), *arguments[2:]]
     config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"
     if config not in config_names():
         raise CommandError(

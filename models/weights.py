@@ -40,7 +40,7 @@ def carried_imagenet_weights(
     import torch
 
     for entry in MANIFEST:
-        if entry.network == backbone and entry.find():
+        if entry.task == "classification" and entry.network == backbone and entry.find():
             path = entry.path()
             carried = list(torch.load(path, map_location="cpu", weights_only=True).values())
             if [tensor.shape for tensor in carried] != list(shapes.values()):

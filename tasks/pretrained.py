@@ -3,7 +3,7 @@
 from models.detection.ready_made import coco_class_names
 from models.segmentation.ready_made import voc_class_names
 from models.weights import find_weights
-from tasks.base import VisionTask
+from tasks.base import VisionTask, load_task
 from tasks.classification import ClassificationTask
 from tasks.detection import DetectionTask
 from tasks.face_recognition import FaceRecognitionTask
@@ -29,7 +29,9 @@ def load_pretrained_task(name: str) -> VisionTask:
     entry = find_weights(name)
     if entry is None:
         raise VisusError(f"weights {name!r} are not in the manifest; see visus weights list")
-    entry.path()
+    path = entry.path()
+    if entry.recipe:
+        return load_task(path)
     task: VisionTask
     if entry.task == "detection":
         task = DetectionTask(

@@ -12,13 +12,21 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Export, then print how well the file agrees with PyTorch and how fast each runtime is."""
-    parser = CommandParser("export", "Write a model as one ONNX file with its metadata.")
+    parser = CommandParser(
+        "export", "Write a model as one ONNX file, or as a small checkpoint of weights alone."
+    )
     parser.add_argument("model", help="a checkpoint, a run folder, latest, or a name")
     parser.add_argument(
-        "--output", metavar="FILE.onnx", type=Path, required=True, help="of a face model a folder"
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="an .onnx, of a face model a folder; or a .ckpt",
     )
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="compare on these pictures")
     args = parser.parse_args(argv)
+    if args.output.suffix == ".ckpt":
+        return _slim(args.model, args.output)
 
     from rich.table import Table
 
@@ -33,7 +41,9 @@ def main(argv: list[str]) -> int:
     if isinstance(model, FaceModel | Face3DModel):
         return _export_faces(model, args.output)
     if args.output.suffix != ".onnx":
-        raise CommandError(f"--output {str(args.output)!r}: the file's ending must be .onnx")
+        raise CommandError(
+            f"--output {str(args.output)!r}: the file's ending must be .onnx or .ckpt"
+        )
     if not isinstance(model, TorchModel):
         raise CommandError(f"model {args.model!r} is exported already")
     task = model.task.cpu()
@@ -53,6 +63,19 @@ def main(argv: list[str]) -> int:
     kind = f"{len(pictures)} pictures" if pictures else "16 procedural scenes"
     size = args.output.stat().st_size / 1e6
     print(f"{args.output} ({size:.1f} MB), compared with torch in float32 on {kind}")
+    return 0
+
+
+def _slim(model: str, output: Path) -> int:
+    from apps.runs import find_checkpoint
+    from apps.slim import write_slim_checkpoint
+
+    source = find_checkpoint(model)
+    if output.exists() and output.samefile(source):
+        raise CommandError(f"--output {str(output)!r}: is the model itself; name another file")
+    write_slim_checkpoint(source, output)
+    before, after = (path.stat().st_size / 1e6 for path in (source, output))
+    print(f"{output} ({after:.1f} MB of {before:.1f}): weights alone, in half precision")
     return 0
 
 

@@ -192,6 +192,24 @@ def test_last_checkpoint_is_that_of_the_last_epoch(visus):
     assert last["epoch"] == 1
 
 
+def test_a_small_checkpoint_tests_as_the_whole_one(visus):
+    assert fit_scenes(visus)[0] == 0
+    run = newest("runs/*/*/*/best.ckpt").parent
+    code, out, err = visus("export", run, "--output", "slim.ckpt")
+    assert code == 0 and "weights alone" in out, err
+    assert Path("slim.ckpt").stat().st_size < 0.5 * (run / "best.ckpt").stat().st_size
+    found = []
+    for model in (run, "slim.ckpt"):
+        assert visus("test", model)[0] == 0
+        found.append(newest_figures())
+    assert found[0]["test/accuracy"] == found[1]["test/accuracy"]
+    assert found[0]["test/loss"] == pytest.approx(found[1]["test/loss"], abs=0.01)
+    code, _, err = fit_scenes(visus, "--ckpt_path", "slim.ckpt")
+    assert code == 2 and "weights alone" in err
+    code, _, err = visus("export", "slim.ckpt", "--output", "slim.ckpt")
+    assert code == 2 and "is the model itself" in err
+
+
 def test_averaged_weights_are_kept_and_tested(visus):
     code, _, err = fit_scenes(
         visus,
