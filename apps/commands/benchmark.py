@@ -1,0 +1,46 @@
+"""visus benchmark: how fast a model runs in each runtime."""
+
+from apps.cli import CommandParser
+from apps.commands.infer import parse_seconds
+
+
+def main(argv: list[str]) -> int:
+    """Measure every runtime in turn, and print a table."""
+    parser = CommandParser("benchmark", "Measure how fast a model runs in each runtime.")
+    parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        help="pictures or a video, the first 32 frames of them; procedural scenes by default",
+    )
+    parser.add_argument(
+        "--seconds", metavar="N", type=parse_seconds, default=3.0, help="for each row; 3 by default"
+    )
+    args = parser.parse_args(argv)
+
+    from rich.table import Table
+
+    from apps.benchmark import measure_all, usable_cores
+    from apps.console import console
+    from apps.runtimes import load_model
+
+    speeds = measure_all(args.model, args.source, args.seconds)
+    taken = load_model(args.model).runtime
+    table = Table("runtime", "cores", "ms", "ms p95", "a second", "MB", "s to first", "")
+    for speed in speeds:
+        live = speed.runtime == taken and speed.cores == usable_cores()
+        table.add_row(
+            speed.runtime,
+            str(speed.cores),
+            f"{speed.median:.1f}",
+            f"{speed.p95:.1f}",
+            f"{speed.rate:.1f}",
+            f"{speed.memory:.0f}",
+            f"{speed.starts:.1f}",
+            "visus live" if live else "",
+        )
+    console().print(table)
+    fastest = min(speeds, key=lambda speed: speed.median)
+    if taken == "torch" and fastest.runtime != "torch":
+        print(f"{fastest.runtime} is faster: visus export {args.model} --output model.onnx")
+    return 0
