@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ from vision.scenes import SHAPES, make_scene
 # Machines that run the tests are noisy; a slow example is no failure.
 settings.register_profile("visus", deadline=None)
 settings.load_profile("visus")
+
+
+TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
 def pytest_collection_modifyitems(items):
@@ -54,27 +58,62 @@ def visus(workplace, capsys):
 def two_processes(workplace):
     """Run a command of visus that starts Lightning in two processes."""
     script = Path(sys.executable).with_name("visus")
-    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
 
     def run(*arguments):
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("VISUS_RUN_FOLDER", None)
-        command = [str(argument) for argument in (script, *arguments, *two)]
+        command = [str(argument) for argument in (script, *arguments, *TWO)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
 
     return run
 
 
+@pytest.fixture(scope="session")
+def ranks():
+    """Runs a command as two processes of a distributed run that are forked, not started anew."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("VISUS_RUN_FOLDER", None)
+    with subprocess.Popen(
+        # Without this folder in its path, where `tasks` and `apps` are those of the tests.
+        [sys.executable, "-P", Path(__file__).with_name("ranks.py")],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+
+        def run(arguments):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            request = {"folder": os.getcwd(), "arguments": arguments, "port": port}
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            codes = json.loads(server.stdout.readline())
+            assert codes == [0, 0], Path("rank0.txt").read_text() + Path("rank1.txt").read_text()
+
+        yield run
+        server.stdin.close()
+
+
 @pytest.fixture
-def same_by_two_processes(visus, two_processes):
+def same_by_two_processes(visus, ranks):
     """Measure a run by one process and by two: every figure must be the same."""
 
     def check(run, *arguments):
         code, _, err = visus("test", run, *arguments)
         assert code == 0, err
         expected = newest_figures()
-        two_processes("test", run, *arguments)
+        two = (
+            "--trainer.accelerator",
+            "cpu",
+            "--trainer.devices",
+            "2",
+            "--trainer.strategy",
+            "ddp",
+        )
+        ranks([str(argument) for argument in ("test", run, *arguments, *two)])
+        # The first of both reports for both.
+        assert "runs/" in Path("rank0.txt").read_text()
+        assert "runs/" not in Path("rank1.txt").read_text()
         measured = newest_figures()
         assert measured.keys() == expected.keys()
         for key, value in expected.items():
