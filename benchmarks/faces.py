@@ -4,9 +4,7 @@ Frames of 640 x 480 that show one face, faces of 60 pixels and more; embeddings 
 a search among a million embeddings against NumPy's product in single precision.
 """
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +13,7 @@ import cv2
 import dlib
 import numpy as np
 from skimage.data import astronaut
+from turns import in_turn
 
 from apps.faces.export import export_bundle
 from apps.faces.loading import open_face_model
@@ -25,7 +24,6 @@ from models.weights import find_weights
 from vision.images import Pixels
 from vision.similarity_search import SimilarityIndex
 
-ROUNDS, REPEATS = 5, 10
 PEOPLE, NUMBERS = 1_000_000, 128
 
 
@@ -39,7 +37,7 @@ def main() -> None:
     for model in models.values():
         model.set_option("min_face", 80)
     print("640 x 480, one face, from frame to embedding (with its mirror image)")
-    for name, seconds in _in_turn({n: _over(m, frame) for n, m in models.items()}).items():
+    for name, seconds in in_turn({n: _over(m, frame) for n, m in models.items()}).items():
         print(f"  {name:<12} {seconds * 1000:7.1f} ms  {1 / seconds:6.1f} frames a second")
     _, aligned = models["torch"].find(frame)
     _compare_embedding(models, aligned[0])
@@ -70,7 +68,7 @@ def _compare_embedding(models: Mapping[str, FaceModel], face: Pixels) -> None:
     }
     for name, model in models.items():
         calls[name] = lambda model=model: model.run(batch)  # type: ignore[misc]
-    times = _in_turn(calls)
+    times = in_turn(calls)
     print("embedding of an aligned face and its mirror image")
     for name, seconds in times.items():
         print(
@@ -83,25 +81,12 @@ def _compare_search() -> None:
     rows = rng.standard_normal((PEOPLE, NUMBERS), np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     index = SimilarityIndex(rows)
-    times = _in_turn(
+    times = in_turn(
         {"NumPy": lambda: (rows @ rows[7]).argmax(), "visus": lambda: index.nearest(rows[7])}
     )
     print(f"the most similar of {PEOPLE:,} embeddings of {NUMBERS} numbers")
     for name, seconds in times.items():
         print(f"  {name:<12} {seconds * 1000:7.1f} ms  {seconds / times['NumPy']:.2f}")
-
-
-def _in_turn(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """The median seconds of each, over rounds in which all take their turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            call()
-            start = time.perf_counter()
-            for _ in range(REPEATS):
-                call()
-            times[name].append((time.perf_counter() - start) / REPEATS)
-    return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 if __name__ == "__main__":

@@ -40,5 +40,18 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
         print(f"{name:<28} {middle:7.1f} ms  {middle / base:.2f}")
 
 
+def in_turn(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """The median seconds of each, over rounds in which all take their turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            call()
+            start = time.perf_counter()
+            for _ in range(PICTURES):
+                call()
+            times[name].append((time.perf_counter() - start) / PICTURES)
+    return {name: statistics.median(measured) for name, measured in times.items()}
+
+
 def _over(task: VisionTask, images: list[torch.Tensor]) -> Callable[[], object]:
     return lambda: [task(image) for image in images]
