@@ -1,6 +1,7 @@
-"""Make the pictures of the README again: python docs/make_images.py RUN RUN RUN RUN.
+"""Make the pictures of the README again: python docs/make_images.py [RUN RUN RUN RUN].
 
-Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes.
+Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes; without
+them only what ready-made networks show of faces in space.
 
 They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
 """
@@ -14,13 +15,17 @@ from skimage import data
 from apps.attention import draw_attention
 from apps.drawing import draw_prediction, grid, write_image
 from apps.explain import grad_cam, overlay
+from apps.mesh_files import face_texture
 from apps.runtimes import TorchModel, load_model
 from datamodules import DigitsData
+from models.face3d.camera import rotation_from_angles
+from models.face3d.renderer import interpolate, rasterise
 from tasks.classification import ClassificationTask
 from vision.images import Pixels
-from vision.predictions import CaptionPrediction
+from vision.predictions import CaptionPrediction, Face3DPrediction
 from vision.scenes import make_scene
 
+_SIDE = 480
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -63,8 +68,38 @@ def attention(run: str, seed: int) -> Pixels:
     return draw_attention(scene, prediction)
 
 
+def in_space(image: Pixels) -> Pixels:
+    """A photograph, the face that is found in it, and its textured mesh from three sides."""
+    prediction = load_model("face3d").predict(image)
+    assert isinstance(prediction, Face3DPrediction)
+    texture, places = face_texture(image, prediction, 0)
+    columns, rows = (places * (len(texture) - 1)).T.astype(int)
+    colours = texture[rows, columns].astype(np.float32)[None]
+    left, top, right, bottom = prediction.found.boxes[0].astype(int)
+    margin = (right - left) // 2
+    cut = np.s_[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    pictures = [image[cut], draw_prediction(image, prediction)[cut]]
+    for yaw in (-40, 0, 40):
+        turn = rotation_from_angles(np.array([yaw, 0, 0]))
+        placed = prediction.vertices[:1] @ turn.T * np.array([1, -1, 1], np.float32)
+        middle = (placed.max(1) + placed.min(1))[:, :2] / 2
+        zoom = 0.9 * _SIDE / np.ptp(placed[0, :, 1])
+        placed[..., :2] -= middle
+        placed = np.ascontiguousarray(placed * zoom, np.float32)
+        placed[..., :2] += _SIDE / 2
+        raster = rasterise(placed, prediction.triangles, (_SIDE, _SIDE))
+        shown = interpolate(raster, prediction.triangles, colours)[0]
+        shown[~raster.covered[0]] = 255
+        pictures.append(shown.astype(np.uint8))
+    captions = ["photograph", "face found", "mesh, turned left", "mesh", "turned right"]
+    return grid(pictures, captions, 5, 240)
+
+
 def main() -> None:
     """Write the pictures."""
+    write_image(IMAGES / "face3d.png", in_space(data.astronaut()))
+    if len(sys.argv) == 1:
+        return
     digits_run, detector, segmenter, captioner = sys.argv[1:]
     imagenet = load_model("imagenet")
     assert isinstance(imagenet, TorchModel)

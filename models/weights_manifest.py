@@ -88,6 +88,19 @@ MANIFEST: tuple[WeightsEntry, ...] = (
         data_terms="FaceScrub, VGG Face and faces from the web (each with terms of its own)",
         commercial_use=_FACES_USE,
     ),
+    WeightsEntry(
+        name="face3d-ict",
+        aliases=("face3d",),
+        description="EfficientNet-Lite0 (3.6 M parameters) reconstructs faces, behind MTCNN",
+        task="face3d",
+        network="tf_efficientnet_lite0",
+        file="face3d-ict.ckpt",
+        sha256="48664dbbe024a289cf603ae848893f3373baae48b16e2f4ca907af7724180954",
+        code_licence="Apache-2.0",
+        data_terms="faces rendered from ICT-FaceKit (MIT); begun from ImageNet weights",
+        commercial_use="the licences allow it; ask your counsel about ImageNet's terms",
+        recipe="visus fit --config face3d/synthetic; visus export latest --output face3d-ict.ckpt",
+    ),
     *(
         WeightsEntry(
             name=f"mtcnn-{stage}",

@@ -138,6 +138,19 @@ def test_the_exported_folder_reconstructs_the_same_faces(run, visus, workplace, 
     assert np.abs(torch_mesh.vertices - edge_mesh.vertices).max() < 1e-3
 
 
+def test_the_ready_made_network_says_what_it_needs(visus, workplace, monkeypatch):
+    monkeypatch.setenv("VISUS_CACHE", str(workplace / "cache"))
+    code, _, err = visus("infer", "face3d", "a.png")
+    assert code == 2
+    code, out, _ = visus("weights", "get", "face3d")
+    assert code == 0 and "sha256 checked" in out
+    code, out, _ = visus("weights", "list")
+    assert "comes with visus, made by visus fit --config face3d/synthetic" in out
+    Image.fromarray(skimage.data.astronaut()).save("a.png")
+    code, _, err = visus("infer", "face3d", "a.png")
+    assert code == 2 and "run visus weights get ict-facekit" in err
+
+
 def test_half_a_face_is_a_problem_not_a_shape(run):
     image = skimage.data.astronaut()[:256, 96:352]
     whole = load_model(str(run)).predict(image)
