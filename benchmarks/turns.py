@@ -40,16 +40,21 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
         print(f"{name:<28} {middle:7.1f} ms  {middle / base:.2f}")
 
 
-def in_turn(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """The median seconds of each, over rounds in which all take their turn."""
+def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int = PICTURES) -> dict[str, float]:
+    """The median seconds of each, over rounds in which all take their turn.
+
+    Args:
+        calls: By name.
+        repeats: How often each is called in a turn; once more before, to warm up.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
             call()
             start = time.perf_counter()
-            for _ in range(PICTURES):
+            for _ in range(repeats):
                 call()
-            times[name].append((time.perf_counter() - start) / PICTURES)
+            times[name].append((time.perf_counter() - start) / repeats)
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 

@@ -97,7 +97,8 @@ def in_space(image: Pixels) -> Pixels:
 
 def main() -> None:
     """Write the pictures."""
-    write_image(IMAGES / "face3d.png", in_space(data.astronaut()))
+    portrait: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
+    write_image(IMAGES / "face3d.png", in_space(portrait))
     if len(sys.argv) == 1:
         return
     digits_run, detector, segmenter, captioner = sys.argv[1:]

@@ -222,6 +222,11 @@ class RequestHandler(BaseHTTPRequestHandler):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the model had no time for it; send it again later"
             ) from None
+        except Exception as error:
+            raise RequestError(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                f"the model failed on this picture ({type(error).__name__}: {error})",
+            ) from None
         self._send_json(entry)
 
     def _body(self) -> bytes:

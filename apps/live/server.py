@@ -165,11 +165,12 @@ class PageServer(Sink):
                 pixels = base64.b64encode(_to_jpeg(draw_prediction(image, prediction))).decode()
                 entry["drawn"] = f"data:image/jpeg;base64,{pixels}"
             future.set_result(entry)
-        except VisusError as error:
-            future.set_exception(error)
         except InvalidStateError:
             # Whoever asked has gone.
             pass
+        except Exception as error:
+            # No picture that somebody sends may stop the camera.
+            future.set_exception(error)
 
 
 def _to_jpeg(pixels: Pixels) -> bytes:

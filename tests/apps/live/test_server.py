@@ -123,6 +123,19 @@ def test_a_prediction_that_fails_is_told(page, workplace, monkeypatch):
     assert status == 400 and entry["error"] == "too dark; turn on the light"
 
 
+def test_a_model_that_breaks_on_a_picture_goes_on_with_the_next(page, workplace, monkeypatch):
+    data, predict = png(workplace / "a.png"), page.model.predict
+
+    def fail(image):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(page.model, "predict", fail)
+    status, entry = ask(page, "POST", "/predict", data)
+    assert status == 500 and "RuntimeError: out of memory" in entry["error"]
+    monkeypatch.setattr(page.model, "predict", predict)
+    assert ask(page, "POST", "/predict", data)[0] == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [

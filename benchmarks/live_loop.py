@@ -1,0 +1,87 @@
+"""The live loop against the network alone in the same runtime, in turn: what showing costs.
+
+python benchmarks/live_loop.py CLIP
+
+A classifier whose frames are drawn on, and a Faster R-CNN with fresh weights whose frames are drawn
+on and written to an .mp4.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from turns import in_turn
+
+from apps.export import export_onnx
+from apps.live.encoders import open_encoder
+from apps.live.loop import run_loop
+from apps.live.sinks import Sink, VideoSink
+from apps.live.sources import Frame, VideoSource
+from apps.runtimes import Model, load_model
+from tasks.detection import DetectionTask
+from tasks.pretrained import load_pretrained_task
+from vision.images import Pixels
+
+FRAMES = 60
+"""Of the clip; it is cut there."""
+
+
+class Nowhere(Sink):
+    """Takes drawn frames, and does nothing with them."""
+
+    def show(self, frame: Frame, drawn: Pixels) -> bool:
+        """See `Sink.show`."""
+        return True
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+
+
+def main() -> None:
+    """Print both ratios."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = _cut(Path(sys.argv[1]), folder / "clip.mp4")
+        export_onnx(load_pretrained_task("imagenet"), folder / "classifier.onnx")
+        detector = DetectionTask(
+            backbone="tf_efficientnet_lite0",
+            pretrained=True,
+            class_names=["thing"],
+            image_size=(288, 384),
+        )
+        export_onnx(detector.eval(), folder / "detector.onnx")
+        _compare(load_model(str(folder / "classifier.onnx")), clip, Nowhere)
+        video = folder / "drawn.mp4"
+        _compare(load_model(str(folder / "detector.onnx")), clip, lambda: VideoSink(video, 25.0))
+
+
+def _cut(clip: Path, target: Path) -> Path:
+    frames = [frame.image for frame in islice(VideoSource(clip).frames(), FRAMES)]
+    height, width = frames[0].shape[:2]
+    encoder = open_encoder(target, 25.0, (width, height))
+    for frame in frames:
+        encoder.write(frame[..., ::-1].copy())
+    encoder.close()
+    return target
+
+
+def _compare(model: Model, clip: Path, sink: Callable[[], Sink]) -> None:
+    batches = [model.prepare(frame.image)[0] for frame in VideoSource(clip).frames()]
+    seconds = in_turn(
+        {
+            "network": lambda: [model.run(batch) for batch in batches],
+            "loop": lambda: run_loop(model, VideoSource(clip), [sink()]),
+        },
+        repeats=1,
+    )
+    network, loop = (len(batches) / seconds[name] for name in ("network", "loop"))
+    print(
+        f"{model.metadata.task} in {model.runtime}: the loop {loop:.1f} frames a second, its "
+        f"network alone {network:.1f}: ratio {loop / network:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
