@@ -15,6 +15,7 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from apps.live.ahead import one_ahead
 from vision.errors import VisusError
 from vision.images import ARRAY_EXTENSION, EXTENSIONS, ImageError, Pixels, list_images, read_image
 
@@ -101,19 +102,20 @@ class VideoSource(Source):
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`; a video that ends too early becomes a problem."""
         index = 0
-        while True:
-            read, pixels = self._capture.read()
-            if not read:
-                break
+        for image in one_ahead(self._images()):
             moment = index / self.rate if self.rate else 0.0
-            yield Frame(to_rgb(pixels), str(self.path), index, moment, time.perf_counter())
+            yield Frame(image, str(self.path), index, moment, time.perf_counter())
             index += 1
-        self._capture.release()
         # Containers without an index only estimate their count.
         if index < self.declared - max(2, self.declared // 50):
             self.problems.append(
                 f"{self.path}: {index} of {self.declared} frames; the file is cut or damaged there"
             )
+
+    def _images(self) -> Iterator[Pixels]:
+        while (read := self._capture.read())[0]:
+            yield to_rgb(read[1])
+        self._capture.release()
 
 
 class SpacedSource(Source):

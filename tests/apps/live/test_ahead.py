@@ -1,0 +1,54 @@
+"""Work a step ahead: the same items in the same order, errors in their turn, and an end."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.live.ahead import one_ahead
+
+
+@given(st.lists(st.integers()))
+def test_the_items_are_the_same_in_the_same_order(items):
+    assert list(one_ahead(iter(items))) == items
+
+
+def test_an_error_comes_in_its_turn():
+    def items():
+        yield 1
+        raise ValueError("cut here")
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="cut here"):
+        next(ahead)
+
+
+def test_the_next_item_is_made_while_this_one_is_used():
+    second = threading.Event()
+
+    def items():
+        yield 1
+        second.set()
+        yield 2
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    assert second.wait(5)
+    assert list(ahead) == [2]
+
+
+def test_the_thread_ends_when_nobody_asks_for_more():
+    made = []
+
+    def items():
+        for i in range(10**6):
+            made.append(i)
+            yield i
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 0
+    ahead.close()
+    assert len(made) <= 4
+    assert not any(thread.name == "ahead" for thread in threading.enumerate())
