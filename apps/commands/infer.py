@@ -28,9 +28,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--embeddings", action="store_true", help="write those of faces to --jsonl")
     parser.add_argument("--masks", metavar="DIR", type=Path, help="write masks of class ids there")
     parser.add_argument("--mesh", metavar="DIR", type=Path, help="write meshes of faces there")
-    parser.add_argument(
-        "--mesh-format", choices=("glb", "obj", "ply"), default="glb", help="glb by default"
-    )
+    parser.add_argument("--mesh-format", choices=("glb", "obj", "ply"), help="glb by default")
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="segment in tiles of that side")
     parser.add_argument(
         "--overlap", metavar="PIXELS", type=int, help="of tiles; an eighth of them by default"
@@ -47,6 +45,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.overlap is not None and args.tile is None:
         raise CommandError("--overlap is that of tiles; give --tile too")
+    if args.mesh_format is not None and args.mesh is None:
+        raise CommandError("--mesh-format is that of meshes; give --mesh DIR too")
 
     from apps.attention import draw_attention
     from apps.captions import ClipSummary, set_beams
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
     if args.mesh:
         from apps.mesh_files import MeshFiles
 
-        watchers.append(MeshFiles(args.mesh, args.mesh_format))
+        watchers.append(MeshFiles(args.mesh, args.mesh_format or "glb"))
     sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
     if args.explain:
         from apps.explain import ExplainSink

@@ -159,6 +159,11 @@ def test_half_a_face_is_a_problem_not_a_shape(run):
     assert all(half.found.problems) and len(half) == 0
 
 
+def test_a_format_without_meshes_is_refused(visus):
+    code, _, err = visus("infer", "face3d", "a.png", "--mesh-format", "ply")
+    assert code == 2 and "give --mesh DIR too" in err
+
+
 def test_other_models_give_no_meshes(visus, workplace):
     Image.fromarray(skimage.data.coffee()[:64, :64]).save("a.png")
     code, _, err = visus("infer", "imagenet", "a.png", "--mesh", "meshes")
