@@ -153,6 +153,9 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
         source: See `measure_runtime`.
         seconds: "
 
+    Returns:
+        First those of the runtime that `visus live` takes.
+
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
     """

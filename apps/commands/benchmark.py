@@ -22,10 +22,9 @@ def main(argv: list[str]) -> int:
 
     from apps.benchmark import measure_all, usable_cores
     from apps.console import console
-    from apps.runtimes import load_model
 
     speeds = measure_all(args.model, args.source, args.seconds)
-    taken = load_model(args.model).runtime
+    taken = speeds[0].runtime
     table = Table("runtime", "cores", "ms", "ms p95", "a second", "MB", "s to first", "")
     for speed in speeds:
         live = speed.runtime == taken and speed.cores == usable_cores()
