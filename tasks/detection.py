@@ -39,6 +39,9 @@ class DetectionTask(VisionTask):
         fit_mode: See `VisionTask`; the command line takes it from the data.
         anchors: Shapes of the anchors of Faster R-CNN; from the data, with `data.anchors auto`.
         masks: Whether to find pixels too (Mask R-CNN); from the data.
+        strides: Of the maps that the one-stage detector looks at, finest first: 4, 8 and 16 where
+            things are small. Nothing of the backbone beyond the last is kept. 8, 16 and 32 for
+            `null`.
         learning_rate: See `VisionTask`.
         backbone_learning_rate: See `VisionTask`.
         weight_decay: See `VisionTask`.
@@ -65,6 +68,7 @@ class DetectionTask(VisionTask):
         fit_mode: FitMode = "letterbox",
         anchors: list[list[list[float]]] | None = None,
         masks: bool = False,
+        strides: list[int] | None = None,
         learning_rate: float = 4e-4,
         backbone_learning_rate: float | None = None,
         weight_decay: float = 0.05,
@@ -101,6 +105,7 @@ class DetectionTask(VisionTask):
             anchors,
             proposals,
             masks,
+            strides,
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)

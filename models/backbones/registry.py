@@ -32,6 +32,7 @@ def create_backbone(
     pretrained: bool | str = False,
     image_size: tuple[int, int] | None = None,
     output_stride: int = 32,
+    coarsest_stride: int | None = None,
     **options: Any,
 ) -> Backbone:
     """Build a backbone by name.
@@ -43,7 +44,8 @@ def create_backbone(
         pretrained: `True` for ImageNet weights (from an installed package where one carries them,
             otherwise from timm's hub), or the path of a weights file.
         image_size: (height, width) of the pictures in pixels, for the networks that need it.
-        output_stride: The coarsest stride, see `models.backbones.timm_nets.TimmBackbone`.
+        output_stride: See `models.backbones.timm_nets.TimmBackbone`.
+        coarsest_stride: " Our own networks are small and stay whole.
         options: For our own networks: `activation` and `init`.
 
     Raises:
@@ -71,7 +73,7 @@ def create_backbone(
             f"backbone {name!r} is timm's and takes no option {', '.join(options)}; "
             f"only {', '.join(sorted(_REGISTRY))} do"
         )
-    return TimmBackbone(name, in_channels, pretrained, image_size, output_stride)
+    return TimmBackbone(name, in_channels, pretrained, image_size, output_stride, coarsest_stride)
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

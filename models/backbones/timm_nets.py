@@ -22,10 +22,12 @@ class TimmBackbone(Backbone):
         image_size: (height, width) in pixels; used by the models of a fixed size (ViT, Swin).
         output_stride: The coarsest stride; a smaller one than the model's own dilates the
             convolutions beyond it, so that they see as much as before (Chen et al. 2017).
+        coarsest_stride: Nothing of the model beyond its last map of this stride is made; all of
+            it for None.
 
     Raises:
-        VisusError: If the model gives no features or cannot be dilated, or the weights cannot be
-            had.
+        VisusError: If the model gives no features, cannot be dilated or cut, or the weights cannot
+            be had.
     """
 
     def __init__(
@@ -35,15 +37,18 @@ class TimmBackbone(Backbone):
         pretrained: bool | str = False,
         image_size: tuple[int, int] | None = None,
         output_stride: int = 32,
+        coarsest_stride: int | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         self.in_channels = in_channels
         self._image_size = image_size
-        arguments = {}
+        arguments: dict[str, Any] = {}
         if output_stride != 32:
             arguments["output_stride"] = output_stride
             _refuse_undilatable(name, output_stride)
+        if coarsest_stride is not None:
+            arguments.update(_cut(name, coarsest_stride))
         try:
             self.network = self._create(pretrained, features_only=True, **arguments)
         except (RuntimeError, AttributeError, NotImplementedError) as error:
@@ -128,6 +133,22 @@ def _refuse_undilatable(name: str, output_stride: int) -> None:
             f"backbone {name!r} cannot be dilated to stride {output_stride} ({reason}); "
             "choose another, or an architecture that needs no dilation"
         ) from None
+
+
+def _cut(name: str, coarsest_stride: int) -> dict[str, Any]:
+    """How timm is told to leave out what lies beyond a stride; tried without making weights."""
+    # timm's own feature forms of some families keep the layers that they do not use.
+    arguments: dict[str, Any] = {"features_only": True, "feature_cls": "getter"}
+    try:
+        with torch.device("meta"):
+            strides = timm.create_model(name, **arguments).feature_info.reduction()
+    except (RuntimeError, AttributeError, NotImplementedError, TypeError) as error:
+        raise VisusError(
+            f"backbone {name!r} cannot be cut after stride {coarsest_stride} ({error}); "
+            "choose another, or strides up to its coarsest"
+        ) from None
+    kept = tuple(i for i, stride in enumerate(strides) if stride <= coarsest_stride)
+    return {"feature_cls": "getter", "out_indices": kept}
 
 
 def _config(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Build a detector by the name of its architecture."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from models.backbones import FeaturePyramid, create_backbone
@@ -31,6 +32,7 @@ def create_detector(
     anchors: AnchorShapes | None = None,
     proposals: int = 200,
     masks: bool = False,
+    strides: Sequence[int] | None = None,
 ) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
     """Build a detector, and tell the constants that its pictures are normalised with.
 
@@ -47,6 +49,8 @@ def create_detector(
         anchors: See `models.detection.two_stage.create_two_stage`.
         proposals: "
         masks: Whether to predict instance masks too.
+        strides: Of the maps that a one-stage detector looks at, finest first; 8, 16 and 32 for
+            None.
 
     Raises:
         VisusError: If these do not go together, or as `models.backbones.create_backbone`.
@@ -59,13 +63,22 @@ def create_detector(
             f"masks need model.architecture faster_rcnn, not {architecture!r}; "
             "set data.masks to false, or change the architecture"
         )
+    if strides and (architecture != "one_stage" or list(strides) != sorted(set(strides))):
+        raise VisusError(
+            f"model.strides {list(strides)} must rise, and need model.architecture one_stage "
+            f"(here {architecture!r}); drop or correct them"
+        )
     if architecture in READY_MADE:
         detector = create_ready_made(architecture, num_classes, in_channels, pretrained, proposals)
         return detector, IMAGENET_CONSTANTS
-    body = create_backbone(backbone, in_channels, pretrained, image_size)
     if architecture == "one_stage":
-        pyramid = FeaturePyramid(body, (8, 16, 32), channels)
+        coarsest = strides[-1] if strides else None
+        body = create_backbone(
+            backbone, in_channels, pretrained, image_size, coarsest_stride=coarsest
+        )
+        pyramid = FeaturePyramid(body, strides or (8, 16, 32), channels)
         return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
+    body = create_backbone(backbone, in_channels, pretrained, image_size)
     pyramid = FeaturePyramid(body, (4, 8, 16, 32), channels)
     two_stage = create_two_stage(pyramid, num_classes, anchors, proposals, masks)
     return two_stage, (body.mean, body.std)
