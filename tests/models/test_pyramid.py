@@ -19,3 +19,22 @@ def test_maps_by_stride_with_equal_channels():
 def test_a_missing_stride_is_named_with_those_there_are():
     with pytest.raises(VisusError, match=r"'lenet5' has no feature map of stride 8 or 16"):
         FeaturePyramid(create_backbone("lenet5", 3, False, (32, 32)), (4, 8, 16), 24)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_100", "resnet18"])
+def test_a_cut_backbone_gives_the_same_maps_and_keeps_nothing_beyond(name):
+    torch.manual_seed(0)
+    whole = create_backbone(name).eval()
+    cut = create_backbone(name, coarsest_stride=8).eval()
+    weights = whole.state_dict()
+    weights |= {
+        key.replace("network.", "network.model.", 1): weights[key] for key in whole.state_dict()
+    }
+    cut.load_state_dict({key: weights[key] for key in cut.state_dict()})
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        maps, expected = cut(images), whole(images)
+    assert cut.strides == (2, 4, 8)
+    for map_, stride in zip(maps, cut.strides, strict=True):
+        torch.testing.assert_close(map_, expected[whole.strides.index(stride)])
+    assert sum(p.numel() for p in cut.parameters()) < sum(p.numel() for p in whole.parameters()) / 2

@@ -44,6 +44,24 @@ def test_losses_and_gradients_are_finite_with_and_without_objects(architecture, 
         assert gradients and all(torch.isfinite(g).all() for g in gradients)
 
 
+def test_a_one_stage_detector_looks_at_the_strides_it_is_given():
+    network = build("one_stage", strides=[4, 8, 16]).eval()
+    assert network.pyramid.body.strides[-1] == 16
+    boxes, scores, labels = network(torch.randn(1, 3, 64, 96))
+    assert boxes.shape[:2] == scores.shape == labels.shape
+    losses = network.train().losses(torch.randn(1, 3, 64, 96), [target([[10, 10, 16, 18]], [2])])
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "strides"),
+    [("one_stage", [16, 8]), ("one_stage", [8, 8]), ("faster_rcnn", [8, 16])],
+)
+def test_strides_that_cannot_be_are_named(architecture, strides):
+    with pytest.raises(VisusError, match=r"model.strides \[.*\] must rise, and need"):
+        build(architecture, strides=strides)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_outputs_are_sorted_padded_and_inside(architecture):
     network = build(architecture).eval()
