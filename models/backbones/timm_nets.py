@@ -141,12 +141,13 @@ def _cut(name: str, coarsest_stride: int) -> dict[str, Any]:
     arguments: dict[str, Any] = {"features_only": True, "feature_cls": "getter"}
     try:
         with torch.device("meta"):
-            strides = timm.create_model(name, **arguments).feature_info.reduction()
+            features: Any = timm.create_model(name, **arguments)
     except (RuntimeError, AttributeError, NotImplementedError, TypeError) as error:
         raise VisusError(
             f"backbone {name!r} cannot be cut after stride {coarsest_stride} ({error}); "
             "choose another, or strides up to its coarsest"
         ) from None
+    strides = features.feature_info.reduction()
     kept = tuple(i for i, stride in enumerate(strides) if stride <= coarsest_stride)
     return {"feature_cls": "getter", "out_indices": kept}
 
