@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,13 @@ def run_loop(
         draw: Makes the drawn frames, of a picture and its prediction.
     """
     count = 0
-    try:
+    with ExitStack() as at_the_end:
+        # One that cannot be closed keeps none of the others from being finished.
+        for sink in sinks:
+            at_the_end.callback(sink.close)
+        if jsonl is not None:
+            at_the_end.callback(jsonl.close)
+        at_the_end.enter_context(suppress(KeyboardInterrupt))
         for frame in source.frames():
             if frame.note:
                 drawn = draw_note(visible(frame.image), frame.note)
@@ -75,13 +82,6 @@ def run_loop(
                 times.add(frame.captured, begun, predicted, finished, time.perf_counter())
             if not goes_on:
                 break
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for sink in sinks:
-            sink.close()
-        if jsonl is not None:
-            jsonl.close()
     return LoopResult(count, source.problems)
 
 

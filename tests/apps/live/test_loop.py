@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.live.loop import run_loop
+from apps.live.sinks import Sink, VideoSink
 from apps.live.sources import Frame, PictureSource, VideoSource, open_source
 from apps.live.times import LoopTimes
+from apps.runtimes import load_model
 from tests.conftest import save_scene
 from vision.errors import VisusError
 
@@ -242,6 +245,24 @@ def test_no_picture_beside_the_sources_is_written_over(visus, photos):
     code, _, err = visus("infer", "imagenet", folder / "1.png", "--draw", folder)
     assert code == 2 and "lies beside the source" in err
     assert (folder / "1.jpg").read_bytes() == kept
+
+
+def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workplace, photos, model):
+    class Broken(Sink):
+        def show(self, frame, drawn):
+            return True
+
+        def close(self):
+            raise OSError("the disk is full")
+
+    clip = VideoSource(write_video(workplace / "clip.avi"))
+    with pytest.raises(OSError, match="the disk is full"):
+        run_loop(
+            load_model(str(model[0])),
+            clip,
+            [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()],
+        )
+    assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
 
 
 def test_several_models_look_at_the_same_frames(visus, workplace, model):
