@@ -179,6 +179,8 @@ def quieten() -> None:
         ".*callbacks used to create the checkpoint need to be provided.*",
         ".*treespec, LeafSpec.*",
         ".*Trying to infer the `batch_size`.*",
+        # Figures are those of all processes already, the same in each.
+        r".*`self.log\(.(val|test)/.*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message)
     torch.set_float32_matmul_precision("high")

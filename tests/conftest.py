@@ -65,6 +65,7 @@ def two_processes(workplace):
         command = [str(argument) for argument in (script, *arguments, *TWO)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     return run
 
