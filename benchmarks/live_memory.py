@@ -44,7 +44,7 @@ def main() -> None:
             threading.Thread(target=_read_slowly, args=(live,), daemon=True).start()
             threading.Thread(target=_look_slowly, daemon=True).start()
             megabytes = _watch(live.pid, minutes)
-            live.send_signal(signal.SIGINT)
+            live.send_signal(signal.SIGTERM)
             camera.shutdown()
             live.wait(30)
         print(json.dumps(json.loads(report.read_text()), indent=1))

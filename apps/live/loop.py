@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from apps.drawing import draw_note, draw_prediction
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
+from apps.live.stopping import until_stopped
 from apps.live.times import LoopTimes
 from apps.runtimes import Model
 from vision.errors import VisusError
@@ -38,7 +39,7 @@ def run_loop(
     draw: Callable[[Pixels, Any], Pixels] = draw_prediction,
     times: LoopTimes | None = None,
 ) -> LoopResult:
-    """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C is pressed.
+    """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C or SIGTERM comes.
 
     Args:
         model: What predicts.
@@ -56,7 +57,7 @@ def run_loop(
             at_the_end.callback(sink.close)
         if jsonl is not None:
             at_the_end.callback(jsonl.close)
-        at_the_end.enter_context(suppress(KeyboardInterrupt))
+        at_the_end.enter_context(until_stopped())
         for frame in source.frames():
             if frame.note:
                 drawn = draw_note(visible(frame.image), frame.note)

@@ -18,6 +18,7 @@ from apps.live.loop import to_entry
 from apps.live.requests import STREAMS, Address, RequestHandler, parse_address
 from apps.live.sinks import Sink
 from apps.live.sources import Frame
+from apps.live.stopping import until_stopped
 from apps.runtimes import Model
 from vision.errors import VisusError
 from vision.images import Pixels
@@ -94,12 +95,11 @@ class PageServer(Sink):
         return True
 
     def wait(self) -> None:
-        """Answer pictures until Ctrl+C is pressed."""
-        try:
+        """Answer pictures until Ctrl+C or SIGTERM comes."""
+        with until_stopped():
             while True:
                 self._answer(0.5)
-        except KeyboardInterrupt:
-            self.close()
+        self.close()
 
     def close(self) -> None:
         """See `Sink.close`; whoever waits is told."""

@@ -1,8 +1,11 @@
 """Pictures and videos through infer and live: what is written, and what is refused."""
 
 import json
+import signal
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +27,14 @@ def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
         writer.write(np.full((size[1], size[0], 3), i * 10 % 256, np.uint8))
     writer.release()
     return path
+
+
+def start(*arguments):
+    """Run visus beside the test, as from a terminal: background jobs of scripts ignore Ctrl+C."""
+    command = [Path(sys.executable).with_name("visus"), *arguments]
+    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, **pipes, preexec_fn=heed)
 
 
 def lines(path):
@@ -263,6 +274,18 @@ def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workpla
             [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()],
         )
     assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_video_is_finished_when_live_is_asked_to_stop(workplace, model, asked):
+    live = start("live", model[0], "-", "--size", "64x48", "--video", "o.mp4", "--jsonl", "-")
+    live.stdin.write(bytes(64 * 48 * 3 * 5))
+    live.stdin.flush()
+    for number in range(5):
+        assert json.loads(live.stdout.readline())["frame"] == number
+    live.send_signal(asked)
+    assert live.wait(20) == 0
+    assert len(list(VideoSource(workplace / "o.mp4").frames())) >= 4
 
 
 def test_several_models_look_at_the_same_frames(visus, workplace, model):

@@ -5,11 +5,8 @@ import io
 import json
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +19,7 @@ from apps.live.server import PageServer
 from apps.live.sources import PictureSource, Source, VideoSource
 from apps.live.streams import StreamSource
 from apps.runtimes import load_model
-from tests.apps.live.test_loop import write_video
+from tests.apps.live.test_loop import start, write_video
 from tests.conftest import save_scene
 from vision.errors import VisusError
 
@@ -309,9 +306,8 @@ def test_browsers_that_do_not_read_hold_nobody_up(model, workplace):
 
 
 def test_live_serves_without_a_source_until_ctrl_c(model, workplace):
-    command = [Path(sys.executable).with_name("visus"), "live", model[0], "--serve", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
+    process = start("live", model[0], "--serve", "0")
+    line = process.stderr.readline().decode()
     assert re.fullmatch(r"visus: http://localhost:\d+/\n", line)
     connection = http.client.HTTPConnection("localhost", int(re.search(r":(\d+)/", line)[1]))
     connection.request("POST", "/predict", png(workplace / "a.png"))
