@@ -285,7 +285,8 @@ def test_a_video_is_finished_when_live_is_asked_to_stop(workplace, model, asked)
         assert json.loads(live.stdout.readline())["frame"] == number
     live.send_signal(asked)
     assert live.wait(20) == 0
-    assert len(list(VideoSource(workplace / "o.mp4").frames())) >= 4
+    # A stream's video keeps its pace: frames that came at once are not all in it.
+    assert list(VideoSource(workplace / "o.mp4").frames())
 
 
 def test_several_models_look_at_the_same_frames(visus, workplace, model):
