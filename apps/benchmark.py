@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from apps.live.sources import open_source
-from apps.networks import EXPORTED_RUNTIMES
+from apps.networks import computes_bfloat16, usable_runtimes
 from apps.runtimes import Model, load_model
 from vision.errors import VisusError
 from vision.images import Pixels
@@ -35,6 +34,7 @@ class Speed:
 
     Attributes:
         runtime: See `apps.runtimes.RUNTIMES`.
+        precision: What it computed in, of `apps.networks.PRECISIONS`.
         cores: How many CPU cores it had.
         median: Milliseconds from a picture to its prediction.
         p95: As much for nineteen of twenty pictures.
@@ -44,6 +44,7 @@ class Speed:
     """
 
     runtime: str
+    precision: str
     cores: int
     median: float
     p95: float
@@ -80,8 +81,14 @@ def measure_runtime(
     return Speed(**json.loads(lines[-1]))
 
 
-def export_for_benchmark(model: Model, folder: Path) -> Path:
-    """Write a model in PyTorch as an exported one; returns what names it."""
+def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") -> Path:
+    """Write a model in PyTorch as an exported one; returns what names it.
+
+    Args:
+        model: The model.
+        folder: Where to write.
+        precision: See `apps.export.export_onnx`; models of faces know `fp32` alone.
+    """
     from apps.export import export_onnx
     from apps.faces.export import export_bundle
     from apps.faces.face3d import Face3DModel
@@ -93,8 +100,9 @@ def export_for_benchmark(model: Model, folder: Path) -> Path:
     if network is not model:
         export_bundle(network.task.cpu(), folder)
         return folder
-    export_onnx(network.task.cpu(), folder / "model.onnx")
-    return folder / "model.onnx"
+    path = folder / f"{precision}.onnx"
+    export_onnx(network.task.cpu(), path, precision)
+    return path
 
 
 def usable_cores() -> int:
@@ -130,8 +138,8 @@ def _measure(facts: dict[str, Any]) -> Speed:
         model.predict(picture)
         times.append(time.perf_counter() - begun)
     median, p95 = (1000 * float(value) for value in np.percentile(times, [50, 95]))
-    memory = _most_memory()
-    return Speed(facts["runtime"], cores, median, p95, len(times) / sum(times), memory, starts)
+    rate, memory = len(times) / sum(times), _most_memory()
+    return Speed(model.runtime, model.precision, cores, median, p95, rate, memory, starts)
 
 
 def _most_memory() -> float:
@@ -159,20 +167,21 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
     """
-    exported = [runtime for runtime in EXPORTED_RUNTIMES if find_spec(runtime)]
     model = load_model(name)
     counts = sorted({1, usable_cores()})
     with TemporaryDirectory() as folder:
+        ways: list[tuple[str, str]] = []
+        exported = Path(name)
         if model.runtime == "torch":
-            places = {"torch": name}
-            place = str(export_for_benchmark(model, Path(folder)))
-        else:
-            places, place = {}, name
-        places |= dict.fromkeys(exported, place)
+            ways.append((name, "torch"))
+            exported = export_for_benchmark(model, Path(folder))
+        ways += [(str(exported), runtime) for runtime in usable_runtimes(exported)]
+        if model.runtime == "torch" and exported.suffix == ".onnx" and computes_bfloat16():
+            ways.append((str(export_for_benchmark(model, Path(folder), "bf16")), "openvino"))
         del model
         return [
             measure_runtime(place, runtime, cores, source, seconds)
-            for runtime, place in places.items()
+            for place, runtime in ways
             for cores in counts
         ]
 

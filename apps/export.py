@@ -4,7 +4,6 @@ import json
 import time
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from apps.networks import EXPORTED_RUNTIMES, METADATA_KEY
+from apps.networks import METADATA_KEY, PRECISION_KEY, usable_runtimes
 from apps.runtimes import ExportedModel, Model, TorchModel
 from models.detection import TwoStageDetector
 from tasks.base import VisionTask
@@ -49,7 +48,7 @@ _OUTPUT_NAMES = {
 }
 
 
-def export_onnx(task: VisionTask, path: Path) -> None:
+def export_onnx(task: VisionTask, path: Path, precision: str = "fp32") -> None:
     """Write the task's `forward`, uint8 pictures to outputs.
 
     The file takes batches of any size, that of a detector one picture at a time; that of a
@@ -58,6 +57,8 @@ def export_onnx(task: VisionTask, path: Path) -> None:
     Args:
         task: In evaluation mode, on the CPU.
         path: Where to write.
+        precision: `fp32`, or `bf16` for a file that computes in bfloat16 where CPU and runtime can;
+            `apps.quantise` makes one of int8.
     """
     metadata = task.metadata
     if isinstance(task, CaptioningTask):
@@ -72,7 +73,8 @@ def export_onnx(task: VisionTask, path: Path) -> None:
         else:
             _export_any_batch(task, part)
     model = onnx.load(part)
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata.to_dict())})
+    properties = {METADATA_KEY: json.dumps(metadata.to_dict()), PRECISION_KEY: precision}
+    onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     onnx.save(model, part)
     # Only a finished file gets the name.
@@ -134,8 +136,8 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
     reference = TorchModel("torch", task)
     images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
-    installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
-    models: list[Model] = [reference, *(ExportedModel(path, name) for name in installed)]
+    exported = [ExportedModel(path, runtime) for runtime in usable_runtimes(path)]
+    models: list[Model] = [reference, *exported]
     compare = _COMPARISONS[task.task]
     expected, _ = _outputs(reference, batches)
     results = []

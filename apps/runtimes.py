@@ -28,11 +28,13 @@ class Model(ABC):
         name: What the user called it.
         runtime: `torch`, `onnxruntime` or `openvino`.
         metadata: What is known of it.
+        precision: What it computes in, of `apps.networks.PRECISIONS`.
     """
 
     name: str
     runtime: str
     metadata: ModelMetadata
+    precision: str = "fp32"
 
     @abstractmethod
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
@@ -118,6 +120,7 @@ class ExportedModel(Model):
         self.runtime = runtime
         self._network = load_network(path, runtime)
         self.metadata = _parse_metadata(self._network.metadata, path)
+        self.precision = self._network.precision
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""

@@ -15,11 +15,13 @@ from jsonargparse import set_parsing_settings
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
+from torch import Tensor
 
 from apps.cli import CommandError
 from apps.memory import keep_freed_memory
 from apps.parser_messages import find_visus_error
 from apps.runs import find_checkpoint
+from apps.runtimes import Model
 from apps.training_cli import FACTS, TRUSTED_PACKAGES, VisusCLI
 from configs import config_names, find_config
 from models.weights import find_weights
@@ -37,6 +39,31 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    cli, keywords = _prepare(subcommand, argv)
+    _start(subcommand, cli, keywords)
+    return 0
+
+
+def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, float]:
+    """Run `test`; return its figures.
+
+    Args:
+        argv: As in `run`.
+        exported: Answers in place of the network of MODEL, whose export it is; a batch of one.
+    """
+    cli, keywords = _prepare("test", argv)
+    if exported is not None:
+
+        def forward(images: Tensor) -> tuple[Tensor, ...]:
+            return tuple(torch.from_numpy(output) for output in exported.run(images.cpu().numpy()))
+
+        cli.model.forward = forward
+    _start("test", cli, keywords)
+    return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
+
+
+def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, Any]]:
+    """What runs a subcommand, and the arguments of the trainer's method for it."""
     quieten()
     keep_freed_memory()
     arguments = list(argv)
@@ -90,11 +117,14 @@ def run(subcommand: str, argv: Sequence[str]) -> int:
         keywords["return_predictions"] = False
     elif subcommand != "fit":
         keywords["verbose"] = False
+    return cli, keywords
+
+
+def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
     try:
         getattr(cli.trainer, subcommand)(cli.model, **keywords)
     except (MisconfigurationException, ValueError) as error:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
-    return 0
 
 
 def _ready_made(arguments: list[str]) -> list[str]:

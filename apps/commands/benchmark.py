@@ -25,11 +25,13 @@ def main(argv: list[str]) -> int:
 
     speeds = measure_all(args.model, args.source, args.seconds)
     taken = speeds[0].runtime
-    table = Table("runtime", "cores", "ms", "ms p95", "a second", "MB", "s to first", "")
+    heads = ("runtime", "precision", "cores", "ms", "ms p95", "a second", "MB", "s to first", "")
+    table = Table(*heads)
     for speed in speeds:
         live = speed.runtime == taken and speed.cores == usable_cores()
         table.add_row(
             speed.runtime,
+            speed.precision,
             str(speed.cores),
             f"{speed.median:.1f}",
             f"{speed.p95:.1f}",
@@ -41,5 +43,6 @@ def main(argv: list[str]) -> int:
     console().print(table)
     fastest = min(speeds, key=lambda speed: speed.median)
     if taken == "torch" and fastest.runtime != "torch":
-        print(f"{fastest.runtime} is faster: visus export {args.model} --output model.onnx")
+        option = " --precision bf16" if fastest.precision == "bf16" else ""
+        print(f"{fastest.runtime} is faster: visus export {args.model} --output model.onnx{option}")
     return 0

@@ -1,9 +1,12 @@
 """visus export: write a model as one ONNX file."""
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.cli import CommandError, CommandParser
+from apps.networks import PRECISIONS, computes_bfloat16
 
 if TYPE_CHECKING:
     from apps.faces.face3d import Face3DModel
@@ -24,8 +27,31 @@ def main(argv: list[str]) -> int:
         help="an .onnx, of a face model a folder; or a .ckpt",
     )
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="compare on these pictures")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="what the file computes in; bf16 where CPU and runtime can, int8 by --calibration",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="DIR",
+        type=Path,
+        help="pictures of the kind that the int8 file will see; the first 200 are used",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        nargs="?",
+        const="",
+        help="measure the model and the file on the test data: those of its training, or of ROOT",
+    )
     args = parser.parse_args(argv)
+    if (args.precision == "int8") != (args.calibration is not None):
+        raise CommandError("--precision int8 and --calibration DIR need each other")
     if args.output.suffix == ".ckpt":
+        if args.precision != "fp32" or args.data is not None:
+            raise CommandError("--precision and --data are for .onnx files, not for .ckpt")
         return _slim(args.model, args.output)
 
     from rich.table import Table
@@ -35,10 +61,11 @@ def main(argv: list[str]) -> int:
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
-    from vision.images import list_images
 
     model = load_model(args.model, "torch")
     if isinstance(model, FaceModel | Face3DModel):
+        if args.precision != "fp32" or args.data is not None:
+            raise CommandError("--precision and --data are for .onnx files, not for faces")
         return _export_faces(model, args.output)
     if args.output.suffix != ".onnx":
         raise CommandError(
@@ -47,10 +74,14 @@ def main(argv: list[str]) -> int:
     if not isinstance(model, TorchModel):
         raise CommandError(f"model {args.model!r} is exported already")
     task = model.task.cpu()
-    export_onnx(task, args.output)
-    pictures = list_images(args.pictures)[:100] if args.pictures else []
-    if args.pictures and not pictures:
-        raise CommandError(f"--pictures {str(args.pictures)!r}: holds no picture; check the path")
+    pictures = _pictures("--pictures", args.pictures)[:100]
+    calibration = _pictures("--calibration", args.calibration)[:200]
+    if calibration:
+        from apps.quantise import export_int8
+
+        export_int8(task, args.output, calibration)
+    else:
+        export_onnx(task, args.output, args.precision)
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
     for parity in measure_parity(task, args.output, pictures):
         table.add_row(
@@ -63,7 +94,44 @@ def main(argv: list[str]) -> int:
     kind = f"{len(pictures)} pictures" if pictures else "16 procedural scenes"
     size = args.output.stat().st_size / 1e6
     print(f"{args.output} ({size:.1f} MB), compared with torch in float32 on {kind}")
+    if args.precision == "bf16" and not computes_bfloat16():
+        print("this CPU or its runtime has no bfloat16: the file was measured in float32")
+    if args.data is not None:
+        _measure(args.model, args.output, args.data)
     return 0
+
+
+def _pictures(option: str, folder: Path | None) -> list[Path]:
+    """The pictures in a folder; none where there is no folder."""
+    from vision.images import list_images
+
+    if folder is None:
+        return []
+    pictures = list_images(folder)
+    if not pictures:
+        raise CommandError(f"{option} {str(folder)!r}: holds no picture; check the path")
+    return pictures
+
+
+def _measure(model: str, path: Path, root: str) -> None:
+    """Print each figure of the test data for the model and for the file."""
+    from rich.table import Table
+
+    from apps.console import console
+    from apps.runtimes import load_model
+    from apps.training import measure
+
+    arguments = [model, "--data.batch_size", "1"]
+    if root:
+        arguments += ["--data.root", root]
+    # Both runs tell the same in full; the table says it once.
+    with redirect_stdout(io.StringIO()):
+        before = measure(arguments)
+        after = measure(arguments, load_model(str(path)))
+    table = Table("figure", "torch", path.name)
+    for name, value in sorted(before.items()):
+        table.add_row(name, f"{value:.4f}", f"{after[name]:.4f}")
+    console().print(table)
 
 
 def _slim(model: str, output: Path) -> int:

@@ -7,10 +7,10 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
     code, out, err = visus("benchmark", model[1], photos, "--seconds", "0.1s")
     assert code == 0, err
     rows = [line.split("│")[1:-1] for line in out.splitlines() if line.startswith("│")]
-    measured = {(row[0].strip(), int(row[1])): row for row in rows}
+    measured = {(row[0].strip(), int(row[2])): row for row in rows}
     for cores in {1, usable_cores()}:
         torch, onnx = (
-            [float(cell) for cell in measured[runtime, cores][2:7]]
+            [float(cell) for cell in measured[runtime, cores][3:8]]
             for runtime in ("torch", "onnxruntime")
         )
         # An exported file needs no torch: less memory, and a sooner beginning.
