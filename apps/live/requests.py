@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -206,18 +205,26 @@ class RequestHandler(BaseHTTPRequestHandler):
             self.server_page.seats.release()
 
     def _predict(self) -> None:
-        image_bytes = self._body()
-        name = (self._query("name") or ["upload"])[0][:200]
-        try:
-            image = read_image(image_bytes)
-            future = self.server_page.ask(image, name, self._query("drawn") == ["1"])
-            entry = future.result(_THINKING)
-        except VisusError as error:
-            raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        except queue.Full:
+        places = self.server_page.places
+        if not places.acquire(blocking=False):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "too many pictures wait; send it again later"
-            ) from None
+            )
+        try:
+            entry = self._answer_to(self._body())
+        finally:
+            places.release()
+        self._send_json(entry)
+
+    def _answer_to(self, image_bytes: bytes) -> dict[str, Any]:
+        name = (self._query("name") or ["upload"])[0][:200]
+        try:
+            with self.server_page.decoders:
+                image = read_image(image_bytes)
+                future = self.server_page.ask(image, name, self._query("drawn") == ["1"])
+                return future.result(_THINKING)
+        except VisusError as error:
+            raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
         except (TimeoutError, CancelledError):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the model had no time for it; send it again later"
@@ -227,7 +234,6 @@ class RequestHandler(BaseHTTPRequestHandler):
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 f"the model failed on this picture ({type(error).__name__}: {error})",
             ) from None
-        self._send_json(entry)
 
     def _body(self) -> bytes:
         if not self._unread:

@@ -27,7 +27,10 @@ TOKEN_VARIABLE = "VISUS_TOKEN"
 """The environment variable of the token; a new one is made where it is not set."""
 
 _WAITING = 8
-"""Pictures that may wait for the model; more are refused."""
+"""Pictures that may wait for the model; more are refused before they are read."""
+
+_DECODED = 2
+"""Of them, how many are held decoded: 20 MB may become half a gigabyte."""
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
 
@@ -47,6 +50,8 @@ class PageServer(Sink):
         figures: Tells a line for the page.
         token: What requests from elsewhere must know; empty where only this machine can ask.
         seats: Taken by the browsers that watch.
+        places: Taken by the pictures that are sent, until each has its answer.
+        decoders: " while they are held decoded.
 
     Raises:
         VisusError: If the address is none, or cannot be used.
@@ -60,9 +65,10 @@ class PageServer(Sink):
         self.token = ""
         if not self.address.loopback:
             self.token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(16)
-        self._jobs: queue.Queue[tuple[Pixels, str, bool, Future[dict[str, Any]]]]
-        self._jobs = queue.Queue(_WAITING)
+        self._jobs: queue.Queue[tuple[Pixels, str, bool, Future[dict[str, Any]]]] = queue.Queue()
         self.seats = threading.Semaphore(STREAMS)
+        self.places = threading.Semaphore(_WAITING)
+        self.decoders = threading.Semaphore(_DECODED)
         self._changed = threading.Condition()
         self._frame: Pixels | None = None
         self._number = 0
@@ -118,12 +124,9 @@ class PageServer(Sink):
             image: uint8 RGB of shape (height, width, 3).
             name: What the answer calls it.
             drawn: Whether the answer has the drawn picture too, as `drawn`, a data URL.
-
-        Raises:
-            queue.Full: If too many wait already.
         """
         future: Future[dict[str, Any]] = Future()
-        self._jobs.put_nowait((image, name, drawn, future))
+        self._jobs.put((image, name, drawn, future))
         return future
 
     def state(self) -> dict[str, Any]:

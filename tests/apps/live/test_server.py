@@ -22,6 +22,7 @@ from apps.runtimes import load_model
 from tests.apps.live.test_loop import start, write_video
 from tests.conftest import save_scene
 from vision.errors import VisusError
+from vision.images import read_image
 
 
 @pytest.fixture
@@ -109,6 +110,33 @@ def test_more_pictures_than_can_wait_are_refused(model, workplace, monkeypatch):
         assert statuses == [503] * 12
     finally:
         server.close()
+
+
+def test_few_of_those_that_wait_are_held_decoded(model, workplace, monkeypatch):
+    decoded = []
+
+    def read(data):
+        decoded.append(data)
+        return read_image(data)
+
+    monkeypatch.setattr("apps.live.requests.read_image", read)
+    data = png(workplace / "a.png")
+    server = PageServer("0", load_model(str(model[0])), moving=False)
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(ask(server, "POST", "/predict", data)[0]))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    assert len(decoded) == 2
+    # As soon as the model has time, all of them get their answers.
+    threading.Thread(target=server.wait, daemon=True).start()
+    for thread in threads:
+        thread.join()
+    server.close()
+    assert statuses == [200] * 8 and len(decoded) == 8
 
 
 def test_a_prediction_that_fails_is_told(page, workplace, monkeypatch):

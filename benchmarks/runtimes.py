@@ -1,0 +1,74 @@
+"""Exported networks against torch, one picture at a time: python benchmarks/runtimes.py.
+
+Torch computes in float32, eagerly, as it does by default. Three tasks on EfficientNet-Lite0, each
+exported in float32, and in bfloat16 where this CPU has it. Weights beyond the backbone are fresh.
+"""
+
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from turns import in_turn
+
+from apps.export import export_onnx, measure_parity
+from apps.networks import EXPORTED_RUNTIMES, computes_bfloat16
+from apps.runtimes import ExportedModel, Model, TorchModel
+from tasks import ClassificationTask, DetectionTask, SegmentationTask, VisionTask
+from vision.scenes import make_scene
+
+
+def main() -> None:
+    """Print milliseconds and how many times as fast as torch each runtime is."""
+    torch.manual_seed(0)
+    names = [f"class {i}" for i in range(20)]
+    tasks: dict[str, VisionTask] = {
+        "classification 224 x 224": ClassificationTask(
+            class_names=names, image_size=(224, 224), pretrained=True
+        ),
+        "segmentation 480 x 384 (FCN)": SegmentationTask(
+            "fcn", class_names=names, image_size=(384, 480), pretrained=True
+        ),
+        "Faster R-CNN 384 x 288": DetectionTask(
+            "faster_rcnn", class_names=names, image_size=(288, 384), pretrained=True
+        ),
+    }
+    for title, task in tasks.items():
+        _measure(title, task.eval())
+
+
+def _measure(title: str, task: VisionTask) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fp32.onnx"
+        export_onnx(task, path)
+        reference = TorchModel("torch", task)
+        models: dict[str, Model] = {"torch fp32": reference}
+        for runtime in EXPORTED_RUNTIMES:
+            if find_spec(runtime):
+                models[f"{runtime} fp32"] = ExportedModel(path, runtime)
+        if computes_bfloat16():
+            faster = Path(folder) / "bf16.onnx"
+            export_onnx(task, faster, "bf16")
+            models["openvino bf16"] = ExportedModel(faster, "openvino")
+        size = task.metadata.image_size
+        scenes = [make_scene(seed, size, (3, 8)).image for seed in range(4)]
+        batches = [reference.prepare(scene)[0] for scene in scenes]
+        seconds = in_turn({name: _over(model, batches) for name, model in models.items()}, 5)
+        base = seconds["torch fp32"]
+        print(title)
+        for name, measured in seconds.items():
+            milliseconds = measured / len(batches) * 1000
+            print(f"  {name:<18} {milliseconds:7.1f} ms  {base / measured:.2f} times as fast")
+        for parity in measure_parity(task, path, [])[1:]:
+            print(f"  {parity.runtime}: {parity.agreement:.1%} the same as torch in float32")
+
+
+def _over(model: Model, batches: list[NDArray[np.uint8]]) -> Callable[[], object]:
+    return lambda: [model.run(batch) for batch in batches]
+
+
+if __name__ == "__main__":
+    main()
