@@ -5,7 +5,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from models.segmentation import LOSSES, Architecture, create_segmenter, segmentation_losses
+from models.segmentation import (
+    LOSSES,
+    Architecture,
+    Upsampling,
+    create_segmenter,
+    segmentation_losses,
+)
 from models.segmentation.losses import balancing_weights
 from tasks.base import VisionTask, gather_objects
 from vision.colours import Colour
@@ -29,6 +35,8 @@ class SegmentationTask(VisionTask):
         channels: Width of the heads of `unet` and `deeplabv3plus`.
         finest_stride: Of `fcn`, the stride of the finest feature map that votes, 8 as in the paper;
             4 or 2 sharpen outlines.
+        upsampling: How coarse logits come to every pixel: `bilinear`, or `joint_bilateral`, which
+            follows the picture's own edges (`fcn` and `deeplabv3plus`).
         class_names: See `VisionTask`; the command line takes it from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
         in_channels: See `VisionTask`; the command line takes it from the data.
@@ -59,6 +67,7 @@ class SegmentationTask(VisionTask):
         pretrained: bool | str = False,
         channels: int = 128,
         finest_stride: int = 8,
+        upsampling: Upsampling = "bilinear",
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (256, 256),
         in_channels: int = 3,
@@ -104,6 +113,7 @@ class SegmentationTask(VisionTask):
             self.image_size,
             channels,
             finest_stride,
+            upsampling,
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)

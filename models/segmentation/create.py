@@ -9,6 +9,7 @@ from models.backbones.base import IMAGENET_CONSTANTS, Constants
 from models.segmentation.heads import DeepLabHead, FCNHead, UNetHead
 from models.segmentation.network import Segmenter
 from models.segmentation.ready_made import READY_MADE, create_ready_made
+from models.segmentation.upsampling import JointBilateralUpsampling
 from vision.errors import VisusError
 
 Architecture = Literal[
@@ -17,6 +18,9 @@ Architecture = Literal[
 """The first three stand on any backbone; the others are torchvision's, whole."""
 
 ARCHITECTURES = get_args(Architecture)
+
+Upsampling = Literal["bilinear", "joint_bilateral"]
+"""How coarse logits come to every pixel: evenly, or along the picture's own edges."""
 
 
 def create_segmenter(
@@ -28,6 +32,7 @@ def create_segmenter(
     image_size: tuple[int, int] | None = None,
     channels: int = 128,
     finest_stride: int = 8,
+    upsampling: Upsampling = "bilinear",
 ) -> tuple[nn.Module, Constants]:
     """Build a segmenter, and tell the constants that its pictures are normalised with.
 
@@ -44,6 +49,7 @@ def create_segmenter(
         channels: Width of the heads of `unet` and `deeplabv3plus`.
         finest_stride: Of `fcn`, the stride of the finest feature map that votes: 8 as in the paper,
             4 or 2 for sharper outlines, 16 or 32.
+        upsampling: See `Upsampling`; `joint_bilateral` for `fcn` and `deeplabv3plus`.
 
     Returns:
         A network with a `body`, from normalised pictures to logits as `Segmenter` gives them.
@@ -54,6 +60,13 @@ def create_segmenter(
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise VisusError(f"model.architecture {architecture!r} is unknown; choose from {known}")
+    if upsampling not in get_args(Upsampling):
+        known = ", ".join(get_args(Upsampling))
+        raise VisusError(f"model.upsampling {upsampling!r} is unknown; choose from {known}")
+    if upsampling == "joint_bilateral" and architecture not in ("fcn", "deeplabv3plus"):
+        raise VisusError(
+            f"model.upsampling joint_bilateral is for fcn and deeplabv3plus, not {architecture}"
+        )
     if architecture in READY_MADE:
         segmenter = create_ready_made(architecture, num_classes, in_channels, pretrained)
         return segmenter, IMAGENET_CONSTANTS
@@ -79,4 +92,5 @@ def create_segmenter(
         head = UNetHead(widths, num_classes, channels)
     else:
         head = DeepLabHead(widths, num_classes, channels)
-    return Segmenter(body, strides, head), (body.mean, body.std)
+    sharpen = JointBilateralUpsampling() if upsampling == "joint_bilateral" else None
+    return Segmenter(body, strides, head, sharpen), (body.mean, body.std)

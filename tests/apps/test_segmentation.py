@@ -157,9 +157,19 @@ def test_tiles_cover_every_length():
         assert all(b - a <= 11 for a, b in pairwise(starts))
 
 
-@pytest.mark.parametrize("architecture", ["fcn", "unet", "deeplabv3plus"])
-def test_an_exported_segmenter_gives_the_same_without_torch(visus, workplace, architecture):
-    chosen = ["--model.architecture", architecture, "--data.image_size", "[64,64]"]
+@pytest.mark.parametrize(
+    ("architecture", "upsampling"),
+    [
+        ("fcn", "joint_bilateral"),
+        ("unet", "bilinear"),
+        ("deeplabv3plus", "bilinear"),
+    ],
+)
+def test_an_exported_segmenter_gives_the_same_without_torch(
+    visus, workplace, architecture, upsampling
+):
+    chosen = ["--model.architecture", architecture, "--model.upsampling", upsampling]
+    chosen += ["--data.image_size", "[64,64]"]
     assert visus("fit", "--config", "segmentation/scenes", *SHORT, *chosen)[0] == 0
     code, out, err = visus("export", "latest", "--output", "m.onnx")
     assert code == 0, err

@@ -1,0 +1,68 @@
+"""From coarse logits to the picture's pixels, along the picture's own edges."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_REACH = 2
+"""Cells on each side that a pixel listens to."""
+
+
+class JointBilateralUpsampling(nn.Module):
+    """Gives each pixel the logits of those cells nearby that have its colour.
+
+    Kopf et al. 2007, "Joint Bilateral Upsampling"; how much colour and distance count is learnt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Logarithms, so that both stay positive; for pictures normalised to about -1 to 1.
+        self.colour = nn.Parameter(torch.tensor(math.log(30.0)))
+        self.distance = nn.Parameter(torch.tensor(math.log(0.1)))
+
+    def forward(self, images: Tensor, logits: Tensor) -> Tensor:
+        """Logits of shape (batch, classes, height, width).
+
+        Args:
+            images: Normalised, of shape (batch, channels, height, width).
+            logits: Of shape (batch, classes, rows, columns): each cell a square of pixels.
+        """
+        height, width = images.shape[-2:]
+        rows, columns = logits.shape[-2:]
+        stride = max(-(-height // rows), -(-width // columns))
+        below, right = rows * stride - height, columns * stride - width
+        images = F.pad(images, (0, right, 0, below), mode="replicate")
+        cells = _neighbours(F.avg_pool2d(images, stride))
+        pixels = _by_cell(F.pixel_unshuffle(images, stride), images.shape[1])
+        # Of the squared difference of two colours, what is the pixel's own changes no weight.
+        strictness = self.colour.exp()
+        alike = (2 * strictness * cells).transpose(1, 2) @ pixels
+        unlike = strictness * cells.square().sum(1)[:, :, None]
+        far = self.distance.exp() * _squared_distances(stride).to(cells)
+        spread = _neighbours(logits) @ (alike - (unlike + far)).softmax(1)
+        shaped = spread.view(-1, rows, columns, logits.shape[1] * stride**2).permute(0, 3, 1, 2)
+        return F.pixel_shuffle(shaped, stride)[..., :height, :width]
+
+
+def _neighbours(maps: Tensor) -> Tensor:
+    """What stands in and around each cell, shape (batch * rows * columns, channels, cells)."""
+    rows, columns = maps.shape[-2:]
+    padded = F.pad(maps, (_REACH,) * 4, mode="replicate")
+    side = range(2 * _REACH + 1)
+    around = [padded[..., y : y + rows, x : x + columns] for y in side for x in side]
+    return torch.stack(around, -1).permute(0, 2, 3, 1, 4).flatten(0, 2)
+
+
+def _by_cell(unshuffled: Tensor, channels: int) -> Tensor:
+    """The pixels of each cell, shape (batch * rows * columns, channels, stride squared)."""
+    return unshuffled.unflatten(1, (channels, -1)).permute(0, 3, 4, 1, 2).flatten(0, 2)
+
+
+def _squared_distances(stride: int) -> Tensor:
+    """From each cell around to each pixel within the middle one, in cells, (cells, pixels)."""
+    cells = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+    pixels = (torch.arange(stride, dtype=torch.float32) + 0.5) / stride - 0.5
+    along = (cells[:, None] - pixels).square()
+    return (along[:, None, :, None] + along[None, :, None, :]).reshape(len(cells) ** 2, -1)
