@@ -35,7 +35,7 @@ class JointBilateralUpsampling(nn.Module):
         below, right = rows * stride - height, columns * stride - width
         images = F.pad(images, (0, right, 0, below), mode="replicate")
         cells = _neighbours(F.avg_pool2d(images, stride))
-        pixels = _by_cell(F.pixel_unshuffle(images, stride), images.shape[1])
+        pixels = _pixels(images, stride)
         # Of the squared difference of two colours, what is the pixel's own changes no weight.
         strictness = self.colour.exp()
         alike = (2 * strictness * cells).transpose(1, 2) @ pixels
@@ -55,9 +55,11 @@ def _neighbours(maps: Tensor) -> Tensor:
     return torch.stack(around, -1).permute(0, 2, 3, 1, 4).flatten(0, 2)
 
 
-def _by_cell(unshuffled: Tensor, channels: int) -> Tensor:
+def _pixels(images: Tensor, stride: int) -> Tensor:
     """The pixels of each cell, shape (batch * rows * columns, channels, stride squared)."""
-    return unshuffled.unflatten(1, (channels, -1)).permute(0, 3, 4, 1, 2).flatten(0, 2)
+    batch, channels, height, width = images.shape
+    split = images.reshape(batch, channels, height // stride, stride, width // stride, stride)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, stride**2)
 
 
 def _squared_distances(stride: int) -> Tensor:
