@@ -1,6 +1,7 @@
 """Write a task as one ONNX file that computes in int8, its ranges taken from pictures."""
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -58,6 +59,7 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
             _Pictures(ExportedModel(exact, "onnxruntime"), pictures),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_LAYERS,
+            nodes_to_exclude=_sharing_weights(onnx.load(prepared)),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -71,6 +73,14 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
         onnx.save(model, part)
         # Only a finished file gets the name.
         part.replace(path)
+
+
+def _sharing_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the layers whose weights others use too: ONNX Runtime cannot load them rounded."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    uses = Counter(name for node in layers for name in set(node.input) & weights)
+    return [node.name for node in layers if any(uses[name] > 1 for name in node.input)]
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]

@@ -114,6 +114,12 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, arc
     arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
+    # In int8 too, where layers share weights.
+    Path("like").mkdir()
+    Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")
+    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "like"]
+    code, _, err = visus("export", "latest", *quantised)
+    assert code == 0, err
     # Where nothing is sure, no runtime may make something up.
     for runtime in ("openvino", "onnxruntime"):
         for source in ("b.png", "a.png"):
