@@ -43,7 +43,7 @@ class OnnxRuntimeNetwork:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # On a CPU without VNNI its int8 products overflow, which changes answers; exact for 30 %.
+        # On a CPU without VNNI its int8 products would overflow and change answers.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(

@@ -52,6 +52,7 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
         exact, prepared = Path(folder) / "exact.onnx", Path(folder) / "prepared.onnx"
         export_onnx(task, exact)
         quant_pre_process(exact, prepared, skip_symbolic_shape=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         quantize_static(
             prepared,

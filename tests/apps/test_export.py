@@ -34,20 +34,20 @@ def answers(path, runtime):
 
 
 def test_an_int8_file_answers_nearly_as_the_model_and_is_measured(visus, calibration, model):
-    arguments = ["--output", "q.onnx", "--precision", "int8", "--calibration", calibration]
+    arguments = ["--output", "new/q.onnx", "--precision", "int8", "--calibration", calibration]
     code, out, err = visus("export", model[1], *arguments, "--data")
     assert code == 0, err
     # Both were measured on the run's own test pictures.
     before, after = (float(cell) for cell in cells(out, "test/accuracy"))
     assert abs(before - after) <= 0.25
-    assert Path("q.onnx").stat().st_size < 0.4 * model[0].stat().st_size
-    kinds = {node.op_type for node in onnx.load("q.onnx").graph.node}
+    assert Path("new/q.onnx").stat().st_size < 0.4 * model[0].stat().st_size
+    kinds = {node.op_type for node in onnx.load("new/q.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    exact, rounded = answers(str(model[0]), "onnxruntime"), answers("q.onnx", "onnxruntime")
+    exact, rounded = answers(str(model[0]), "onnxruntime"), answers("new/q.onnx", "onnxruntime")
     assert 0 < np.abs(exact - rounded).max() < 0.2 * np.ptp(exact)
-    code, _, err = visus("infer", "q.onnx", calibration, "--runtime", "openvino")
+    code, _, err = visus("infer", "new/q.onnx", calibration, "--runtime", "openvino")
     assert code == 2 and "does not run int8 files right" in err
-    code, out, err = visus("benchmark", "q.onnx", calibration, "--seconds", "0.1")
+    code, out, err = visus("benchmark", "new/q.onnx", calibration, "--seconds", "0.1")
     assert code == 0, err
     assert "int8" in out and "openvino" not in out
 
