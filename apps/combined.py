@@ -1,13 +1,14 @@
 """Several models that look at the same picture."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.runtimes import Model
 from vision.images import Pixels
-from vision.predictions import CombinedPrediction
+from vision.predictions import CombinedPrediction, Prediction
 
 
 class CombinedModel(Model):
@@ -32,3 +33,9 @@ class CombinedModel(Model):
         # Each checks for itself whether this is a picture that it takes.
         parts = tuple(model.predict(image) for model in self.models)
         return CombinedPrediction(tuple(model.name for model in self.models), parts)
+
+    def follow(self, prediction: Prediction) -> CombinedPrediction:
+        """See `Model.follow`."""
+        assert isinstance(prediction, CombinedPrediction)
+        pairs = zip(self.models, prediction.parts, strict=True)
+        return replace(prediction, parts=tuple(model.follow(part) for model, part in pairs))

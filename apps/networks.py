@@ -1,5 +1,7 @@
 """An exported network in ONNX Runtime or OpenVINO: uint8 pictures to outputs, without torch."""
 
+import os
+import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,12 +39,14 @@ class Network(Protocol):
 
 
 class OnnxRuntimeNetwork:
-    """In ONNX Runtime."""
+    """In ONNX Runtime; see `load_network`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lanes: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        if lanes > 1:
+            options.intra_op_num_threads = max(1, usable_cores() // lanes)
         # On a CPU without VNNI its int8 products would overflow and change answers.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
@@ -64,23 +68,28 @@ class OnnxRuntimeNetwork:
 
 
 class OpenVinoNetwork:
-    """In OpenVINO, in float32 but for a file that asks for bfloat16."""
+    """In OpenVINO, in float32 but for a file that asks for bfloat16; see `load_network`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lanes: int = 1) -> None:
         properties = _read_properties(path)
-        faster = properties.get(PRECISION_KEY) == "bf16" and computes_bfloat16()
+        precision = properties.get(PRECISION_KEY, "fp32")
+        faster = precision == "bf16" and computes_bfloat16()
         # Its default on a CPU with bfloat16 is bfloat16, which changes results.
-        hint = {"INFERENCE_PRECISION_HINT": "bf16" if faster else "f32"}
+        hint = {"INFERENCE_PRECISION_HINT": "bf16" if faster else "f32", "NUM_STREAMS": lanes}
         try:
             self._compiled = _openvino_core().compile_model(str(path), "CPU", hint)
         except Exception as error:
             raise damaged(path, error) from None
         self.metadata = properties.get(METADATA_KEY)
-        self.precision = "bf16" if faster else "fp32"
+        self.precision = "fp32" if precision == "bf16" and not faster else precision
+        self._thread = threading.local()
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
-        outputs = self._compiled([images])
+        if not hasattr(self._thread, "request"):
+            # One request can be under way once only.
+            self._thread.request = self._compiled.create_infer_request()
+        outputs = self._thread.request.infer([images])
         return tuple(np.asarray(outputs[i]) for i in range(len(self._compiled.outputs)))
 
 
@@ -114,15 +123,6 @@ def _read_properties(path: Path) -> dict[str, str]:
     return {entry.key: entry.value for entry in entries}
 
 
-def file_precision(path: Path) -> str:
-    """What an exported file computes in, of `PRECISIONS`.
-
-    Raises:
-        VisusError: If it is damaged.
-    """
-    return _read_properties(path).get(PRECISION_KEY, "fp32")
-
-
 _BY_RUNTIME: dict[str, type[OpenVinoNetwork] | type[OnnxRuntimeNetwork]] = {
     "openvino": OpenVinoNetwork,
     "onnxruntime": OnnxRuntimeNetwork,
@@ -132,43 +132,42 @@ EXPORTED_RUNTIMES = tuple(_BY_RUNTIME)
 """The runtimes of exported files, the fastest first."""
 
 
-def usable_runtimes(path: Path) -> list[str]:
-    """The installed runtimes that give an exported file's answers, the fastest first.
-
-    Raises:
-        VisusError: If it is damaged.
-    """
-    installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
-    if path.suffix == ".onnx" and file_precision(path) == "int8":
-        # OpenVINO computes something else: half of the answers of a classifier change.
-        return [name for name in installed if name == "onnxruntime"]
-    return installed
+def installed_runtimes() -> list[str]:
+    """Those of `EXPORTED_RUNTIMES` that are installed, the fastest first."""
+    return [name for name in EXPORTED_RUNTIMES if find_spec(name)]
 
 
 def choose_runtime(runtime: str | None, path: Path) -> str:
     """The runtime for an exported file: the one that is asked for, or the fastest installed.
 
     Raises:
-        VisusError: If it cannot run exported files, gives others than this file's answers, or is
-            not installed; or if the file is damaged.
+        VisusError: If it cannot run exported files, or is not installed.
     """
     if runtime == "torch":
         raise VisusError(f"{path}: torch cannot run it; leave --runtime out, or name another")
     if runtime is not None and find_spec(runtime) is None:
         raise VisusError(f"--runtime {runtime}: is not installed; pip install {runtime}")
-    usable = usable_runtimes(path)
-    if runtime is not None and runtime not in usable:
-        raise VisusError(f"--runtime {runtime}: does not run int8 files right; leave it out")
-    return runtime or usable[0]
+    return runtime or installed_runtimes()[0]
 
 
-def load_network(path: Path, runtime: str) -> Network:
+def load_network(path: Path, runtime: str, lanes: int = 1) -> Network:
     """Load an exported file.
+
+    Args:
+        path: The file.
+        runtime: Of `EXPORTED_RUNTIMES`.
+        lanes: How many threads call it at once. They share the cores: a picture takes longer, many
+            pictures take less time than one after the other on all cores.
 
     Raises:
         VisusError: If it is damaged.
     """
-    return _BY_RUNTIME[runtime](path)
+    return _BY_RUNTIME[runtime](path, lanes)
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def damaged(path: Path, error: Exception) -> VisusError:

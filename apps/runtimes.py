@@ -29,12 +29,14 @@ class Model(ABC):
         runtime: `torch`, `onnxruntime` or `openvino`.
         metadata: What is known of it.
         precision: What it computes in, of `apps.networks.PRECISIONS`.
+        lanes: How many threads may predict at once.
     """
 
     name: str
     runtime: str
     metadata: ModelMetadata
     precision: str = "fp32"
+    lanes: int = 1
 
     @abstractmethod
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
@@ -83,6 +85,10 @@ class Model(ABC):
         outputs = self.run(batch)
         return to_prediction([output[0] for output in outputs], fitted, self.metadata)
 
+    def follow(self, prediction: Prediction) -> Prediction:
+        """What a prediction becomes by those before: given a video's, in order, one at a time."""
+        return prediction
+
     def prepare(self, image: Pixels) -> tuple[NDArray[np.uint8], Any]:
         """A batch of one fitted picture, and its `Fit`."""
         fitted, mapping = fit(image, self.metadata.image_size, self.metadata.fit_mode)
@@ -113,12 +119,13 @@ class TorchModel(Model):
 
 
 class ExportedModel(Model):
-    """An exported file in ONNX Runtime or OpenVINO, without torch."""
+    """An exported file in ONNX Runtime or OpenVINO, without torch; see `load_network`."""
 
-    def __init__(self, path: Path, runtime: str) -> None:
+    def __init__(self, path: Path, runtime: str, lanes: int = 1) -> None:
         self.name = str(path)
         self.runtime = runtime
-        self._network = load_network(path, runtime)
+        self.lanes = lanes
+        self._network = load_network(path, runtime, lanes)
         self.metadata = _parse_metadata(self._network.metadata, path)
         self.precision = self._network.precision
 
@@ -131,12 +138,13 @@ RUNTIMES = ("torch", *EXPORTED_RUNTIMES)
 """Names for `--runtime`."""
 
 
-def load_model(model: str, runtime: str | None = None) -> Model:
+def load_model(model: str, runtime: str | None = None, lanes: int = 1) -> Model:
     """Load a model by the name the user gave.
 
     Args:
         model: See `apps.runs.find_model`.
         runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
+        lanes: See `apps.networks.load_network`; models in torch and those of faces have one.
 
     Raises:
         VisusError: If there is no such model, or the runtime cannot run it.
@@ -145,7 +153,7 @@ def load_model(model: str, runtime: str | None = None) -> Model:
         raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
     found = find_model(model)
     if isinstance(found, Path) and found.suffix == ".onnx":
-        return ExportedModel(found, choose_runtime(runtime, found))
+        return ExportedModel(found, choose_runtime(runtime, found), lanes)
     if isinstance(found, Path) and found.name == BUNDLE:
         from apps.faces.bundle import load_bundle
 

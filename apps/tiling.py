@@ -38,6 +38,7 @@ class TiledModel(Model):
         self.tile = tile
         self.overlap = overlap
         self.name, self.runtime, self.metadata = model.name, model.runtime, model.metadata
+        self.lanes = model.lanes
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from apps.runtimes import Model
 from vision.images import Pixels
-from vision.predictions import DetectionPrediction
+from vision.predictions import DetectionPrediction, Prediction
 from vision.tracking import Tracker
 
 
@@ -19,14 +19,18 @@ class TrackedModel(Model):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.name, self.runtime, self.metadata = model.name, model.runtime, model.metadata
+        self.lanes = model.lanes
         self._tracker = Tracker()
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""
         return self.model.run(images)
 
-    def predict_pixels(self, image: Pixels) -> DetectionPrediction:
-        """See `Model.predict_pixels`."""
-        prediction = self.model.predict_pixels(image)
+    def predict_pixels(self, image: Pixels) -> Prediction:
+        """Without numbers; see `Model.predict_pixels`."""
+        return self.model.predict_pixels(image)
+
+    def follow(self, prediction: Prediction) -> DetectionPrediction:
+        """The same objects with their numbers."""
         assert isinstance(prediction, DetectionPrediction)
         return self._tracker.update(prediction)

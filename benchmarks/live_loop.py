@@ -19,7 +19,8 @@ from apps.live.encoders import open_encoder
 from apps.live.loop import run_loop
 from apps.live.sinks import Sink, VideoSink
 from apps.live.sources import Frame, VideoSource
-from apps.runtimes import Model, load_model
+from apps.networks import usable_cores
+from apps.runtimes import load_model
 from tasks.detection import DetectionTask
 from tasks.pretrained import load_pretrained_task
 from vision.images import Pixels
@@ -52,9 +53,9 @@ def main() -> None:
             image_size=(288, 384),
         )
         export_onnx(detector.eval(), folder / "detector.onnx")
-        _compare(load_model(str(folder / "classifier.onnx")), clip, Nowhere)
+        _compare(folder / "classifier.onnx", clip, Nowhere)
         video = folder / "drawn.mp4"
-        _compare(load_model(str(folder / "detector.onnx")), clip, lambda: VideoSink(video, 25.0))
+        _compare(folder / "detector.onnx", clip, lambda: VideoSink(video, 25.0))
 
 
 def _cut(clip: Path, target: Path) -> Path:
@@ -67,11 +68,13 @@ def _cut(clip: Path, target: Path) -> Path:
     return target
 
 
-def _compare(model: Model, clip: Path, sink: Callable[[], Sink]) -> None:
+def _compare(path: Path, clip: Path, sink: Callable[[], Sink]) -> None:
+    # One picture after the other on all cores, and as `visus live` runs a file.
+    alone, model = load_model(str(path)), load_model(str(path), lanes=usable_cores())
     batches = [model.prepare(frame.image)[0] for frame in VideoSource(clip).frames()]
     seconds = in_turn(
         {
-            "network": lambda: [model.run(batch) for batch in batches],
+            "network": lambda: [alone.run(batch) for batch in batches],
             "loop": lambda: run_loop(model, VideoSource(clip), [sink()]),
         },
         repeats=1,

@@ -1,7 +1,8 @@
 """Exported networks against torch, one picture at a time: python benchmarks/runtimes.py.
 
 Torch computes in float32, eagerly, as it does by default. Three tasks on EfficientNet-Lite0, each
-exported in float32, and in bfloat16 where this CPU has it. Weights beyond the backbone are fresh.
+exported in float32, in int8, and in bfloat16 where this CPU has it. Weights beyond the backbone are
+fresh, so that only speeds say something of the rounded ones.
 """
 
 import tempfile
@@ -12,13 +13,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from turns import in_turn
 
 from apps.export import export_onnx, measure_parity
 from apps.networks import EXPORTED_RUNTIMES, computes_bfloat16
+from apps.quantise import export_int8
 from apps.runtimes import ExportedModel, Model, TorchModel
 from tasks import ClassificationTask, DetectionTask, SegmentationTask, VisionTask
 from vision.scenes import make_scene
+
+_CALIBRATION = 24
+"""Scenes from which int8 learns its ranges."""
 
 
 def main() -> None:
@@ -54,8 +60,16 @@ def _measure(title: str, task: VisionTask) -> None:
             export_onnx(task, faster, "bf16")
             models["openvino bf16"] = ExportedModel(faster, "openvino")
         size = task.metadata.image_size
-        scenes = [make_scene(seed, size, (3, 8)).image for seed in range(4)]
-        batches = [reference.prepare(scene)[0] for scene in scenes]
+        scenes = [make_scene(seed, size, (3, 8)).image for seed in range(_CALIBRATION)]
+        pictures = [Path(folder) / f"{seed}.png" for seed in range(_CALIBRATION)]
+        for scene, picture in zip(scenes, pictures, strict=True):
+            Image.fromarray(scene).save(picture)
+        rounded = Path(folder) / "int8.onnx"
+        export_int8(task, rounded, pictures)
+        for runtime in EXPORTED_RUNTIMES:
+            if find_spec(runtime):
+                models[f"{runtime} int8"] = ExportedModel(rounded, runtime)
+        batches = [reference.prepare(scene)[0] for scene in scenes[:4]]
         seconds = in_turn({name: _over(model, batches) for name, model in models.items()}, 5)
         base = seconds["torch fp32"]
         print(title)

@@ -20,8 +20,9 @@ def main(argv: list[str]) -> int:
 
     from rich.table import Table
 
-    from apps.benchmark import measure_all, usable_cores
+    from apps.benchmark import measure_all
     from apps.console import console
+    from apps.networks import usable_cores
 
     speeds = measure_all(args.model, args.source, args.seconds)
     taken = speeds[0].runtime

@@ -56,13 +56,15 @@ def main(argv: list[str]) -> int:
     from apps.live.sources import open_source
     from apps.live.times import LoopTimes
     from apps.live.window import WindowSink
+    from apps.networks import usable_cores
 
     # Before anything slow: without a screen the answer should come at once.
     window = None if args.video or args.serve else WindowSink(f"visus {args.model}")
     source = open_source(args.source, args.size)
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
     times = LoopTimes(source)
-    models = load_models(args)
+    # Several models would have to agree on it.
+    models = load_models(args, usable_cores() if source.waits and not args.also else 1)
     detector = of_task(models, "detection")
     if window is not None:
         sinks.append(window)
@@ -110,11 +112,11 @@ def answer_pictures(args: Namespace) -> int:
     return 0
 
 
-def load_models(args: Namespace) -> "list[Model]":
+def load_models(args: Namespace, lanes: int = 1) -> "list[Model]":
     """The model, and those that `--and` names; the one of faces with its gallery."""
     from apps.runtimes import load_model
 
-    models = [load_model(name, args.runtime) for name in (args.model, *args.also)]
+    models = [load_model(name, args.runtime, lanes) for name in (args.model, *args.also)]
     prepare_faces(args, of_task(models, "face_recognition"))
     return models
 

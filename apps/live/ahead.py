@@ -1,11 +1,14 @@
-"""Work a step ahead, in a thread: decoding the next frame while a network looks at this one."""
+"""Work ahead in threads: decode the next frame while a network looks, look at several at once."""
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _PATIENCE = 0.1
 
@@ -54,3 +57,32 @@ def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
     finally:
         enough.set()
         thread.join()
+
+
+def in_lanes(work: Callable[[Item], Result], items: Iterator[Item], lanes: int) -> Iterator[Result]:
+    """What `work` makes of each item, in the items' order.
+
+    An error is raised here in its turn.
+
+    Args:
+        work: Lets go of Python's lock for most of its time, as networks do.
+        items: What is worked on.
+        lanes: How many at once, each in a thread of its own; with 1 the work is done here, and no
+            item is taken before the result of the one before was used.
+    """
+    if lanes == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(lanes, thread_name_prefix="lane") as pool:
+        begun: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                begun.append(pool.submit(work, item))
+                # One more than lanes: they go on while a result is used.
+                if len(begun) > lanes:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from apps.drawing import draw_note, draw_prediction
+from apps.live.ahead import in_lanes
 from apps.live.sinks import JsonLinesWriter, Sink
 from apps.live.sources import Frame, Source
 from apps.live.stopping import until_stopped
@@ -58,32 +60,53 @@ def run_loop(
         if jsonl is not None:
             at_the_end.callback(jsonl.close)
         at_the_end.enter_context(until_stopped())
-        for frame in source.frames():
-            if frame.note:
+        for looked in in_lanes(partial(_look, model), source.frames(), model.lanes):
+            frame = looked.frame
+            if looked.prediction is None:
+                if looked.problem:
+                    source.problems.append(f"{frame.source}: {looked.problem}")
+                    continue
                 drawn = draw_note(visible(frame.image), frame.note)
                 if not all([sink.show(frame, drawn) for sink in sinks]):
                     break
                 continue
-            begun = time.perf_counter()
-            try:
-                prediction = model.predict(frame.image)
-            except VisusError as error:
-                source.problems.append(f"{frame.source}: {error}")
-                continue
+            prediction = model.follow(looked.prediction)
             count += 1
             if jsonl is not None:
                 jsonl.write(to_entry(frame, prediction))
             for watch in watchers:
                 watch(frame, prediction)
-            predicted = time.perf_counter()
+            told = time.perf_counter()
             drawn = draw(frame.image, prediction) if sinks else visible(frame.image)
             finished = time.perf_counter()
             goes_on = all([sink.show(frame, drawn) for sink in sinks])
+            shown = time.perf_counter()
             if times is not None:
-                times.add(frame.captured, begun, predicted, finished, time.perf_counter())
+                stages = looked.seconds, finished - told, shown - finished
+                times.add(shown, shown - frame.captured, *stages)
             if not goes_on:
                 break
     return LoopResult(count, source.problems)
+
+
+class _Looked(NamedTuple):
+    """A frame, and what a model says of it, or why it says nothing; neither of one with a note."""
+
+    frame: Frame
+    prediction: Prediction | None
+    problem: str
+    seconds: float
+
+
+def _look(model: Model, frame: Frame) -> _Looked:
+    if frame.note:
+        return _Looked(frame, None, "", 0.0)
+    begun = time.perf_counter()
+    try:
+        prediction = model.predict(frame.image)
+    except VisusError as error:
+        return _Looked(frame, None, str(error), 0.0)
+    return _Looked(frame, prediction, "", time.perf_counter() - begun)
 
 
 def print_summary(frame: Frame, prediction: Prediction) -> None:

@@ -49,12 +49,14 @@ class Source(ABC):
     Attributes:
         live: Whether frames are lost that nobody takes in time.
         still: Whether the frames are pictures that have nothing to do with each other.
+        waits: Whether there are many frames, none of which is made while others are looked at.
         rate: Frames a second; 0 where it is unknown.
         problems: What could not be read, a message each.
     """
 
     live = False
     still = False
+    waits = False
     rate = 0.0
 
     def __init__(self) -> None:
@@ -73,6 +75,7 @@ class PictureSource(Source):
     def __init__(self, paths: list[Path]) -> None:
         super().__init__()
         self.paths = paths
+        self.waits = len(paths) > 1
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`."""
@@ -87,6 +90,8 @@ class PictureSource(Source):
 
 class VideoSource(Source):
     """A video file, frame by frame, none left out."""
+
+    waits = True
 
     def __init__(self, path: Path) -> None:
         super().__init__()

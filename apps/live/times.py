@@ -25,12 +25,9 @@ class LoopTimes:
         self._source = source
         self._frames: deque[tuple[float, float, float, float, float]] = deque(maxlen=_KEPT)
 
-    def add(
-        self, captured: float, begun: float, predicted: float, drawn: float, shown: float
-    ) -> None:
-        """Take one frame's moments, each of `time.perf_counter()`."""
-        stages = shown - captured, predicted - begun, drawn - predicted, shown - drawn
-        self._frames.append((shown, *stages))
+    def add(self, shown: float, latency: float, predict: float, draw: float, show: float) -> None:
+        """Take the moment when a frame was shown (`time.perf_counter()`), and its `STAGES`."""
+        self._frames.append((shown, latency, predict, draw, show))
 
     @property
     def dropped(self) -> int:

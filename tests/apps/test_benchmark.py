@@ -1,6 +1,6 @@
 """How fast a model runs in each runtime, measured through the command line."""
 
-from apps.benchmark import usable_cores
+from apps.networks import usable_cores
 
 
 def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):

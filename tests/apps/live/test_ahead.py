@@ -1,4 +1,4 @@
-"""Work a step ahead: the same items in the same order, errors in their turn, and an end."""
+"""Work ahead: the same items in the same order, errors in their turn, and an end."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.live.ahead import one_ahead
+from apps.live.ahead import in_lanes, one_ahead
 
 
 @given(st.lists(st.integers()))
@@ -52,3 +52,36 @@ def test_the_thread_ends_when_nobody_asks_for_more():
     ahead.close()
     assert len(made) <= 4
     assert not any(thread.name == "ahead" for thread in threading.enumerate())
+
+
+@given(st.lists(st.integers()), st.integers(1, 4))
+def test_lanes_give_their_results_in_order(items, lanes):
+    assert list(in_lanes(str, iter(items), lanes)) == [str(item) for item in items]
+
+
+def test_lanes_work_at_once_and_errors_come_in_their_turn():
+    together = threading.Barrier(2, timeout=5)
+
+    def work(item):
+        # Alone it would wait in vain.
+        together.wait()
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    results = in_lanes(work, iter(range(6)), 2)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(results)
+
+
+def test_one_lane_takes_no_item_before_it_is_asked_for():
+    taken = []
+
+    def items():
+        for i in range(3):
+            taken.append(i)
+            yield i
+
+    results = in_lanes(str, items(), 1)
+    assert next(results) == "0" and taken == [0]

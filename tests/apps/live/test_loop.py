@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from apps.live.loop import run_loop
-from apps.live.sinks import Sink, VideoSink
+from apps.live.sinks import JsonLinesWriter, Sink, VideoSink
 from apps.live.sources import Frame, PictureSource, VideoSource, open_source
 from apps.live.times import LoopTimes
 from apps.runtimes import load_model
@@ -131,8 +131,7 @@ def test_the_line_of_times_tells_rate_and_latency():
     times = LoopTimes(source)
     assert times.line() == "" and times.report()["frames"] == 0
     for i in range(50):
-        start = i * 0.1
-        times.add(start - 0.02, start, start + 0.01, start + 0.015, start + 0.03)
+        times.add(i * 0.1, 0.05, 0.01, 0.005, 0.015)
     assert times.line() == ("10.0 frames/s  latency 50 predict 10 draw 5 show 15 ms  dropped 7")
     assert times.report()["latency_ms"]["p99"] == pytest.approx(50)
 
@@ -274,6 +273,22 @@ def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workpla
             [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()],
         )
     assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model, runtime):
+    write_video(workplace / "v.avi", frames=30)
+    for lanes in (1, 3):
+        loaded = load_model(str(model[0]), runtime, lanes)
+        assert loaded.lanes == lanes
+        writer = JsonLinesWriter(f"{lanes}.jsonl")
+        assert run_loop(loaded, VideoSource(workplace / "v.avi"), [], writer).frames == 30
+    alone, together = (lines(workplace / f"{lanes}.jsonl") for lanes in (1, 3))
+    assert [entry["frame"] for entry in together] == list(range(30))
+    for one, other in zip(alone, together, strict=True):
+        scores = ([found["score"] for found in entry.pop("classes")] for entry in (one, other))
+        np.testing.assert_allclose(*scores, atol=1e-4)
+        assert one == other
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
