@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from apps.live.sources import open_source
-from apps.networks import computes_bfloat16, usable_runtimes
+from apps.networks import computes_bfloat16, installed_runtimes, usable_cores
 from apps.runtimes import Model, load_model
 from vision.errors import VisusError
 from vision.images import Pixels
@@ -105,11 +105,6 @@ def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") ->
     return path
 
 
-def usable_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _pictures(source: str | None) -> list[Pixels]:
     if source is None:
         return [make_scene(seed, _SIZE).image for seed in range(_FRAMES)]
@@ -175,7 +170,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
         if model.runtime == "torch":
             ways.append((name, "torch"))
             exported = export_for_benchmark(model, Path(folder))
-        ways += [(str(exported), runtime) for runtime in usable_runtimes(exported)]
+        ways += [(str(exported), runtime) for runtime in installed_runtimes()]
         if model.runtime == "torch" and exported.suffix == ".onnx" and computes_bfloat16():
             ways.append((str(export_for_benchmark(model, Path(folder), "bf16")), "openvino"))
         del model

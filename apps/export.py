@@ -11,7 +11,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from apps.networks import METADATA_KEY, PRECISION_KEY, usable_runtimes
+from apps.networks import METADATA_KEY, PRECISION_KEY, installed_runtimes
 from apps.runtimes import ExportedModel, Model, TorchModel
 from models.detection import TwoStageDetector
 from tasks.base import VisionTask
@@ -136,7 +136,7 @@ def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[P
     reference = TorchModel("torch", task)
     images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
-    exported = [ExportedModel(path, runtime) for runtime in usable_runtimes(path)]
+    exported = [ExportedModel(path, runtime) for runtime in installed_runtimes()]
     models: list[Model] = [reference, *exported]
     compare = _COMPARISONS[task.task]
     expected, _ = _outputs(reference, batches)

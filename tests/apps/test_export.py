@@ -43,13 +43,12 @@ def test_an_int8_file_answers_nearly_as_the_model_and_is_measured(visus, calibra
     assert Path("new/q.onnx").stat().st_size < 0.4 * model[0].stat().st_size
     kinds = {node.op_type for node in onnx.load("new/q.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    exact, rounded = answers(str(model[0]), "onnxruntime"), answers("new/q.onnx", "onnxruntime")
-    assert 0 < np.abs(exact - rounded).max() < 0.2 * np.ptp(exact)
-    code, _, err = visus("infer", "new/q.onnx", calibration, "--runtime", "openvino")
-    assert code == 2 and "does not run int8 files right" in err
+    for runtime in ("onnxruntime", "openvino"):
+        exact, rounded = answers(str(model[0]), runtime), answers("new/q.onnx", runtime)
+        assert 0 < np.abs(exact - rounded).max() < 0.2 * np.ptp(exact)
     code, out, err = visus("benchmark", "new/q.onnx", calibration, "--seconds", "0.1")
     assert code == 0, err
-    assert "int8" in out and "openvino" not in out
+    assert out.count("int8") >= 2 and "fp32" not in out
 
 
 def test_a_bfloat16_file_says_so_and_runs_everywhere(visus, calibration, model):
