@@ -69,24 +69,49 @@ def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
 
 def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
     """A panel in the corner: a bar and a line for each label; none where there is no room."""
+    canvas = image.copy()
     height, width = image.shape[:2]
     if min(height, width) < 32:
-        return image.copy()
-    canvas = Image.fromarray(image)
+        return canvas
     size = max(10, min(28, round(min(height, width) / 18)))
     line = round(size * 1.5)
     rows = labels[: max(1, (height - size) // line)] or [("none", 0.0)]
-    panel_width = min(width, size * 17)
-    overlay = Image.new("RGBA", (panel_width, line * len(rows) + size // 2), (*_PAPER, 190))
-    draw = ImageDraw.Draw(overlay)
+    panel = canvas[: line * len(rows) + size // 2, : size * 17]
+    _tint(panel, _PAPER, 0.75)
+    room = panel.shape[1] - size
     for i, (label, score) in enumerate(rows):
-        top = size // 4 + i * line
-        bar = round((panel_width - size) * score)
-        draw.rectangle((size // 2, top + 2, size // 2 + bar, top + line - 2), fill=(*BAR, 200))
-        text = shorten(f"{score:.2f}  {label}", panel_width - 2 * size, size)
-        draw.text((size, top + line // 2), text, _INK, font(size), anchor="lm")
-    canvas.paste(overlay, (0, 0), overlay)
-    return np.asarray(canvas)
+        row = panel[size // 4 + i * line :][:line]
+        _tint(row[2:-1, size // 2 :][:, : round(room * score)], BAR, 0.8)
+        number = _text_cover(f"{score:.2f}  ", size, line, room)
+        _write(row, size, number)
+        left = size + number.shape[1]
+        _write(row, left, _text_cover(label, size, line, room - left))
+    return canvas
+
+
+def _tint(area: Pixels, colour: Colour, strength: float) -> None:
+    """Mix that much of a colour, 0 to 1, into pixels, in their place."""
+    if area.size:
+        flat = np.full(area.shape, colour, np.uint8)
+        area[:] = cv2.addWeighted(area, 1 - strength, flat, strength, 0)
+
+
+def _write(row: Pixels, left: int, cover: NDArray[np.float32]) -> None:
+    """Write a line of text on pixels, in their place, from a column on."""
+    part = row[:, left : left + cover.shape[1]]
+    part += (cover[: part.shape[0]] * (255 - part)).astype(np.uint8)
+
+
+@lru_cache(maxsize=1024)
+def _text_cover(text: str, size: int, height: int, width: int) -> NDArray[np.float32]:
+    """How much of each pixel white text covers, 0 to 1; (height, at most width, 1).
+
+    Drawn once, as Pillow's text is slow for a live picture.
+    """
+    text = shorten(text, width, size)
+    canvas = Image.new("L", (max(0, min(width, round(font(size).getlength(text)))), height))
+    ImageDraw.Draw(canvas).text((0, height // 2), text, 255, font(size), anchor="lm")
+    return np.asarray(canvas, np.float32)[:, :, None] / np.float32(255)
 
 
 def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:
