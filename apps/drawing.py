@@ -1,7 +1,8 @@
-"""Draw predictions and figures on pictures; text by Pillow, so that every alphabet works."""
+"""Draw predictions and figures on pictures; text by Pillow, which knows more than ASCII."""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from zlib import crc32
 
@@ -33,8 +34,12 @@ BAR = (64, 132, 244)
 
 @lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A typeface of that height in pixels."""
-    return ImageFont.load_default(size)
+    """A typeface of that height in pixels: DejaVu Sans, or Pillow's own, which has no umlauts."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        return ImageFont.load_default(size)
+    place = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(place, size)
 
 
 def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:

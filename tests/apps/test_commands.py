@@ -138,6 +138,17 @@ def test_labels_are_drawn_on_pictures_of_every_shape(size):
     assert drawn.shape == image.shape
 
 
+def test_letters_beyond_ascii_are_written():
+    def draw(label):
+        scores = np.array([1.0], np.float32)
+        image = np.zeros((60, 200, 3), np.uint8)
+        return draw_prediction(image, ClassificationPrediction(scores, (label,)))
+
+    # A typeface without them would draw the same box for each.
+    drawn = [draw(label) for label in ("Ä", "Ж", "λ", "ş")]
+    assert all((drawn[i] != drawn[j]).any() for i in range(4) for j in range(i))
+
+
 def test_a_grid_holds_pictures_of_all_sizes():
     pictures = [np.zeros((5, 50, 3), np.uint8), np.zeros((500, 20, 3), np.uint8)]
     assert grid(pictures, ["wide", "!tall"], 2, 100).shape[1] == 200
