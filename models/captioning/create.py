@@ -62,7 +62,9 @@ def create_captioner(
     Raises:
         VisusError: As `models.backbones.create_backbone` and `CaptionDecoder`.
     """
-    body = create_backbone(backbone, in_channels, pretrained, image_size)
+    body = create_backbone(
+        backbone, in_channels, pretrained, image_size, coarsest_stride=stride or None
+    )
     number = body.choose([stride])[0] if stride else len(body.channels) - 1
     decoder = CaptionDecoder(words, body.channels[number], hidden, cell, attention, dropout)
     return Captioner(body, number, decoder), (body.mean, body.std)

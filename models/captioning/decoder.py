@@ -42,8 +42,9 @@ class CaptionDecoder(nn.Module):
     With soft attention it looks at the map anew for each word: Xu et al. 2015, "Show, Attend and
     Tell: Neural Image Caption Generation with Visual Attention". Without, it is shown the map's
     mean before the first word: Vinyals et al. 2015, "Show and Tell: A Neural Image Caption
-    Generator". Each place also says where it is (Liu et al. 2018, "CoordConv"), and the matrix of
-    words is shared by both ends (Press and Wolf 2017).
+    Generator". To what is seen at each place is added where it is, as in Vaswani et al. 2017,
+    "Attention Is All You Need", and the matrix of words is shared by both ends (Press and Wolf
+    2017).
 
     Args:
         words: How many words there are.
@@ -71,9 +72,9 @@ class CaptionDecoder(nn.Module):
             raise VisusError(f"model.cell {cell!r} is unknown; choose from {', '.join(CELLS)}")
         self.attention = attention
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Sequential(
-            nn.Linear(channels + 2, hidden), nn.LayerNorm(hidden), nn.ReLU()
-        )
+        self.project = nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU())
+        # After the normalisation: among a hundred channels two more would hardly be heard.
+        self.place = nn.Linear(2, hidden)
         self.embed = nn.Embedding(words, hidden)
         nn.init.normal_(self.embed.weight, std=hidden**-0.5)
         if attention:
@@ -94,10 +95,8 @@ class CaptionDecoder(nn.Module):
         Args:
             features: float of shape (pictures, channels, rows, columns).
         """
-        # A number from `len` would be written into an exported file as the only size of batches.
-        places = _coordinates(features).expand(features.shape[0], -1, -1, -1)
-        seen = torch.cat([self.dropout(features), places], 1)
-        values = self.project(seen.flatten(2).transpose(1, 2))
+        seen = self.dropout(features).flatten(2).transpose(1, 2)
+        values = self.project(seen) + self.place(_coordinates(features))
         mean = values.mean(1)
         if self.attention:
             keys = self.key(values)
@@ -142,8 +141,8 @@ class CaptionDecoder(nn.Module):
 
 
 def _coordinates(features: Tensor) -> Tensor:
-    """(1, 2, rows, columns): how far down and right each place of feature maps is, -1 to 1."""
+    """(places, 2): how far down and right each place of feature maps is, -1 to 1."""
     rows, columns = features.shape[2:]
     down = torch.linspace(-1, 1, rows, device=features.device, dtype=features.dtype)
     right = torch.linspace(-1, 1, columns, device=features.device, dtype=features.dtype)
-    return torch.stack(torch.meshgrid(down, right, indexing="ij"))[None]
+    return torch.stack(torch.meshgrid(down, right, indexing="ij"), -1).flatten(0, 1)

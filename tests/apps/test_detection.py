@@ -18,7 +18,7 @@ from vision.scenes import make_scene
 
 TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pretrained", "false"]
 SHORT = [*TINY, "--trainer.max_epochs", "1", "--data.num_workers", "0"]
-
+TWO_STAGE = ["--model.architecture", "faster_rcnn", "--model.strides", "null"]
 
 SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
 
@@ -33,7 +33,7 @@ def run(tmp_path_factory):
     os.chdir(folder)
     os.environ.pop("VISUS_RUN_FOLDER", None)
     try:
-        two_stage = ["--model.architecture", "faster_rcnn", *SCENES]
+        two_stage = [*TWO_STAGE, *SCENES]
         assert main(["fit", "--config", "detection/scenes", *SHORT, *two_stage]) == 0
         return next(folder.glob("runs/*/*/*"))
     finally:
@@ -97,9 +97,9 @@ def test_wrong_arguments_of_detectors(visus, workplace, run, arguments, words):
     assert code == 2 and "does no detection" in err
 
 
-@pytest.mark.parametrize("architecture", ["faster_rcnn", "one_stage"])
+@pytest.mark.parametrize("architecture", [TWO_STAGE, []], ids=["faster_rcnn", "one_stage"])
 def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, architecture):
-    chosen = ["--model.architecture", architecture, *SCENES]
+    chosen = [*architecture, *SCENES]
     assert visus("fit", "--config", "detection/scenes", *SHORT, *chosen)[0] == 0
     code, out, err = visus("export", "latest", "--output", "m.onnx")
     assert code == 0, err

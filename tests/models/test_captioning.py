@@ -145,3 +145,13 @@ def test_a_captioner_stands_on_any_backbone():
     assert finer(torch.zeros(2, 3, 64, 64)).shape[2:] == (8, 8)
     with pytest.raises(VisusError, match=r"model.cell 'rnn' is unknown; choose from lstm, gru"):
         create_captioner(10, "test_resnet", 3, False, (64, 64), 0, 16, "rnn", True, 0.0)
+
+
+@torch.inference_mode()
+def test_where_something_is_can_be_heard_beside_what_it_is():
+    torch.manual_seed(0)
+    made = CaptionDecoder(WORDS, 112, 64).eval()
+    alike = torch.randn(1, 112, 1, 1).expand(1, 112, 8, 8)
+    by_place = made.start(alike).values.var(1).mean()
+    by_content = made.start(torch.randn(1, 112, 8, 8)).values.var(1).mean() - by_place
+    assert by_place > 0.1 * by_content
