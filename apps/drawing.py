@@ -1,16 +1,15 @@
-"""Draw predictions and figures on pictures; text by Pillow, which knows more than ASCII."""
+"""Draw predictions and figures on pictures."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from zlib import crc32
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from apps.lettering import font, shorten, tag_of, text_cover, wrap
 from vision.colours import Colour, class_colour
 from vision.errors import VisusError
 from vision.images import Pixels, visible
@@ -30,16 +29,6 @@ _INK = (255, 255, 255)
 _PAPER = (24, 26, 32)
 BAR = (64, 132, 244)
 """The colour of shares."""
-
-
-@lru_cache(maxsize=32)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A typeface of that height in pixels: DejaVu Sans, or Pillow's own, which has no umlauts."""
-    found = find_spec("matplotlib")
-    if found is None or found.origin is None:
-        return ImageFont.load_default(size)
-    place = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(place, size)
 
 
 def draw_prediction(image: Pixels, prediction: Prediction) -> Pixels:
@@ -87,10 +76,10 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
     for i, (label, score) in enumerate(rows):
         row = panel[size // 4 + i * line :][:line]
         _tint(row[2:-1, size // 2 :][:, : round(room * score)], BAR, 0.8)
-        number = _text_cover(f"{score:.2f}  ", size, line, room)
+        number = text_cover(f"{score:.2f}  ", size, line, room)
         _write(row, size, number)
         left = size + number.shape[1]
-        _write(row, left, _text_cover(label, size, line, room - left))
+        _write(row, left, text_cover(label, size, line, room - left))
     return canvas
 
 
@@ -107,18 +96,6 @@ def _write(row: Pixels, left: int, cover: NDArray[np.float32]) -> None:
     part += (cover[: part.shape[0]] * (255 - part)).astype(np.uint8)
 
 
-@lru_cache(maxsize=1024)
-def _text_cover(text: str, size: int, height: int, width: int) -> NDArray[np.float32]:
-    """How much of each pixel white text covers, 0 to 1; (height, at most width, 1).
-
-    Drawn once, as Pillow's text is slow for a live picture.
-    """
-    text = shorten(text, width, size)
-    canvas = Image.new("L", (max(0, min(width, round(font(size).getlength(text)))), height))
-    ImageDraw.Draw(canvas).text((0, height // 2), text, 255, font(size), anchor="lm")
-    return np.asarray(canvas, np.float32)[:, :, None] / np.float32(255)
-
-
 def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     """The sentence on a strip at the bottom."""
     canvas = Image.fromarray(image)
@@ -131,7 +108,7 @@ def caption_strip(text: str, shape: tuple[int, ...], opacity: int) -> Image.Imag
     """A sentence as wide as a picture of that shape, in as many lines as it needs."""
     height, width = shape[:2]
     size = max(10, min(28, round(min(height, width) / 18)))
-    lines = _wrap(text, width - size, size)
+    lines = wrap(text, width - size, size)
     strip = Image.new("RGBA", (width, round(size * 1.4) * len(lines)), (*_PAPER, opacity))
     draw = ImageDraw.Draw(strip)
     for i, line in enumerate(lines):
@@ -155,23 +132,11 @@ def draw_lines(image: Pixels, lines: Sequence[str]) -> Pixels:
     height, width = image.shape[:2]
     size = max(10, min(20, round(min(height, width) / 30)))
     top = 0
-    for text in (part for line in lines for part in _wrap(line, width - 8, size)):
-        tag = _tag(text, size, _PAPER)[: max(0, height - top), :width]
+    for text in (part for line in lines for part in wrap(line, width - 8, size)):
+        tag = tag_of(text, size, _PAPER)[: max(0, height - top), :width]
         canvas[top : top + tag.shape[0], width - tag.shape[1] :] = tag
         top += tag.shape[0]
     return canvas
-
-
-def _wrap(text: str, width: int, size: int) -> list[str]:
-    """A text in lines of at most that width in pixels."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font(size).getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
 
 
 def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
@@ -212,7 +177,7 @@ def _draw_segmentation(image: Pixels, prediction: SegmentationPrediction) -> Pix
     top = 0
     for name, share in list(prediction.areas().items())[:8]:
         number = prediction.class_names.index(name)
-        tag = _tag(f"{name} {share:.0%}", size, prediction.colours[number])
+        tag = tag_of(f"{name} {share:.0%}", size, prediction.colours[number])
         rows, columns = min(tag.shape[0], height - top), min(tag.shape[1], width)
         canvas[top : top + rows, :columns] = tag[:rows, :columns]
         top += rows
@@ -263,28 +228,12 @@ def draw_boxes(
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, thick)
         if not labels[i]:
             continue
-        tag = _tag(labels[i], size, colour)
+        tag = tag_of(labels[i], size, colour)
         rows, columns = min(tag.shape[0], height), min(tag.shape[1], width)
         top = y1 - rows if y1 >= rows else min(y1, height - rows)
         left = max(0, min(x1, width - columns))
         canvas[top : top + rows, left : left + columns] = tag[:rows, :columns]
     return canvas
-
-
-@lru_cache(maxsize=512)
-def _tag(text: str, size: int, colour: Colour) -> Pixels:
-    """A line of text on its colour; drawn once, as Pillow's text is slow for a live picture."""
-    canvas = Image.new("RGB", (round(font(size).getlength(text)) + 8, size + 6), colour)
-    ink = "black" if sum(colour) > 380 else "white"
-    ImageDraw.Draw(canvas).text((4, (size + 6) // 2), text, ink, font(size), anchor="lm")
-    return np.asarray(canvas)
-
-
-def shorten(text: str, width: int, size: int) -> str:
-    """The text, or what of it is at most that many pixels wide in a typeface of that height."""
-    while len(text) > 2 and font(size).getlength(text) > width:
-        text = text[:-2] + "…"
-    return text
 
 
 def grid(

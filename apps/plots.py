@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from apps.drawing import BAR, font, shorten
+from apps.drawing import BAR
+from apps.lettering import font, shorten
 from vision.colours import class_colour
 from vision.images import Pixels
 
