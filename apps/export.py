@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from apps.networks import METADATA_KEY, PRECISION_KEY, installed_runtimes
-from apps.runtimes import ExportedModel, Model, TorchModel
+from apps.networks import METADATA_KEY, PRECISION_KEY
+from apps.runtimes import Model, TorchModel
 from models.detection import TwoStageDetector
 from tasks.base import VisionTask
 from tasks.captioning import CaptioningTask
@@ -125,18 +126,19 @@ def _trace_detector(task: VisionTask, part: Path) -> None:
     )
 
 
-def measure_parity(task: VisionTask, path: Path, pictures: list[Path]) -> list[Parity]:
-    """Run the file in every installed runtime and PyTorch, in turn, on the same pictures.
+def measure_parity(
+    task: VisionTask, exported: Sequence[Model], pictures: list[Path]
+) -> list[Parity]:
+    """Run PyTorch and what was exported from it, in turn, on the same pictures.
 
     Args:
         task: What was exported.
-        path: The file.
+        exported: The file in each runtime.
         pictures: Pictures to compare on; procedural scenes are used where there are none.
     """
     reference = TorchModel("torch", task)
     images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
-    exported = [ExportedModel(path, runtime) for runtime in installed_runtimes()]
     models: list[Model] = [reference, *exported]
     compare = _COMPARISONS[task.task]
     expected, _ = _outputs(reference, batches)

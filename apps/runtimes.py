@@ -126,7 +126,7 @@ class ExportedModel(Model):
         self.runtime = runtime
         self.lanes = lanes
         self._network = load_network(path, runtime, lanes)
-        self.metadata = _parse_metadata(self._network.metadata, path)
+        self.metadata = parse_metadata(self._network.metadata, path)
         self.precision = self._network.precision
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
@@ -194,7 +194,12 @@ def set_threshold(model: Model, threshold: float) -> None:
     model.set_option("threshold", threshold)
 
 
-def _parse_metadata(text: str | None, path: Path) -> ModelMetadata:
+def parse_metadata(text: str | None, path: Path) -> ModelMetadata:
+    """What an exported file says of itself as JSON.
+
+    Raises:
+        VisusError: If it says nothing, or nothing that this visus understands.
+    """
     try:
         metadata = ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""visus export: write a model as one ONNX file."""
+"""visus export: write a model as one file, for any machine or for a phone."""
 
 import io
 from contextlib import redirect_stdout
@@ -9,14 +9,20 @@ from apps.cli import CommandError, CommandParser
 from apps.networks import PRECISIONS, computes_bfloat16
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
+    from apps.runtimes import Model
+    from tasks.base import VisionTask
 
 
 def main(argv: list[str]) -> int:
     """Export, then print how well the file agrees with PyTorch and how fast each runtime is."""
     parser = CommandParser(
-        "export", "Write a model as one ONNX file, or as a small checkpoint of weights alone."
+        "export",
+        "Write a model as one ONNX file, as a program for phones, or as a small checkpoint of "
+        "weights alone.",
     )
     parser.add_argument("model", help="a checkpoint, a run folder, latest, or a name")
     parser.add_argument(
@@ -24,7 +30,7 @@ def main(argv: list[str]) -> int:
         metavar="FILE",
         type=Path,
         required=True,
-        help="an .onnx, of a face model a folder; or a .ckpt",
+        help="an .onnx, of a face model a folder; or a .pte, or a .ckpt",
     )
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="compare on these pictures")
     parser.add_argument(
@@ -49,15 +55,19 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if (args.precision == "int8") != (args.calibration is not None):
         raise CommandError("--precision int8 and --calibration DIR need each other")
+    if args.output.suffix in {".ckpt", ".pte"} and (
+        args.precision != "fp32" or args.data is not None
+    ):
+        raise CommandError(
+            f"--precision and --data are for .onnx files, not for {args.output.suffix}"
+        )
     if args.output.suffix == ".ckpt":
-        if args.precision != "fp32" or args.data is not None:
-            raise CommandError("--precision and --data are for .onnx files, not for .ckpt")
         return _slim(args.model, args.output)
 
     from rich.table import Table
 
     from apps.console import console
-    from apps.export import export_onnx, measure_parity
+    from apps.export import measure_parity
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
@@ -67,23 +77,18 @@ def main(argv: list[str]) -> int:
         if args.precision != "fp32" or args.data is not None:
             raise CommandError("--precision and --data are for .onnx files, not for faces")
         return _export_faces(model, args.output)
-    if args.output.suffix != ".onnx":
+    if args.output.suffix not in {".onnx", ".pte"}:
         raise CommandError(
-            f"--output {str(args.output)!r}: the file's ending must be .onnx or .ckpt"
+            f"--output {str(args.output)!r}: the file's ending must be .onnx, .pte or .ckpt"
         )
     if not isinstance(model, TorchModel):
         raise CommandError(f"model {args.model!r} is exported already")
     task = model.task.cpu()
     pictures = _pictures("--pictures", args.pictures)[:100]
     calibration = _pictures("--calibration", args.calibration)[:200]
-    if calibration:
-        from apps.quantise import export_int8
-
-        export_int8(task, args.output, calibration)
-    else:
-        export_onnx(task, args.output, args.precision)
+    exported = _write(task, args.output, args.precision, calibration)
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
-    for parity in measure_parity(task, args.output, pictures):
+    for parity in measure_parity(task, exported, pictures):
         table.add_row(
             parity.runtime,
             f"{parity.largest_difference:.2e}",
@@ -99,6 +104,28 @@ def main(argv: list[str]) -> int:
     if args.data is not None:
         _measure(args.model, args.output, args.data)
     return 0
+
+
+def _write(
+    task: "VisionTask", path: Path, precision: str, calibration: list[Path]
+) -> "Sequence[Model]":
+    """Write the file; returns it as it runs in each runtime."""
+    from apps.export import export_onnx
+    from apps.networks import installed_runtimes
+    from apps.runtimes import ExportedModel
+
+    if path.suffix == ".pte":
+        from apps.mobile import MobileModel, export_program
+
+        export_program(task, path)
+        return [MobileModel(path)]
+    if calibration:
+        from apps.quantise import export_int8
+
+        export_int8(task, path, calibration)
+    else:
+        export_onnx(task, path, precision)
+    return [ExportedModel(path, runtime) for runtime in installed_runtimes()]
 
 
 def _pictures(option: str, folder: Path | None) -> list[Path]:

@@ -122,6 +122,8 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, arc
     tracks = [found["track"] for line in lines for found in line["detections"]]
     firsts = list(dict.fromkeys(tracks))
     assert firsts and firsts == sorted(firsts)
+    code, _, err = visus("export", "latest", "--output", "m.pte")
+    assert code == 2 and "differ in length from picture to picture" in err
     # In int8 too, where layers share weights.
     Path("like").mkdir()
     Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")

@@ -1,4 +1,4 @@
-"""Exported files of other precisions, through the command line."""
+"""Exported files of other precisions and for phones, through the command line."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from apps.mobile import MobileModel
 from apps.networks import computes_bfloat16
 from apps.runtimes import load_model
 from vision.scenes import make_scene
@@ -64,12 +65,27 @@ def test_a_bfloat16_file_says_so_and_runs_everywhere(visus, calibration, model):
     assert load_model("b.onnx", "openvino").precision == expected
 
 
+def test_a_program_for_phones_answers_as_the_model(visus, calibration, model):
+    code, out, err = visus("export", model[1], "--output", "new/m.pte", "--pictures", calibration)
+    assert code == 0, err
+    difference, same, _ = cells(out, "executorch")
+    assert float(difference) < 1e-3 and same == "100%"
+    program = MobileModel(Path("new/m.pte"))
+    picture = make_scene(20, (48, 64)).image
+    other = load_model(str(model[0]))
+    assert program.metadata == other.metadata
+    found, expected = (one.predict(picture).labels() for one in (program, other))
+    assert [label for label, _ in found] == [label for label, _ in expected]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["q.onnx", "--precision", "int8"], "need each other"),
         (["q.onnx", "--calibration", "pictures"], "need each other"),
         (["q.ckpt", "--precision", "bf16"], "not for .ckpt"),
+        (["q.pte", "--precision", "bf16"], "not for .pte"),
+        (["q.pte", "--data"], "not for .pte"),
         (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no picture"),
         (["q.onnx", "--precision", "int8", "--calibration", "pictures"], "bad.png"),
     ],
