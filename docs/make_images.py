@@ -1,7 +1,8 @@
-"""Make the pictures of the README again: python docs/make_images.py [RUN RUN RUN RUN].
+"""Make the pictures of these pages again: python docs/make_images.py [RUN RUN RUN RUN TEST ...].
 
-Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes; without
-them only what ready-made networks show of faces in space.
+Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes, and
+folders that `visus test` made on scenes, whose examples are kept; without them only what ready-made
+networks show of faces in space.
 
 They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
 """
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from skimage import data
 
 from apps.attention import draw_attention
@@ -95,13 +97,22 @@ def in_space(image: Pixels) -> Pixels:
     return grid(pictures, captions, 5, 240)
 
 
+def examples(test: Path) -> None:
+    """Keep the page of examples of a test, smaller; the folder's place names the task."""
+    page = Image.open(test / "examples.jpg")
+    page.thumbnail((1000, 2000))
+    page.save(IMAGES / f"{test.resolve().parent.parent.name}_examples.jpg", quality=80)
+
+
 def main() -> None:
     """Write the pictures."""
     portrait: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
     write_image(IMAGES / "face3d.png", in_space(portrait))
     if len(sys.argv) == 1:
         return
-    digits_run, detector, segmenter, captioner = sys.argv[1:]
+    digits_run, detector, segmenter, captioner, *tests = sys.argv[1:]
+    for test in tests:
+        examples(Path(test))
     imagenet = load_model("imagenet")
     assert isinstance(imagenet, TorchModel)
     names = ("chelsea", "coffee", "astronaut")
