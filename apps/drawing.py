@@ -1,6 +1,7 @@
 """Draw predictions and figures on pictures."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from apps.lettering import font, shorten, tag_of, text_cover, wrap
+from apps.lettering import font, shorten, tag_of, white_text, wrap
 from vision.colours import Colour, class_colour
 from vision.errors import VisusError
 from vision.images import Pixels, visible
@@ -76,24 +77,30 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
     for i, (label, score) in enumerate(rows):
         row = panel[size // 4 + i * line :][:line]
         _tint(row[2:-1, size // 2 :][:, : round(room * score)], BAR, 0.8)
-        number = text_cover(f"{score:.2f}  ", size, line, room)
+        number = white_text(f"{score:.2f}  ", size, line, room)
         _write(row, size, number)
         left = size + number.shape[1]
-        _write(row, left, text_cover(label, size, line, room - left))
+        _write(row, left, white_text(label, size, line, room - left))
     return canvas
 
 
 def _tint(area: Pixels, colour: Colour, strength: float) -> None:
     """Mix that much of a colour, 0 to 1, into pixels, in their place."""
     if area.size:
-        flat = np.full(area.shape, colour, np.uint8)
-        area[:] = cv2.addWeighted(area, 1 - strength, flat, strength, 0)
+        area[:] = cv2.LUT(np.ascontiguousarray(area), _mixed(colour, strength))
 
 
-def _write(row: Pixels, left: int, cover: NDArray[np.float32]) -> None:
-    """Write a line of text on pixels, in their place, from a column on."""
+@lru_cache(maxsize=32)
+def _mixed(colour: Colour, strength: float) -> Pixels:
+    """What each value of each channel becomes."""
+    values = np.arange(256)[:, None] * (1 - strength) + np.array(colour) * strength
+    return values.round().astype(np.uint8)[None]
+
+
+def _write(row: Pixels, left: int, cover: Pixels) -> None:
+    """Write a line of white text on dark pixels, in their place, from a column on."""
     part = row[:, left : left + cover.shape[1]]
-    part += (cover[: part.shape[0]] * (255 - part)).astype(np.uint8)
+    np.maximum(part, cover[: part.shape[0]], out=part)
 
 
 def _draw_caption(image: Pixels, prediction: CaptionPrediction) -> Pixels:

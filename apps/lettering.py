@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from vision.colours import Colour
@@ -51,12 +50,9 @@ def tag_of(text: str, size: int, colour: Colour) -> Pixels:
 
 
 @lru_cache(maxsize=1024)
-def text_cover(text: str, size: int, height: int, width: int) -> NDArray[np.float32]:
-    """How much of each pixel white text covers, 0 to 1; (height, at most width, 1).
-
-    Drawn once, as Pillow's text is slow for a live picture.
-    """
+def white_text(text: str, size: int, height: int, width: int) -> Pixels:
+    """White text on black, (height, at most width, 3); drawn once, as `tag_of`."""
     text = shorten(text, width, size)
-    canvas = Image.new("L", (max(0, min(width, round(font(size).getlength(text)))), height))
-    ImageDraw.Draw(canvas).text((0, height // 2), text, 255, font(size), anchor="lm")
-    return np.asarray(canvas, np.float32)[:, :, None] / np.float32(255)
+    canvas = Image.new("RGB", (max(0, min(width, round(font(size).getlength(text)))), height))
+    ImageDraw.Draw(canvas).text((0, height // 2), text, "white", font(size), anchor="lm")
+    return np.asarray(canvas)
