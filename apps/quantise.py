@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections import Counter
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,9 @@ from apps.runtimes import ExportedModel
 from tasks.base import VisionTask
 from vision.errors import VisusError
 from vision.images import read_image
+
+_LAYERS = {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"}
+"""What computes in int8 in a detector: nearly all of the time is spent there."""
 
 
 def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
@@ -50,7 +54,12 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
         # It tells every layer that it meets.
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
-                exported, nncf.Dataset(pictures, prepare), subset_size=len(pictures)
+                exported,
+                nncf.Dataset(pictures, prepare),
+                subset_size=len(pictures),
+                ignored_scope=nncf.IgnoredScope(
+                    names=_sharing_weights(exported), types=_exact_operations(task, exported)
+                ),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
     onnx.helper.set_model_props(model, {**properties, PRECISION_KEY: "int8"})
@@ -59,6 +68,21 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
     onnx.save(model, part)
     # Only a finished file gets the name.
     part.replace(path)
+
+
+def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
+    """Kinds of operations that stay in float: in a detector all that make boxes of numbers."""
+    if task.task != "detection":
+        return []
+    return sorted({node.op_type for node in model.graph.node} - _LAYERS)
+
+
+def _sharing_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the layers whose weights others use too: ONNX Runtime cannot load them rounded."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    uses = Counter(name for node in layers for name in set(node.input) & weights)
+    return [node.name for node in layers if any(uses[name] > 1 for name in node.input)]
 
 
 def _import_nncf() -> Any:

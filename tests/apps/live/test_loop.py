@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from apps.live.loop import run_loop
 from apps.live.sinks import JsonLinesWriter, Sink, VideoSink
 from apps.live.sources import Frame, PictureSource, VideoSource, open_source
 from apps.live.times import LoopTimes
-from apps.runtimes import load_model
+from apps.runtimes import Model, load_model
 from tests.conftest import save_scene
 from vision.errors import VisusError
 
@@ -289,6 +290,31 @@ def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, mode
         scores = ([found["score"] for found in entry.pop("classes")] for entry in (one, other))
         np.testing.assert_allclose(*scores, atol=1e-4)
         assert one == other
+
+
+def test_what_follows_from_the_frames_before_is_done_in_their_order(workplace, model):
+    whole = load_model(str(model[0]))
+    followed = []
+
+    class Uneven(Model):
+        name, runtime, metadata, lanes = "uneven", whole.runtime, whole.metadata, 3
+
+        def run(self, images):
+            raise NotImplementedError
+
+        def predict_pixels(self, image):
+            number = round(image[0, 0, 0] / 10)
+            # The first of three is done last.
+            time.sleep(0.02 * (3 - number % 3))
+            return number, whole.predict_pixels(image)
+
+        def follow(self, prediction):
+            followed.append(prediction[0])
+            return prediction[1]
+
+    source = VideoSource(write_video(workplace / "v.avi", frames=12))
+    assert run_loop(Uneven(), source, []).frames == 12
+    assert followed == list(range(12))
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
