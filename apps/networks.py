@@ -1,7 +1,6 @@
 """An exported network in ONNX Runtime or OpenVINO: uint8 pictures to outputs, without torch."""
 
 import os
-import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,10 +27,12 @@ class Network(Protocol):
     Attributes:
         metadata: What the file says of itself, JSON; None where it says nothing.
         precision: What it computes in here, of `PRECISIONS`.
+        lanes: How many threads may call it at once.
     """
 
     metadata: str | None
     precision: str
+    lanes: int
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """The outputs for uint8 pictures of shape (batch, channels, height, width)."""
@@ -44,6 +45,7 @@ class OnnxRuntimeNetwork:
     def __init__(self, path: Path, lanes: int = 1) -> None:
         import onnxruntime
 
+        self.lanes = lanes
         options = onnxruntime.SessionOptions()
         if lanes > 1:
             options.intra_op_num_threads = max(1, usable_cores() // lanes)
@@ -68,7 +70,13 @@ class OnnxRuntimeNetwork:
 
 
 class OpenVinoNetwork:
-    """In OpenVINO, in float32 but for a file that asks for bfloat16; see `load_network`."""
+    """In OpenVINO, in float32 but for a file that asks for another precision.
+
+    Two requests under way at once crash now and then where sizes depend on the picture, as in
+    detectors: it has one lane, whatever is asked for.
+    """
+
+    lanes = 1
 
     def __init__(self, path: Path, lanes: int = 1) -> None:
         properties = _read_properties(path)
@@ -82,13 +90,10 @@ class OpenVinoNetwork:
             raise damaged(path, error) from None
         self.metadata = properties.get(METADATA_KEY)
         self.precision = "fp32" if precision == "bf16" and not faster else precision
-        # Two requests under way at once crash now and then where sizes depend on the picture.
-        self._one_at_a_time = threading.Lock()
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
-        with self._one_at_a_time:
-            outputs = self._compiled([images])
+        outputs = self._compiled([images])
         return tuple(np.asarray(outputs[i]) for i in range(len(self._compiled.outputs)))
 
 
@@ -155,8 +160,8 @@ def load_network(path: Path, runtime: str, lanes: int = 1) -> Network:
     Args:
         path: The file.
         runtime: Of `EXPORTED_RUNTIMES`.
-        lanes: How many threads call it at once. In ONNX Runtime they share the cores: a picture
-            takes longer, many take less time. In OpenVINO each waits for all cores.
+        lanes: How many threads would like to call it at once, sharing the cores: a picture takes
+            longer, many take less time. See `Network.lanes` for how many may.
 
     Raises:
         VisusError: If it is damaged.

@@ -124,8 +124,8 @@ class ExportedModel(Model):
     def __init__(self, path: Path, runtime: str, lanes: int = 1) -> None:
         self.name = str(path)
         self.runtime = runtime
-        self.lanes = lanes
         self._network = load_network(path, runtime, lanes)
+        self.lanes = self._network.lanes
         self.metadata = parse_metadata(self._network.metadata, path)
         self.precision = self._network.precision
 
@@ -144,7 +144,7 @@ def load_model(model: str, runtime: str | None = None, lanes: int = 1) -> Model:
     Args:
         model: See `apps.runs.find_model`.
         runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
-        lanes: See `apps.networks.load_network`; models in torch and those of faces have one.
+        lanes: See `apps.networks.load_network`; only ONNX Runtime has more than one.
 
     Raises:
         VisusError: If there is no such model, or the runtime cannot run it.
