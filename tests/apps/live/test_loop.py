@@ -292,7 +292,7 @@ def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, mode
 
 
 def test_what_follows_from_the_frames_before_is_done_in_their_order(workplace, model):
-    whole = load_model(str(model[0]))
+    whole = load_model(str(model[0]), "onnxruntime")
     followed = []
 
     class Uneven(Model):
