@@ -140,7 +140,7 @@ def main() -> None:
         "where each word looked",
     ]
 
-    write_image(IMAGES / "gallery.png", grid(pictures, captions, 3, 400))
+    write_image(IMAGES / "gallery.jpg", grid(pictures, captions, 3, 400))
 
 
 if __name__ == "__main__":
