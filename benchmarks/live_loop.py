@@ -19,7 +19,7 @@ from apps.live.encoders import open_encoder
 from apps.live.loop import run_loop
 from apps.live.sinks import Sink, VideoSink
 from apps.live.sources import Frame, VideoSource
-from apps.networks import usable_cores
+from apps.networks import installed_runtimes, usable_cores
 from apps.runtimes import load_model
 from tasks.detection import DetectionTask
 from tasks.pretrained import load_pretrained_task
@@ -53,9 +53,10 @@ def main() -> None:
             image_size=(288, 384),
         )
         export_onnx(detector.eval(), folder / "detector.onnx")
-        _compare(folder / "classifier.onnx", clip, Nowhere)
         video = folder / "drawn.mp4"
-        _compare(folder / "detector.onnx", clip, lambda: VideoSink(video, 25.0))
+        for runtime in installed_runtimes():
+            _compare(folder / "classifier.onnx", runtime, clip, Nowhere)
+            _compare(folder / "detector.onnx", runtime, clip, lambda: VideoSink(video, 25.0))
 
 
 def _cut(clip: Path, target: Path) -> Path:
@@ -68,9 +69,9 @@ def _cut(clip: Path, target: Path) -> Path:
     return target
 
 
-def _compare(path: Path, clip: Path, sink: Callable[[], Sink]) -> None:
+def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> None:
     # One picture after the other on all cores, and as `visus live` runs a file.
-    alone, model = load_model(str(path)), load_model(str(path), lanes=usable_cores())
+    alone, model = (load_model(str(path), runtime, lanes) for lanes in (1, usable_cores()))
     batches = [model.prepare(frame.image)[0] for frame in VideoSource(clip).frames()]
     seconds = in_turn(
         {
