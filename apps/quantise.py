@@ -1,6 +1,7 @@
 """Write a task as one ONNX file that computes in int8, its ranges taken from pictures."""
 
 import io
+import logging
 import os
 from collections import Counter
 from contextlib import redirect_stdout
@@ -20,8 +21,11 @@ from tasks.base import VisionTask
 from vision.errors import VisusError
 from vision.images import read_image
 
-_LAYERS = {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"}
-"""What computes in int8 in a detector: nearly all of the time is spent there."""
+_LAYERS = {
+    "captioning": {"Clip", "Conv", "MaxPool", "Relu"},
+    "detection": {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"},
+}
+"""All that computes in int8, by task, where not everything may: nearly all of the time."""
 
 
 def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
@@ -51,7 +55,7 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
             return {"images": network.prepare(read_image(picture))[0]}
 
         exported = onnx.load(exact)
-        # It tells every layer that it meets.
+        # Its progress bars.
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
@@ -71,10 +75,10 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
 
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
-    """Kinds of operations that stay in float: in a detector all that make boxes of numbers."""
-    if task.task != "detection":
+    """Kinds of operations that stay in float: those that make boxes of numbers, or tell words."""
+    if task.task not in _LAYERS:
         return []
-    return sorted({node.op_type for node in model.graph.node} - _LAYERS)
+    return sorted({node.op_type for node in model.graph.node} - _LAYERS[task.task])
 
 
 def _sharing_weights(model: onnx.ModelProto) -> list[str]:
@@ -92,4 +96,6 @@ def _import_nncf() -> Any:
     os.environ["NNCF_CI"] = "1"
     import nncf
 
+    # It tells of every layer that it leaves as it is.
+    nncf.set_log_level(logging.ERROR)
     return nncf

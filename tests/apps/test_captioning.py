@@ -158,6 +158,11 @@ def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, r
         for found, expected in zip(lines("b.jsonl"), lines("a.jsonl"), strict=True):
             assert found["caption"] == expected["caption"]
             assert found["score"] == pytest.approx(expected["score"], abs=1e-4)
+    # In int8 the words stay exact; both runtimes load it.
+    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "in"]
+    code, out, err = visus("export", run, *quantised)
+    assert code == 0, err
+    assert "openvino" in out and "onnxruntime" in out
     code, _, err = visus("infer", "m.onnx", "in", "--beam", "3")
     assert code == 2 and "--beam needs the checkpoint" in err
     code, _, err = visus("infer", "m.onnx", "in", "--summary")
