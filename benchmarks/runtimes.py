@@ -7,7 +7,6 @@ fresh, so that only speeds say something of the rounded ones.
 
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image
 from turns import in_turn
 
 from apps.export import export_onnx, measure_parity
-from apps.networks import EXPORTED_RUNTIMES, computes_bfloat16
+from apps.networks import computes_bfloat16, installed_runtimes
 from apps.quantise import export_int8
 from apps.runtimes import ExportedModel, Model, TorchModel
 from tasks import ClassificationTask, DetectionTask, SegmentationTask, VisionTask
@@ -52,9 +51,8 @@ def _measure(title: str, task: VisionTask) -> None:
         export_onnx(task, path)
         reference = TorchModel("torch", task)
         models: dict[str, Model] = {"torch fp32": reference}
-        for runtime in EXPORTED_RUNTIMES:
-            if find_spec(runtime):
-                models[f"{runtime} fp32"] = ExportedModel(path, runtime)
+        for runtime in installed_runtimes():
+            models[f"{runtime} fp32"] = ExportedModel(path, runtime)
         if computes_bfloat16():
             faster = Path(folder) / "bf16.onnx"
             export_onnx(task, faster, "bf16")
@@ -66,9 +64,8 @@ def _measure(title: str, task: VisionTask) -> None:
             Image.fromarray(scene).save(picture)
         rounded = Path(folder) / "int8.onnx"
         export_int8(task, rounded, pictures)
-        for runtime in EXPORTED_RUNTIMES:
-            if find_spec(runtime):
-                models[f"{runtime} int8"] = ExportedModel(rounded, runtime)
+        for runtime in installed_runtimes():
+            models[f"{runtime} int8"] = ExportedModel(rounded, runtime)
         batches = [reference.prepare(scene)[0] for scene in scenes[:4]]
         seconds = in_turn({name: _over(model, batches) for name, model in models.items()}, 5)
         base = seconds["torch fp32"]
