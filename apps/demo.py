@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -108,7 +108,7 @@ class _PanSource(Source):
         super().__init__()
         self.images = images
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
         count = int(CLIP_SECONDS * CLIP_RATE)
         for index in range(count):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -59,8 +59,9 @@ def run_loop(
             at_the_end.callback(sink.close)
         if jsonl is not None:
             at_the_end.callback(jsonl.close)
+        frames = at_the_end.enter_context(closing(source.frames()))
         at_the_end.enter_context(until_stopped())
-        for looked in in_lanes(partial(_look, model), source.frames(), model.lanes):
+        for looked in in_lanes(partial(_look, model), frames, model.lanes):
             frame = looked.frame
             if looked.prediction is None:
                 if looked.problem:

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -63,8 +63,8 @@ class Source(ABC):
         self.problems: list[str] = []
 
     @abstractmethod
-    def frames(self) -> Iterator[Frame]:
-        """The frames, in order."""
+    def frames(self) -> Generator[Frame, None, None]:
+        """The frames, in order; closing it gives back what they come from."""
 
 
 class PictureSource(Source):
@@ -77,7 +77,7 @@ class PictureSource(Source):
         self.paths = paths
         self.waits = len(paths) > 1
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
         for path in self.paths:
             try:
@@ -104,7 +104,7 @@ class VideoSource(Source):
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
         self.declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`; a video that ends too early becomes a problem."""
         index = 0
         for image in one_ahead(self._images()):
@@ -118,9 +118,11 @@ class VideoSource(Source):
             )
 
     def _images(self) -> Iterator[Pixels]:
-        while (read := self._capture.read())[0]:
-            yield to_rgb(read[1])
-        self._capture.release()
+        try:
+            while (read := self._capture.read())[0]:
+                yield to_rgb(read[1])
+        finally:
+            self._capture.release()
 
 
 class SpacedSource(Source):
@@ -138,7 +140,7 @@ class SpacedSource(Source):
         self._source = source
         self._seconds = seconds
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
         due = 0.0
         for frame in self._source.frames():
@@ -161,7 +163,7 @@ class RawSource(Source):
         self._pipe = pipe
         self._size = size
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`; a frame that is cut short becomes a problem."""
         start = time.perf_counter()
         height, width = self._size

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,7 +59,7 @@ class StreamSource(Source):
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`; ends only where not even a first frame comes."""
         self._thread.start()
         last: Frame | None = None

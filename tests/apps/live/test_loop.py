@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -274,6 +275,26 @@ def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workpla
             [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()],
         )
     assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
+
+
+def test_an_error_of_the_network_leaves_no_thread_that_reads(workplace, model):
+    whole = load_model(str(model[0]), "onnxruntime")
+
+    class Failing(Model):
+        name, runtime, metadata, lanes = "failing", whole.runtime, whole.metadata, 1
+
+        def run(self, images):
+            raise MemoryError("too large")
+
+        def predict_pixels(self, image):
+            return self.run(image[None])
+
+    clip = VideoSource(write_video(workplace / "clip.avi"))
+    with pytest.raises(MemoryError) as held:
+        run_loop(Failing(), clip, [])
+    # Who looks at the error holds the frames of the stack, and with them all that is not closed.
+    assert held.value.__traceback__
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
 
 
 def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model):
