@@ -91,11 +91,11 @@ MANIFEST: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="face3d-ict",
         aliases=("face3d",),
-        description="EfficientNet-Lite0 (3.6 M parameters) reconstructs faces, behind MTCNN",
+        description="EfficientNet-Lite0 (3.9 M parameters) reconstructs faces, behind MTCNN",
         task="face3d",
         network="tf_efficientnet_lite0",
         file="face3d-ict.ckpt",
-        sha256="48664dbbe024a289cf603ae848893f3373baae48b16e2f4ca907af7724180954",
+        sha256="25ce250ffabca0f8c22bbbca5a1587dec521dcc25443576c00716f0259fa9854",
         code_licence="Apache-2.0",
         data_terms="faces rendered from ICT-FaceKit (MIT); begun from ImageNet weights",
         commercial_use="the licences allow it; ask your counsel about ImageNet's terms",

@@ -27,9 +27,12 @@ class Face3DTask(VisionTask):
     Args:
         backbone: A name from `visus backbones` with two feature maps at least.
         pretrained: `true` for ImageNet weights, or the path of a weights file.
+        points: Vertices that the network places in the crop before it tells the numbers, the 68
+            landmarks among them.
         hidden: Numbers between the feature maps and the answer.
         vertex_weight: Of the mean distance of vertices in centimetres, in the loss.
         landmark_weight: Of the mean distance of landmarks as a share of the crop's side.
+        point_weight: The same for the points.
         pose_weight: Of the squared error of the rotation.
         number_weight: Of the squared error of identity and expression.
         light_weight: Of the squared error of light and skin.
@@ -54,9 +57,11 @@ class Face3DTask(VisionTask):
         self,
         backbone: str = "tf_efficientnet_lite0",
         pretrained: bool | str = False,
+        points: int = 128,
         hidden: int = 256,
         vertex_weight: float = 1.0,
         landmark_weight: float = 20.0,
+        point_weight: float = 20.0,
         pose_weight: float = 3.0,
         number_weight: float = 0.3,
         light_weight: float = 0.1,
@@ -89,6 +94,7 @@ class Face3DTask(VisionTask):
         self.weights = {
             "vertices": vertex_weight,
             "landmarks": landmark_weight,
+            "points": point_weight,
             "pose": pose_weight,
             "numbers": number_weight,
             "light": light_weight,
@@ -101,12 +107,14 @@ class Face3DTask(VisionTask):
                 "bring that one back, or train anew"
             )
         self.shapes = MorphableFace(self.model)
+        self.points = self.model.spread_points(points).tolist()
         self.network, (mean, std) = create_face_regressor(
             backbone,
             pretrained,
             self.image_size,
             components,
             len(self.model.expression),
+            points,
             hidden,
             float(np.ptp(self.model.neutral[:, 0])),
         )
@@ -156,18 +164,24 @@ class Face3DTask(VisionTask):
         away = ((shapes - true_shapes).square().sum(-1) + 1e-4).sqrt().mean() * centimetres
         marks = shapes[:, self.shapes.landmarks]
         placed = project(marks, found.rotation, found.scale, found.position)[..., :2]
-        missed = ((placed - truth["landmarks"]).square().sum(-1) + 1e-2).sqrt().mean()
+        place = (truth["rotation"], truth["scale"], truth["position"])
+        points = project(true_shapes[:, self.points], *place)[..., :2]
         identity = F.mse_loss(found.identity, truth["identity"])
         expression = F.mse_loss(found.expression, truth["expression"])
         turned = (found.rotation - truth["rotation"]).square().sum((1, 2)).mean()
         light = F.mse_loss(found.light, truth["light"]) + F.mse_loss(found.skin, truth["skin"])
         return {
             "vertices": away,
-            "landmarks": missed / self.image_size[1],
+            "landmarks": self._missed(placed, truth["landmarks"]),
+            "points": self._missed(found.points, points),
             "pose": turned,
             "numbers": identity + 10 * expression,
             "light": light,
         }
+
+    def _missed(self, found: Tensor, true: Tensor) -> Tensor:
+        """Mean distance of places as a share of the crop's side; smooth at zero."""
+        return ((found - true).square().sum(-1) + 1e-2).sqrt().mean() / self.image_size[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Compare one batch."""
@@ -200,31 +214,24 @@ class Face3DTask(VisionTask):
         return base64.b85encode(packed).decode()
 
     def _collect(self, batch: Batch) -> None:
-        found = self(batch["image"])
-        true_shapes = self.shapes(batch["identity"], batch["expression"])
-        place = (batch["rotation"], batch["scale"], batch["position"])
-        mean = self.shapes.neutral.view(1, -1, 3).expand_as(true_shapes)
-        vertices, rotation, scale, position, numbers = found
+        vertices, rotation, scale, position, numbers = self(batch["image"])
+        marks = self._marks(vertices, rotation, scale[:, 0], position)
+        found = self._face_shapes(vertices, rotation, marks, numbers)
+        shapes = self.shapes(batch["identity"], batch["expression"])
         true_numbers = torch.cat([batch["identity"], batch["expression"]], dim=1)
+        truth = self._face_shapes(shapes, batch["rotation"], batch["landmarks"], true_numbers)
+        mean = self.shapes.neutral.view(1, -1, 3).expand_as(shapes)
         upright = torch.eye(3, device=rotation.device).expand_as(rotation)
-        found_marks = self._marks(vertices, rotation, scale[:, 0], position)
-        columns = [
-            (vertices, rotation, found_marks, numbers),
-            (true_shapes, batch["rotation"], batch["landmarks"], true_numbers),
-            (mean, upright, self._marks(mean, *place), torch.zeros_like(numbers)),
-        ]
-        shapes = [
-            [
-                FaceShape(*(value[i].float().cpu().numpy() * factor for value, factor in pairs))
-                for pairs in (
-                    list(zip(column, (self.model.millimetres, 1, 1, 1), strict=True))
-                    for column in columns
-                )
-            ]
-            for i in range(len(numbers))
-        ]
-        for source, (face, truth, usual) in zip(batch["source"], shapes, strict=True):
-            self.collected.add(source, face, truth, usual)
+        marks = self._marks(mean, batch["rotation"], batch["scale"], batch["position"])
+        usual = self._face_shapes(mean, upright, marks, torch.zeros_like(numbers))
+        for source, *faces in zip(batch["source"], found, truth, usual, strict=True):
+            self.collected.add(source, *faces)
+
+    def _face_shapes(self, vertices: Tensor, *rest: Tensor) -> list[FaceShape]:
+        """Faces one by one, of the tensors that `FaceShape` names."""
+        tensors = (vertices * self.model.millimetres, *rest)
+        arrays = [tensor.float().cpu().numpy() for tensor in tensors]
+        return [FaceShape(*parts) for parts in zip(*arrays, strict=True)]
 
     def _marks(self, vertices: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
         """The 68 landmarks in the crop, shape (batch, 68, 2)."""

@@ -137,6 +137,39 @@ class FaceModel:
             np.zeros(len(triangles), np.uint8),
         )
 
+    def spread_points(self, count: int) -> NDArray[np.int32]:
+        """Vertices that stand for the front of the face: the landmarks, and others between them.
+
+        Each of the others is the one that lies farthest from all that are chosen before it.
+
+        Args:
+            count: How many, 68 at least.
+
+        Returns:
+            int32 of shape (count,): indices of vertices, the landmarks first.
+
+        Raises:
+            VisusError: If there are not so many.
+        """
+        low, high = self.neutral[self.landmarks].min(0), self.neutral[self.landmarks].max(0)
+        # The landmarks end at the brows.
+        high = np.array([high[0], high[1] + 0.25 * (high[1] - low[1]), np.inf])
+        front = np.flatnonzero(((self.neutral >= low) & (self.neutral <= high)).all(1))
+        if not 68 <= count <= 68 + len(front):
+            raise VisusError(
+                f"model.points {count}: choose 68, the landmarks, to {68 + len(front)}, all "
+                f"vertices of the front of face model {self.name!r}"
+            )
+        places = self.neutral[front]
+        away = np.full(len(front), np.inf)
+        chosen = list(self.landmarks)
+        for number in range(count):
+            if number >= 68:
+                chosen.append(front[int(away.argmax())])
+            distance = np.linalg.norm(places - self.neutral[chosen[number]], axis=1)
+            away = np.minimum(away, distance)
+        return np.array(chosen, np.int32)
+
     def choose(self, components: int, expressions: tuple[str, ...]) -> "FaceModel":
         """The model with its first identity components and some expressions only.
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.face3d.camera import project, rotation_from_angles, rotation_from_six
+from models.face3d.create import PointVotes, create_face_regressor
 from models.face3d.morphable import MorphableFace
 from models.face3d.renderer import NOTHING, interpolate, rasterise, surface_normals
 from vision.procedural_head import procedural_head
@@ -125,3 +126,43 @@ def test_shapes_are_sums_and_have_gradients():
     np.testing.assert_allclose(shapes.detach().numpy(), expected, atol=1e-9)
     assert not face.state_dict()
     assert torch.autograd.gradcheck(lambda i, e: face(i, e)[:, ::500], (identity, expression))
+
+
+def test_points_lie_where_the_votes_say_even_outside_the_picture():
+    votes = PointVotes(2, 1, 3, 5)
+    with torch.no_grad():
+        votes.vote.weight.zero_()
+        # The first channel says how much a place counts.
+        votes.vote.weight[0, 0] = 100.0
+    level = torch.zeros(1, 2, 3, 5)
+    level[0, 0, 2, 1] = 1.0
+    torch.testing.assert_close(votes(level)[0, 0], torch.tensor([1.5 / 5, 2.5 / 3]))
+    with torch.no_grad():
+        votes.vote.bias[1:] = torch.tensor([-3.0, 2.0])
+    torch.testing.assert_close(votes(level)[0, 0], torch.tensor([1.5 / 5 - 0.9, 2.5 / 3 + 0.6]))
+
+
+def test_a_moved_and_larger_face_has_the_same_shape():
+    """What tells shapes apart does not depend on where and how large the points are."""
+    torch.manual_seed(0)
+    network, _ = create_face_regressor("convnet", False, (64, 64), 4, 2, 80, 32, 14.0)
+    network.eval()
+    torch.nn.init.zeros_(network.seen.weight)
+    torch.nn.init.normal_(network.last.weight)
+    torch.nn.init.normal_(network.votes.vote.weight)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(images)
+        network.votes.grid.mul_(0.5).add_(0.3)
+        network.votes.vote.weight[80:].mul_(0.5)
+        network.votes.vote.bias[80:].mul_(0.5)
+        after = network(images)
+    torch.testing.assert_close(after.points, before.points * 0.5 + 0.3 * 64)
+    for name in ("identity", "expression", "rotation"):
+        torch.testing.assert_close(
+            getattr(after, name), getattr(before, name), atol=1e-3, rtol=1e-3
+        )
+    torch.testing.assert_close(after.scale, before.scale * 0.5, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        after.position, before.position * 0.5 + 0.3 * 64, atol=1e-2, rtol=1e-3
+    )

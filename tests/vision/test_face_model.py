@@ -134,3 +134,23 @@ def test_choices_that_a_model_does_not_have_are_refused():
         head.choose(2, ("wink",))
     with pytest.raises(VisusError, match="has no part called 'face'"):
         _ = replace(head, part_names=("head",)).face
+
+
+def test_spread_points_are_the_landmarks_and_others_far_from_each_other():
+    model = procedural_head().face
+    chosen = model.spread_points(128)
+    assert chosen[:68].tolist() == model.landmarks.tolist()
+    places = model.neutral[chosen]
+    apart = np.linalg.norm(places[:, None] - places[68:], axis=2)
+    apart[np.arange(68, 128), np.arange(60)] = np.inf
+    # A wide face is 14 cm; nearest neighbours of 60 random vertices are much closer than this.
+    assert apart.min() > 0.8
+    low, high = model.neutral[model.landmarks].min(0), model.neutral[model.landmarks].max(0)
+    assert (places >= low).all() and (places[:, 0] <= high[0]).all()
+    assert model.spread_points(100).tolist() == chosen[:100].tolist()
+
+
+@pytest.mark.parametrize("count", [67, 10**5])
+def test_more_points_than_there_are_or_fewer_than_landmarks_are_refused(count):
+    with pytest.raises(VisusError, match=f"model.points {count}: choose 68, the landmarks, to"):
+        procedural_head().face.spread_points(count)
