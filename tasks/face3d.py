@@ -114,7 +114,7 @@ class Face3DTask(VisionTask):
             self.image_size,
             components,
             len(self.model.expression),
-            points,
+            self.model.neutral[self.points],
             hidden,
             float(np.ptp(self.model.neutral[:, 0])),
         )

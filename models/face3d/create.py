@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 
@@ -15,6 +17,9 @@ _CHANNELS, _SQUEEZED = 64, 48
 _LIGHT = 27
 _REACH = 0.3
 """Unit of the offsets of votes, as a share of the picture's side."""
+
+_USUAL_SIZE = 0.25
+"""Root of the mean square of the points' distances from their middle, before anything is learnt."""
 
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -57,7 +62,7 @@ class FaceRegressor(nn.Module):
         image_size: (height, width) of the square crops in pixels; the network fits no other.
         components: Identity numbers.
         expressions: Expression numbers.
-        points: Vertices that are placed.
+        points: float32 (points, 3): the vertices that are placed, of the mean face.
         hidden: Numbers between the maps and the answer.
         extent: About how wide the face model is, in its units.
     """
@@ -68,7 +73,7 @@ class FaceRegressor(nn.Module):
         image_size: tuple[int, int],
         components: int,
         expressions: int,
-        points: int,
+        points: NDArray[np.float32],
         hidden: int,
         extent: float,
     ) -> None:
@@ -84,13 +89,15 @@ class FaceRegressor(nn.Module):
         (rows, columns), *coarse = [tuple(level.shape[2:]) for level in maps]
         self.laterals = nn.ModuleList(nn.Conv2d(count, _CHANNELS, 1) for count in channels)
         self.merge = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1)
-        self.votes = PointVotes(_CHANNELS, points, rows, columns)
+        flat = (points - points.mean(0))[:, :2] * np.array([1, -1], np.float32)
+        flat *= _USUAL_SIZE / np.sqrt(np.square(flat).sum(1).mean())
+        self.votes = PointVotes(_CHANNELS, torch.from_numpy(flat + 0.5), rows, columns)
         self.squeeze = nn.ModuleList(nn.Conv2d(count, _SQUEEZED, 1) for count in channels[1:])
         self.seen = nn.Linear(_SQUEEZED * sum(rows * columns for rows, columns in coarse), hidden)
-        self.inner = nn.Linear(hidden + 2 * points, hidden)
+        self.inner = nn.Linear(hidden + 2 * len(points), hidden)
         self.outer = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, sum(self.sizes))
-        # Begin with the mean face, upright and where the points are.
+        # Begin with the mean face, upright and in the middle.
         nn.init.normal_(self.last.weight, std=0.01 / math.sqrt(hidden))
         nn.init.zeros_(self.last.bias)
 
@@ -116,7 +123,7 @@ class FaceRegressor(nn.Module):
             identity,
             expression,
             rotation_from_six(six + six.new_tensor(_UPRIGHT)),
-            self.usual_scale * (size * 4 * scale.exp())[:, 0],
+            self.usual_scale * (size / _USUAL_SIZE * scale.exp())[:, 0],
             self.side * (middle + size * position),
             light.unflatten(1, (9, 3)),
             skin + 0.5,
@@ -142,19 +149,22 @@ class PointVotes(nn.Module):
 
     Args:
         channels: Of the map.
-        points: How many are placed.
+        usual: Shape (points, 2): where the points lie before anything is learnt, (x, y) as shares
+            of the picture's sides.
         rows: Of the map.
         columns: Of the map.
     """
 
     grid: Tensor
 
-    def __init__(self, channels: int, points: int, rows: int, columns: int) -> None:
+    def __init__(self, channels: int, usual: Tensor, rows: int, columns: int) -> None:
         super().__init__()
-        self.points = points
-        self.vote = nn.Conv2d(channels, 3 * points, 1)
+        self.points = len(usual)
+        self.vote = nn.Conv2d(channels, 3 * len(usual), 1)
         nn.init.normal_(self.vote.weight, std=0.01)
-        nn.init.zeros_(self.vote.get_parameter("bias"))
+        with torch.no_grad():
+            offsets = ((usual - 0.5) / _REACH).t().flatten()
+            self.vote.get_parameter("bias").copy_(torch.cat([torch.zeros(len(usual)), offsets]))
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         grid = torch.stack([(x + 0.5) / columns, (y + 0.5) / rows]).flatten(1)
         self.register_buffer("grid", grid, persistent=False)
@@ -181,7 +191,7 @@ def create_face_regressor(
     image_size: tuple[int, int],
     components: int,
     expressions: int,
-    points: int,
+    points: NDArray[np.float32],
     hidden: int,
     extent: float,
 ) -> tuple[FaceRegressor, Constants]:

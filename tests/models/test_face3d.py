@@ -129,7 +129,7 @@ def test_shapes_are_sums_and_have_gradients():
 
 
 def test_points_lie_where_the_votes_say_even_outside_the_picture():
-    votes = PointVotes(2, 1, 3, 5)
+    votes = PointVotes(2, torch.tensor([[0.5, 0.5]]), 3, 5)
     with torch.no_grad():
         votes.vote.weight.zero_()
         # The first channel says how much a place counts.
@@ -145,7 +145,8 @@ def test_points_lie_where_the_votes_say_even_outside_the_picture():
 def test_a_moved_and_larger_face_has_the_same_shape():
     """What tells shapes apart does not depend on where and how large the points are."""
     torch.manual_seed(0)
-    network, _ = create_face_regressor("convnet", False, (64, 64), 4, 2, 80, 32, 14.0)
+    points = procedural_head().face.neutral[:80]
+    network, _ = create_face_regressor("convnet", False, (64, 64), 4, 2, points, 32, 14.0)
     network.eval()
     torch.nn.init.zeros_(network.seen.weight)
     torch.nn.init.normal_(network.last.weight)
