@@ -90,10 +90,15 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
 def find_checkpoint(model: str, prefer: str = "best") -> Path:
     """The checkpoint that MODEL names; of a run the `best` or the `last`.
 
+    Some names from the weights manifest come as checkpoints.
+
     Raises:
         VisusError: If it names none.
     """
     found = find_model(model, prefer)
+    entry = find_weights(found) if isinstance(found, str) else None
+    if entry is not None and entry.recipe:
+        return entry.path()
     if isinstance(found, str) or found.suffix != ".ckpt":
         raise VisusError(
             f"model {model!r} is no checkpoint; testing and training need a .ckpt, a run folder "

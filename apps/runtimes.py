@@ -160,7 +160,7 @@ def load_model(model: str, runtime: str | None = None, lanes: int = 1) -> Model:
         return load_bundle(found, choose_runtime(runtime, found))
     if runtime not in (None, "torch"):
         raise VisusError(f"--runtime {runtime} runs exported files; visus export {model} makes one")
-    from tasks.base import load_task
+    from tasks.checkpoints import load_task
     from tasks.pretrained import load_pretrained_task
 
     task = load_pretrained_task(found) if isinstance(found, str) else load_task(found)

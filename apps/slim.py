@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tasks.base import read_checkpoint
+from tasks.checkpoints import read_checkpoint
 
 _KEPT = ("epoch", "global_step", "pytorch-lightning_version", "visus")
 

@@ -25,7 +25,7 @@ from apps.runtimes import Model
 from apps.training_cli import FACTS, TRUSTED_PACKAGES, VisusCLI
 from configs import config_names, find_config
 from models.weights import find_weights
-from tasks.base import read_checkpoint
+from tasks.checkpoints import read_checkpoint
 from vision.errors import VisusError
 
 
@@ -89,6 +89,11 @@ def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, 
     # A run is taken up where it stopped, and measured where it was best.
     preferred = "last" if subcommand == "fit" else "best"
     paths = _resolve(arguments, ("--ckpt_path",), partial(find_checkpoint, prefer=preferred))
+    if paths and any(argument.partition("=")[0] == "--start" for argument in arguments):
+        raise CommandError(
+            "--start begins with the weights of a model, but this command has a checkpoint; leave "
+            "one of the two out"
+        )
     checkpoint = read_checkpoint(paths[-1]) if paths else None
     if subcommand == "fit" and checkpoint is not None and "optimizer_states" not in checkpoint:
         raise CommandError(
@@ -136,11 +141,9 @@ def _ready_made(arguments: list[str]) -> list[str]:
     if len(arguments) < 2 or arguments[0] != "--ckpt_path":
         return arguments
     entry = find_weights(arguments[1])
-    if entry is None or not entry.task or Path(arguments[1]).exists():
+    # What comes as a checkpoint knows its configuration.
+    if entry is None or not entry.task or entry.recipe or Path(arguments[1]).exists():
         return arguments
-    if entry.recipe:
-        # It comes as a checkpoint, which knows its configuration.
-        return ["--ckpt_path", str(entry.path()), *arguments[2:]]
     config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"
     if config not in config_names():
         raise CommandError(

@@ -10,6 +10,7 @@ import yaml
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
@@ -17,8 +18,9 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 from apps.cli import CommandError
 from apps.parser_messages import tidy
 from apps.reporting import RunReport, progress_bar
-from apps.runs import create_run_folder
+from apps.runs import create_run_folder, find_checkpoint
 from tasks.base import VisionTask, plain
+from tasks.checkpoints import begin_with
 from vision.errors import VisusError
 
 TRUSTED_PACKAGES = ["tasks", "datamodules", "torch.optim", "pytorch_lightning"]
@@ -110,6 +112,11 @@ class VisusCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Hand the data's facts to the task, so that nobody has to repeat them."""
         parser.add_argument("--ckpt_path", type=str, help="a checkpoint to go on from")
+        parser.add_argument(
+            "--start",
+            type=str,
+            help="a trained model of the same task, whose weights to begin with",
+        )
         for fact in FACTS:
             parser.link_arguments(
                 "data",
@@ -120,6 +127,9 @@ class VisusCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """With a checkpoint, refuse other arguments of the model, and tell the data its classes."""
+        if self.config.start:
+            # All weights come from there.
+            self.config.model.init_args["pretrained"] = False
         if self.checkpoint is None:
             return
         arguments = self.checkpoint["visus"]["arguments"]
@@ -145,6 +155,9 @@ class VisusCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with the run folder's loggers, checkpoints and report."""
+        if self.config.start and self.checkpoint is None:
+            # Before there is a folder: a start that does not fit leaves none behind.
+            self._begin(find_checkpoint(self.config.start))
         self.folder = create_run_folder(self.model.task, self.run_name)
         chosen = self.config_init.trainer
         callbacks: list[Callback] = [RunReport(self.folder, self.stored()), *progress_bar()]
@@ -197,6 +210,15 @@ class VisusCLI(LightningCLI):
         """What the checkpoint needs beside the task to be tested or resumed by itself."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         return {"name": self.run_name, "data": dumped["data"]}
+
+    def _begin(self, path: Path) -> None:
+        """Give the task the weights of a trained model, and say which tensors begin anew."""
+        anew = begin_with(self.model, path)
+        if anew:
+            rank_zero_only(print)(
+                f"--start: {', '.join(anew)} begin anew, their shapes differ from those of {path}",
+                file=sys.stderr,
+            )
 
     def _fact(self, data: object, fact: str) -> Any:
         if self.checkpoint is not None:

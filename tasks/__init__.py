@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasks.base import VisionTask, load_task
+    from tasks.base import VisionTask
     from tasks.captioning import CaptioningTask
+    from tasks.checkpoints import load_task
     from tasks.classification import ClassificationTask
     from tasks.detection import DetectionTask
     from tasks.face3d import Face3DTask
@@ -19,7 +20,7 @@ _HOMES = {
     "FaceRecognitionTask": "tasks.face_recognition",
     "SegmentationTask": "tasks.segmentation",
     "VisionTask": "tasks.base",
-    "load_task": "tasks.base",
+    "load_task": "tasks.checkpoints",
 }
 
 __all__ = [

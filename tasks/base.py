@@ -1,8 +1,7 @@
-"""What all tasks share: normalisation, optimiser, schedule, freezing, checkpoints, predictions."""
+"""What all tasks share: normalisation, optimiser, schedule, freezing, predictions."""
 
 import hashlib
 import math
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytorch_lightning as pl
@@ -17,15 +16,6 @@ from vision.metadata import ModelMetadata
 from vision.predictions import Prediction, to_prediction
 
 Item = TypeVar("Item")
-
-_CLASSES = {
-    "captioning": "CaptioningTask",
-    "classification": "ClassificationTask",
-    "detection": "DetectionTask",
-    "face3d": "Face3DTask",
-    "face_recognition": "FaceRecognitionTask",
-    "segmentation": "SegmentationTask",
-}
 
 
 class VisionTask(pl.LightningModule):
@@ -243,50 +233,3 @@ def plain(value: Any) -> Any:
     if value is None or type(value) in (str, int, float, bool):
         return value
     raise TypeError(f"a checkpoint keeps plain values only, not {type(value).__name__}")
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint that visus wrote, read without running anything in it.
-
-    Raises:
-        VisusError: If the file is missing, damaged, carries code, or is not visus's.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise VisusError(f"{path}: there is no such checkpoint; check the path") from None
-    except Exception as error:
-        # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError, KeyError...
-        detail = str(error)
-        if "weights_only" in detail or "Unsupported" in detail:
-            raise VisusError(
-                f"{path}: refused, it carries code or objects beside weights, none of which was "
-                "run; use a checkpoint that visus wrote"
-            ) from None
-        raise VisusError(f"{path}: truncated or damaged ({type(error).__name__})") from None
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise VisusError(f"{path}: not a training checkpoint; use one that visus wrote")
-    metadata = ModelMetadata.from_dict(checkpoint.get("visus"), str(path))
-    if metadata.task not in _CLASSES:
-        raise VisusError(f"{path}: is of task {metadata.task!r}, which this visus does not know")
-    return checkpoint
-
-
-def load_task(path: str | Path) -> VisionTask:
-    """The trained task in a checkpoint, on the CPU, in evaluation mode.
-
-    Raises:
-        VisusError: If the file is no checkpoint of visus, or its weights do not fit.
-    """
-    import tasks
-
-    checkpoint = read_checkpoint(path)
-    task_class = getattr(tasks, _CLASSES[checkpoint["visus"]["task"]])
-    arguments = checkpoint["visus"].get("arguments", {})
-    try:
-        task: VisionTask = task_class(**{**arguments, "pretrained": False})
-        task.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise VisusError(f"{path}: its weights do not fit its own description ({reason})") from None
-    return task.eval()

@@ -3,7 +3,8 @@
 from models.detection.ready_made import coco_class_names
 from models.segmentation.ready_made import voc_class_names
 from models.weights import find_weights
-from tasks.base import VisionTask, load_task
+from tasks.base import VisionTask
+from tasks.checkpoints import load_task
 from tasks.classification import ClassificationTask
 from tasks.detection import DetectionTask
 from tasks.face_recognition import FaceRecognitionTask

@@ -186,6 +186,51 @@ def test_a_run_is_taken_up_again(visus):
     assert "learning_rate 0.5" in err and "0.004" in err
 
 
+def test_a_training_begins_with_the_weights_of_another_run(visus, tmp_path):
+    assert fit_scenes(visus)[0] == 0
+    run = newest("runs/*/*/*/best.ckpt").parent
+    reached = json.loads((run / "metrics.json").read_text())["metrics"]["val/loss"]
+    still = ("--model.learning_rate", "1e-12", "--trainer.max_epochs", "1")
+    code, _, err = fit_scenes(visus, *still, "--start", run)
+    assert code == 0 and "begin anew" not in err, err
+    assert newest_figures()["val/loss"] == pytest.approx(reached, rel=0.01)
+    assert fit_scenes(visus, *still)[0] == 0
+    assert newest_figures()["val/loss"] != pytest.approx(reached, rel=0.01)
+    # Other classes have a last layer of their own.
+    for i in range(8):
+        save_scene(tmp_path / "photos" / ("ant" if i % 2 else "bee") / f"{i}.png", i)
+    own = ("fit", "--config", "classification/custom", *SMALL, "--data.root", tmp_path / "photos")
+    own = (
+        *own,
+        "--data.image_size",
+        "[64,64]",
+        "--data.num_workers",
+        "0",
+        "--data.batch_size",
+        "4",
+    )
+    code, _, err = visus(*own, "--start", "latest")
+    assert code == 0, err
+    assert err.count("network.") == 2 and "bias begin anew, their shapes differ" in err
+
+
+def test_a_start_that_does_not_fit_is_refused(visus):
+    assert fit_scenes(visus)[0] == 0
+    run = newest("runs/*/*/*/best.ckpt").parent
+    for more, told in (
+        (("--start", "none.ckpt"), "none.ckpt"),
+        (("--start", run, "--ckpt_path", run), "leave one of the two out"),
+        (("--start", "face3d"), "is of task 'face3d'; begin with a model of task 'classif"),
+        (("--start", run, "--model.backbone", "convnet"), "with (--model.backbone lenet5)"),
+        (("--start", "digits"), "digits"),
+    ):
+        code, _, err = fit_scenes(visus, *more)
+        assert code == 2 and told in err, err
+    assert len(list(Path().glob("runs/*/*/*"))) == 1
+    code, _, err = visus("test", run, "--start", run)
+    assert code == 2 and "leave one of the two out" in err
+
+
 def test_last_checkpoint_is_that_of_the_last_epoch(visus):
     assert fit_scenes(visus)[0] == 0
     last = torch.load(newest("runs/*/*/*/last.ckpt"), weights_only=True)

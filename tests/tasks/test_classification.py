@@ -4,7 +4,8 @@ import torch
 
 from datamodules import DigitsData, ScenesClassData
 from tasks import ClassificationTask, load_task
-from tasks.base import plain, read_checkpoint
+from tasks.base import plain
+from tasks.checkpoints import read_checkpoint
 from tasks.classification import loss_weights
 from vision.errors import VisusError
 
