@@ -82,21 +82,35 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
             )
             mesh.export(path)
             return
-        name = path.stem.replace(" ", "_")
-        material = trimesh.visual.material.SimpleMaterial(image=Image.fromarray(texture), name=name)
         # Files count a texture's rows from the bottom.
         uv = np.stack([places[:, 0], 1 - places[:, 1]], axis=1)
         metres = prediction.millimetres / 1000 if path.suffix == ".glb" else 1.0
+        material = _material(path, Image.fromarray(texture))
         visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
         mesh = trimesh.Trimesh(
             vertices * metres, prediction.triangles, visual=visual, process=False
         )
         if path.suffix == ".glb":
-            mesh.export(path)
+            mesh.export(path, include_normals=True)
         else:
             _write_obj(path, mesh)
     except OSError as error:
         raise VisusError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _material(path: Path, texture: Image.Image) -> trimesh.visual.material.Material:
+    """Skin as the texture shows it: what formats and trimesh take by default is dark metal."""
+    if path.suffix == ".glb":
+        return trimesh.visual.material.PBRMaterial(
+            baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0
+        )
+    return trimesh.visual.material.SimpleMaterial(
+        image=texture,
+        name=path.stem.replace(" ", "_"),
+        ambient=[255, 255, 255, 255],
+        diffuse=[255, 255, 255, 255],
+        specular=[0, 0, 0, 255],
+    )
 
 
 def _write_obj(path: Path, mesh: trimesh.Trimesh) -> None:
