@@ -6,41 +6,23 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from datamodules.face3d_heads import HeadNumbers, RandomHeads, visible_triangles
 from datamodules.face3d_scenery import ground, hair_behind, occlude, photograph
 from datamodules.face3d_skin import Complexion, Skins
-from models.face3d.camera import rotation_from_angles
 from models.face3d.renderer import interpolate, rasterise, surface_normals
-from vision.face_crop import face_square
 from vision.face_model import FaceModel, five_points
-
-_SPREAD = (24.0, 11.0, 10.0)
-_LIMITS = (60.0, 30.0, 30.0)
-"""Standard deviations and limits of yaw, pitch and roll in degrees."""
-
-_REST = 0.15
-"""Share of the faces without any expression."""
 
 
 @dataclass(frozen=True, eq=False)
-class FaceTruth:
+class FaceTruth(HeadNumbers):
     """What pictures of faces were made of, in the order of the pictures.
 
     Attributes:
-        identity: float32 (batch, components).
-        expression: float32 (batch, expressions), 0 to 1.
-        rotation: float32 (batch, 3, 3), see `models.face3d.camera`.
-        scale: float32 (batch,): pixels for one unit of the model.
-        position: float32 (batch, 2): where the model's origin lies in pixels.
         light: float32 (batch, 9, 3), see `shade`.
         skin: float32 (batch, 3): RGB of the skin, 0 to 1.
         landmarks: float32 (batch, 68, 2): (x, y) in pixels.
     """
 
-    identity: NDArray[np.float32]
-    expression: NDArray[np.float32]
-    rotation: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    position: NDArray[np.float32]
     light: NDArray[np.float32]
     skin: NDArray[np.float32]
     landmarks: NDArray[np.float32]
@@ -55,12 +37,10 @@ class FaceRenderer:
     """
 
     def __init__(self, model: FaceModel, size: tuple[int, int]) -> None:
-        self.model = model
         self.size = size
-        self.skins = Skins(model)
-        count = len(model.identity) + len(model.expression)
-        modes = np.concatenate([model.identity, model.expression])
-        self._modes = modes.reshape(count, -1)
+        self.model, kept = model.trim(visible_triangles(model, size))
+        self.heads = RandomHeads(self.model, size)
+        self.skins = Skins(model).choose(kept)
 
     def __call__(self, seeds: list[int]) -> tuple[NDArray[np.uint8], FaceTruth]:
         """Draw faces; equal seeds give equal pixels.
@@ -72,56 +52,13 @@ class FaceRenderer:
             uint8 RGB of shape (batch, height, width, 3), and what is in them.
         """
         rngs = [np.random.default_rng(seed) for seed in seeds]
-        drawn = np.stack([rng.standard_normal(len(self.model.identity)) for rng in rngs])
-        identity = np.asarray(np.clip(drawn, -3, 3), np.float32)
-        expression = np.stack([self._expression(rng) for rng in rngs])
-        numbers = np.concatenate([identity, expression], axis=1)
-        shapes = (numbers @ self._modes).reshape(len(seeds), *self.model.neutral.shape)
-        shapes += self.model.neutral
-        angles = np.stack([rng.normal(0, _SPREAD) for rng in rngs])
-        rotation = rotation_from_angles(np.clip(angles, -np.array(_LIMITS), _LIMITS))
-        marks = shapes[:, self.model.landmarks] @ rotation.transpose(0, 2, 1)
-        scale, position = self._place(marks, rngs)
+        placed, pose = self.heads(rngs)
         light = np.stack([_random_light(rng) for rng in rngs])
         complexions = [self.skins(rng) for rng in rngs]
-        flat = scale[:, None, None] * np.array([1, -1, 1], np.float32)
-        placed = shapes @ (rotation.transpose(0, 2, 1) * flat)
-        placed[..., :2] += position[:, None]
         pictures = self._draw(placed, light, complexions, rngs)
         skin = np.stack([complexion.skin for complexion in complexions])
         landmarks = placed[:, self.model.landmarks, :2]
-        truth = FaceTruth(identity, expression, rotation, scale, position, light, skin, landmarks)
-        return pictures, truth
-
-    def _expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Some expressions, mostly as strong on the left as on the right."""
-        names = self.model.expression_names
-        strength: dict[str, float] = {}
-        values = np.zeros(len(names), np.float32)
-        if rng.random() < _REST:
-            return values
-        for i, name in enumerate(names):
-            both = name.removesuffix("_L").removesuffix("_R")
-            if both not in strength:
-                strength[both] = rng.random() if rng.random() < 0.3 else 0.0
-            aside = rng.random() if rng.random() < 0.1 else rng.uniform(0.85, 1.15)
-            values[i] = min(1.0, strength[both] * aside)
-        return values
-
-    def _place(
-        self, marks: NDArray[np.float32], rngs: list[np.random.Generator]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scale and position: about what the five landmarks of a face finder would give."""
-        flat = marks[..., :2] * np.array([1, -1], np.float32)
-        left, top, side = face_square(five_points(flat)).T
-        # Face finders err, and more so where a face is hard to see.
-        side = side * np.array([rng.uniform(0.87, 1.15) for rng in rngs])
-        shift = np.stack([rng.normal(0, 0.025, 2) for rng in rngs])
-        scale = self.size[1] / side
-        corner = np.stack([left, top], 1) + shift * side[:, None]
-        # The jittered side grows around the middle.
-        corner -= (side - self.size[1] / scale)[:, None] / 2
-        return scale.astype(np.float32), (-corner * scale[:, None]).astype(np.float32)
+        return pictures, FaceTruth(**vars(pose), light=light, skin=skin, landmarks=landmarks)
 
     def _draw(
         self,

@@ -1,5 +1,6 @@
 """Colours of procedural heads: skin, lips, brows, beard, hair and eyes, vertex by vertex."""
 
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -44,6 +45,12 @@ class Skins:
         ones = np.ones((len(model.neutral), 1), np.float32)
         self.patterns = np.concatenate([ones, _regions(model), _smooth_fields(model.neutral)], 1)
         self.hair_height = _hair_height(model)
+
+    def choose(self, vertices: NDArray[np.integer]) -> "Skins":
+        """The same for some vertices only."""
+        chosen = copy(self)
+        chosen.patterns, chosen.hair_height = self.patterns[vertices], self.hair_height[vertices]
+        return chosen
 
     def __call__(self, rng: np.random.Generator) -> Complexion:
         """One head's colours."""

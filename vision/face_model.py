@@ -206,6 +206,30 @@ class FaceModel:
             self.parts,
         )
 
+    def trim(self, chosen: NDArray[np.bool_]) -> tuple["FaceModel", NDArray[np.int32]]:
+        """Some triangles, with their vertices and the landmarks alone.
+
+        Args:
+            chosen: Shape (triangles,).
+
+        Returns:
+            The smaller model, and which vertices it has kept, in order.
+        """
+        triangles = self.triangles[chosen]
+        kept = np.union1d(triangles, self.landmarks).astype(np.int32)
+        return FaceModel(
+            self.name,
+            self.neutral[kept],
+            self.identity[:, kept],
+            self.expression[:, kept],
+            self.expression_names,
+            np.searchsorted(kept, triangles).astype(np.int32),
+            np.searchsorted(kept, self.landmarks).astype(np.int32),
+            self.millimetres,
+            self.part_names,
+            self.parts[chosen],
+        ), kept
+
 
 def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     """Eyes, nose and corners of the mouth, from the 68 landmarks.

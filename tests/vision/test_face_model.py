@@ -154,3 +154,15 @@ def test_spread_points_are_the_landmarks_and_others_far_from_each_other():
 def test_more_points_than_there_are_or_fewer_than_landmarks_are_refused(count):
     with pytest.raises(VisusError, match=f"model.points {count}: choose 68, the landmarks, to"):
         procedural_head().face.spread_points(count)
+
+
+def test_a_trimmed_model_is_the_same_where_it_is_left():
+    model = procedural_head()
+    chosen = np.random.default_rng(0).random(len(model.triangles)) < 0.1
+    trimmed, kept = model.trim(chosen)
+    corners = model.neutral[model.triangles[chosen]]
+    np.testing.assert_array_equal(trimmed.neutral[trimmed.triangles], corners)
+    marks = model.neutral[model.landmarks]
+    np.testing.assert_array_equal(trimmed.neutral[trimmed.landmarks], marks)
+    np.testing.assert_array_equal(trimmed.identity, model.identity[:, kept])
+    assert len(trimmed.parts) == chosen.sum() and len(kept) < len(model.neutral)
