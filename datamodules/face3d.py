@@ -1,21 +1,26 @@
-"""Endless pictures of rendered faces, each with the numbers that it was made of."""
+"""Endless rendered faces, each with the numbers that it was made of; perhaps photographs too."""
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from datamodules.base import VisionData
+from datamodules.base import VisionData, settle
+from datamodules.face3d_photographs import PhotographedFace, Photographs, find_photographed
 from datamodules.face3d_renders import FaceRenderer
 from datamodules.loading import Batch, default_workers
-from datamodules.splits import scene_seeds
+from datamodules.splits import divide, scene_seeds
 from models.face3d.face_models import open_face_model
 from vision.errors import VisusError
 from vision.face_model import FaceModel, five_points
 from vision.predictions import FaceCrops, FacePrediction
+
+_HELD_OUT = 0.1
+"""Share of the photographs that are not trained on."""
 
 
 class FaceRendersData(VisionData[str]):
@@ -34,6 +39,9 @@ class FaceRendersData(VisionData[str]):
         seed: Chooses the pictures.
         batch_size: Pictures a batch and process.
         num_workers: Processes that render; one for each core beyond the first by default.
+        photographs: A folder of photographs of people: the five points that a face finder sees in
+            them teach too. A tenth is held out for validation and test.
+        photographs_per_batch: Of their faces, beside the renders of a batch.
 
     Attributes:
         model_digest: Tells the face model from others.
@@ -54,6 +62,8 @@ class FaceRendersData(VisionData[str]):
         seed: int = 0,
         batch_size: int = 32,
         num_workers: int | None = None,
+        photographs: str | None = None,
+        photographs_per_batch: int = 16,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, "none")
@@ -69,6 +79,13 @@ class FaceRendersData(VisionData[str]):
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.seed = seed
+        self.photographs = Path(photographs) if photographs else None
+        if photographs_per_batch < 1:
+            raise VisusError(
+                f"data.photographs_per_batch {photographs_per_batch} must be at least 1; leave "
+                "data.photographs out to train on renders alone"
+            )
+        self.photographs_per_batch = photographs_per_batch
 
     @cached_property
     def head(self) -> FaceModel:
@@ -86,32 +103,73 @@ class FaceRendersData(VisionData[str]):
         """Of the face that is reconstructed."""
         return self.head.face.digest
 
+    @cached_property
+    def photographed(self) -> dict[str, list[PhotographedFace]]:
+        """The faces in photographs of each split; found when first asked for.
+
+        Raises:
+            VisusError: If there are none to train on.
+        """
+        if self.photographs is None:
+            return {}
+        faces, problems = find_photographed(self.photographs)
+        settle(problems, skip_bad=True)
+        self.skipped = len(problems)
+        splits = divide(faces, _together, _HELD_OUT, 0, evaluate_all=False)
+        if not splits["train"]:
+            raise VisusError(
+                f"data.photographs {str(self.photographs)!r}: shows no face to train on; give "
+                "photographs of faces from the front, 32 pixels wide or more"
+            )
+        return splits
+
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`."""
         seeds = scene_seeds(split, self.count, self.seed)
-        return RenderDataset(FaceRenderer(self.head, self.image_size), seeds, split == "train")
+        renderer = FaceRenderer(self.head, self.image_size)
+        faces = self.photographed.get(split)
+        photographs = Photographs(faces, self.image_size) if faces else None
+        each = self.photographs_per_batch
+        return RenderDataset(renderer, seeds, photographs, split == "train", each)
+
+
+def _together(face: PhotographedFace) -> tuple[()]:
+    """Photographs are held out without groups to keep the shares of."""
+    return ()
 
 
 class RenderDataset(Dataset[Batch]):
-    """Pictures of faces, rendered a batch at a time.
+    """Pictures of faces, rendered a batch at a time, perhaps with photographs beside them.
 
     Args:
         renderer: Makes them.
         seeds: One for each picture.
-        endless: Whether each look at a picture gives another one.
+        photographs: None for renders alone.
+        endless: Whether each look at a picture gives another one, and each batch has other
+            photographs; otherwise each render and each photograph is shown once.
+        photographs_per_batch: For the endless.
     """
 
-    def __init__(self, renderer: FaceRenderer, seeds: Sequence[int], endless: bool) -> None:
+    def __init__(
+        self,
+        renderer: FaceRenderer,
+        seeds: Sequence[int],
+        photographs: Photographs | None,
+        endless: bool,
+        photographs_per_batch: int,
+    ) -> None:
         self.renderer = renderer
         self.seeds = seeds
+        self.photographs = photographs
         self.endless = endless
+        self.photographs_per_batch = photographs_per_batch
 
     def __len__(self) -> int:
-        """How many pictures."""
+        """How many renders."""
         return len(self.seeds)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """A batch: `image`, `source`, `fit`, and the truth as `FaceTruth` names it."""
+        """A batch: `image`, `source`, `fit`, the truth as `FaceTruth` names it, `Photographs`."""
         seeds = [self.seeds[i] for i in indices]
         if self.endless:
             # PyTorch's generator differs between epochs and workers, and repeats with the seed; the
@@ -121,6 +179,11 @@ class RenderDataset(Dataset[Batch]):
         images, truth = self.renderer(seeds)
         marks = five_points(truth.landmarks)
         batch: Batch = {name: torch.from_numpy(values) for name, values in vars(truth).items()}
+        if self.photographs is not None and self.endless:
+            rng = np.random.default_rng(seeds)
+            batch |= self.photographs.at_random(self.photographs_per_batch, rng)
+        elif self.photographs is not None:
+            batch |= self.photographs.exactly(indices)
         return {
             **batch,
             "image": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),

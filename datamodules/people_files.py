@@ -1,22 +1,20 @@
 """A folder a person: who is in it, and where the face is in each picture."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.face_finding import look_for_faces
 from datamodules.problems import Problem
 from datamodules.splits import SPLIT_NAMES, content_hash
 from vision.errors import VisusError
-from vision.face_detection import FaceStages, find_faces
-from vision.images import ImageError, list_images, read_image
+from vision.face_detection import FaceStages
+from vision.images import list_images
 from vision.predictions import FacePrediction
-from vision.progress import track
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +90,20 @@ def find_people(
     """
     usable, problems = [], []
     owners: dict[str, FacePicture] = {}
-    for picture, (face, content, error) in zip(
-        pictures, _look([p.path for p in pictures], stages, min_face), strict=True
+    for picture, seen in zip(
+        pictures, look_for_faces([p.path for p in pictures], stages, min_face), strict=True
     ):
-        if error:
-            problems.append(Problem(str(picture.path), error, "error"))
+        if seen.problem:
+            problems.append(Problem(str(picture.path), seen.problem, "error"))
             continue
-        first = owners.setdefault(content, picture)
+        first = owners.setdefault(seen.content, picture)
         if first.person != picture.person:
             message = f"the same picture as {first.path}, of another person"
             problems.append(Problem(str(picture.path), message, "error"))
             continue
-        usable.append(replace(picture, face=face))
+        found = seen.faces
+        meant = None if found is None else found.select([found.nearest_to_centre()])
+        usable.append(replace(picture, face=meant))
     splits = defaultdict(set)
     for picture in usable:
         splits[picture.person].add(picture.split)
@@ -113,28 +113,3 @@ def find_people(
             message = f"is in {told}: people must not cross splits, the figures would be too good"
             problems.append(Problem(person, message, "fatal"))
     return usable, problems
-
-
-_Look = tuple[FacePrediction | None, str, str]
-
-
-def _look(paths: Sequence[Path], stages: FaceStages | None, min_face: int) -> Iterator[_Look]:
-    """Of each picture its face, its content and what is wrong with it."""
-    look = partial(_look_at, stages=stages, min_face=min_face)
-    # Decoding and networks run outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor() as pool:
-        yield from track(pool.map(look, paths), "Finding faces", total=len(paths))
-
-
-def _look_at(path: Path, stages: FaceStages | None, min_face: int) -> _Look:
-    try:
-        data = path.read_bytes()
-        image = read_image(path)
-    except (ImageError, OSError) as error:
-        return None, "", str(error).removeprefix(f"{path}: ")
-    if stages is None:
-        return None, content_hash(data), ""
-    found = find_faces(image, stages, min_face)
-    if not len(found):
-        return None, "", f"shows no face of {min_face} pixels or more; see data.min_face"
-    return found.select([found.nearest_to_centre()]), content_hash(data), ""

@@ -17,6 +17,7 @@ from models.face3d.morphable import MorphableFace
 from tasks.base import VisionTask, gather_objects
 from vision.errors import VisusError
 from vision.face3d_scores import Face3DScores, FaceShape
+from vision.face_model import FIVE_POINTS
 
 Batch = dict[str, Any]
 
@@ -36,6 +37,8 @@ class Face3DTask(VisionTask):
         pose_weight: Of the squared error of the rotation.
         number_weight: Of the squared error of identity and expression.
         light_weight: Of the squared error of light and skin.
+        photograph_weight: Of the mean distance of the five points in photographs, as a share of the
+            crop's side; see `datamodules.FaceRendersData`.
         face_model: See `datamodules.FaceRendersData`; the command line takes it from the data.
         landmarks: "
         model_digest: Of the face model; the command line takes it from the data.
@@ -65,6 +68,7 @@ class Face3DTask(VisionTask):
         pose_weight: float = 3.0,
         number_weight: float = 0.3,
         light_weight: float = 0.1,
+        photograph_weight: float = 10.0,
         face_model: str = "ict-facekit",
         landmarks: str | None = None,
         model_digest: str | None = None,
@@ -98,6 +102,7 @@ class Face3DTask(VisionTask):
             "pose": pose_weight,
             "numbers": number_weight,
             "light": light_weight,
+            "photographs": photograph_weight,
         }
         head = open_face_model(face_model, landmarks)
         self.model = head.choose(components, tuple(expressions or ())).face
@@ -121,6 +126,7 @@ class Face3DTask(VisionTask):
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
         self.collected = Face3DScores()
+        self.photographed: list[float] = []
         self.tested: Face3DScores | None = None
 
     @property
@@ -150,6 +156,8 @@ class Face3DTask(VisionTask):
         """The loss of one batch."""
         found: FaceNumbers = self.network(self.normalise(batch["image"]))
         losses = self._losses(found, batch)
+        if "photograph" in batch:
+            losses["photographs"] = self._photograph_loss(batch)
         for name, value in losses.items():
             self.log(f"train/{name}", value.detach())
         loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
@@ -162,8 +170,7 @@ class Face3DTask(VisionTask):
         shapes = self.shapes(found.identity, found.expression)
         # Smooth at zero, where a distance has no gradient.
         away = ((shapes - true_shapes).square().sum(-1) + 1e-4).sqrt().mean() * centimetres
-        marks = shapes[:, self.shapes.landmarks]
-        placed = project(marks, found.rotation, found.scale, found.position)[..., :2]
+        placed = self._marks(shapes, found.rotation, found.scale, found.position)
         place = (truth["rotation"], truth["scale"], truth["position"])
         points = project(true_shapes[:, self.points], *place)[..., :2]
         identity = F.mse_loss(found.identity, truth["identity"])
@@ -178,6 +185,16 @@ class Face3DTask(VisionTask):
             "numbers": identity + 10 * expression,
             "light": light,
         }
+
+    def _photograph_loss(self, batch: Batch) -> Tensor:
+        """Where the mesh and the points that are placed first put the five points."""
+        found: FaceNumbers = self.network(self.normalise(batch["photograph"]))
+        shapes = self.shapes(found.identity, found.expression)
+        marks = self._marks(shapes, found.rotation, found.scale, found.position)
+        true = batch["five_points"]
+        # The landmarks are the first of the points.
+        placed = found.points[:, : marks.shape[1]]
+        return self._missed(_five(marks), true) + self._missed(_five(placed), true)
 
     def _missed(self, found: Tensor, true: Tensor) -> Tensor:
         """Mean distance of places as a share of the crop's side; smooth at zero."""
@@ -226,6 +243,12 @@ class Face3DTask(VisionTask):
         usual = self._face_shapes(mean, upright, marks, torch.zeros_like(numbers))
         for source, *faces in zip(batch["source"], found, truth, usual, strict=True):
             self.collected.add(source, *faces)
+        if "photograph" in batch:
+            vertices, rotation, scale, position, _ = self(batch["photograph"])
+            marks = _five(self._marks(vertices, rotation, scale[:, 0], position))
+            true = batch["five_points"]
+            apart = (marks - true).norm(dim=-1).mean(1) / (true[:, 1] - true[:, 0]).norm(dim=-1)
+            self.photographed += apart.tolist()
 
     def _face_shapes(self, vertices: Tensor, *rest: Tensor) -> list[FaceShape]:
         """Faces one by one, of the tensors that `FaceShape` names."""
@@ -243,7 +266,17 @@ class Face3DTask(VisionTask):
         gathered = gather_objects(pairs)
         self.collected = Face3DScores()
         scores = Face3DScores([record for record, _ in gathered], [n for _, n in gathered])
+        figures = scores.compute(self.number_names)
+        photographed = gather_objects(self.photographed)
+        self.photographed = []
+        if photographed:
+            figures["five_point_error"] = float(np.mean(photographed))
         if not self.trainer.sanity_checking:
-            for name, value in scores.compute(self.number_names).items():
+            for name, value in figures.items():
                 self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
         return scores
+
+
+def _five(marks: Tensor) -> Tensor:
+    """The five points, shape (batch, 5, 2), of the 68 landmarks; see `FIVE_POINTS`."""
+    return torch.stack([marks[:, list(members)].mean(1) for members in FIVE_POINTS], dim=1)

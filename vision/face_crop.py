@@ -5,6 +5,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.images import Pixels
+from vision.predictions import FacePrediction
+
+SMALLEST_FACE = 32
+"""The smallest face that is looked at, in pixels."""
+
+_LEAST_INSIDE = 0.75
+"""The least share of a face's square that must lie within the picture."""
 
 _MARGIN = 5.0
 """The square's side in mean distances of the five landmarks from their middle: with the chin and
@@ -60,3 +67,29 @@ def cut_square(image: Pixels, square: NDArray[np.floating], size: tuple[int, int
     )
     cut = cv2.warpAffine(image, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR)
     return np.asarray(cut, np.uint8)
+
+
+def crop_problem(found: FacePrediction, i: int) -> str:
+    """Why a face of a picture is not looked at; empty where it is.
+
+    Args:
+        found: The faces of the picture.
+        i: Which of them.
+    """
+    height, width = found.size
+    marks = found.landmarks[i]
+    left, top, side = face_square(marks)
+    shown_width = min(left + side, width) - max(left, 0)
+    shown_height = min(top + side, height) - max(top, 0)
+    if found.sides[i] < SMALLEST_FACE:
+        return f"too small: {found.sides[i]:.0f} pixels, {SMALLEST_FACE} needed"
+    if not ((marks >= 0) & (marks < (width, height))).all():
+        return "partly outside the picture"
+    if shown_width * shown_height < _LEAST_INSIDE * side * side:
+        return "partly outside the picture"
+    # Beyond the line from eye to eye in a profile; along it, so that a leaning head is none.
+    along = (marks[1] - marks[0]).astype(np.float64)
+    share = float((marks[2] - marks[0]) @ along / max(float(along @ along), 1e-9))
+    if not 0.0 < share < 1.0:
+        return "turned away too far"
+    return ""

@@ -17,6 +17,7 @@ from apps.mesh_files import face_texture, write_mesh
 from apps.runtimes import load_model
 from models.face3d import face_models
 from tests.conftest import newest_figures
+from tests.datamodules.test_face3d_photographs import save_photographs
 from vision.errors import VisusError
 from vision.face_model_files import read_face_model
 from vision.procedural_head import procedural_head
@@ -93,6 +94,23 @@ def test_meshes_read_back_as_they_were_written(found, tmp_path, kind):
         assert {p.suffix for p in path.parent.iterdir()} == {".obj", ".mtl", ".png"}
 
 
+def test_viewers_show_the_colours_of_the_texture(found, tmp_path):
+    """Neither as metal, which is black without surroundings to mirror, nor darkened."""
+    image, prediction = found
+    write_mesh(tmp_path / "face.glb", image, prediction, 0)
+    content = (tmp_path / "face.glb").read_bytes()
+    described = json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
+    surface = described["materials"][0]["pbrMetallicRoughness"]
+    assert surface["metallicFactor"] == 0 and surface["roughnessFactor"] == 1
+    assert surface.get("baseColorFactor", [1, 1, 1, 1]) == [1, 1, 1, 1]
+    assert "NORMAL" in described["meshes"][0]["primitives"][0]["attributes"]
+    write_mesh(tmp_path / "face.obj", image, prediction, 0)
+    lines = (tmp_path / "face.mtl").read_text().splitlines()
+    told = {line.split()[0]: line.split()[1:] for line in lines if line and line[0] != "#"}
+    assert [float(value) for value in told["Kd"]] == [1, 1, 1]
+    assert [float(value) for value in told["Ks"]] == [0, 0, 0]
+
+
 def test_a_texture_shows_what_the_picture_shows(found):
     image, prediction = found
     texture, places = face_texture(image, prediction, 0)
@@ -104,6 +122,19 @@ def test_a_texture_shows_what_the_picture_shows(found):
     away = np.abs(texture[rows, columns].astype(int) - shown).mean(1)[17:]
     assert np.median(away) < 25
     assert not (texture == 0).all(2).any()
+
+
+def test_photographs_teach_beside_renders(run, visus, workplace):
+    save_photographs(workplace / "photos")
+    tiny = ("fit", "--config", "face3d/synthetic", *TINY, "--start", run)
+    code, out, err = visus(*tiny, "--data.photographs", "photos")
+    assert code == 0 and "blank.png: shows no face" in err, err
+    figures = newest_figures()
+    assert 0 < figures["val/five_point_error"] < 1 and figures["train/photographs"] > 0
+    code, out, err = visus("test", "latest")
+    assert code == 0 and "test/five_point_error" in out, err
+    code, _, err = visus(*tiny, "--data.photographs", "nowhere")
+    assert code == 2 and "data.photographs 'nowhere': there is no such folder" in err
 
 
 def test_infer_writes_meshes_pictures_and_lines(run, visus, workplace):

@@ -5,6 +5,7 @@ import torch
 from datamodules import FaceRendersData
 from tasks import Face3DTask
 from vision.errors import VisusError
+from vision.face_model import five_points
 
 SMALL = {"face_model": "procedural", "components": 6, "image_size": (64, 64)}
 
@@ -72,6 +73,30 @@ def test_a_small_batch_is_learnt_by_heart():
     assert figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
     assert figures["pose_error_deg"] < 4
     assert figures["landmark_nme"] < 0.03
+
+
+def test_five_points_of_photographs_teach_where_a_face_lies():
+    torch.manual_seed(0)
+    batch = next(iter(data(batch_size=8).val_dataloader()))
+    points = torch.from_numpy(five_points(batch["landmarks"].numpy()))
+    seen = {"photograph": batch["image"], "five_points": points}
+    learner = task(photograph_weight=1.0)
+    optimizer = torch.optim.AdamW(learner.parameter_groups(), lr=1e-3)
+
+    def error():
+        learner.eval()
+        with torch.inference_mode():
+            learner._collect({**batch, **seen})
+        errors, learner.photographed = learner.photographed, []
+        return float(np.mean(errors))
+
+    before = error()
+    for _ in range(60):
+        learner.train()
+        optimizer.zero_grad()
+        learner._photograph_loss(seen).backward()
+        optimizer.step()
+    assert error() < min(0.1, 0.5 * before)
 
 
 def test_predictions_lie_in_the_picture():
