@@ -1,5 +1,6 @@
 """Meshes of faces as files: textured GLB and OBJ, and PLY in the face model's own units."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from apps.live.sources import Frame
 from models.face3d.renderer import interpolate, rasterise, surface_normals
 from vision.errors import VisusError
 from vision.images import Pixels, visible
+from vision.mesh_holes import close_holes
 from vision.predictions import Face3DPrediction, Prediction
 
 MeshFormat = Literal["glb", "obj", "ply"]
@@ -71,25 +73,24 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
     Raises:
         VisusError: If it cannot be written.
     """
-    texture, places = face_texture(image, prediction, i)
+    face = face_texture(image, prediction, i)
     vertices = prediction.vertices[i].astype(np.float64)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".ply":
-            columns, rows = (places * (_TEXTURE - 1)).T.astype(int)
+            columns, rows = (face.places * (_TEXTURE - 1)).T.astype(int)
+            colours = face.texture[rows, columns]
             mesh = trimesh.Trimesh(
-                vertices, prediction.triangles, vertex_colors=texture[rows, columns], process=False
+                vertices, prediction.triangles, vertex_colors=colours, process=False
             )
             mesh.export(path)
             return
         # Files count a texture's rows from the bottom.
-        uv = np.stack([places[:, 0], 1 - places[:, 1]], axis=1)
+        uv = np.stack([face.places[:, 0], 1 - face.places[:, 1]], axis=1)
         metres = prediction.millimetres / 1000 if path.suffix == ".glb" else 1.0
-        material = _material(path, Image.fromarray(texture))
+        material = _material(path, Image.fromarray(face.texture))
         visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
-        mesh = trimesh.Trimesh(
-            vertices * metres, prediction.triangles, visual=visual, process=False
-        )
+        mesh = trimesh.Trimesh(vertices * metres, face.triangles, visual=visual, process=False)
         if path.suffix == ".glb":
             mesh.export(path, include_normals=True)
         else:
@@ -123,22 +124,31 @@ def _write_obj(path: Path, mesh: trimesh.Trimesh) -> None:
         (path.parent / file).write_bytes(content)
 
 
-def face_texture(
-    image: Pixels, prediction: Face3DPrediction, i: int
-) -> tuple[Pixels, NDArray[np.float32]]:
-    """What the picture shows of a face, unrolled; what it does not show is mirrored from it.
+@dataclass(frozen=True, eq=False)
+class FaceTexture:
+    """What a picture shows of a face, unrolled.
+
+    Attributes:
+        texture: uint8 RGB of shape (side, side, 3).
+        places: float32 (vertices, 2): where each vertex lies in it, (column, row) from 0 to 1.
+        triangles: int32 (triangles, 3): those of the face, and others across its eyes and mouth.
+    """
+
+    texture: Pixels
+    places: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+
+
+def face_texture(image: Pixels, prediction: Face3DPrediction, i: int) -> FaceTexture:
+    """Colours from a picture; what it does not show is mirrored from what it does.
 
     Args:
         image: The picture, uint8 RGB.
         prediction: Its faces.
         i: Which of them.
-
-    Returns:
-        uint8 RGB of shape (side, side, 3), and the place of each vertex in it, (column, row) from
-        0 to 1, float32 of shape (vertices, 2).
     """
     unrolled, places = _unroll(prediction.vertices[i])
-    triangles = prediction.triangles
+    triangles = close_holes(prediction.vertices[i], prediction.triangles)
     raster = rasterise(unrolled[None], triangles, (_TEXTURE, _TEXTURE))
     placed = prediction.in_picture(i)
     height, width = image.shape[:2]
@@ -166,12 +176,12 @@ def face_texture(
     colours = np.where(mirrored[..., None], colours[:, ::-1], colours)
     missing = ~(shown | mirrored)
     if missing.all():
-        return np.full_like(colours, 128), places
+        return FaceTexture(np.full_like(colours, 128), places, triangles)
     # What neither side shows takes the colours around it.
     filled = cv2.inpaint(
         np.ascontiguousarray(colours), missing.astype(np.uint8), 3, cv2.INPAINT_TELEA
     )
-    return np.asarray(filled, np.uint8), places
+    return FaceTexture(np.asarray(filled, np.uint8), places, triangles)
 
 
 def _unroll(vertices: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -137,5 +137,4 @@ def visible_triangles(model: FaceModel, size: tuple[int, int]) -> NDArray[np.boo
         seen[rasterise(placed, model.triangles, size).triangles] = True
     touched = np.zeros(len(model.neutral), bool)
     touched[model.triangles[seen[:-1]]] = True
-    around: NDArray[np.bool_] = touched[model.triangles].any(1)
-    return around
+    return np.asarray(touched[model.triangles].any(1))

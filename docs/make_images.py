@@ -10,6 +10,7 @@ They show procedural scenes, scikit-image's public-domain photographs and scikit
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from skimage import data
@@ -74,9 +75,8 @@ def in_space(image: Pixels) -> Pixels:
     """A photograph, the face that is found in it, and its textured mesh from three sides."""
     prediction = load_model("face3d").predict(image)
     assert isinstance(prediction, Face3DPrediction)
-    texture, places = face_texture(image, prediction, 0)
-    columns, rows = (places * (len(texture) - 1)).T.astype(int)
-    colours = texture[rows, columns].astype(np.float32)[None]
+    face = face_texture(image, prediction, 0)
+    side = np.float32(len(face.texture))
     left, top, right, bottom = prediction.found.boxes[0].astype(int)
     margin = (right - left) // 2
     cut = np.s_[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
@@ -89,10 +89,11 @@ def in_space(image: Pixels) -> Pixels:
         placed[..., :2] -= middle
         placed = np.ascontiguousarray(placed * zoom, np.float32)
         placed[..., :2] += _SIDE / 2
-        raster = rasterise(placed, prediction.triangles, (_SIDE, _SIDE))
-        shown = interpolate(raster, prediction.triangles, colours)[0]
+        raster = rasterise(placed, face.triangles, (_SIDE, _SIDE))
+        where = interpolate(raster, face.triangles, face.places[None])[0] * side - 0.5
+        shown = cv2.remap(face.texture, where, None, cv2.INTER_LINEAR)
         shown[~raster.covered[0]] = 255
-        pictures.append(shown.astype(np.uint8))
+        pictures.append(np.asarray(shown, np.uint8))
     captions = ["photograph", "face found", "mesh, turned left", "mesh", "turned right"]
     return grid(pictures, captions, 5, 240)
 

@@ -113,9 +113,9 @@ def test_viewers_show_the_colours_of_the_texture(found, tmp_path):
 
 def test_a_texture_shows_what_the_picture_shows(found):
     image, prediction = found
-    texture, places = face_texture(image, prediction, 0)
-    marks = prediction.landmarks
-    columns, rows = (places[marks] * 511).T.astype(int)
+    face = face_texture(image, prediction, 0)
+    texture, marks = face.texture, prediction.landmarks
+    columns, rows = (face.places[marks] * 511).T.astype(int)
     placed = prediction.landmarks68(0).astype(int)
     shown = image[placed[:, 1], placed[:, 0]].astype(int)
     # Inner landmarks are seen; the jaw's lie on the outline.
