@@ -72,4 +72,5 @@ def _cross(vertices: NDArray[np.floating], loop: NDArray[np.int32]) -> NDArray[n
         else:
             triangles.append((back, forward, back - 1))
             back -= 1
-    return loop[np.array(triangles, int).reshape(-1, 3)]
+    crossing: NDArray[np.int32] = loop[np.array(triangles, int).reshape(-1, 3)]
+    return crossing
