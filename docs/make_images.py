@@ -91,7 +91,7 @@ def in_space(image: Pixels) -> Pixels:
         placed[..., :2] += _SIDE / 2
         raster = rasterise(placed, face.triangles, (_SIDE, _SIDE))
         where = interpolate(raster, face.triangles, face.places[None])[0] * side - 0.5
-        shown = cv2.remap(face.texture, where, None, cv2.INTER_LINEAR)
+        shown = cv2.remap(face.texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
         shown[~raster.covered[0]] = 255
         pictures.append(np.asarray(shown, np.uint8))
     captions = ["photograph", "face found", "mesh, turned left", "mesh", "turned right"]
