@@ -115,7 +115,7 @@ class FaceRendersData(VisionData[str]):
         faces, problems = find_photographed(self.photographs)
         settle(problems, skip_bad=True)
         self.skipped = len(problems)
-        splits = divide(faces, _together, _HELD_OUT, 0, evaluate_all=False)
+        splits = divide(faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)
         if not splits["train"]:
             raise VisusError(
                 f"data.photographs {str(self.photographs)!r}: shows no face to train on; give "
@@ -131,11 +131,6 @@ class FaceRendersData(VisionData[str]):
         photographs = Photographs(faces, self.image_size) if faces else None
         each = self.photographs_per_batch
         return RenderDataset(renderer, seeds, photographs, split == "train", each)
-
-
-def _together(face: PhotographedFace) -> tuple[()]:
-    """Photographs are held out without groups to keep the shares of."""
-    return ()
 
 
 class RenderDataset(Dataset[Batch]):

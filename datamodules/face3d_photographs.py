@@ -65,8 +65,7 @@ def find_photographed(folder: Path) -> tuple[list[PhotographedFace], list[Proble
             continue
         reasons = [crop_problem(seen.faces, i) for i in range(len(seen.faces))]
         if all(reasons):
-            message = f"its face is {reasons[0]}; leave it out"
-            problems.append(Problem(str(path), message, "warning"))
+            problems.append(Problem(str(path), f"its face is {reasons[0]}", "warning"))
         faces += [
             PhotographedFace(path, landmarks, seen.content)
             for landmarks, reason in zip(seen.faces.landmarks, reasons, strict=True)
@@ -86,10 +85,6 @@ class Photographs:
     def __init__(self, faces: Sequence[PhotographedFace], size: tuple[int, int]) -> None:
         self.faces = faces
         self.size = size
-
-    def __len__(self) -> int:
-        """How many faces."""
-        return len(self.faces)
 
     def at_random(self, count: int, rng: np.random.Generator) -> Batch:
         """Some faces as they may be cut out; see `exactly`."""

@@ -19,7 +19,7 @@ class SeenPicture:
 
     Attributes:
         faces: One at least; None where they were not looked for, or there is a problem.
-        content: `content_hash` of the file.
+        content: `content_hash` of the file; empty where it cannot be read.
         problem: Why the picture cannot be used; empty where it can.
     """
 
@@ -54,6 +54,5 @@ def _look_at(path: Path, stages: FaceStages | None, min_face: int) -> SeenPictur
         return SeenPicture(None, content, "")
     found = find_faces(image, stages, min_face)
     if not len(found):
-        problem = f"shows no face of {min_face} pixels or more; leave it out, or take smaller ones"
-        return SeenPicture(None, content, problem)
+        return SeenPicture(None, content, f"shows no face of {min_face} pixels or more")
     return SeenPicture(found, content, "")

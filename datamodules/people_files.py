@@ -94,7 +94,8 @@ def find_people(
         pictures, look_for_faces([p.path for p in pictures], stages, min_face), strict=True
     ):
         if seen.problem:
-            problems.append(Problem(str(picture.path), seen.problem, "error"))
+            remedy = "; see data.min_face" if seen.content else ""
+            problems.append(Problem(str(picture.path), seen.problem + remedy, "error"))
             continue
         first = owners.setdefault(seen.content, picture)
         if first.person != picture.person:
