@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -73,6 +74,7 @@ class FaceRenderer:
         faces = interpolate(raster, triangles, albedo)
         # Triangles are about as large as pixels here: smoothed normals would look the same.
         faces *= shade(surface_normals(raster, triangles, placed), light)
+        covered = raster.covered.view(np.uint8)
         pictures = []
         for i, rng in enumerate(rngs):
             image = ground(rng, self.size)
@@ -83,8 +85,7 @@ class FaceRenderer:
                 bright = float(light[i, 0].mean())
                 centre = (float(middle[0]), float(middle[1]))
                 hair_behind(image, rng, complexions[i].hair * bright, centre, reach)
-            covered = raster.covered[i]
-            image[covered] = faces[i][covered]
+            cv2.copyTo(faces[i], covered[i], image)
             eyes = five_points(placed[i, marks, :2])[:2]
             occlude(image, rng, complexions[i].skin, eyes)
             pictures.append(photograph(image, rng))

@@ -1,5 +1,7 @@
 """What photographs have around, over and between a face and its pixels: clutter, hair, noise."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +11,17 @@ Canvas = NDArray[np.float32]
 
 Random = np.random.Generator
 
+_STARTS = 1 << 20
+"""Places where a picture's grain may start in the noise that all of them share."""
+
 
 def ground(rng: Random, size: tuple[int, int]) -> Canvas:
     """A background: smooth noise at two scales, often with shapes on it."""
     height, width = size
-    image = np.empty((height, width, 3), np.float32)
-    image[:] = _muted(rng)
-    for cells, strength in ((3, 0.2), (int(rng.integers(6, 24)), 0.1)):
-        noise = rng.normal(0, strength, (cells, cells, 1)) + rng.normal(0, 0.04, (cells, cells, 3))
-        noise = noise.astype(np.float32)
-        image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
+    coarse = _muted(rng) + _noise(rng, 3, 0.2)
+    image = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+    fine = _noise(rng, int(rng.integers(6, 24)), 0.1)
+    image += cv2.resize(fine, (width, height), interpolation=cv2.INTER_LINEAR)
     for _ in range(int(rng.integers(0, 7))):
         _shape(image, rng)
     return image
@@ -95,10 +98,11 @@ def photograph(image: Canvas, rng: Random) -> NDArray[np.uint8]:
     Returns:
         uint8 RGB of the same size.
     """
-    image = np.clip(image, 0, 1.3)
-    image = image * rng.uniform(0.75, 1.25) * rng.uniform(0.95, 1.05, 3).astype(np.float32)
+    gain = rng.uniform(0.75, 1.25) * rng.uniform(0.95, 1.05, 3)
     contrast = rng.uniform(0.75, 1.2)
-    image = (image - 0.45) * contrast + 0.45
+    # Each channel times its gain, then all of them away from or towards a middle grey.
+    curve = np.column_stack([np.diag(gain * contrast), np.full(3, 0.45 * (1 - contrast))])
+    image = np.asarray(cv2.transform(np.clip(image, 0, 1.3), curve), np.float32)
     if rng.random() < 0.1:
         image[:] = image.mean(2, keepdims=True)
     draw = rng.random()
@@ -111,14 +115,30 @@ def photograph(image: Canvas, rng: Random) -> NDArray[np.uint8]:
         grown = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
         image = np.asarray(grown, np.float32)
     if rng.random() < 0.6:
-        image = image + np.float32(rng.uniform(0, 0.04)) * rng.standard_normal(
-            image.shape, np.float32
-        )
+        strength = np.float32(rng.uniform(0, 0.04))
+        first = int(rng.integers(_STARTS))
+        grain = _grain(image.size)[first : first + image.size]
+        image = image + strength * grain.reshape(image.shape)
     pixels = (np.clip(image, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
         pixels = np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], 1), np.uint8)
     return pixels
+
+
+def _noise(rng: Random, cells: int, strength: float) -> Canvas:
+    """Brightness and a little colour, one value a cell."""
+    bright, tint = (
+        rng.normal(0, strength, (cells, cells, 1)),
+        rng.normal(0, 0.04, (cells, cells, 3)),
+    )
+    return np.asarray(bright + tint, np.float32)
+
+
+@cache
+def _grain(size: int) -> NDArray[np.float32]:
+    """Noise of which pictures take a stretch each: to draw it anew would take as long as a head."""
+    return np.random.default_rng(0).standard_normal(size + _STARTS, np.float32)
 
 
 def _shape(image: Canvas, rng: Random) -> None:

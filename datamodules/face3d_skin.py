@@ -79,8 +79,8 @@ class Skins:
         albedo: NDArray[np.float32] = self.patterns @ mixture.astype(np.float32)
         if rng.random() >= _BALD:
             covered = self.hair_height > rng.uniform(4.0, 7.0)
-            streaks = self.patterns[covered, -_FIELDS:] @ rng.normal(0, 0.15, _FIELDS)
-            albedo[covered] = hair * (1 + streaks[:, None])
+            waves = rng.normal(0, 0.15, (_FIELDS, 1)).astype(np.float32)
+            albedo[covered] = hair * (1 + self.patterns[:, -_FIELDS:] @ waves)[covered]
         return Complexion(skin, np.asarray(hair, np.float32), albedo)
 
 
