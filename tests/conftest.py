@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -22,6 +23,9 @@ from vision.scenes import SHAPES, make_scene
 settings.register_profile("visus", deadline=None)
 settings.load_profile("visus")
 
+
+PATIENCE = 300
+"""Seconds after which another thread or process counts as stuck: busy machines stand still too."""
 
 TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
@@ -63,7 +67,9 @@ def two_processes(workplace):
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("VISUS_RUN_FOLDER", None)
         command = [str(argument) for argument in (script, *arguments, *TWO)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=10 * PATIENCE
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -122,6 +128,14 @@ def same_by_two_processes(visus, ranks):
             assert value is None or measured[key] == pytest.approx(value, abs=1e-6), key
 
     return check
+
+
+def eventually(condition) -> None:
+    """Wait until another thread has come so far."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing more happens"
+        time.sleep(0.01)
 
 
 def newest(pattern: str) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import os
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from apps.captions import PacedModel
 from apps.meteor import meteor
 from apps.runtimes import Model, load_model
 from tests.apps.test_detection import write_clip
-from tests.conftest import newest_figures, save_captions, save_people
+from tests.conftest import PATIENCE, eventually, newest_figures, save_captions, save_people
 from vision.captioning_scores import CaptionRecord
 from vision.images import read_image
 from vision.scenes import make_scene
@@ -85,20 +85,22 @@ def test_a_clip_is_told_by_moments_and_as_a_whole(visus, workplace, run):
     assert code == 2 and "'soon' is no length of time" in err
 
 
-class Slow(Model):
-    """Needs a while, and counts."""
+class Stuck(Model):
+    """Sees the first picture, and thinks about the second until it may go on."""
 
     def __init__(self, model):
-        self.model, self.name, self.runtime = model, "slow", "torch"
+        self.model, self.name, self.runtime = model, "stuck", "torch"
         self.metadata = model.metadata
         self.asked = 0
+        self.go_on = threading.Event()
 
     def run(self, images):
         return self.model.run(images)
 
     def predict_pixels(self, image):
         self.asked += 1
-        time.sleep(0.2)
+        if self.asked == 2:
+            assert self.go_on.wait(PATIENCE)
         return self.model.predict_pixels(image)
 
 
@@ -106,18 +108,17 @@ def test_a_camera_never_waits_for_its_caption(run):
     class Camera:
         live, rate = True, 10.0
 
-    slow = Slow(load_model(str(run)))
-    paced = PacedModel(slow, Camera())
+    stuck = Stuck(load_model(str(run)))
+    paced = PacedModel(stuck, Camera())
     image = np.zeros((64, 64, 3), np.uint8)
-    paced.predict(image)
-    longest = 0.0
+    first = paced.predict(image).caption
     for _ in range(40):
-        start = time.perf_counter()
-        paced.predict(image)
-        longest = max(longest, time.perf_counter() - start)
-        time.sleep(0.02)
-    assert 2 <= slow.asked <= 5
-    assert longest < 0.15
+        assert paced.predict(image).caption == first
+    # It was asked once more, has not answered, and nobody has waited for it.
+    eventually(lambda: stuck.asked == 2)
+    assert not stuck.go_on.is_set()
+    stuck.go_on.set()
+    eventually(lambda: paced.predict(image) and stuck.asked > 2)
 
 
 def test_live_draws_the_caption_on_a_clip(visus, workplace, run):

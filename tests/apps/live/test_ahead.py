@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.live.ahead import in_lanes, one_ahead
+from tests.conftest import PATIENCE
 
 
 @given(st.lists(st.integers()))
@@ -35,7 +36,7 @@ def test_the_next_item_is_made_while_this_one_is_used():
 
     ahead = one_ahead(items())
     assert next(ahead) == 1
-    assert second.wait(5)
+    assert second.wait(PATIENCE)
     assert list(ahead) == [2]
 
 
@@ -60,7 +61,7 @@ def test_lanes_give_their_results_in_order(items, lanes):
 
 
 def test_lanes_work_at_once_and_errors_come_in_their_turn():
-    together = threading.Barrier(2, timeout=5)
+    together = threading.Barrier(2, timeout=PATIENCE)
 
     def work(item):
         # Alone it would wait in vain.

@@ -19,7 +19,7 @@ from apps.live.sinks import JsonLinesWriter, Sink, VideoSink
 from apps.live.sources import Frame, PictureSource, VideoSource, open_source
 from apps.live.times import LoopTimes
 from apps.runtimes import Model, load_model
-from tests.conftest import save_scene
+from tests.conftest import PATIENCE, save_scene
 from vision.errors import VisusError
 
 
@@ -345,7 +345,7 @@ def test_a_video_is_finished_when_live_is_asked_to_stop(workplace, model, asked)
     for number in range(5):
         assert json.loads(live.stdout.readline())["frame"] == number
     live.send_signal(asked)
-    assert live.wait(20) == 0
+    assert live.wait(PATIENCE) == 0
     # A stream's video keeps its pace: frames that came at once are not all in it.
     assert list(VideoSource(workplace / "o.mp4").frames())
 

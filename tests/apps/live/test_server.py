@@ -20,7 +20,7 @@ from apps.live.sources import PictureSource, Source, VideoSource
 from apps.live.streams import StreamSource
 from apps.runtimes import load_model
 from tests.apps.live.test_loop import start, write_video
-from tests.conftest import save_scene
+from tests.conftest import PATIENCE, eventually, save_scene
 from vision.errors import VisusError
 from vision.images import read_image
 
@@ -41,7 +41,7 @@ def port(server):
 
 def ask(server, method, path, body=None, **headers):
     """Status and JSON of a request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port(server), timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port(server), timeout=PATIENCE)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, names)
     answer = connection.getresponse()
@@ -89,7 +89,7 @@ def test_what_is_no_picture_or_too_large_is_refused_with_the_reason(page):
 
 
 def test_more_pictures_than_can_wait_are_refused(model, workplace, monkeypatch):
-    monkeypatch.setattr("apps.live.requests._THINKING", 1.0)
+    monkeypatch.setattr("apps.live.requests._THINKING", 3.0)
     data = png(workplace / "a.png")
     # Nothing answers here, so that all that come wait.
     server = PageServer("0", load_model(str(model[0])), moving=False)
@@ -103,7 +103,7 @@ def test_more_pictures_than_can_wait_are_refused(model, workplace, monkeypatch):
         ]
         for thread in threads:
             thread.start()
-        time.sleep(0.7)
+        eventually(lambda: len(statuses) >= 4)
         assert statuses == [503] * 4
         for thread in threads:
             thread.join()
@@ -129,7 +129,8 @@ def test_few_of_those_that_wait_are_held_decoded(model, workplace, monkeypatch):
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    eventually(lambda: len(decoded) >= 2)
+    time.sleep(0.3)
     assert len(decoded) == 2
     # As soon as the model has time, all of them get their answers.
     threading.Thread(target=server.wait, daemon=True).start()
@@ -226,7 +227,7 @@ class Endless(Source):
 
 def read_pictures(server, count):
     """The first pictures of the stream."""
-    connection = http.client.HTTPConnection("127.0.0.1", port(server), timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port(server), timeout=PATIENCE)
     connection.request("GET", "/stream")
     answer = connection.getresponse()
     pictures = []
@@ -241,6 +242,12 @@ def read_pictures(server, count):
     return pictures
 
 
+def stands_still(server):
+    before, _ = server.next_jpeg(0)
+    time.sleep(0.3)
+    return server.next_jpeg(0)[0] == before
+
+
 def test_the_picture_moves_pauses_and_goes_on_while_pictures_are_answered(model, workplace):
     source = Endless(write_video(workplace / "v.avi"))
     network = load_model(str(model[0]))
@@ -253,10 +260,8 @@ def test_the_picture_moves_pauses_and_goes_on_while_pictures_are_answered(model,
         assert pictures[0].shape == (48, 64, 3)
         assert ask(server, "GET", "/state")[1] == {"figures": "", "paused": False, "moving": True}
         assert ask(server, "POST", "/pause")[1]["paused"]
-        time.sleep(0.2)
+        eventually(lambda: stands_still(server))
         first, _ = server.next_jpeg(0)
-        time.sleep(0.3)
-        assert server.next_jpeg(0)[0] == first
         assert ask(server, "POST", "/predict", png(workplace / "a.png"))[0] == 200
         assert not ask(server, "POST", "/pause")[1]["paused"]
         assert server.next_jpeg(first)[0] > first
@@ -265,7 +270,7 @@ def test_the_picture_moves_pauses_and_goes_on_while_pictures_are_answered(model,
         source.enough.set()
         if server.state()["paused"]:
             server.toggle_pause()
-        loop.join(10)
+        loop.join(PATIENCE)
     assert not loop.is_alive()
 
 
@@ -277,10 +282,9 @@ def test_a_picture_stays_on_the_page_until_it_is_told_to_go_on(model, workplace)
     loop.start()
     for number in (1, 2):
         assert server.next_jpeg(number - 1)[0] == number
-        while not server.state()["paused"]:
-            time.sleep(0.01)
+        eventually(lambda: server.state()["paused"])
         server.toggle_pause()
-    loop.join(10)
+    loop.join(PATIENCE)
     assert not loop.is_alive()
 
 
@@ -319,17 +323,15 @@ def test_browsers_that_do_not_read_hold_nobody_up(model, workplace):
     loop = threading.Thread(target=run_loop, args=(network, source, [server, Until()]))
     loop.start()
     try:
-        lazy = http.client.HTTPConnection("127.0.0.1", port(server), timeout=20)
+        lazy = http.client.HTTPConnection("127.0.0.1", port(server), timeout=PATIENCE)
         lazy.request("GET", "/stream")
-        time.sleep(1.0)
-        first = server.next_jpeg(0)[0]
-        time.sleep(0.5)
-        assert server.next_jpeg(0)[0] > first + 5
+        # More than the buffers of a connection hold.
+        eventually(lambda: server.next_jpeg(0)[0] > 30)
         assert ask(server, "GET", "/health")[0] == 200
         lazy.close()
     finally:
         stopped.set()
-        loop.join(10)
+        loop.join(PATIENCE)
     assert not loop.is_alive()
 
 
@@ -341,7 +343,7 @@ def test_live_serves_without_a_source_until_ctrl_c(model, workplace):
     connection.request("POST", "/predict", png(workplace / "a.png"))
     assert json.loads(connection.getresponse().read())["width"] == 56
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(

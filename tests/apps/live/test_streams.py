@@ -12,6 +12,7 @@ import pytest
 from apps.live.sources import RawSource
 from apps.live.streams import StreamSource, open_stream, without_secrets
 from apps.live.window import WindowSink
+from tests.conftest import PATIENCE, eventually
 from vision.errors import VisusError
 
 
@@ -56,22 +57,36 @@ def impatient(monkeypatch):
     monkeypatch.setattr("apps.live.streams._AGAIN", 0.05)
 
 
-def test_a_slow_taker_gets_the_newest_frame(impatient):
-    camera = FakeCamera(200)
-    captures = iter([camera])
-    source = StreamSource("camera 0", lambda: next(captures, Unplugged()), "plug it in")
-    ages = []
-    taken = 0
-    for frame in source.frames():
-        if frame.note:
-            break
-        taken += 1
-        ages.append(camera.sent - 1 - frame.index)
-        time.sleep(0.02)
-    assert taken < 40 and source.dropped == 200 - taken
-    # When it is taken, a frame is the newest there is.
-    assert max(ages) <= 1
-    assert camera.released.wait(1)
+class Triggered(FakeCamera):
+    """Sends so many frames as it is told to, and waits."""
+
+    def __init__(self):
+        super().__init__(200)
+        self.asked = 0
+        self.triggers = threading.Semaphore(0)
+
+    def read(self):
+        self.asked += 1
+        self.triggers.acquire()
+        return super().read()
+
+
+def test_a_slow_taker_gets_the_newest_frame():
+    camera = Triggered()
+    source = StreamSource("camera 0", lambda: camera, "plug it in")
+    frames = source.frames()
+    sent = 0
+    for burst in (1, 5, 20):
+        sent += burst
+        camera.triggers.release(burst)
+        if burst > 1:
+            # Asked for the next one, it has handed over those before.
+            eventually(lambda sent=sent: camera.asked == sent + 1)
+        assert next(frames).index == sent - 1
+    assert source.dropped == sent - 3
+    camera.triggers.release(200)
+    frames.close()
+    assert camera.released.wait(PATIENCE)
 
 
 def test_an_interrupted_camera_is_noticed_and_taken_up_again(impatient, capsys):
