@@ -19,9 +19,9 @@ def ground(rng: Random, size: tuple[int, int]) -> Canvas:
     """A background: smooth noise at two scales, often with shapes on it."""
     height, width = size
     coarse = _muted(rng) + _noise(rng, 3, 0.2)
-    image = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
     fine = _noise(rng, int(rng.integers(6, 24)), 0.1)
-    image += cv2.resize(fine, (width, height), interpolation=cv2.INTER_LINEAR)
+    grown = [cv2.resize(noise, (width, height)) for noise in (coarse, fine)]
+    image = np.asarray(grown[0] + grown[1], np.float32)
     for _ in range(int(rng.integers(0, 7))):
         _shape(image, rng)
     return image
