@@ -27,10 +27,10 @@ def detector(data, **arguments):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "masks", "rate", "side"),
-    [("faster_rcnn", True, 2e-3, 64), ("one_stage", False, 5e-3, 96)],
+    ("architecture", "masks", "rate", "epochs", "side"),
+    [("faster_rcnn", True, 2e-3, 120, 64), ("one_stage", False, 5e-3, 250, 96)],
 )
-def test_overfits_a_small_set(architecture, masks, rate, side):
+def test_overfits_a_small_set(architecture, masks, rate, epochs, side):
     pl.seed_everything(0)
     data = ScenesDetectionData(4, (side, side), masks, seed=40, batch_size=4, num_workers=0)
     task = detector(
@@ -42,7 +42,7 @@ def test_overfits_a_small_set(architecture, masks, rate, side):
     )
     show_training_set(data)
     figure = "mask_map_50" if masks else "map_50"
-    figures = learn_by_heart(task, data, figure, 0.85, 300, gradient_clip_val=10.0)
+    figures = learn_by_heart(task, data, figure, 0.85, epochs, gradient_clip_val=10.0)
     assert figures["test/map_50"] >= 0.8
     if masks:
         assert figures["test/mask_map_50"] >= 0.8
