@@ -14,13 +14,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from vision.scenes import SHAPES, make_scene
 
 # Machines that run the tests are noisy; a slow example is no failure.
-settings.register_profile("visus", deadline=None)
+settings.register_profile("visus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("visus")
 
 
