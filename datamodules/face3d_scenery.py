@@ -128,10 +128,8 @@ def photograph(image: Canvas, rng: Random) -> NDArray[np.uint8]:
 
 def _noise(rng: Random, cells: int, strength: float) -> Canvas:
     """Brightness and a little colour, one value a cell."""
-    bright, tint = (
-        rng.normal(0, strength, (cells, cells, 1)),
-        rng.normal(0, 0.04, (cells, cells, 3)),
-    )
+    bright = rng.normal(0, strength, (cells, cells, 1))
+    tint = rng.normal(0, 0.04, (cells, cells, 3))
     return np.asarray(bright + tint, np.float32)
 
 

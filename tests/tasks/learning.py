@@ -36,9 +36,7 @@ def learn_by_heart(task, data, figure, goal, epochs, **arguments):
     Returns:
         The test figures on the same pictures.
     """
-    reached = EarlyStopping(
-        f"val/{figure}", mode="max", patience=epochs, stopping_threshold=goal, verbose=True
-    )
+    reached = EarlyStopping(f"val/{figure}", mode="max", patience=epochs, stopping_threshold=goal)
     trainer(max_epochs=epochs, check_val_every_n_epoch=10, callbacks=[reached], **arguments).fit(
         task, data
     )
