@@ -16,7 +16,9 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
         # An exported file needs no torch: less memory, and a sooner beginning.
         assert onnx[3] < 0.7 * torch[3] and onnx[4] < torch[4]
         for median, p95, rate, memory, _ in (torch, onnx):
-            assert 0 < median <= p95 and rate > 0 and memory > 20
+            assert 0 < median <= p95 and memory > 20
+            # Half of the pictures take the median, rounded here, or longer.
+            assert 0 < rate <= 2000 / (median - 0.05)
     assert [row[0].strip() for row in rows if "visus live" in row[-1]] == ["torch"]
 
 
