@@ -55,15 +55,14 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
             return {"images": network.prepare(read_image(picture))[0]}
 
         exported = onnx.load(exact)
+        _unshare_weights(exported)
         # Its progress bars.
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
                 nncf.Dataset(pictures, prepare),
                 subset_size=len(pictures),
-                ignored_scope=nncf.IgnoredScope(
-                    names=_sharing_weights(exported), types=_exact_operations(task, exported)
-                ),
+                ignored_scope=nncf.IgnoredScope(types=_exact_operations(task, exported)),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
     onnx.helper.set_model_props(model, {**properties, PRECISION_KEY: "int8"})
@@ -81,12 +80,23 @@ def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
     return sorted({node.op_type for node in model.graph.node} - _LAYERS[task.task])
 
 
-def _sharing_weights(model: onnx.ModelProto) -> list[str]:
-    """Names of the layers whose weights others use too: ONNX Runtime cannot load them rounded."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
-    uses = Counter(name for node in layers for name in set(node.input) & weights)
-    return [node.name for node in layers if any(uses[name] > 1 for name in node.input)]
+def _unshare_weights(model: onnx.ModelProto) -> None:
+    """Give each layer weights of its own: ONNX Runtime cannot load rounded ones that others use.
+
+    A detector's proposals come from the same layers at every scale: a quarter of its time.
+    """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    uses: Counter[str] = Counter()
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if node.op_type not in ("Conv", "Gemm", "MatMul") or name not in weights:
+                continue
+            uses[name] += 1
+            if uses[name] > 1:
+                copy = onnx.TensorProto()
+                copy.CopyFrom(weights[name])
+                copy.name = node.input[i] = f"{name}_{uses[name]}"
+                model.graph.initializer.append(copy)
 
 
 def _import_nncf() -> Any:

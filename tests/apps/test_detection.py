@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -116,12 +117,16 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, arc
     assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
     code, _, err = visus("export", "latest", "--output", "m.pte")
     assert code == 2 and "differ in length from picture to picture" in err
-    # In int8 too, where layers share weights.
+    # In int8 too, where all layers are rounded: those as well that look at every scale.
     Path("like").mkdir()
     Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")
     quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "like"]
     code, _, err = visus("export", "latest", *quantised)
     assert code == 0, err
+    graph = onnx.load("q.onnx").graph
+    origins = {name: node.op_type for node in graph.node for name in node.output}
+    weights = [origins.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    assert set(weights) == {"DequantizeLinear"}
     # Where nothing is sure, no runtime may make something up.
     for runtime in ("openvino", "onnxruntime"):
         for source in ("b.png", "a.png"):
