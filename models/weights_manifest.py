@@ -95,11 +95,13 @@ MANIFEST: tuple[WeightsEntry, ...] = (
         task="face3d",
         network="tf_efficientnet_lite0",
         file="face3d-ict.ckpt",
-        sha256="25ce250ffabca0f8c22bbbca5a1587dec521dcc25443576c00716f0259fa9854",
+        sha256="83f96a3cee9450e5bb31eb50ee659d65fc6fad6254719b85d635cacc1be54dcb",
         code_licence="Apache-2.0",
         data_terms="faces rendered from ICT-FaceKit (MIT); begun from ImageNet weights",
         commercial_use="the licences allow it; ask your counsel about ImageNet's terms",
-        recipe="visus fit --config face3d/synthetic; visus export latest --output face3d-ict.ckpt",
+        recipe="visus fit --config face3d/synthetic; "
+        "visus fit --config face3d/synthetic --start latest --seed_everything 1 "
+        "--trainer.max_epochs 9; visus export latest --output face3d-ict.ckpt",
     ),
     *(
         WeightsEntry(
