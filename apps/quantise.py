@@ -83,20 +83,18 @@ def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
 def _unshare_weights(model: onnx.ModelProto) -> None:
     """Give each layer weights of its own: ONNX Runtime cannot load rounded ones that others use.
 
-    A detector's proposals come from the same layers at every scale: a quarter of its time.
+    A detector's proposals come from the same layers at every scale: a quarter of its arithmetic.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
     uses: Counter[str] = Counter()
-    for node in model.graph.node:
+    for node in layers:
         for i, name in enumerate(node.input):
-            if node.op_type not in ("Conv", "Gemm", "MatMul") or name not in weights:
-                continue
             uses[name] += 1
-            if uses[name] > 1:
-                copy = onnx.TensorProto()
-                copy.CopyFrom(weights[name])
-                copy.name = node.input[i] = f"{name}_{uses[name]}"
-                model.graph.initializer.append(copy)
+            if name in weights and uses[name] > 1:
+                own = model.graph.initializer.add()
+                own.CopyFrom(weights[name])
+                own.name = node.input[i] = f"{name}_{uses[name]}"
 
 
 def _import_nncf() -> Any:
