@@ -128,9 +128,9 @@ class FaceRendersData(VisionData[str]):
         seeds = scene_seeds(split, self.count, self.seed)
         renderer = FaceRenderer(self.head, self.image_size)
         faces = self.photographed.get(split)
-        photographs = Photographs(faces, self.image_size) if faces else None
         each = self.photographs_per_batch
-        return RenderDataset(renderer, seeds, photographs, split == "train", each)
+        photographs = Photographs(faces, self.image_size, each) if faces else None
+        return RenderDataset(renderer, seeds, photographs, endless=split == "train")
 
 
 class RenderDataset(Dataset[Batch]):
@@ -142,7 +142,6 @@ class RenderDataset(Dataset[Batch]):
         photographs: None for renders alone.
         endless: Whether each look at a picture gives another one, and each batch has other
             photographs; otherwise each render and each photograph is shown once.
-        photographs_per_batch: For the endless.
     """
 
     def __init__(
@@ -151,13 +150,11 @@ class RenderDataset(Dataset[Batch]):
         seeds: Sequence[int],
         photographs: Photographs | None,
         endless: bool,
-        photographs_per_batch: int,
     ) -> None:
         self.renderer = renderer
         self.seeds = seeds
         self.photographs = photographs
         self.endless = endless
-        self.photographs_per_batch = photographs_per_batch
 
     def __len__(self) -> int:
         """How many renders."""
@@ -176,7 +173,7 @@ class RenderDataset(Dataset[Batch]):
         batch: Batch = {name: torch.from_numpy(values) for name, values in vars(truth).items()}
         if self.photographs is not None and self.endless:
             rng = np.random.default_rng(seeds)
-            batch |= self.photographs.at_random(self.photographs_per_batch, rng)
+            batch |= self.photographs.at_random(rng)
         elif self.photographs is not None:
             batch |= self.photographs.exactly(indices)
         return {

@@ -80,14 +80,17 @@ class Photographs:
     Args:
         faces: All that may be shown.
         size: (height, width) of crops in pixels.
+        each: How many of the faces `at_random` shows at once.
     """
 
-    def __init__(self, faces: Sequence[PhotographedFace], size: tuple[int, int]) -> None:
+    def __init__(self, faces: Sequence[PhotographedFace], size: tuple[int, int], each: int) -> None:
         self.faces = faces
         self.size = size
+        self.each = each
 
-    def at_random(self, count: int, rng: np.random.Generator) -> Batch:
+    def at_random(self, rng: np.random.Generator) -> Batch:
         """Some faces as they may be cut out; see `exactly`."""
+        count = self.each
         chosen = [self.faces[i] for i in rng.integers(len(self.faces), size=count)]
         squares = face_square(np.stack([face.landmarks for face in chosen]))
         crops = self._cut(chosen, misplaced(squares, [rng] * count))

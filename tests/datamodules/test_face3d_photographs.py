@@ -31,9 +31,9 @@ def colours_at(batch, i):
 
 
 def test_the_five_points_stay_on_what_they_mark(dotted):
-    photographs = Photographs([dotted], (96, 96))
+    photographs = Photographs([dotted], (96, 96), 24)
     np.testing.assert_array_equal(colours_at(photographs.exactly([0]), 0), COLOURS)
-    batch = photographs.at_random(24, np.random.default_rng(0))
+    batch = photographs.at_random(np.random.default_rng(0))
     mirrored = [1, 0, 2, 4, 3]
     upright = 0
     for i in range(24):
