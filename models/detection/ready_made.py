@@ -5,6 +5,7 @@ from torchvision.models import get_model_weights
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
 from models.detection.outputs import MAX_DETECTIONS, SCORE_THRESHOLD
+from models.detection.region_pooling import RegionPooling
 from models.detection.two_stage import TwoStageDetector
 from models.weights import load_ready_made
 from vision.errors import VisusError
@@ -40,6 +41,7 @@ def create_ready_made(
         num_classes=len(coco_class_names()) + 1 if pretrained else num_classes + 1,
         rpn_pre_nms_top_n_test=max(proposals, 500),
         rpn_post_nms_top_n_test=proposals,
+        box_roi_pool=RegionPooling(["0", "1", "2", "3"], 7, 2),
         box_score_thresh=SCORE_THRESHOLD,
         box_detections_per_img=MAX_DETECTIONS,
     )

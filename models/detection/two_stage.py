@@ -11,7 +11,6 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.ops import MultiScaleRoIAlign
 
 from models.backbones import FeaturePyramid
 from models.detection.outputs import (
@@ -21,6 +20,7 @@ from models.detection.outputs import (
     Targets,
     pad_detections,
 )
+from models.detection.region_pooling import RegionPooling
 
 _REPRESENTATION = 1024
 
@@ -105,7 +105,7 @@ def create_two_stage(
         "rpn_post_nms_top_n_train": 500,
         "rpn_pre_nms_top_n_test": max(proposals, 500),
         "rpn_post_nms_top_n_test": proposals,
-        "box_roi_pool": MultiScaleRoIAlign(levels, 7, 2),
+        "box_roi_pool": RegionPooling(levels, 7, 2),
         "box_head": TwoMLPHead(pyramid.out_channels * 7 * 7, _REPRESENTATION),
         "box_score_thresh": SCORE_THRESHOLD,
         "box_detections_per_img": MAX_DETECTIONS,
@@ -119,7 +119,7 @@ def create_two_stage(
         levelled,
         **arguments,
         box_predictor=FastRCNNPredictor(_REPRESENTATION, num_classes + 1),
-        mask_roi_pool=MultiScaleRoIAlign(levels, 14, 2),
+        mask_roi_pool=RegionPooling(levels, 14, 2),
         mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
     )
