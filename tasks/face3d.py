@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from models.face3d.camera import project
 from models.face3d.create import FaceNumbers, create_face_regressor
 from models.face3d.face_models import open_face_model
+from models.face3d.mirror import FaceMirror
 from models.face3d.morphable import MorphableFace
 from tasks.base import VisionTask, gather_objects
 from vision.errors import VisusError
@@ -39,6 +40,7 @@ class Face3DTask(VisionTask):
         light_weight: Of the squared error of light and skin.
         photograph_weight: Of the mean distance of the five points in photographs, as a share of the
             crop's side; see `datamodules.FaceRendersData`.
+        flip_at_test: Average the numbers of a face and of its mirror image.
         face_model: See `datamodules.FaceRendersData`; the command line takes it from the data.
         landmarks: "
         model_digest: Of the face model; the command line takes it from the data.
@@ -69,6 +71,7 @@ class Face3DTask(VisionTask):
         number_weight: float = 0.3,
         light_weight: float = 0.1,
         photograph_weight: float = 10.0,
+        flip_at_test: bool = False,
         face_model: str = "ict-facekit",
         landmarks: str | None = None,
         model_digest: str | None = None,
@@ -112,6 +115,7 @@ class Face3DTask(VisionTask):
                 "bring that one back, or train anew"
             )
         self.shapes = MorphableFace(self.model)
+        self.mirror = FaceMirror(self.model) if flip_at_test else None
         self.points = self.model.spread_points(points).tolist()
         self.network, (mean, std) = create_face_regressor(
             backbone,
@@ -147,7 +151,10 @@ class Face3DTask(VisionTask):
             the model's origin in pixels of the crop; identity and expression numbers (batch,
             numbers).
         """
-        found: FaceNumbers = self.network(self.normalise(images))
+        normalised = self.normalise(images)
+        found: FaceNumbers = self.network(normalised)
+        if self.mirror is not None and not self.training:
+            found = self.mirror(found, self.network(normalised.flip(3)), self.image_size[1])
         vertices = self.shapes(found.identity, found.expression)
         numbers = torch.cat([found.identity, found.expression], dim=1)
         return vertices, found.rotation, found.scale[:, None], found.position, numbers

@@ -13,7 +13,7 @@ from models.backbones import create_backbone
 from models.backbones.base import Backbone, Constants
 from models.face3d.camera import rotation_from_six
 
-_CHANNELS, _SQUEEZED = 64, 48
+_CHANNELS, _SQUEEZED = 128, 48
 _LIGHT = 27
 _REACH = 0.3
 """Unit of the offsets of votes, as a share of the picture's side."""
@@ -89,6 +89,7 @@ class FaceRegressor(nn.Module):
         (rows, columns), *coarse = [tuple(level.shape[2:]) for level in maps]
         self.laterals = nn.ModuleList(nn.Conv2d(count, _CHANNELS, 1) for count in channels)
         self.merge = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1)
+        self.refine = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1)
         flat = (points - points.mean(0))[:, :2] * np.array([1, -1], np.float32)
         flat *= _USUAL_SIZE / np.sqrt(np.square(flat).sum(1).mean())
         self.votes = PointVotes(_CHANNELS, torch.from_numpy(flat + 0.5), rows, columns)
@@ -137,7 +138,8 @@ class FaceRegressor(nn.Module):
         while laterals:
             finer = laterals.pop()
             merged = finer + interpolate(merged, size=finer.shape[2:])
-        return silu(self.merge(silu(merged)))
+        merged = silu(self.merge(silu(merged)))
+        return merged + silu(self.refine(merged))
 
 
 class PointVotes(nn.Module):

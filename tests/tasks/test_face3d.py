@@ -7,6 +7,7 @@ from tasks import Face3DTask
 from vision.errors import VisusError
 from vision.face3d_scores import Face3DScores
 from vision.face_model import five_points
+from vision.procedural_head import procedural_head
 
 SMALL = {"face_model": "procedural", "components": 6, "image_size": (64, 64)}
 
@@ -146,3 +147,43 @@ def no_cache(monkeypatch, tmp_path):
 
     monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
     open_face_model.cache_clear()
+
+
+def test_a_face_and_its_mirror_image_are_told_alike():
+    """Averaged with the mirror image, a picture in a mirror has the mirrored answer, exactly."""
+    torch.manual_seed(0)
+    images = next(iter(data().val_dataloader()))["image"]
+    learner = task(flip_at_test=True).eval()
+    for weight in learner.network.parameters():
+        # An untrained network would say the mean face to all pictures.
+        torch.nn.init.normal_(weight, std=0.1)
+    with torch.inference_mode():
+        vertices, rotation, scale, position, numbers = learner(images)
+        mirrored = learner(images.flip(3))
+    assert numbers.std(0).min() > 1e-3
+    neutral = learner.model.neutral
+    sides = np.array([-1, 1, 1])
+    counterparts = np.array([np.abs(neutral * sides - v).sum(1).argmin() for v in neutral])
+    torch.testing.assert_close(
+        mirrored[0][:, counterparts] * torch.tensor(sides), vertices, atol=1e-3, rtol=1e-3
+    )
+    side = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    torch.testing.assert_close(mirrored[1], side @ rotation @ side, atol=1e-3, rtol=0)
+    torch.testing.assert_close(mirrored[2], scale, atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(64 - mirrored[3][:, 0], position[:, 0], atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(mirrored[3][:, 1], position[:, 1], atol=1e-2, rtol=1e-3)
+
+
+def test_a_face_model_with_unequal_sides_is_not_averaged_with_its_mirror_image(tmp_path):
+    head = procedural_head()
+    arrays = {
+        "neutral": head.neutral * np.where(head.neutral[:, :1] > 0, 1.2, 1.0),
+        "identity": head.identity,
+        "expression": head.expression,
+        "expression_names": np.array(head.expression_names),
+        "triangles": head.triangles,
+        "landmarks68": head.landmarks,
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(VisusError, match=r"two sides .* not alike .* set it to false"):
+        task(face_model=str(tmp_path / "mine.npz"), flip_at_test=True)
