@@ -23,7 +23,7 @@ from vision.images import read_image
 
 _LAYERS = {
     "captioning": {"Clip", "Conv", "MaxPool", "Relu"},
-    "detection": {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"},
+    "detection": {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"},
 }
 """All that computes in int8, by task, where not everything may: nearly all of the time."""
 

@@ -38,10 +38,11 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
         regions = torch.cat([torch.cat(pictures), torch.cat(boxes)], dim=1)
         sides = box_area(regions[:, 1:]).sqrt()
         suited = (_USUAL_LEVEL + torch.log2(sides / _USUAL_SIDE) + 1e-6).floor()
-        suited = suited.clamp(strides[0], strides[-1])
+        # By number, as torchvision's MobileNet gives two maps of the same stride.
+        suited = suited.clamp(strides[0], strides[-1]) - strides[0]
         pooled, places = [], []
-        for level, stride in zip(maps, strides, strict=True):
-            here = torch.where(suited == stride)[0]
+        for number, (level, stride) in enumerate(zip(maps, strides, strict=True)):
+            here = torch.where(suited == number)[0]
             scale, samples = 0.5**stride, self.sampling_ratio
             pooled.append(roi_align(level, regions[here], self.output_size, scale, samples))
             places.append(here)
