@@ -144,7 +144,7 @@ def load_model(model: str, runtime: str | None = None, lanes: int = 1) -> Model:
     Args:
         model: See `apps.runs.find_model`.
         runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
-        lanes: See `apps.networks.load_network`; only ONNX Runtime has more than one.
+        lanes: See `apps.networks.load_network`; torch has one.
 
     Raises:
         VisusError: If there is no such model, or the runtime cannot run it.

@@ -297,10 +297,11 @@ def test_an_error_of_the_network_leaves_no_thread_that_reads(workplace, model):
     assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
 
 
-def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model):
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model, runtime):
     write_video(workplace / "v.avi", frames=30)
     for lanes in (1, 3):
-        loaded = load_model(str(model[0]), "onnxruntime", lanes)
+        loaded = load_model(str(model[0]), runtime, lanes)
         assert loaded.lanes == lanes
         writer = JsonLinesWriter(f"{lanes}.jsonl")
         assert run_loop(loaded, VideoSource(workplace / "v.avi"), [], writer).frames == 30
