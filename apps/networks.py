@@ -70,13 +70,17 @@ class OnnxRuntimeNetwork:
         return tuple(self._session.run(None, {self._input: images}))
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Held by the one request of OpenVINO whose sizes are not fixed."""
+
+
 class OpenVinoNetwork:
     """In OpenVINO, in float32 but for a file that asks for another precision.
 
     Single pictures, which applications mostly give, have a form of the network of their own, with
     all sizes fixed: it is faster. Where sizes depend on what a picture shows, as in detectors,
-    there is none, and two requests under way at once crash now and then: such a network has one
-    lane, whatever is asked for.
+    there is none, and two requests under way at once, even of two networks, crash now and then:
+    such a network has one lane, whatever is asked for.
     """
 
     def __init__(self, path: Path, lanes: int = 1) -> None:
@@ -96,24 +100,23 @@ class OpenVinoNetwork:
             raise damaged(path, error) from None
         self._single = compiled if single else None
         self._any = None if single else compiled
-        self._requests = threading.local()
+        self._own = threading.local()
         self.metadata = properties.get(METADATA_KEY)
         self.precision = "fp32" if precision == "bf16" and not faster else precision
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
-        compiled = self._single
-        if compiled is None or len(images) != 1:
-            self._any = compiled = self._any or self._compile_for_any_number()
-        # Each thread has its own.
-        requests = vars(self._requests).setdefault("by_network", {})
-        if compiled not in requests:
-            requests[compiled] = compiled.create_infer_request()
-        outputs = requests[compiled].infer([images])
-        return tuple(np.asarray(outputs[i]) for i in range(len(compiled.outputs)))
-
-    def _compile_for_any_number(self) -> Any:
-        return _openvino_core().compile_model(self._network, "CPU", self._hint)
+        if self._single is not None and len(images) == 1:
+            if not hasattr(self._own, "request"):
+                self._own.request = self._single.create_infer_request()
+            outputs = self._own.request.infer([images])
+        else:
+            with _ONE_AT_A_TIME:
+                if self._any is None:
+                    core = _openvino_core()
+                    self._any = core.compile_model(self._network, "CPU", self._hint)
+                outputs = self._any([images])
+        return tuple(np.asarray(outputs[i]) for i in range(len(outputs)))
 
 
 def _for_one_picture(network: Any) -> Any:
