@@ -1,7 +1,6 @@
 """Draw predictions and figures on pictures."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -87,14 +86,8 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
 def _tint(area: Pixels, colour: Colour, strength: float) -> None:
     """Mix that much of a colour, 0 to 1, into pixels, in their place."""
     if area.size:
-        area[:] = cv2.LUT(np.ascontiguousarray(area), _mixed(colour, strength))
-
-
-@lru_cache(maxsize=32)
-def _mixed(colour: Colour, strength: float) -> Pixels:
-    """What each value of each channel becomes."""
-    values = np.arange(256)[:, None] * (1 - strength) + np.array(colour) * strength
-    return values.round().astype(np.uint8)[None]
+        mixed = np.column_stack([(1 - strength) * np.eye(3), strength * np.array(colour)])
+        area[:] = cv2.transform(area, mixed)
 
 
 def _write(row: Pixels, left: int, cover: Pixels) -> None:

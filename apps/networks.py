@@ -109,13 +109,15 @@ class OpenVinoNetwork:
         if self._single is not None and len(images) == 1:
             if not hasattr(self._own, "request"):
                 self._own.request = self._single.create_infer_request()
-            outputs = self._own.request.infer([images])
-        else:
-            with _ONE_AT_A_TIME:
-                if self._any is None:
-                    core = _openvino_core()
-                    self._any = core.compile_model(self._network, "CPU", self._hint)
-                outputs = self._any([images])
+            request = self._own.request
+            request.get_input_tensor().data[:] = images
+            request.infer(share_outputs=True)
+            return tuple(tensor.data.copy() for tensor in request.output_tensors)
+        with _ONE_AT_A_TIME:
+            if self._any is None:
+                core = _openvino_core()
+                self._any = core.compile_model(self._network, "CPU", self._hint)
+            outputs = self._any([images])
         return tuple(np.asarray(outputs[i]) for i in range(len(outputs)))
 
 

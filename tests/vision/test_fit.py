@@ -1,9 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vision.fit import fit, to_channels
+from vision.scenes import make_scene
 
 sides = st.integers(1, 60)
 modes = st.sampled_from(["stretch", "letterbox", "crop"])
@@ -45,6 +47,16 @@ def test_a_mask_comes_back_in_place():
     mask[10:30, :20] = 7
     back = mapping.mask_to_source(mask)
     assert (back[:, :10] == 7).all() and (back[:, 10:] == 0).all()
+
+
+@given(st.floats(1.0, 9.0), st.floats(1.0, 9.0))
+def test_a_shrunk_picture_shows_the_mean_of_what_each_pixel_covers(down, across):
+    image = make_scene(3, (180, 240), (5, 9)).image
+    height, width = round(180 / down), round(240 / across)
+    fitted, _ = fit(image, (height, width), "stretch")
+    means = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    # Of 255 levels; sampling between neighbours alone is 2 to 6 away.
+    assert np.abs(fitted.astype(float) - means).mean() < 1.2
 
 
 def test_an_unknown_mode_is_named():
