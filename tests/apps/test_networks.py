@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from apps.networks import load_network
+from apps.networks import PRECISION_KEY, load_network
 
 
 def write_network(path, shape=("batch", 3, 4, 4)):
@@ -24,7 +24,7 @@ def write_network(path, shape=("batch", 3, 4, 4)):
 SIGNALLED = """
 import gc, os, signal, sys
 from pathlib import Path
-from apps.networks import load_network
+from apps.networks import PRECISION_KEY, load_network
 
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 for _ in range(2):
@@ -62,3 +62,36 @@ def test_in_openvino_one_thread_at_a_time_where_sizes_depend_on_the_picture(tmp_
     for height in (3, 5):
         picture = np.full((1, 3, height, 4), height, np.uint8)
         np.testing.assert_array_equal(network(picture)[0], picture)
+
+
+def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(tmp_path):
+    # A map whose values are columns, looked up beside a corner that bfloat16 would round.
+    columns = np.tile(np.arange(256, dtype=np.float32) - 200, (1, 1, 4, 1))
+    constants = {
+        "map": columns,
+        "corners": np.array([0.4, 0, 1.4, 1], np.float32),
+        "picture": np.zeros(1, np.int64),
+        "shape": np.array([1, 4]),
+        "weights": np.ones((8, 1, 1, 1), np.float32),
+    }
+    nodes = [
+        ("Cast", ["images"], ["floats"], {"to": TensorProto.FLOAT}),
+        ("Reshape", ["floats", "shape"], ["pixels"], {}),
+        ("Add", ["pixels", "corners"], ["regions"], {}),
+        ("RoiAlign", ["map", "regions", "picture"], ["pooled"], {"sampling_ratio": 1}),
+        ("Conv", ["pooled", "weights"], ["values"], {}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(kind, inputs, outputs, **more) for kind, inputs, outputs, more in nodes],
+        "regions",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, (1, 1, 2, 2))],
+        [helper.make_tensor_value_info("values", TensorProto.FLOAT, (1, 8, 1, 1))],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    helper.set_model_props(model, {PRECISION_KEY: "bf16"})
+    onnx.save(model, tmp_path / "a.onnx")
+    network = load_network(tmp_path / "a.onnx", "openvino")
+    outputs = network(np.array([[[[200, 0], [200, 0]]]], np.uint8))
+    assert len(outputs) == 1
+    np.testing.assert_allclose(outputs[0], 0.4, atol=0.01)
