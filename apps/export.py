@@ -4,6 +4,7 @@ import json
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,23 +108,23 @@ def _trace_detector(task: VisionTask, part: Path) -> None:
     It records what a picture makes the network do, so that the picture must show something.
     """
     assert isinstance(task, DetectionTask)
-    if isinstance(task.network, TwoStageDetector):
-        task.network.keep_unsure()
     metadata = task.metadata
     scene = make_scene(1, metadata.image_size, (3, 8)).image
     example = to_channels(scene, metadata.in_channels).transpose(2, 0, 1)[None]
     images = torch.from_numpy(np.ascontiguousarray(example))
     names = ["boxes", "scores", "labels", "masks"][: len(task(images))]
-    torch.onnx.export(
-        task,
-        (images,),
-        part,
-        input_names=["images"],
-        output_names=names,
-        dynamic_axes={name: {1: "detections"} for name in names},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    network = task.network
+    with network.of_one_size() if isinstance(network, TwoStageDetector) else nullcontext():
+        torch.onnx.export(
+            task,
+            (images,),
+            part,
+            input_names=["images"],
+            output_names=names,
+            dynamic_axes={name: {1: "detections"} for name in names},
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
 def measure_parity(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import cv2
+
 from apps.drawing import draw_note, draw_prediction
 from apps.live.ahead import in_lanes
 from apps.live.sinks import JsonLinesWriter, Sink
@@ -61,6 +63,10 @@ def run_loop(
             at_the_end.callback(jsonl.close)
         frames = at_the_end.enter_context(closing(source.frames()))
         at_the_end.enter_context(until_stopped())
+        if model.lanes > 1:
+            # The lanes have the cores already.
+            at_the_end.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(1)
         for looked in in_lanes(partial(_look, model), frames, model.lanes):
             frame = looked.frame
             if looked.prediction is None:

@@ -40,10 +40,11 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
         suited = (_USUAL_LEVEL + torch.log2(sides / _USUAL_SIDE) + 1e-6).floor()
         # By number, as torchvision's MobileNet gives two maps of the same stride.
         suited = suited.clamp(strides[0], strides[-1]) - strides[0]
-        pooled, places = [], []
+        pooled = []
         for number, (level, stride) in enumerate(zip(maps, strides, strict=True)):
             here = torch.where(suited == number)[0]
             scale, samples = 0.5**stride, self.sampling_ratio
             pooled.append(roi_align(level, regions[here], self.output_size, scale, samples))
-            places.append(here)
-        return torch.cat(pooled)[torch.cat(places).argsort()]
+        # By numbers a region, so that as many come out as went in is known without looking.
+        order = suited.long() * 2**20 + torch.arange(suited.shape[0], device=suited.device)
+        return torch.cat(pooled)[order.argsort().argsort()]

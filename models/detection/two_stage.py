@@ -1,6 +1,7 @@
 """Faster R-CNN and Mask R-CNN on any feature pyramid: propose regions, then name each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from models.backbones import FeaturePyramid
 from models.detection.outputs import (
@@ -66,12 +68,20 @@ class TwoStageDetector(nn.Module):
         losses: dict[str, Tensor] = self.detector(images, shifted)
         return losses
 
-    def keep_unsure(self) -> None:
-        """Give the unsure detections too, so that there is always one.
+    @contextmanager
+    def of_one_size(self) -> Iterator[None]:
+        """Meanwhile look at equally many regions in each picture, and give unsure detections too.
 
-        OpenVINO makes a detection of stale memory out of none.
+        For OpenVINO, which makes a detection of stale memory out of none, and which two pictures
+        at once crash now and then where the rows of a layer of weights depend on them.
         """
-        self.detector.roi_heads.score_thresh = -1.0
+        heads, proposing = self.detector.roi_heads, self.detector.rpn
+        threshold = heads.score_thresh
+        heads.score_thresh, self.detector.rpn = -1.0, _FilledProposals(proposing)
+        try:
+            yield
+        finally:
+            heads.score_thresh, self.detector.rpn = threshold, proposing
 
     def forward(self, images: Tensor) -> Outputs:
         """What is found in normalised pictures; see `models.detection.outputs.Outputs`."""
@@ -147,6 +157,29 @@ class _WithCoarserLevel(nn.Module):
         maps = self.pyramid(images)
         coarsest = maps[str(self.pyramid.strides[-1])]
         return {**maps, "coarser": F.max_pool2d(coarsest, 1, 2)}
+
+
+class _FilledProposals(nn.Module):
+    """Proposals of one number: where there are fewer, the last is given again.
+
+    What is found in it once more goes with the other duplicates.
+    """
+
+    def __init__(self, network: RegionProposalNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: Targets | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        proposals, losses = self.network(images, features, targets)
+        numbers = torch.arange(self.network.post_nms_top_n(), device=images.tensors.device)
+        lasts = [torch.as_tensor(boxes.shape[0] - 1, device=boxes.device) for boxes in proposals]
+        filled = [
+            boxes[torch.minimum(numbers, last)]
+            for boxes, last in zip(proposals, lasts, strict=True)
+        ]
+        return filled, losses
 
 
 class _PassOn(nn.Module):

@@ -10,15 +10,24 @@ from onnx import TensorProto, helper, numpy_helper
 from apps.networks import PRECISION_KEY, load_network
 
 
-def write_network(path, shape=("batch", 3, 4, 4)):
-    """A network that only turns pictures into floats."""
+def write(path, nodes, shape, outputs, constants=None, properties=None):
+    """A network of (kind, inputs, outputs, attributes), from pictures `images` to `values`."""
     graph = helper.make_graph(
-        [helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT)],
-        "cast",
+        [helper.make_node(kind, given, made, **more) for kind, given, made, more in nodes],
+        "network",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
-        [helper.make_tensor_value_info("values", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("values", TensorProto.FLOAT, outputs)],
+        [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    helper.set_model_props(model, properties or {})
+    onnx.save(model, path)
+
+
+def write_network(path):
+    """One that only turns pictures into floats."""
+    shape = ("batch", 3, 4, 4)
+    write(path, [("Cast", ["images"], ["values"], {"to": TensorProto.FLOAT})], shape, shape)
 
 
 SIGNALLED = """
@@ -55,25 +64,27 @@ def test_threads_share_a_network_and_it_takes_any_number_of_pictures(tmp_path, r
             np.testing.assert_array_equal(values, batch)
 
 
-def test_in_openvino_one_thread_at_a_time_where_sizes_depend_on_the_picture(tmp_path):
-    write_network(tmp_path / "a.onnx", (1, 3, "height", 4))
+@pytest.mark.parametrize(("last", "lanes"), [("Mul", 3), ("MatMul", 1)])
+def test_in_openvino_one_thread_at_a_time_where_weights_take_any_rows(tmp_path, last, lanes):
+    # As many rows as the picture has pixels that are not black, a place in each.
+    nodes = [
+        ("NonZero", ["images"], ["places"], {}),
+        ("Transpose", ["places"], ["rows"], {}),
+        ("Cast", ["rows"], ["floats"], {"to": TensorProto.FLOAT}),
+        (last, ["floats", "weights"], ["values"], {}),
+    ]
+    weights = {"Mul": np.ones(4, np.float32), "MatMul": np.eye(4, dtype=np.float32)}
+    write(tmp_path / "a.onnx", nodes, (1, 1, 4, 4), ("n", 4), {"weights": weights[last]})
     network = load_network(tmp_path / "a.onnx", "openvino", 3)
-    assert network.lanes == 1
-    for height in (3, 5):
-        picture = np.full((1, 3, height, 4), height, np.uint8)
-        np.testing.assert_array_equal(network(picture)[0], picture)
+    assert network.lanes == lanes
+    for column in (1, 3):
+        picture = np.zeros((1, 1, 4, 4), np.uint8)
+        picture[..., column:] = 7
+        np.testing.assert_array_equal(network(picture)[0], np.argwhere(picture))
 
 
 def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(tmp_path):
     # A map whose values are columns, looked up beside a corner that bfloat16 would round.
-    columns = np.tile(np.arange(256, dtype=np.float32) - 200, (1, 1, 4, 1))
-    constants = {
-        "map": columns,
-        "corners": np.array([0.4, 0, 1.4, 1], np.float32),
-        "picture": np.zeros(1, np.int64),
-        "shape": np.array([1, 4]),
-        "weights": np.ones((8, 1, 1, 1), np.float32),
-    }
     nodes = [
         ("Cast", ["images"], ["floats"], {"to": TensorProto.FLOAT}),
         ("Reshape", ["floats", "shape"], ["pixels"], {}),
@@ -81,16 +92,15 @@ def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(
         ("RoiAlign", ["map", "regions", "picture"], ["pooled"], {"sampling_ratio": 1}),
         ("Conv", ["pooled", "weights"], ["values"], {}),
     ]
-    graph = helper.make_graph(
-        [helper.make_node(kind, inputs, outputs, **more) for kind, inputs, outputs, more in nodes],
-        "regions",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, (1, 1, 2, 2))],
-        [helper.make_tensor_value_info("values", TensorProto.FLOAT, (1, 8, 1, 1))],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    helper.set_model_props(model, {PRECISION_KEY: "bf16"})
-    onnx.save(model, tmp_path / "a.onnx")
+    constants = {
+        "map": np.tile(np.arange(256, dtype=np.float32) - 200, (1, 1, 4, 1)),
+        "corners": np.array([0.4, 0, 1.4, 1], np.float32),
+        "picture": np.zeros(1, np.int64),
+        "shape": np.array([1, 4]),
+        "weights": np.ones((8, 1, 1, 1), np.float32),
+    }
+    shapes = (1, 1, 2, 2), (1, 8, 1, 1)
+    write(tmp_path / "a.onnx", nodes, *shapes, constants, {PRECISION_KEY: "bf16"})
     network = load_network(tmp_path / "a.onnx", "openvino")
     outputs = network(np.array([[[[200, 0], [200, 0]]]], np.uint8))
     assert len(outputs) == 1
