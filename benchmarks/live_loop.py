@@ -9,11 +9,12 @@ on and written to an .mp4.
 import sys
 import tempfile
 from collections.abc import Callable
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 from turns import in_turn
 
+from apps.drawing import to_bgr
 from apps.export import export_onnx
 from apps.live.encoders import open_encoder
 from apps.live.loop import run_loop
@@ -25,8 +26,8 @@ from tasks.detection import DetectionTask
 from tasks.pretrained import load_pretrained_task
 from vision.images import Pixels
 
-FRAMES = 60
-"""Of the clip; it is cut there."""
+FRAMES = 150
+"""Of the clip, which begins again where it ends earlier."""
 
 
 class Nowhere(Sink):
@@ -44,7 +45,7 @@ def main() -> None:
     """Print both ratios."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = _cut(Path(sys.argv[1]), folder / "clip.mp4")
+        clip = _of_length(Path(sys.argv[1]), folder / "clip.mp4")
         export_onnx(load_pretrained_task("imagenet"), folder / "classifier.onnx")
         detector = DetectionTask(
             backbone="tf_efficientnet_lite0",
@@ -59,12 +60,12 @@ def main() -> None:
             _compare(folder / "detector.onnx", runtime, clip, lambda: VideoSink(video, 25.0))
 
 
-def _cut(clip: Path, target: Path) -> Path:
-    frames = [frame.image for frame in islice(VideoSource(clip).frames(), FRAMES)]
+def _of_length(clip: Path, target: Path) -> Path:
+    frames = [frame.image for frame in VideoSource(clip).frames()]
     height, width = frames[0].shape[:2]
     encoder = open_encoder(target, 25.0, (width, height))
-    for frame in frames:
-        encoder.write(frame[..., ::-1].copy())
+    for frame in islice(cycle(frames), FRAMES):
+        encoder.write(to_bgr(frame))
     encoder.close()
     return target
 
