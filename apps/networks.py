@@ -71,19 +71,20 @@ class OnnxRuntimeNetwork:
 
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held by the one request of OpenVINO whose layers of weights take rows of any number."""
+"""Held by the one request of OpenVINO whose sizes are not fixed."""
 
 
 class OpenVinoNetwork:
     """In OpenVINO, in float32 but for a file that asks for another precision.
 
-    Single pictures, which applications mostly give, have a form of the network of their own: it is
-    faster. Where the rows that a layer of weights takes depend on what a picture shows, there is
-    none, and two requests under way at once, even of two networks, crash now and then: such a
-    network has one lane, whatever is asked for.
+    Single pictures, which applications mostly give, have a form of the network of their own, with
+    all sizes fixed: it is faster, and threads run it side by side. Where sizes depend on what a
+    picture shows, as in detectors, there is none, and two requests under way at once, even of two
+    networks, crash now and then: there threads take turns.
     """
 
     def __init__(self, path: Path, lanes: int = 1) -> None:
+        self.lanes = lanes
         properties = _read_properties(path)
         precision = properties.get(PRECISION_KEY, "fp32")
         faster = precision == "bf16" and computes_bfloat16()
@@ -96,8 +97,7 @@ class OpenVinoNetwork:
             if faster:
                 _keep_places_exact(self._network)
             single = _for_one_picture(self._network)
-            self.lanes = lanes if single else 1
-            streams = {"NUM_STREAMS": str(self.lanes)} if self.lanes > 1 else {}
+            streams = {"NUM_STREAMS": str(lanes)} if single and lanes > 1 else {}
             compiled = core.compile_model(single or self._network, "CPU", self._hint | streams)
         except Exception as error:
             raise damaged(path, error) from None
@@ -134,15 +134,12 @@ def _keep_places_exact(network: Any) -> None:
 
 
 def _for_one_picture(network: Any) -> Any:
-    """A copy of the network for one picture; None where layers of weights would take any rows."""
+    """A copy of the network whose sizes are fixed; None where they depend on what it is given."""
     single = network.clone()
     shape = single.inputs[0].partial_shape
     shape[0] = 1
     single.reshape(shape)
-    of_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
-    layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in of_weights]
-    fixed = all(each.get_partial_shape().is_static for each in (single.input(0), *layers))
-    return single if fixed else None
+    return None if single.is_dynamic() else single
 
 
 @cache
@@ -209,7 +206,7 @@ def load_network(path: Path, runtime: str, lanes: int = 1) -> Network:
         path: The file.
         runtime: Of `EXPORTED_RUNTIMES`.
         lanes: How many threads would like to call it at once, sharing the cores: a picture takes
-            longer, many take less time. See `Network.lanes` for how many may.
+            longer, many take less time.
 
     Raises:
         VisusError: If it is damaged.

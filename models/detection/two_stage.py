@@ -72,8 +72,8 @@ class TwoStageDetector(nn.Module):
     def of_one_size(self) -> Iterator[None]:
         """Meanwhile look at equally many regions in each picture, and give unsure detections too.
 
-        For OpenVINO, which makes a detection of stale memory out of none, and which two pictures
-        at once crash now and then where the rows of a layer of weights depend on them.
+        For OpenVINO, which makes a detection of stale memory out of none, and is faster where it
+        knows the rows of a layer of weights before.
         """
         heads, proposing = self.detector.roi_heads, self.detector.rpn
         threshold = heads.score_thresh
