@@ -205,8 +205,8 @@ def load_network(path: Path, runtime: str, lanes: int = 1) -> Network:
     Args:
         path: The file.
         runtime: Of `EXPORTED_RUNTIMES`.
-        lanes: How many threads would like to call it at once, sharing the cores: a picture takes
-            longer, many take less time.
+        lanes: How many threads may call it at once, sharing the cores: a picture takes longer, many
+            take less time.
 
     Raises:
         VisusError: If it is damaged.

@@ -33,7 +33,7 @@ def write_network(path):
 SIGNALLED = """
 import gc, os, signal, sys
 from pathlib import Path
-from apps.networks import PRECISION_KEY, load_network
+from apps.networks import load_network
 
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 for _ in range(2):
