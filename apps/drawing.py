@@ -1,6 +1,7 @@
 """Draw predictions and figures on pictures."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from zlib import crc32
 
@@ -86,8 +87,13 @@ def _draw_classes(image: Pixels, labels: Sequence[tuple[str, float]]) -> Pixels:
 def _tint(area: Pixels, colour: Colour, strength: float) -> None:
     """Mix that much of a colour, 0 to 1, into pixels, in their place."""
     if area.size:
-        mixed = np.column_stack([(1 - strength) * np.eye(3), strength * np.array(colour)])
-        area[:] = cv2.transform(area, mixed)
+        area[:] = cv2.transform(area, _mixture(colour, strength))
+
+
+@cache
+def _mixture(colour: Colour, strength: float) -> NDArray[np.float64]:
+    """The matrix that mixes that much of a colour into a pixel, (3, 4) as `cv2.transform` takes."""
+    return np.column_stack([(1 - strength) * np.eye(3), strength * np.array(colour)])
 
 
 def _write(row: Pixels, left: int, cover: Pixels) -> None:

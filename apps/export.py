@@ -19,7 +19,7 @@ from models.detection import TwoStageDetector
 from tasks.base import VisionTask
 from tasks.captioning import CaptioningTask
 from tasks.detection import DetectionTask
-from vision.fit import to_channels
+from vision.fit import to_channels, to_planes
 from vision.images import Pixels, read_image
 from vision.scenes import make_scene
 
@@ -110,8 +110,7 @@ def _trace_detector(task: VisionTask, part: Path) -> None:
     assert isinstance(task, DetectionTask)
     metadata = task.metadata
     scene = make_scene(1, metadata.image_size, (3, 8)).image
-    example = to_channels(scene, metadata.in_channels).transpose(2, 0, 1)[None]
-    images = torch.from_numpy(np.ascontiguousarray(example))
+    images = torch.from_numpy(to_planes(to_channels(scene, metadata.in_channels))[None])
     names = ["boxes", "scores", "labels", "masks"][: len(task(images))]
     network = task.network
     with network.of_one_size() if isinstance(network, TwoStageDetector) else nullcontext():

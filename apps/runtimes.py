@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from apps.networks import EXPORTED_RUNTIMES, choose_runtime, damaged, load_network
 from apps.runs import BUNDLE, find_model
 from vision.errors import VisusError
-from vision.fit import fit, to_channels
+from vision.fit import fit, to_channels, to_planes
 from vision.images import Pixels, read_image
 from vision.metadata import ModelMetadata
 from vision.predictions import TASKS, Prediction, to_prediction
@@ -93,7 +93,7 @@ class Model(ABC):
         """A batch of one fitted picture, and its `Fit`."""
         fitted, mapping = fit(image, self.metadata.image_size, self.metadata.fit_mode)
         fitted = to_channels(fitted, self.metadata.in_channels)
-        return np.ascontiguousarray(fitted.transpose(2, 0, 1)[None]), mapping
+        return to_planes(fitted)[None], mapping
 
 
 class TorchModel(Model):

@@ -21,6 +21,7 @@ from apps.faces.model import FaceModel
 from apps.networks import EXPORTED_RUNTIMES
 from apps.runtimes import TorchModel
 from models.weights import find_weights
+from vision.fit import to_planes
 from vision.images import Pixels
 from vision.similarity_search import SimilarityIndex
 
@@ -62,7 +63,7 @@ def _compare_embedding(models: Mapping[str, FaceModel], face: Pixels) -> None:
     assert entry is not None
     reference = dlib.face_recognition_model_v1(str(entry.path()))
     both = (face, np.ascontiguousarray(face[:, ::-1]))
-    batch = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
+    batch = to_planes(face)[None]
     calls: dict[str, Callable[[], object]] = {
         "dlib": lambda: [reference.compute_face_descriptor(each) for each in both]
     }

@@ -4,10 +4,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 
 from tasks import VisionTask
+from vision.fit import to_planes
 from vision.scenes import make_scene
 
 ROUNDS = 5
@@ -22,7 +22,7 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
         size: (height, width) of the pictures in pixels.
     """
     scenes = [make_scene(seed, size, (3, 8)).image for seed in range(PICTURES)]
-    images = [torch.from_numpy(np.ascontiguousarray(s.transpose(2, 0, 1)[None])) for s in scenes]
+    images = [torch.from_numpy(to_planes(s)[None]) for s in scenes]
     calls = {name: _over(task, images) for name, task in tasks.items()}
     times: dict[str, list[float]] = {name: [] for name in tasks}
     with torch.inference_mode():

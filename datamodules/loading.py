@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from vision.fit import FitMode, fit, to_channels
+from vision.fit import FitMode, fit, to_channels, to_planes
 from vision.images import Pixels
 
 Batch = dict[str, Any]
@@ -140,7 +140,7 @@ class ArrayDataset(Dataset[Batch]):
 
 def to_tensor(image: Pixels) -> Tensor:
     """From (height, width, channels) to a tensor of (channels, height, width), uint8 both."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return torch.from_numpy(to_planes(image))
 
 
 def collate(samples: list[Batch] | Batch) -> Batch:

@@ -187,6 +187,15 @@ def to_channels(image: Pixels, channels: int) -> Pixels:
     raise ValueError(f"a picture of {image.shape[2]} channels cannot become one of {channels}")
 
 
+def to_planes(image: Pixels) -> NDArray[np.uint8]:
+    """From (height, width, channels) to (channels, height, width), as networks take pictures."""
+    height, width, channels = image.shape
+    planes = np.empty((channels, height, width), np.uint8)
+    # OpenCV's way is four times as fast as NumPy's.
+    cv2.split(image, list(planes))
+    return planes
+
+
 def _resize(image: Pixels, height: int, width: int) -> Pixels:
     # OpenCV takes four channels at most.
     parts = [

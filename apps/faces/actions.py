@@ -118,7 +118,7 @@ def list_people(args: Namespace) -> int:
 def reembed(args: Namespace) -> int:
     """Replace all embeddings by those of another model, from the crops that were kept."""
     from apps.faces.sqlite_gallery import SqliteGallery
-    from vision.fit import fit
+    from vision.fit import fit, to_planes
 
     path = Path(args.gallery)
     if not path.is_file():
@@ -135,8 +135,7 @@ def reembed(args: Namespace) -> int:
     for number, _, crop in track(kept, "Embedding", len(kept)):
         face = np.asarray(Image.open(io.BytesIO(crop or b"")).convert("RGB"))
         face = fit(face, model.metadata.image_size, "stretch")[0]
-        batch = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
-        renewed[number] = model.run(batch)[0][0]
+        renewed[number] = model.run(to_planes(face)[None])[0][0]
     gallery.replace_embeddings(model.fingerprint, renewed)
     print(f"{len(renewed)} faces embedded anew; calibrate again if you had calibrated")
     return 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision.fit import fit, to_channels
+from vision.fit import fit, to_channels, to_planes
 from vision.scenes import make_scene
 
 sides = st.integers(1, 60)
@@ -91,3 +91,11 @@ def test_pictures_of_any_channels_are_fitted_channel_by_channel(channels):
     for i in range(channels):
         alone, _ = fit(image[:, :, i : i + 1], (16, 24), "letterbox")
         assert (fitted[:, :, i] == alone[:, :, 0]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_planes_are_the_channels_of_any_cut(channels):
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, channels)).astype(np.uint8)
+    for cut in (image, image[3:20, 5:9], image[:, ::-1]):
+        planes = to_planes(cut)
+        assert planes.flags.c_contiguous and (planes == cut.transpose(2, 0, 1)).all()

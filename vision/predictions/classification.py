@@ -40,8 +40,11 @@ class ClassificationPrediction:
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The best classes: (label, score), best first."""
-        order = np.argsort(-self.scores, kind="stable")[:count]
-        return [(self.class_names[i], float(self.scores[i])) for i in order]
+        count = min(count, len(self.scores))
+        # Of thousands of classes only the best need an order.
+        ids = np.flatnonzero(self.scores >= np.partition(self.scores, -count)[-count])
+        ids = ids[np.argsort(-self.scores[ids], kind="stable")][:count]
+        return [(self.class_names[i], float(self.scores[i])) for i in ids]
 
     def labels(self) -> list[tuple[str, float]]:
         """What is reported: the best five, or with several labels a picture those from 0.5 up."""

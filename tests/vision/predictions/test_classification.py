@@ -47,6 +47,13 @@ def test_json_is_best_first():
     assert [c["label"] for c in entry["classes"]] == ["dog", "Übergröße", "cat"]
 
 
+@given(arrays(np.float32, 9, elements=st.sampled_from([0, 0.25, 0.5, 1])), st.integers(0, 12))
+def test_the_best_come_first_and_of_equal_ones_the_earlier(scores, count):
+    names = tuple("abcdefghi")
+    expected = sorted(zip(names, scores.tolist(), strict=True), key=lambda pair: -pair[1])
+    assert ClassificationPrediction(scores, names).top(count) == expected[:count]
+
+
 @pytest.mark.parametrize("scores", [[0.5, 0.5], [0.1, 0.2, 1.5], [0.1, 0.2, np.nan]])
 def test_impossible_scores_are_refused(scores):
     with pytest.raises(ValueError):
