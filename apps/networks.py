@@ -28,12 +28,10 @@ class Network(Protocol):
     Attributes:
         metadata: What the file says of itself, JSON; None where it says nothing.
         precision: What it computes in here, of `PRECISIONS`.
-        lanes: How many threads may call it at once.
     """
 
     metadata: str | None
     precision: str
-    lanes: int
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """The outputs for uint8 pictures of shape (batch, channels, height, width)."""
@@ -46,7 +44,6 @@ class OnnxRuntimeNetwork:
     def __init__(self, path: Path, lanes: int = 1) -> None:
         import onnxruntime
 
-        self.lanes = lanes
         options = onnxruntime.SessionOptions()
         if lanes > 1:
             options.intra_op_num_threads = max(1, usable_cores() // lanes)
@@ -84,7 +81,6 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, path: Path, lanes: int = 1) -> None:
-        self.lanes = lanes
         properties = _read_properties(path)
         precision = properties.get(PRECISION_KEY, "fp32")
         faster = precision == "bf16" and computes_bfloat16()

@@ -125,7 +125,7 @@ class ExportedModel(Model):
         self.name = str(path)
         self.runtime = runtime
         self._network = load_network(path, runtime, lanes)
-        self.lanes = self._network.lanes
+        self.lanes = lanes
         self.metadata = parse_metadata(self._network.metadata, path)
         self.precision = self._network.precision
 
