@@ -68,16 +68,16 @@ class OnnxRuntimeNetwork:
 
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held by the one request of OpenVINO whose sizes are not fixed."""
+"""Held by the one request of OpenVINO in which layers of weights take any rows."""
 
 
 class OpenVinoNetwork:
     """In OpenVINO, in float32 but for a file that asks for another precision.
 
-    Single pictures, which applications mostly give, have a form of the network of their own, with
-    all sizes fixed: it is faster, and threads run it side by side. Where sizes depend on what a
-    picture shows, as in detectors, there is none, and two requests under way at once, even of two
-    networks, crash now and then: there threads take turns.
+    Single pictures, which applications mostly give, have a form of the network of their own: it is
+    faster, and threads run it side by side. Where the rows that a layer of weights takes depend on
+    what a picture shows, there is none, and two requests under way at once, even of two networks,
+    crash now and then: there threads take turns.
     """
 
     def __init__(self, path: Path, lanes: int = 1) -> None:
@@ -130,12 +130,15 @@ def _keep_places_exact(network: Any) -> None:
 
 
 def _for_one_picture(network: Any) -> Any:
-    """A copy of the network whose sizes are fixed; None where they depend on what it is given."""
+    """A copy of the network for one picture; None where layers of weights would take any rows."""
     single = network.clone()
     shape = single.inputs[0].partial_shape
     shape[0] = 1
     single.reshape(shape)
-    return None if single.is_dynamic() else single
+    of_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
+    layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in of_weights]
+    fixed = all(each.get_partial_shape().is_static for each in (single.input(0), *layers))
+    return single if fixed else None
 
 
 @cache
@@ -147,6 +150,9 @@ def _openvino_core() -> Any:
     """
     import openvino
 
+    # The first tensor fills a table of types, for which Python's lock is let go: a second thread
+    # that came to that table with the lock would wait for ever, and so would the whole process.
+    openvino.Tensor(np.zeros(1, np.uint8))
     return openvino.Core()
 
 

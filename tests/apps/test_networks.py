@@ -53,6 +53,37 @@ def test_a_signal_after_a_network_is_gone_is_survived(tmp_path):
     assert (done.returncode, done.stdout.split()) == (0, ["handled"] * 4), done.stderr
 
 
+FIRST_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from apps.networks import load_network
+
+network = load_network(Path(sys.argv[1]), "openvino", 3)
+begun = threading.Event()
+
+def call():
+    # They want Python's lock all the time, so that one gets it whenever another lets it go.
+    while not begun.is_set():
+        pass
+    network(np.zeros((1, 3, 4, 4), np.uint8))
+
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=call) for _ in range(3)]
+for thread in threads:
+    thread.start()
+begun.set()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_the_first_requests_of_a_process_may_come_at_once(tmp_path):
+    write_network(tmp_path / "a.onnx")
+    command = [sys.executable, "-c", FIRST_AT_ONCE, tmp_path / "a.onnx"]
+    subprocess.run(command, check=True, timeout=60)
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_threads_share_a_network_and_it_takes_any_number_of_pictures(tmp_path, runtime):
     write_network(tmp_path / "a.onnx")
