@@ -221,6 +221,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def usable_lanes() -> int:
+    """How many threads keep all cores at pictures, of which one waits now and then for Python."""
+    return usable_cores() + 1
+
+
 def damaged(path: Path, error: Exception) -> VisusError:
     """What to tell of a file that cannot be loaded."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]

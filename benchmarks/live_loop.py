@@ -20,7 +20,7 @@ from apps.live.encoders import open_encoder
 from apps.live.loop import run_loop
 from apps.live.sinks import Sink, VideoSink
 from apps.live.sources import Frame, VideoSource
-from apps.networks import installed_runtimes, usable_cores
+from apps.networks import installed_runtimes, usable_lanes
 from apps.runtimes import load_model
 from tasks.detection import DetectionTask
 from tasks.pretrained import load_pretrained_task
@@ -72,7 +72,7 @@ def _of_length(clip: Path, target: Path) -> Path:
 
 def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> None:
     # One picture after the other on all cores, and as `visus live` runs a file.
-    alone, model = (load_model(str(path), runtime, lanes) for lanes in (1, usable_cores()))
+    alone, model = (load_model(str(path), runtime, lanes) for lanes in (1, usable_lanes()))
     batches = [model.prepare(frame.image)[0] for frame in VideoSource(clip).frames()]
     seconds = in_turn(
         {

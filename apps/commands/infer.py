@@ -54,12 +54,12 @@ def main(argv: list[str]) -> int:
     from apps.live.loop import print_summary, run_loop
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
     from apps.live.sources import Frame, SpacedSource, open_source
-    from apps.networks import usable_cores
+    from apps.networks import usable_lanes
     from apps.runtimes import load_model
     from vision.predictions import Prediction
 
     source = open_source(args.source, args.size)
-    model = load_model(args.model, args.runtime, usable_cores() if source.waits else 1)
+    model = load_model(args.model, args.runtime, usable_lanes() if source.waits else 1)
     model = prepare_detection(args, model, source)
     prepare_faces(args, model, args.embeddings)
     captions_pictures = model.metadata.task == "captioning" and source.still

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     from apps.live.sources import open_source
     from apps.live.times import LoopTimes
     from apps.live.window import WindowSink
-    from apps.networks import usable_cores
+    from apps.networks import usable_lanes
 
     # Before anything slow: without a screen the answer should come at once.
     window = None if args.video or args.serve else WindowSink(f"visus {args.model}")
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
     times = LoopTimes(source)
     # Several models would have to agree on it.
-    models = load_models(args, usable_cores() if source.waits and not args.also else 1)
+    models = load_models(args, usable_lanes() if source.waits and not args.also else 1)
     detector = of_task(models, "detection")
     if window is not None:
         sinks.append(window)

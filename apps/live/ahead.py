@@ -78,8 +78,9 @@ def in_lanes(work: Callable[[Item], Result], items: Iterator[Item], lanes: int) 
         try:
             for item in items:
                 begun.append(pool.submit(work, item))
-                # One more than lanes: they go on while a result is used.
-                if len(begun) > lanes:
+                # More than lanes: they go on while a result is used, and while one that is done
+                # waits for its turn.
+                if len(begun) > lanes + 1:
                     yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()
