@@ -191,7 +191,7 @@ def to_planes(image: Pixels) -> NDArray[np.uint8]:
     """From (height, width, channels) to (channels, height, width), as networks take pictures."""
     height, width, channels = image.shape
     planes = np.empty((channels, height, width), np.uint8)
-    # OpenCV's way is four times as fast as NumPy's.
+    # Faster than NumPy's copy of a transposed picture.
     cv2.split(image, list(planes))
     return planes
 
