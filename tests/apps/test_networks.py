@@ -94,23 +94,40 @@ def test_threads_share_a_network_and_it_takes_any_number_of_pictures(tmp_path, r
             np.testing.assert_array_equal(values, batch)
 
 
-def test_threads_take_turns_where_sizes_depend_on_the_picture(tmp_path):
+PLACES = [
     # As many rows as the picture has pixels that are not black, a place in each.
-    nodes = [
-        ("NonZero", ["images"], ["places"], {}),
-        ("Transpose", ["places"], ["rows"], {}),
-        ("Cast", ["rows"], ["floats"], {"to": TensorProto.FLOAT}),
-        ("MatMul", ["floats", "weights"], ["values"], {}),
-    ]
-    weights = {"weights": np.eye(4, dtype=np.float32)}
-    write(tmp_path / "a.onnx", nodes, (1, 1, 4, 4), ("n", 4), weights)
+    ("NonZero", ["images"], ["places"], {}),
+    ("Transpose", ["places"], ["rows"], {}),
+    ("Cast", ["rows"], ["floats"], {"to": TensorProto.FLOAT}),
+]
+FIRST_SIXTEEN = [
+    ("Concat", ["floats", "nothing"], ["filled"], {"axis": 0}),
+    ("Slice", ["filled", "zero", "sixteen", "zero"], ["first"], {}),
+    ("Reshape", ["first", "shape"], ["fixed"], {}),
+]
+
+
+@pytest.mark.parametrize("rows", [None, 16])
+def test_threads_share_a_network_whose_sizes_depend_on_the_picture(tmp_path, rows):
+    nodes = [*PLACES, *(FIRST_SIXTEEN if rows else [])]
+    nodes.append(("MatMul", ["fixed" if rows else "floats", "weights"], ["values"], {}))
+    constants = {
+        "weights": np.eye(4, dtype=np.float32),
+        "nothing": np.zeros((16, 4), np.float32),
+        "zero": np.array([0]),
+        "sixteen": np.array([16]),
+        "shape": np.array([16, 4]),
+    }
+    write(tmp_path / "a.onnx", nodes, (1, 1, 4, 4), (rows or "n", 4), constants)
     network = load_network(tmp_path / "a.onnx", "openvino", 3)
     pictures = [np.full((1, 1, 4, 4), 7, np.uint8) for _ in range(60)]
     for i, picture in enumerate(pictures):
         picture[..., : i % 4] = 0
     with ThreadPoolExecutor(3) as pool:
-        for picture, (places,) in zip(pictures, pool.map(network, pictures), strict=True):
-            np.testing.assert_array_equal(places, np.argwhere(picture))
+        for picture, (values,) in zip(pictures, pool.map(network, pictures), strict=True):
+            places = np.argwhere(picture)
+            np.testing.assert_array_equal(values[: len(places)], places)
+            assert not values[len(places) :].any()
 
 
 def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(tmp_path):
