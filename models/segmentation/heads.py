@@ -40,7 +40,8 @@ class UNetHead(nn.Module):
     """Climbs from the coarsest map back to the picture's size, joining each finer map on its way.
 
     Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image
-    Segmentation"; the decoder is segmentation_models.pytorch's.
+    Segmentation"; the decoder is segmentation_models.pytorch's, each map batch-normalised before it
+    joins.
 
     Args:
         channels: Of each map, finest first.
@@ -51,6 +52,8 @@ class UNetHead(nn.Module):
     def __init__(self, channels: Sequence[int], num_classes: int, width: int) -> None:
         super().__init__()
         steps = [max(16, width >> i) for i in range(len(channels))]
+        # A pretrained body's maps are several times as strong as what climbs, and would drown it.
+        self.skip_norms = nn.ModuleList(nn.BatchNorm2d(count) for count in channels[:-1])
         # The decoder leaves out the first entry, the picture itself.
         self.climb = UnetDecoder([0, *channels], steps, n_blocks=len(steps))
         self.vote = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
@@ -60,7 +63,9 @@ class UNetHead(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of shape (batch, classes, height, width)."""
-        logits: Tensor = self.vote(self.climb(maps))
+        images, *finer, coarsest = maps
+        joined = [norm(each) for norm, each in zip(self.skip_norms, finer, strict=True)]
+        logits: Tensor = self.vote(self.climb([images, *joined, coarsest]))
         return logits
 
 

@@ -4,6 +4,7 @@ from torch.nn import functional as F
 from torchvision.models import segmentation as torchvision_segmentation
 
 from models.segmentation import LOSSES, create_segmenter, segmentation_losses
+from models.segmentation.heads import UNetHead
 from models.segmentation.losses import balancing_weights
 from tests.conftest import publish
 from vision.errors import VisusError
@@ -31,6 +32,15 @@ def test_a_unet_climbs_from_any_backbone(backbone):
     assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 64, 64)
     # Sizes that are no multiple of the strides too.
     assert network(torch.zeros(1, 3, 70, 58)).shape == (1, 3, 70, 58)
+
+
+def test_strong_maps_do_not_drown_what_climbs_from_the_coarsest():
+    head = UNetHead([4, 4, 4], num_classes=2, width=16)
+    sizes = (64, 32, 16, 8)
+    images, fine, middle, coarse = (torch.randn(2, 4, side, side) for side in sizes)
+    logits = head([images, fine, middle, coarse])
+    stronger = head([images, fine * 100, middle * 100, coarse])
+    torch.testing.assert_close(stronger, logits, atol=1e-3, rtol=0)
 
 
 def test_a_dilated_body_keeps_its_weights_and_sees_finer():
