@@ -4,16 +4,21 @@ import argparse
 import difflib
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib import import_module
 from typing import NoReturn
 
+from apps.addresses import hide_secrets
 from apps.commands import HELP
 from vision.errors import VisusError
 
 EXIT_BAD_INPUT = 2
 EXIT_INCOMPLETE = 3
 """Exit code when a part of the input was processed, and the rest named."""
+
+
+_OWN = {"apps", "tasks", "datamodules", "models", "vision"}
 
 
 class CommandError(VisusError):
@@ -75,9 +80,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(argv)
     except VisusError as error:
-        if debug:
-            raise
-        print(f"visus: {_last_words(error)}", file=sys.stderr)
+        told = traceback.format_exc() if debug else f"visus: {_last_words(error)}"
+        print(hide_secrets(told), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("visus: interrupted", file=sys.stderr)
@@ -89,7 +93,15 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if debug or error.filename is None:
             raise
-        print(f"visus: {error.filename}: {error.strerror}; check path and rights", file=sys.stderr)
+        told = f"visus: {error.filename}: {error.strerror}; check path and rights"
+        print(hide_secrets(told), file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if debug or package in _OWN:
+            raise
+        told = f"visus: the package {package} is not installed; pip install {package}"
+        print(told, file=sys.stderr)
         return EXIT_BAD_INPUT
 
 

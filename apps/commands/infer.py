@@ -55,10 +55,12 @@ def main(argv: list[str]) -> int:
     from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
     from apps.live.sources import Frame, SpacedSource, open_source
     from apps.networks import usable_lanes
+    from apps.outputs import check_outputs
     from apps.runtimes import load_model
     from vision.predictions import Prediction
 
     source = open_source(args.source, args.size)
+    check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, args.gallery])
     model = load_model(args.model, args.runtime, usable_lanes() if source.waits else 1)
     model = prepare_detection(args, model, source)
     prepare_faces(args, model, args.embeddings)

@@ -39,7 +39,9 @@ def main(argv: list[str]) -> int:
         help="show a page there instead, and answer POST /predict; HOST:PORT to be reached from "
         "elsewhere; without a source only pictures that are sent are answered",
     )
-    parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
+    parser.add_argument(
+        "--jsonl", metavar="FILE", help="write JSON Lines instead; - for the output"
+    )
     parser.add_argument("--report", metavar="FILE", type=Path, help="write the times as JSON")
     add_detection_arguments(parser)
     add_face_arguments(parser)
@@ -57,10 +59,14 @@ def main(argv: list[str]) -> int:
     from apps.live.times import LoopTimes
     from apps.live.window import WindowSink
     from apps.networks import usable_lanes
+    from apps.outputs import check_outputs
 
     # Before anything slow: without a screen the answer should come at once.
-    window = None if args.video or args.serve else WindowSink(f"visus {args.model}")
+    elsewhere = args.video or args.serve or args.jsonl
+    window = None if elsewhere else WindowSink(f"visus {args.model}")
     source = open_source(args.source, args.size)
+    outputs = {"--video": args.video, "--jsonl": args.jsonl, "--report": args.report}
+    check_outputs(outputs, [*source.files, args.model, *args.also, args.gallery])
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
     times = LoopTimes(source)
     # Several models would have to agree on it.

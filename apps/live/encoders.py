@@ -59,7 +59,9 @@ def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
         VisusError: If it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    chosen = next((each for each in _FFMPEG[path.suffix] if each[0] in _ffmpeg_encoders()), None)
+    chosen = next(
+        (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
+    )
     if chosen is not None:
         return _FfmpegEncoder(path, rate, size, chosen)
     return _OpenCvEncoder(path, rate, size)
@@ -83,7 +85,7 @@ class _FfmpegEncoder(Encoder):
         command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *encoder]
         command += ["-pix_fmt", "yuv420p"]
-        if path.suffix == ".mp4":
+        if path.suffix.lower() == ".mp4":
             # The index first, so that a browser can begin before all has come.
             command += ["-movflags", "+faststart"]
         command.append(f"file:{path}")
@@ -112,7 +114,7 @@ class _OpenCvEncoder(Encoder):
     """In a thread of its own, so that the loop waits only for an encoder that is slower than it."""
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
-        code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix])
+        code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix.lower()])
         self._writer = cv2.VideoWriter(str(path), code, rate, size)
         if not self._writer.isOpened():
             raise VisusError(f"{path}: cannot be written; check folder and disk")

@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO, Any
 
-import cv2
-import numpy as np
-
 from apps.drawing import to_bgr, write_image
 from apps.live.encoders import ENDINGS, Encoder, open_encoder
 from apps.live.sources import Frame
+from apps.outputs import refuse_overwriting
 from vision.errors import VisusError
+from vision.fit import fit
 from vision.images import Pixels
 
 
@@ -47,16 +46,6 @@ class OutputNames:
         return path
 
 
-def refuse_overwriting(path: Path, source: str) -> None:
-    """Stop before a result is written over the file it is made from.
-
-    Raises:
-        VisusError: If both are the same file.
-    """
-    if path.exists() and Path(source).exists() and path.samefile(source):
-        raise VisusError(f"{path}: would be overwritten, it is the source; write elsewhere")
-
-
 class Sink(ABC):
     """Takes frames that are drawn on."""
 
@@ -79,7 +68,7 @@ class VideoSink(Sink):
     """
 
     def __init__(self, path: Path, rate: float, begin: float = 0.0) -> None:
-        if path.suffix not in ENDINGS:
+        if path.suffix.lower() not in ENDINGS:
             raise VisusError(f"--video {path}: the file's ending must be {' or '.join(ENDINGS)}")
         self.path = path
         self.rate = rate or 25.0
@@ -89,15 +78,14 @@ class VideoSink(Sink):
         self._written = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; later frames of another size are brought to that of the first."""
+        """See `Sink.show`; later frames of another size are fitted into that of the first."""
         if self._encoder is None:
-            refuse_overwriting(self.path, frame.source)
             height, width = drawn.shape[:2]
             self._size = (width - width % 2, height - height % 2)
             self._encoder = open_encoder(self.path, self.rate, self._size)
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
-            pixels = to_bgr(_resized(drawn, self._size))
+            pixels = to_bgr(fit(drawn, self._size[::-1], "letterbox")[0])
         # A camera's frames that nobody had time for are stood in for by the one that follows.
         moment = self._written / self.rate if frame.time is None else frame.time - self.begin
         while self._written <= moment * self.rate + 1e-6:
@@ -109,10 +97,6 @@ class VideoSink(Sink):
         """See `Sink.close`."""
         if self._encoder is not None:
             self._encoder.close()
-
-
-def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class PictureSink(Sink):

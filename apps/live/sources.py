@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +15,7 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from apps.addresses import SCHEMES, is_stream
 from apps.live.ahead import one_ahead
 from vision.errors import VisusError
 from vision.images import ARRAY_EXTENSION, EXTENSIONS, ImageError, Pixels, list_images, read_image
@@ -51,6 +52,7 @@ class Source(ABC):
         still: Whether the frames are pictures that have nothing to do with each other.
         waits: Whether there are many frames, none of which is made while others are looked at.
         rate: Frames a second; 0 where it is unknown.
+        files: What it is read from, where that is files.
         problems: What could not be read, a message each.
     """
 
@@ -59,7 +61,8 @@ class Source(ABC):
     waits = False
     rate = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, files: Sequence[Path] = ()) -> None:
+        self.files = files
         self.problems: list[str] = []
 
     @abstractmethod
@@ -73,13 +76,12 @@ class PictureSource(Source):
     still = True
 
     def __init__(self, paths: list[Path]) -> None:
-        super().__init__()
-        self.paths = paths
+        super().__init__(paths)
         self.waits = len(paths) > 1
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
-        for path in self.paths:
+        for path in self.files:
             try:
                 image = read_image(path)
             except ImageError as error:
@@ -94,7 +96,7 @@ class VideoSource(Source):
     waits = True
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
+        super().__init__([path])
         self.path = path
         self._capture = quiet_capture(str(path))
         if not self._capture.isOpened():
@@ -192,7 +194,7 @@ def open_source(source: str, size: str | None = None) -> Source:
     Raises:
         VisusError: If it names nothing that can be opened.
     """
-    from apps.live.streams import is_stream, open_camera, open_stream
+    from apps.live.streams import open_camera, open_stream
 
     if (size is not None) != (source == "-"):
         raise VisusError("source - needs --size WIDTHxHEIGHT of its raw frames, and no other does")
@@ -202,6 +204,11 @@ def open_source(source: str, size: str | None = None) -> Source:
         return open_camera(int(source))
     if is_stream(source):
         return open_stream(source)
+    if "://" in source:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise VisusError(f"source {source!r}: visus reads addresses that begin with {known}")
+    if not source:
+        raise VisusError("the source is empty; name a file, a folder or a camera's number")
     path = Path(source)
     if path.is_dir():
         paths = list_images(path, arrays=True)

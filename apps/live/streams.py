@@ -6,15 +6,12 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 
+from apps.addresses import without_secrets
 from apps.live.sources import Frame, Source, quiet_capture, to_rgb
 from vision.errors import VisusError
-
-SCHEMES = ("rtsp", "rtsps", "http", "https")
-"""Of addresses that are streams."""
 
 _SILENCE = 5.0
 """Seconds without a frame after which a stream counts as interrupted."""
@@ -84,7 +81,7 @@ class StreamSource(Source):
                     return
                 else:
                     if not interrupted:
-                        self.problems.append(f"{self.name}: was interrupted")
+                        self.problems.append(f"{self.name}: sent nothing for a while")
                         self._tell("has sent nothing for 5 seconds; waiting for it to return")
                     yield replace(last, note=f"no picture for {now - seen:.0f} s")
         finally:
@@ -139,15 +136,3 @@ def open_stream(address: str) -> StreamSource:
 
     remedy = "check the address, the password, and that the camera is on"
     return StreamSource(without_secrets(address), connect, remedy)
-
-
-def is_stream(source: str) -> bool:
-    """Whether a source on the command line is a network address."""
-    return "://" in source and urlsplit(source).scheme.lower() in SCHEMES
-
-
-def without_secrets(address: str) -> str:
-    """An address as it may be shown: without user, password, query and fragment."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

@@ -49,7 +49,7 @@ class WindowSink(Sink):
     def __init__(self, title: str) -> None:
         reason = why_no_window()
         if reason:
-            raise VisusError(f"no window: {reason}; use --video FILE instead")
+            raise VisusError(f"no window: {reason}; use --video FILE, --serve PORT or --jsonl FILE")
         self.title = title
         self.figures: Callable[[], str] = str
         self.change_threshold: Callable[[float], str] | None = None

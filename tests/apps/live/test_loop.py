@@ -213,7 +213,13 @@ def test_a_source_is_never_overwritten(visus, workplace, model):
     write_video(workplace / "clip.mp4", codec="mp4v")
     clip = (workplace / "clip.mp4").read_bytes()
     assert visus("infer", model[0], "clip.mp4", "--draw", ".")[0] == 2
-    assert visus("live", model[0], "clip.mp4", "--video", "clip.mp4")[0] == 2
+    for option in ("--video", "--jsonl", "--report"):
+        code, _, err = visus("live", model[0], "clip.mp4", "--jsonl", "-", option, "clip.mp4")
+        assert code == 2 and "would be overwritten" in err
+    assert visus("infer", model[0], ".", "--jsonl", "cat.jpg")[0] == 2
+    assert visus("live", "imagenet", "cat.jpg", "--jsonl", "a.mp4", "--video", "a.mp4")[0] == 2
+    code, _, err = visus("live", model[0], "clip.mp4", "--video", "http://u:secret@h/x.mp4")
+    assert code == 2 and "is an address" in err and "secret" not in err
     assert picture.read_bytes() == before and (workplace / "clip.mp4").read_bytes() == clip
 
 
