@@ -20,7 +20,7 @@ from tasks.base import VisionTask
 from tasks.captioning import CaptioningTask
 from tasks.detection import DetectionTask
 from vision.fit import to_channels, to_planes
-from vision.images import Pixels, read_image
+from vision.images import Pixels
 from vision.scenes import make_scene
 
 OPSET = 18
@@ -127,17 +127,17 @@ def _trace_detector(task: VisionTask, part: Path) -> None:
 
 
 def measure_parity(
-    task: VisionTask, exported: Sequence[Model], pictures: list[Path]
+    task: VisionTask, exported: Sequence[Model], images: list[Pixels]
 ) -> list[Parity]:
     """Run PyTorch and what was exported from it, in turn, on the same pictures.
 
     Args:
         task: What was exported.
         exported: The file in each runtime.
-        pictures: Pictures to compare on; procedural scenes are used where there are none.
+        images: Pictures to compare on; procedural scenes are used where there are none.
     """
     reference = TorchModel("torch", task)
-    images = [read_image(picture) for picture in pictures] or _scenes(task.in_channels)
+    images = images or _scenes(task.in_channels)
     batches = [reference.prepare(image)[0] for image in images]
     models: list[Model] = [reference, *exported]
     compare = _COMPARISONS[task.task]

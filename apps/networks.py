@@ -192,12 +192,14 @@ def choose_runtime(runtime: str | None, path: Path) -> str:
     """The runtime for an exported file: the one that is asked for, or the fastest installed.
 
     Raises:
-        VisusError: If it cannot run exported files, or is not installed.
+        VisusError: If it cannot run exported files, or is not installed, or none is.
     """
     if runtime == "torch":
         raise VisusError(f"{path}: torch cannot run it; leave --runtime out, or name another")
     if runtime is not None and find_spec(runtime) is None:
         raise VisusError(f"--runtime {runtime}: is not installed; pip install {runtime}")
+    if runtime is None and not installed_runtimes():
+        raise VisusError(f"{path}: needs a runtime; pip install onnxruntime")
     return runtime or installed_runtimes()[0]
 
 

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,22 +48,23 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
     """
     nncf = _import_nncf()
     with TemporaryDirectory() as folder:
-        exact = Path(folder) / "exact.onnx"
-        export_onnx(task, exact)
-        network = ExportedModel(exact, "onnxruntime")
+        unrounded = Path(folder) / "exact.onnx"
+        export_onnx(task, unrounded)
+        network = ExportedModel(unrounded, "onnxruntime")
 
         def prepare(picture: Path) -> dict[str, NDArray[np.uint8]]:
             return {"images": network.prepare(read_image(picture))[0]}
 
-        exported = onnx.load(exact)
-        _unshare_weights(exported)
+        exported = onnx.load(unrounded)
+        exact = _exact_operations(task, exported)
+        _unshare_weights(exported, exact)
         # Its progress bars.
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
                 nncf.Dataset(pictures, prepare),
                 subset_size=len(pictures),
-                ignored_scope=nncf.IgnoredScope(types=_exact_operations(task, exported)),
+                ignored_scope=nncf.IgnoredScope(types=exact),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
     onnx.helper.set_model_props(model, {**properties, PRECISION_KEY: "int8"})
@@ -80,13 +82,14 @@ def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
     return sorted({node.op_type for node in model.graph.node} - _LAYERS[task.task])
 
 
-def _unshare_weights(model: onnx.ModelProto) -> None:
-    """Give each layer weights of its own: ONNX Runtime cannot load rounded ones that others use.
+def _unshare_weights(model: onnx.ModelProto, exact: Sequence[str]) -> None:
+    """Give each layer that is not exact weights of its own: ONNX Runtime wants rounded ones so.
 
     A detector's proposals come from the same layers at every scale: a quarter of its arithmetic.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    kinds = {"Conv", "Gemm", "MatMul"} - {*exact}
+    layers = [node for node in model.graph.node if node.op_type in kinds]
     uses: Counter[str] = Counter()
     for node in layers:
         for i, name in enumerate(node.input):

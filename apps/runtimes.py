@@ -153,11 +153,16 @@ def load_model(model: str, runtime: str | None = None, lanes: int = 1) -> Model:
         raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
     found = find_model(model)
     if isinstance(found, Path) and found.suffix == ".onnx":
-        return ExportedModel(found, choose_runtime(runtime, found), lanes)
+        exported = ExportedModel(found, choose_runtime(runtime, found), lanes)
+        if exported.metadata.task in ("face_recognition", "face3d"):
+            raise VisusError(f"{found}: is one network of a face model; name its folder")
+        return exported
     if isinstance(found, Path) and found.name == BUNDLE:
         from apps.faces.bundle import load_bundle
 
         return load_bundle(found, choose_runtime(runtime, found))
+    if isinstance(found, Path) and found.suffix == ".pte":
+        raise VisusError(f"{found}: is a program for phones; name a checkpoint or an .onnx here")
     if runtime not in (None, "torch"):
         raise VisusError(f"--runtime {runtime} runs exported files; visus export {model} makes one")
     from tasks.checkpoints import load_task

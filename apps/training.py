@@ -130,6 +130,9 @@ def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
         getattr(cli.trainer, subcommand)(cli.model, **keywords)
     except (MisconfigurationException, ValueError) as error:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
+    except SystemExit:
+        # Lightning leaves so when it is stopped: at SIGTERM with 0, which would pass for success.
+        raise KeyboardInterrupt from None
 
 
 def _ready_made(arguments: list[str]) -> list[str]:

@@ -220,7 +220,7 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Im
     except ImageError:
         raise
     except Image.DecompressionBombError:
-        raise ImageError(_bomb_message(name, "more than twice that")) from None
+        raise ImageError(_bomb_message(name, "far too many pixels")) from None
     except UnidentifiedImageError:
         start = data[:12].decode("ascii", "replace").replace("\n", " ")
         raise ImageError(

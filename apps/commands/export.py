@@ -61,8 +61,12 @@ def main(argv: list[str]) -> int:
         raise CommandError(
             f"--precision and --data are for .onnx files, not for {args.output.suffix}"
         )
+    if args.output.suffix in {".onnx", ".ckpt", ".pte"} and args.output.is_dir():
+        raise CommandError(f"--output {str(args.output)!r}: is a folder; name a file")
     if args.output.suffix == ".ckpt":
         return _slim(args.model, args.output)
+    if Path(args.model).suffix == ".onnx":
+        raise CommandError(f"model {args.model!r} is exported already")
 
     from rich.table import Table
 
@@ -71,6 +75,7 @@ def main(argv: list[str]) -> int:
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
+    from vision.images import read_image
 
     model = load_model(args.model, "torch")
     if isinstance(model, FaceModel | Face3DModel):
@@ -84,8 +89,9 @@ def main(argv: list[str]) -> int:
     if not isinstance(model, TorchModel):
         raise CommandError(f"model {args.model!r} is exported already")
     task = model.task.cpu()
-    pictures = _pictures("--pictures", args.pictures)[:100]
+    pictures = [read_image(path) for path in _pictures("--pictures", args.pictures)[:100]]
     calibration = _pictures("--calibration", args.calibration)[:200]
+    before = {} if args.data is None else _figures(args.model, args.data)
     exported = _write(task, args.output, args.precision, calibration)
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
     for parity in measure_parity(task, exported, pictures):
@@ -102,7 +108,11 @@ def main(argv: list[str]) -> int:
     if args.precision == "bf16" and not computes_bfloat16():
         print("this CPU or its runtime has no bfloat16: the file was measured in float32")
     if args.data is not None:
-        _measure(args.model, args.output, args.data)
+        after = _figures(args.model, args.data, load_model(str(args.output)))
+        table = Table("figure", "torch", args.output.name)
+        for name, value in sorted(before.items()):
+            table.add_row(name, f"{value:.4f}", f"{after[name]:.4f}")
+        console().print(table)
     return 0
 
 
@@ -140,25 +150,16 @@ def _pictures(option: str, folder: Path | None) -> list[Path]:
     return pictures
 
 
-def _measure(model: str, path: Path, root: str) -> None:
-    """Print each figure of the test data for the model and for the file."""
-    from rich.table import Table
-
-    from apps.console import console
-    from apps.runtimes import load_model
+def _figures(model: str, root: str, exported: "Model | None" = None) -> dict[str, float]:
+    """The figures of the test data for a model, or for what was exported from it."""
     from apps.training import measure
 
     arguments = [model, "--data.batch_size", "1"]
     if root:
         arguments += ["--data.root", root]
-    # Both runs tell the same in full; the table says it once.
+    # The run tells them in full; the table of both says them once.
     with redirect_stdout(io.StringIO()):
-        before = measure(arguments)
-        after = measure(arguments, load_model(str(path)))
-    table = Table("figure", "torch", path.name)
-    for name, value in sorted(before.items()):
-        table.add_row(name, f"{value:.4f}", f"{after[name]:.4f}")
-    console().print(table)
+        return measure(arguments, exported)
 
 
 def _slim(model: str, output: Path) -> int:
@@ -181,7 +182,7 @@ def _export_faces(model: "FaceModel | Face3DModel", folder: Path) -> int:
     network = model.network
     if not isinstance(network, TorchModel):
         raise CommandError(f"model {model.name!r} is exported already")
-    if folder.suffix == ".onnx":
+    if folder.suffix in {".onnx", ".pte"}:
         raise CommandError(
             f"--output {str(folder)!r}: a model of faces is a folder of four networks; name a "
             "folder"

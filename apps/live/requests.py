@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -59,6 +60,9 @@ class Address:
     @property
     def shown_host(self) -> str:
         """As it stands in an address."""
+        if self.host in ("0.0.0.0", "::"):
+            # All of this machine's addresses: its name stands for them.
+            return socket.gethostname()
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
@@ -128,16 +132,18 @@ class RequestHandler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         self._unread = int(length) if length.isdecimal() else 0
         try:
-            self._check_origin(path)
-            self._check_token(path)
-            if path not in routes:
-                raise RequestError(HTTPStatus.NOT_FOUND, f"there is no {self.command} {path}")
-            routes[path]()
-        except RequestError as error:
-            self.close_connection = True
-            self._drain()
-            self._send_json({"error": str(error)}, error.status)
+            try:
+                self._check_origin(path)
+                self._check_token(path)
+                if path not in routes:
+                    raise RequestError(HTTPStatus.NOT_FOUND, f"there is no {self.command} {path}")
+                routes[path]()
+            except RequestError as error:
+                self.close_connection = True
+                self._drain()
+                self._send_json({"error": str(error)}, error.status)
         except (ConnectionError, TimeoutError):
+            # The client has gone, before its answer or before the reason why it gets none.
             self.close_connection = True
 
     def _check_origin(self, path: str) -> None:
@@ -243,7 +249,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         if self._unread > MAX_BYTES:
             raise RequestError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"{self._unread / 2**20:.0f} MB is too large; {MAX_BYTES / 2**20:.0f} MB at most",
+                f"{self._unread / 2**20:.4g} MB is too large; {MAX_BYTES / 2**20:g} MB at most",
             )
         body = self.rfile.read(self._unread)
         self._unread = 0

@@ -82,7 +82,10 @@ class PageServer(Sink):
     def url(self) -> str:
         """Where the page is."""
         host = "localhost" if self.address.loopback else self.address.shown_host
-        token = f"?token={self.token}" if self.token else ""
+        # One that the user keeps is not printed.
+        given = self.token == os.environ.get(TOKEN_VARIABLE)
+        token = f"${TOKEN_VARIABLE}" if given else self.token
+        token = f"?token={token}" if self.token else ""
         return f"http://{host}:{self._server.server_port}/{token}"
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
@@ -195,5 +198,6 @@ def _listen(address: Address, page: PageServer) -> ThreadingHTTPServer:
         return Server((address.host, address.port), Handler)
     except OSError as error:
         raise VisusError(
-            f"--serve {address.text}: cannot listen there ({error.strerror}); name another port"
+            f"--serve {address.text}: cannot listen there ({error.strerror}); "
+            "check the host, or name another port"
         ) from None

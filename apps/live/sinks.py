@@ -81,7 +81,7 @@ class VideoSink(Sink):
         """See `Sink.show`; later frames of another size are fitted into that of the first."""
         if self._encoder is None:
             height, width = drawn.shape[:2]
-            self._size = (width - width % 2, height - height % 2)
+            self._size = (_encodable(width), _encodable(height))
             self._encoder = open_encoder(self.path, self.rate, self._size)
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
@@ -97,6 +97,11 @@ class VideoSink(Sink):
         """See `Sink.close`."""
         if self._encoder is not None:
             self._encoder.close()
+
+
+def _encodable(side: int) -> int:
+    """The nearest side, in pixels, that every encoder takes and every player shows."""
+    return max(16, side - side % 2)
 
 
 class PictureSink(Sink):

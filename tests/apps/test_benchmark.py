@@ -26,3 +26,6 @@ def test_what_cannot_be_measured_is_named(visus, model):
     code, _, err = visus("benchmark", model[0], "nothing.mp4", "--seconds", "0.1")
     assert code == 2 and "there is no such file" in err
     assert visus("benchmark", "nothing")[0] == 2
+    # Before anything is exported or loaded for long.
+    code, _, err = visus("benchmark", "imagenet", "nothing.mp4")
+    assert code == 2 and "imagenet in" not in err and "there is no such file" in err

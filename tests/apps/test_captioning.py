@@ -164,6 +164,7 @@ def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, r
     code, out, err = visus("export", run, *quantised)
     assert code == 0, err
     assert "openvino" in out and "onnxruntime" in out
+    assert Path("q.onnx").stat().st_size < Path("m.onnx").stat().st_size
     code, _, err = visus("infer", "m.onnx", "in", "--beam", "3")
     assert code == 2 and "--beam needs the checkpoint" in err
     code, _, err = visus("infer", "m.onnx", "in", "--summary")

@@ -78,6 +78,14 @@ def test_a_program_for_phones_answers_as_the_model(visus, calibration, model):
     assert [label for label, _ in found] == [label for label, _ in expected]
 
 
+def test_what_is_exported_already_and_what_is_a_folder_is_told(visus, model):
+    code, _, err = visus("export", model[0], "--output", "q.onnx")
+    assert code == 2 and "is exported already" in err
+    Path("folder.onnx").mkdir()
+    code, _, err = visus("export", model[1], "--output", "folder.onnx")
+    assert code == 2 and "is a folder" in err and not Path("folder.onnx.part").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -88,6 +96,8 @@ def test_a_program_for_phones_answers_as_the_model(visus, calibration, model):
         (["q.pte", "--data"], "not for .pte"),
         (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no picture"),
         (["q.onnx", "--precision", "int8", "--calibration", "pictures"], "bad.png"),
+        (["q.onnx", "--pictures", "pictures"], "bad.png"),
+        (["q.onnx", "--data", "empty"], "unknown option 'root'"),
     ],
 )
 def test_what_cannot_be_exported_leaves_no_file(visus, calibration, model, arguments, words):

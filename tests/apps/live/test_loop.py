@@ -204,6 +204,18 @@ def test_the_python_door(photos, model):
     assert door.__version__
 
 
+def test_pictures_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):
+    (workplace / "in").mkdir()
+    cv2.imwrite("in/a.png", np.full((1, 1, 3), 255, np.uint8))
+    cv2.imwrite("in/b.png", np.full((40, 400, 3), 255, np.uint8))
+    code, _, err = visus("live", model[0], "in", "--video", "O.MP4", "--jsonl", "-")
+    assert code == 0, err
+    frames = [frame.image for frame in VideoSource(Path("O.MP4")).frames()]
+    assert [frame.shape for frame in frames] == [(16, 16, 3)] * 2
+    # Ten times as wide as high, in the middle between grey.
+    assert (frames[1][[0, -1]].mean((1, 2)) < 150).all() and frames[1][8].mean() > 180
+
+
 def test_a_source_is_never_overwritten(visus, workplace, model):
     picture = save_scene(workplace / "cat.jpg", 1)
     before = picture.read_bytes()

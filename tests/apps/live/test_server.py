@@ -5,6 +5,7 @@ import io
 import json
 import re
 import signal
+import socket
 import threading
 import time
 
@@ -86,6 +87,15 @@ def test_what_is_no_picture_or_too_large_is_refused_with_the_reason(page):
     assert status == 411 and "Content-Length" in entry["error"]
     # It still answers.
     assert ask(page, "GET", "/health")[0] == 200
+
+
+def test_a_client_that_goes_while_it_sends_is_no_error(page, capfd):
+    with socket.create_connection(("127.0.0.1", port(page))) as client:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
+        client.sendall(head + bytes(9))
+    assert ask(page, "GET", "/health")[0] == 200
+    eventually(lambda: not [one for one in threading.enumerate() if "process_request" in one.name])
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_more_pictures_than_can_wait_are_refused(model, workplace, monkeypatch):
@@ -180,7 +190,8 @@ def test_from_elsewhere_only_with_the_token(model, monkeypatch):
     monkeypatch.setenv("VISUS_TOKEN", "s3cret")
     server = PageServer("0.0.0.0:0", load_model(str(model[0])), moving=False)
     try:
-        assert server.url.endswith("/?token=s3cret")
+        # It is reached by the machine's name, and a token that the user keeps is not printed.
+        assert server.url.endswith("/?token=$VISUS_TOKEN") and "0.0.0.0" not in server.url
         for path in ("/", "/health", "/stream", "/?token=wrong", "/health?token=s3cret"):
             assert ask(server, "GET", path)[0] == 401
         assert ask(server, "POST", "/predict", b"x")[0] == 401
@@ -196,6 +207,7 @@ def test_a_token_is_made_where_none_is_given(model, monkeypatch):
     monkeypatch.delenv("VISUS_TOKEN", raising=False)
     servers = [PageServer("0.0.0.0:0", load_model(str(model[0])), moving=False) for _ in range(2)]
     tokens = {server.token for server in servers}
+    assert all(server.url.endswith(f"/?token={server.token}") for server in servers)
     assert len(tokens) == 2 and all(len(token) > 16 for token in tokens)
     for server in servers:
         server.close()

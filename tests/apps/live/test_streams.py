@@ -1,9 +1,11 @@
 """Cameras, network streams and raw frames: always the newest, taken up again after a break."""
 
 import io
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -138,11 +140,10 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         "apps.live.streams.open_camera",
         lambda index: StreamSource("camera 0", lambda: next(captures, Unplugged()), ""),
     )
-    code, _, err = visus("live", model[0], "0", "--jsonl", "o.jsonl")
+    code, _, err = visus("live", model[0], "0", "--report", "r.json")
     assert code == 3 and "sent nothing for a while" in err
     predicted = [note for note, _ in shown if not note]
-    with open("o.jsonl") as file:
-        assert len(file.readlines()) == len(predicted) >= 1
+    assert json.loads(Path("r.json").read_text())["frames"] == len(predicted) >= 1
 
 
 def test_a_stream_that_cannot_be_opened_is_told_without_its_password(visus, model):

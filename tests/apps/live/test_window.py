@@ -79,7 +79,8 @@ def test_without_a_screen_it_says_so(visus, model):
     with pytest.raises(VisusError, match="--video"):
         WindowSink("x")
     code, _, err = visus("live", model[0], "0")
-    assert code == 2 and "no screen" in err and "--video" in err
+    assert code == 2 and "no screen" in err
+    assert all(option in err for option in ("--video", "--serve", "--jsonl"))
 
 
 def test_a_screen_that_does_not_answer_is_none(monkeypatch):
