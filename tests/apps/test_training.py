@@ -8,7 +8,9 @@ import torch
 import yaml
 
 from configs import config_names, find_config
+from tests.apps.live.test_loop import start
 from tests.conftest import (
+    PATIENCE,
     newest,
     newest_figures,
     save_captions,
@@ -419,3 +421,11 @@ def test_a_model_meets_only_classes_it_knows(visus):
 def test_fit_without_a_configuration_names_some(visus):
     code, _, err = visus("fit")
     assert code == 2 and "classification/custom" in err
+
+
+def test_a_run_that_is_stopped_does_not_pass_for_a_finished_one(workplace):
+    run = start("fit", "--config", "classification/digits", *TINY, "--trainer.max_epochs", "1000")
+    assert any(b"epoch 1/" in line for line in run.stdout)
+    run.terminate()
+    _, told = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 130 and b"interrupted" in told
