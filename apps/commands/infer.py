@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     from apps.runtimes import load_model
     from vision.predictions import Prediction
 
-    source = open_source(args.source, args.size)
+    source = open_source(args.source, args.size, args.rate)
     check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, args.gallery])
     model = load_model(args.model, args.runtime, usable_lanes() if source.waits else 1)
     model = prepare_detection(args, model, source)
@@ -130,6 +130,9 @@ def add_source_arguments(parser: CommandParser, nargs: str | None = None) -> Non
         "(rtsp:// or http://), or - for raw frames on the standard input",
     )
     parser.add_argument("--size", metavar="WxH", help="of raw frames: bytes in RGB order")
+    parser.add_argument(
+        "--rate", metavar="FPS", type=float, help="of raw frames; by default as they come"
+    )
 
 
 def add_detection_arguments(parser: CommandParser) -> None:

@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     # Before anything slow: without a screen the answer should come at once.
     elsewhere = args.video or args.serve or args.jsonl
     window = None if elsewhere else WindowSink(f"visus {args.model}")
-    source = open_source(args.source, args.size)
+    source = open_source(args.source, args.size, args.rate)
     outputs = {"--video": args.video, "--jsonl": args.jsonl, "--report": args.report}
     check_outputs(outputs, [*source.files, args.model, *args.also, args.gallery])
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
@@ -102,7 +102,7 @@ def answer_pictures(args: Namespace) -> int:
     """
     if args.serve is None:
         raise CommandError("name a source; without one there is only --serve PORT")
-    for option in ("video", "jsonl", "report", "size", "track"):
+    for option in ("video", "jsonl", "report", "size", "rate", "track"):
         if getattr(args, option):
             raise CommandError(f"--{option} needs a source; give one, or leave it out")
 

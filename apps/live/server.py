@@ -73,6 +73,7 @@ class PageServer(Sink):
         self._frame: Pixels | None = None
         self._number = 0
         self._encoded = (0, b"")
+        self._note = ""
         self._paused = False
         self._closed = False
         self._server = _listen(self.address, self)
@@ -95,6 +96,7 @@ class PageServer(Sink):
         """
         with self._changed:
             self._frame = drawn
+            self._note = frame.note
             self._number += 1
             self._paused |= frame.index is None
             self._changed.notify_all()
@@ -134,7 +136,8 @@ class PageServer(Sink):
 
     def state(self) -> dict[str, Any]:
         """What the page shows beside the picture."""
-        return {"figures": self.figures(), "paused": self._paused, "moving": self.moving}
+        figures = self._note or self.figures()
+        return {"figures": figures, "paused": self._paused, "moving": self.moving}
 
     def toggle_pause(self) -> dict[str, Any]:
         """Pause, or go on; tells the state."""

@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import math
 import os
 import re
 import sys
@@ -158,12 +159,14 @@ class RawSource(Source):
     Args:
         pipe: Three bytes a pixel, red first, row by row.
         size: (height, width) in pixels.
+        rate: Frames a second; 0 takes the times at which they come.
     """
 
-    def __init__(self, pipe: IO[bytes], size: tuple[int, int]) -> None:
+    def __init__(self, pipe: IO[bytes], size: tuple[int, int], rate: float = 0.0) -> None:
         super().__init__()
         self._pipe = pipe
         self._size = size
+        self.rate = rate
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`; a frame that is cut short becomes a problem."""
@@ -177,19 +180,23 @@ class RawSource(Source):
                         f"standard input: {len(data)} bytes after frame {index} are no frame of "
                         f"{width} x {height}; see --size"
                     )
+                elif index == 0:
+                    self.problems.append("standard input: holds no frame")
                 return
             now = time.perf_counter()
             image = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-            yield Frame(image, "standard input", index, now - start, now)
+            moment = index / self.rate if self.rate else now - start
+            yield Frame(image, "standard input", index, moment, now)
 
 
-def open_source(source: str, size: str | None = None) -> Source:
+def open_source(source: str, size: str | None = None, rate: float | None = None) -> Source:
     """What SOURCE on the command line names.
 
     Args:
         source: A picture, a folder, a glob, a video, a camera's number, the address of a stream, or
             `-` for raw frames on the standard input.
         size: Of raw frames, such as `640x480`.
+        rate: Of raw frames, in frames a second.
 
     Raises:
         VisusError: If it names nothing that can be opened.
@@ -198,8 +205,10 @@ def open_source(source: str, size: str | None = None) -> Source:
 
     if (size is not None) != (source == "-"):
         raise VisusError("source - needs --size WIDTHxHEIGHT of its raw frames, and no other does")
+    if rate is not None and (source != "-" or not 0 < rate < math.inf):
+        raise VisusError(f"--rate {rate:g}: is the frames a second of the raw frames of source -")
     if size is not None:
-        return RawSource(sys.stdin.buffer, _parse_size(size))
+        return RawSource(sys.stdin.buffer, _parse_size(size), rate or 0.0)
     if source.isdecimal():
         return open_camera(int(source))
     if is_stream(source):

@@ -70,7 +70,8 @@ class WindowSink(Sink):
             self._recording.show(frame, drawn)
         waits = frame.index is None
         while True:
-            lines = [self.figures(), self._message, *(HELP if self._help else ())]
+            paused = "paused" if waits and frame.index is not None else ""
+            lines = [self.figures(), paused, self._message, *(HELP if self._help else ())]
             cv2.imshow(self.title, to_bgr(draw_lines(drawn, [line for line in lines if line])))
             key = cv2.waitKey(50 if waits else 1) & 0xFF
             if self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:

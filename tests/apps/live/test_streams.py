@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from apps.live.sources import RawSource
+from apps.live.sources import RawSource, VideoSource
 from apps.live.streams import StreamSource, open_stream
 from apps.live.window import WindowSink
 from tests.conftest import PATIENCE, eventually
@@ -197,9 +197,19 @@ def test_raw_frames_come_from_a_pipe(visus, model, monkeypatch):
         (("-",), "needs --size"),
         (("a.png", "--size", "4x4"), "no other does"),
         (("-", "--size", "4*4"), "is no size"),
+        (("a.png", "--rate", "5"), "--rate 5"),
+        (("-", "--size", "4x4", "--rate", "0"), "--rate 0"),
     ):
         code, _, err = visus("infer", model[0], *arguments)
         assert code == 2 and words in err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(48 * 64 * 3))))
     code, out, err = visus("infer", model[0], "-", "--size", "64x48")
     assert code == 0 and "standard input frame 0: " in out, err
+    code, _, err = visus("infer", model[0], "-", "--size", "64x48")
+    assert code == 3 and "holds no frame" in err
+    # However fast they come, the video has their own pace.
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(48 * 64 * 3 * 20))))
+    raw = ("-", "--size", "64x48", "--rate", "10")
+    assert visus("live", model[0], *raw, "--video", "o.mp4")[0] == 0
+    video = VideoSource(Path("o.mp4"))
+    assert (video.rate, video.declared) == (10, 20)

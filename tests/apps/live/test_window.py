@@ -45,6 +45,7 @@ def test_keys_pause_quit_help_and_change_the_threshold(window):
     count = len(shown)
     keys += [" ", "x", "x", " "]
     assert sink.show(frame, frame.image) and len(shown) == count + 4
+    assert (shown[count + 1] != shown[count]).any(), "it says that it is paused"
     keys += ["q"]
     assert not sink.show(frame, frame.image)
 
