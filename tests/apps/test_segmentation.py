@@ -95,7 +95,7 @@ def test_wrong_arguments_of_segmenters(visus, workplace, run, arguments, words):
     code, _, err = visus("infer", "imagenet", "a.png", "--masks", "m")
     assert code == 2 and "gives no masks" in err
     code, _, err = visus("infer", run, "a.png", "--masks", ".")
-    assert code == 2 and "it is the source" in err
+    assert code == 2 and "it is read here" in err
     Path("m").mkdir()
     Path("m/a.png").write_text("a true mask")
     code, _, err = visus("infer", run, "a.png", "--masks", "m")
