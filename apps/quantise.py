@@ -17,19 +17,36 @@ from numpy.typing import NDArray
 
 from apps.export import export_onnx
 from apps.networks import PRECISION_KEY
-from apps.runtimes import ExportedModel
 from tasks.base import VisionTask
 from vision.errors import VisusError
-from vision.images import read_image
 
 _LAYERS = {
     "captioning": {"Clip", "Conv", "MaxPool", "Relu"},
     "detection": {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"},
+    "face3d": {"Clip", "Conv", "MaxPool", "Relu"},
+    "face_recognition": {"Add", "Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"},
 }
 """All that computes in int8, by task, where not everything may: nearly all of the time."""
 
 
-def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
+def write_network(
+    task: VisionTask, path: Path, precision: str, inputs: Sequence[NDArray[np.uint8]] = ()
+) -> None:
+    """Write a task as one ONNX file of any of `apps.networks.PRECISIONS`.
+
+    Args:
+        task: See `export_int8`.
+        path: "
+        precision: What the file computes in.
+        inputs: For int8, see `export_int8`.
+    """
+    if precision == "int8":
+        export_int8(task, path, inputs)
+    else:
+        export_onnx(task, path, precision)
+
+
+def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]]) -> None:
     """As `apps.export.export_onnx`, with layers that compute in int8.
 
     Weights are rounded channel by channel; each layer's input is rounded within the range that it
@@ -40,21 +57,16 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
     Args:
         task: In evaluation mode, on the CPU.
         path: Where to write.
-        pictures: A hundred or so of the kind that it will see.
+        inputs: A hundred or so of what it will see, each of shape (1, channels, height, width); see
+            `Model.inputs`.
 
     Raises:
         VisusError: If NNCF is not installed.
-        vision.images.ImageError: If a picture cannot be read; nothing is written.
     """
     nncf = _import_nncf()
     with TemporaryDirectory() as folder:
         unrounded = Path(folder) / "exact.onnx"
         export_onnx(task, unrounded)
-        network = ExportedModel(unrounded, "onnxruntime")
-
-        def prepare(picture: Path) -> dict[str, NDArray[np.uint8]]:
-            return {"images": network.prepare(read_image(picture))[0]}
-
         exported = onnx.load(unrounded)
         exact = _exact_operations(task, exported)
         _unshare_weights(exported, exact)
@@ -62,8 +74,8 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
-                nncf.Dataset(pictures, prepare),
-                subset_size=len(pictures),
+                nncf.Dataset(inputs, lambda images: {"images": images}),
+                subset_size=len(inputs),
                 ignored_scope=nncf.IgnoredScope(types=exact),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
@@ -76,7 +88,7 @@ def export_int8(task: VisionTask, path: Path, pictures: list[Path]) -> None:
 
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
-    """Kinds of operations that stay in float: those that make boxes of numbers, or tell words."""
+    """Kinds of operations that stay in float: those that make boxes, faces or words of numbers."""
     if task.task not in _LAYERS:
         return []
     return sorted({node.op_type for node in model.graph.node} - _LAYERS[task.task])

@@ -95,6 +95,10 @@ class Model(ABC):
         fitted = to_channels(fitted, self.metadata.in_channels)
         return to_planes(fitted)[None], mapping
 
+    def inputs(self, image: Pixels) -> NDArray[np.uint8]:
+        """What the network looks at in a picture, as `run` takes it: the whole, or its faces."""
+        return self.prepare(image)[0]
+
 
 class TorchModel(Model):
     """A task in PyTorch, on a GPU where there is one."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from turns import in_turn
 
 from apps.export import export_onnx, measure_parity
@@ -59,11 +58,8 @@ def _measure(title: str, task: VisionTask) -> None:
             models["openvino bf16"] = ExportedModel(faster, "openvino")
         size = task.metadata.image_size
         scenes = [make_scene(seed, size, (3, 8)).image for seed in range(_CALIBRATION)]
-        pictures = [Path(folder) / f"{seed}.png" for seed in range(_CALIBRATION)]
-        for scene, picture in zip(scenes, pictures, strict=True):
-            Image.fromarray(scene).save(picture)
         rounded = Path(folder) / "int8.onnx"
-        export_int8(task, rounded, pictures)
+        export_int8(task, rounded, [reference.inputs(scene) for scene in scenes])
         for runtime in installed_runtimes():
             models[f"{runtime} int8"] = ExportedModel(rounded, runtime)
         batches = [reference.prepare(scene)[0] for scene in scenes[:4]]

@@ -11,10 +11,14 @@ from apps.networks import PRECISIONS, computes_bfloat16
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import Model
     from tasks.base import VisionTask
+    from vision.images import Pixels
 
 
 def main(argv: list[str]) -> int:
@@ -71,7 +75,6 @@ def main(argv: list[str]) -> int:
     from rich.table import Table
 
     from apps.console import console
-    from apps.export import measure_parity
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
     from apps.runtimes import TorchModel, load_model
@@ -79,20 +82,51 @@ def main(argv: list[str]) -> int:
 
     model = load_model(args.model, "torch")
     if isinstance(model, FaceModel | Face3DModel):
-        if args.precision != "fp32" or args.data is not None:
-            raise CommandError("--precision and --data are for .onnx files, not for faces")
-        return _export_faces(model, args.output)
-    if args.output.suffix not in {".onnx", ".pte"}:
+        _refuse_file(model, args.output)
+    elif args.output.suffix not in {".onnx", ".pte"}:
         raise CommandError(
             f"--output {str(args.output)!r}: the file's ending must be .onnx, .pte or .ckpt"
         )
-    if not isinstance(model, TorchModel):
-        raise CommandError(f"model {args.model!r} is exported already")
-    task = model.task.cpu()
+    calibration = [
+        each[None]
+        for path in _pictures("--calibration", args.calibration)[:200]
+        for each in model.inputs(read_image(path))
+    ]
+    if args.calibration is not None and not calibration:
+        raise CommandError(f"--calibration {str(args.calibration)!r}: none of it shows a face")
     pictures = [read_image(path) for path in _pictures("--pictures", args.pictures)[:100]]
-    calibration = _pictures("--calibration", args.calibration)[:200]
-    before = {} if args.data is None else _figures(args.model, args.data)
-    exported = _write(task, args.output, args.precision, calibration)
+    alone = model.metadata.task == "detection"
+    before = {} if args.data is None else _figures(args.model, args.data, alone)
+    if isinstance(model, FaceModel | Face3DModel):
+        _export_faces(model, args.output, args.precision, calibration)
+    else:
+        assert isinstance(model, TorchModel)
+        _export_file(model.task.cpu(), args.output, args.precision, calibration, pictures)
+    if args.precision == "bf16" and not computes_bfloat16():
+        print("this CPU or its runtime has no bfloat16: it was measured in float32")
+    if args.data is not None:
+        after = _figures(args.model, args.data, alone, load_model(str(args.output)))
+        table = Table("figure", "torch", args.output.name)
+        for name, value in sorted(before.items()):
+            table.add_row(name, f"{value:.4f}", f"{after[name]:.4f}")
+        console().print(table)
+    return 0
+
+
+def _export_file(
+    task: "VisionTask",
+    path: Path,
+    precision: str,
+    calibration: "list[NDArray[np.uint8]]",
+    pictures: "list[Pixels]",
+) -> None:
+    """Write the file, and print how it compares with PyTorch."""
+    from rich.table import Table
+
+    from apps.console import console
+    from apps.export import measure_parity
+
+    exported = _write(task, path, precision, calibration)
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
     for parity in measure_parity(task, exported, pictures):
         table.add_row(
@@ -103,25 +137,16 @@ def main(argv: list[str]) -> int:
         )
     console().print(table)
     kind = f"{len(pictures)} pictures" if pictures else "16 procedural scenes"
-    size = args.output.stat().st_size / 1e6
-    print(f"{args.output} ({size:.1f} MB), compared with torch in float32 on {kind}")
-    if args.precision == "bf16" and not computes_bfloat16():
-        print("this CPU or its runtime has no bfloat16: the file was measured in float32")
-    if args.data is not None:
-        after = _figures(args.model, args.data, load_model(str(args.output)))
-        table = Table("figure", "torch", args.output.name)
-        for name, value in sorted(before.items()):
-            table.add_row(name, f"{value:.4f}", f"{after[name]:.4f}")
-        console().print(table)
-    return 0
+    size = path.stat().st_size / 1e6
+    print(f"{path} ({size:.1f} MB), compared with torch in float32 on {kind}")
 
 
 def _write(
-    task: "VisionTask", path: Path, precision: str, calibration: list[Path]
+    task: "VisionTask", path: Path, precision: str, calibration: "list[NDArray[np.uint8]]"
 ) -> "Sequence[Model]":
     """Write the file; returns it as it runs in each runtime."""
-    from apps.export import export_onnx
     from apps.networks import installed_runtimes
+    from apps.quantise import write_network
     from apps.runtimes import ExportedModel
 
     if path.suffix == ".pte":
@@ -129,12 +154,7 @@ def _write(
 
         export_program(task, path)
         return [MobileModel(path)]
-    if calibration:
-        from apps.quantise import export_int8
-
-        export_int8(task, path, calibration)
-    else:
-        export_onnx(task, path, precision)
+    write_network(task, path, precision, calibration)
     return [ExportedModel(path, runtime) for runtime in installed_runtimes()]
 
 
@@ -150,11 +170,20 @@ def _pictures(option: str, folder: Path | None) -> list[Path]:
     return pictures
 
 
-def _figures(model: str, root: str, exported: "Model | None" = None) -> dict[str, float]:
-    """The figures of the test data for a model, or for what was exported from it."""
+def _figures(
+    model: str, root: str, alone: bool, exported: "Model | None" = None
+) -> dict[str, float]:
+    """The figures of the test data for a model, or for what was exported from it.
+
+    Args:
+        model: What the user named.
+        root: Where the data are; empty for those of its training.
+        alone: Whether it takes one picture at a time.
+        exported: What was exported from it.
+    """
     from apps.training import measure
 
-    arguments = [model, "--data.batch_size", "1"]
+    arguments = [model, *(("--data.batch_size", "1") if alone else ())]
     if root:
         arguments += ["--data.root", root]
     # The run tells them in full; the table of both says them once.
@@ -175,20 +204,30 @@ def _slim(model: str, output: Path) -> int:
     return 0
 
 
-def _export_faces(model: "FaceModel | Face3DModel", folder: Path) -> int:
+def _refuse_file(model: "FaceModel | Face3DModel", output: Path) -> None:
+    from apps.runtimes import TorchModel
+
+    if not isinstance(model.network, TorchModel):
+        raise CommandError(f"model {model.name!r} is exported already")
+    if output.suffix in {".onnx", ".pte"}:
+        raise CommandError(
+            f"--output {str(output)!r}: a model of faces is a folder of four networks; name a "
+            "folder"
+        )
+
+
+def _export_faces(
+    model: "FaceModel | Face3DModel",
+    folder: Path,
+    precision: str,
+    calibration: "list[NDArray[np.uint8]]",
+) -> None:
+    """Write the folder, and print how it compares with PyTorch."""
     from apps.faces.export import export_bundle, measure_bundle
     from apps.runtimes import TorchModel
 
-    network = model.network
-    if not isinstance(network, TorchModel):
-        raise CommandError(f"model {model.name!r} is exported already")
-    if folder.suffix in {".onnx", ".pte"}:
-        raise CommandError(
-            f"--output {str(folder)!r}: a model of faces is a folder of four networks; name a "
-            "folder"
-        )
-    export_bundle(network.task.cpu(), folder)
+    assert isinstance(model.network, TorchModel)
+    export_bundle(model.network.task.cpu(), folder, precision, calibration)
     for line in measure_bundle(model, folder):
         print(line)
     print(f"{folder}: pip install -r requirements-edge.txt there, then python run.py --help")
-    return 0

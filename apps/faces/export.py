@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,11 +19,12 @@ from torch import nn
 import apps
 import models
 import vision
-from apps.export import OPSET, export_onnx
+from apps.export import OPSET
 from apps.faces.bundle import FORMAT, NETWORK, STAGES, load_bundle
 from apps.faces.face3d import Face3DModel
 from apps.faces.model import FaceModel
 from apps.networks import EXPORTED_RUNTIMES
+from apps.quantise import write_network
 from apps.runs import BUNDLE
 from models.face_recognition import create_face_finder
 from tasks.base import VisionTask
@@ -60,12 +62,20 @@ if not arguments[0].startswith("-"):
 sys.exit(main(["infer", *arguments]))"""
 
 
-def export_bundle(task: VisionTask, folder: Path) -> None:
+def export_bundle(
+    task: VisionTask,
+    folder: Path,
+    precision: str = "fp32",
+    inputs: Sequence[NDArray[np.uint8]] = (),
+) -> None:
     """Write the networks, the part of visus that runs them, and what that needs.
 
     Args:
         task: In evaluation mode, on the CPU.
         folder: Where to write; must be new, empty, or an earlier bundle.
+        precision: What looks at faces computes in, of `apps.networks.PRECISIONS`; what finds them
+            stays in float32.
+        inputs: For int8, see `apps.quantise.export_int8`.
 
     Raises:
         VisusError: If other things lie in the folder.
@@ -77,7 +87,7 @@ def export_bundle(task: VisionTask, folder: Path) -> None:
     finder = create_face_finder()
     for name in STAGES:
         _export_stage(getattr(finder, name), _SIDES[name], folder / f"{name}.onnx")
-    export_onnx(task, folder / NETWORK)
+    write_network(task, folder / NETWORK, precision, inputs)
     for package in (apps, models, vision):
         source = Path(package.__path__[0])
         target = folder / "program" / source.name

@@ -26,6 +26,7 @@ class Face3DModel(Model):
         self.name = network.name
         self.runtime = network.runtime
         self.metadata = network.metadata
+        self.precision = network.precision
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """Shapes of cut out faces; see `Model.run`."""
@@ -33,6 +34,21 @@ class Face3DModel(Model):
 
     def predict_pixels(self, image: Pixels) -> Face3DPrediction:
         """The faces of a picture in space."""
+        cut, crops = self._cut(image)
+        height, width = self.metadata.image_size
+        # One face at least, since not all runtimes know empty batches.
+        outputs = self.run(crops if len(crops) else np.zeros((1, 3, height, width), np.uint8))
+        kept = [output[: len(crops)] for output in outputs]
+        prediction = to_prediction(kept, cut, self.metadata)
+        assert isinstance(prediction, Face3DPrediction)
+        return prediction
+
+    def inputs(self, image: Pixels) -> NDArray[np.uint8]:
+        """See `Model.inputs`: the faces cut out."""
+        return self._cut(image)[1]
+
+    def _cut(self, image: Pixels) -> tuple[FaceCrops, NDArray[np.uint8]]:
+        """The faces of a picture, and those that are clear, of shape (faces, 3, *image_size)."""
         found = find_faces(image, self.stages, SMALLEST_FACE)
         found = replace(found, problems=tuple(crop_problem(found, i) for i in range(len(found))))
         clear = [i for i, problem in enumerate(found.problems) if not problem]
@@ -41,9 +57,4 @@ class Face3DModel(Model):
         crops = np.zeros((len(clear), 3, height, width), np.uint8)
         for i, square in enumerate(squares):
             crops[i] = cut_square(image, square, (height, width)).transpose(2, 0, 1)
-        # One face at least, since not all runtimes know empty batches.
-        outputs = self.run(crops if len(crops) else np.zeros((1, 3, height, width), np.uint8))
-        kept = [output[: len(clear)] for output in outputs]
-        prediction = to_prediction(kept, FaceCrops(found, squares), self.metadata)
-        assert isinstance(prediction, Face3DPrediction)
-        return prediction
+        return FaceCrops(found, squares), crops

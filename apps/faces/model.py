@@ -33,6 +33,7 @@ class FaceModel(Model):
         self.name = network.name
         self.runtime = network.runtime
         self.metadata = network.metadata
+        self.precision = network.precision
         self.gallery: Gallery | None = None
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
@@ -51,7 +52,7 @@ class FaceModel(Model):
         found, aligned = self.find(image)
         embeddings = np.zeros((0, int(self.metadata.options["embedding"])), np.float32)
         if len(aligned):
-            embeddings = self.run(np.ascontiguousarray(aligned.transpose(0, 3, 1, 2)))[0]
+            embeddings = self.run(_planes(aligned))[0]
         prediction = to_prediction([embeddings], found, self.metadata)
         assert isinstance(prediction, FacePrediction)
         return self._named(prediction) if self.gallery else prediction
@@ -85,6 +86,10 @@ class FaceModel(Model):
         stacked = np.stack(aligned) if aligned else np.zeros((0, 0, 0, 3), np.uint8)
         return replace(found, problems=tuple(problems)), stacked
 
+    def inputs(self, image: Pixels) -> NDArray[np.uint8]:
+        """See `Model.inputs`: the aligned faces."""
+        return _planes(self.find(image)[1])
+
     def only_face(self, image: Pixels, place: str) -> tuple[NDArray[np.float32], Pixels]:
         """The embedding and the aligned picture of the one face that a picture must show.
 
@@ -108,7 +113,7 @@ class FaceModel(Model):
             )
         if found.problems[0]:
             raise VisusError(f"{place}: the face is {found.problems[0]}; take another picture")
-        return self.run(np.ascontiguousarray(aligned.transpose(0, 3, 1, 2)))[0][0], aligned[0]
+        return self.run(_planes(aligned))[0][0], aligned[0]
 
     def _named(self, prediction: FacePrediction) -> FacePrediction:
         assert self.gallery is not None and prediction.embeddings is not None
@@ -121,3 +126,8 @@ class FaceModel(Model):
             if nearest:
                 similarities[i] = nearest[1]
         return replace(prediction, names=tuple(names), similarities=similarities)
+
+
+def _planes(aligned: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Aligned faces as networks take pictures, shape (faces, 3, height, width)."""
+    return np.ascontiguousarray(aligned.transpose(0, 3, 1, 2))

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from tests.conftest import save_scene
+
 
 def test_the_bundle_runs_with_its_requirements_alone(visus, pictures, edge):
     code, out, err = visus("export", "faces", "--output", "bundle")
@@ -31,3 +33,22 @@ def test_the_bundle_runs_with_its_requirements_alone(visus, pictures, edge):
     assert code == 2 and "name its folder" in err
     code, _, err = visus("export", "faces", "--output", ".")
     assert code == 2 and "holds other files" in err
+
+
+def test_the_network_of_a_bundle_computes_in_the_precision_that_is_asked_for(visus, pictures):
+    from apps.runtimes import load_model
+
+    code, _, err = visus("export", "faces", "--output", "exact", "--precision", "bf16")
+    assert code == 0, err
+    rounded = ("--output", "rounded", "--precision", "int8")
+    code, _, err = visus("export", "faces", *rounded, "--calibration", ".")
+    assert code == 0, err
+    sizes = [Path(name, "faces.onnx").stat().st_size for name in ("exact", "rounded")]
+    assert sizes[1] < 0.7 * sizes[0]
+    exact, int8 = (load_model(name, "onnxruntime") for name in ("exact", "rounded"))
+    assert (exact.precision, int8.precision) == ("fp32", "int8")
+    (same,) = exact.predict("a.png").embeddings @ int8.predict("a.png").embeddings.T
+    assert 0.95 < same[0] < 0.99999
+    save_scene(Path("none/scene.png"), 1)
+    code, _, err = visus("export", "faces", *rounded, "--calibration", "none")
+    assert code == 2 and "none of it shows a face" in err
