@@ -69,20 +69,26 @@ def main(argv: list[str]) -> int:
         raise CommandError(f"--output {str(args.output)!r}: is a folder; name a file")
     if args.output.suffix == ".ckpt":
         return _slim(args.model, args.output)
-    if Path(args.model).suffix == ".onnx":
-        raise CommandError(f"model {args.model!r} is exported already")
 
     from rich.table import Table
 
     from apps.console import console
     from apps.faces.face3d import Face3DModel
     from apps.faces.model import FaceModel
+    from apps.runs import BUNDLE, find_model
     from apps.runtimes import TorchModel, load_model
     from vision.images import read_image
 
+    found = find_model(args.model)
+    if isinstance(found, Path) and (found.suffix == ".onnx" or found.name == BUNDLE):
+        raise CommandError(f"model {args.model!r} is exported already")
     model = load_model(args.model, "torch")
     if isinstance(model, FaceModel | Face3DModel):
-        _refuse_file(model, args.output)
+        if args.output.suffix in {".onnx", ".pte"}:
+            raise CommandError(
+                f"--output {str(args.output)!r}: a model of faces is a folder of four networks; "
+                "name a folder"
+            )
     elif args.output.suffix not in {".onnx", ".pte"}:
         raise CommandError(
             f"--output {str(args.output)!r}: the file's ending must be .onnx, .pte or .ckpt"
@@ -202,18 +208,6 @@ def _slim(model: str, output: Path) -> int:
     before, after = (path.stat().st_size / 1e6 for path in (source, output))
     print(f"{output} ({after:.1f} MB of {before:.1f}): weights alone, in half precision")
     return 0
-
-
-def _refuse_file(model: "FaceModel | Face3DModel", output: Path) -> None:
-    from apps.runtimes import TorchModel
-
-    if not isinstance(model.network, TorchModel):
-        raise CommandError(f"model {model.name!r} is exported already")
-    if output.suffix in {".onnx", ".pte"}:
-        raise CommandError(
-            f"--output {str(output)!r}: a model of faces is a folder of four networks; name a "
-            "folder"
-        )
 
 
 def _export_faces(

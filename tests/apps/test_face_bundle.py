@@ -29,6 +29,8 @@ def test_the_bundle_runs_with_its_requirements_alone(visus, pictures, edge):
     code, _, err = visus("export", "faces", "--output", "f.onnx")
     assert code == 2 and "name a folder" in err
     assert visus("export", "faces", "--output", "f.pte")[0] == 2
+    code, _, err = visus("export", "bundle", "--output", "again")
+    assert code == 2 and "is exported already" in err
     code, _, err = visus("infer", "bundle/faces.onnx", "a.png")
     assert code == 2 and "name its folder" in err
     code, _, err = visus("export", "faces", "--output", ".")
