@@ -1,4 +1,5 @@
 import re
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,19 @@ def test_help_names_every_command(visus):
         with pytest.raises(SystemExit) as ended:
             visus(name, "--help")
         assert ended.value.code == 0
+
+
+def test_packages_that_are_missing_are_named(visus, monkeypatch, tmp_path):
+    with monkeypatch.context() as context:
+        context.setattr("apps.networks.find_spec", lambda name: None)
+        (tmp_path / "m.onnx").touch()
+        (tmp_path / "a.png").touch()
+        code, _, err = visus("infer", str(tmp_path / "m.onnx"), str(tmp_path / "a.png"))
+        assert code == 2 and "pip install onnxruntime" in err
+    missing = ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+    monkeypatch.setattr("apps.runtimes.load_model", Mock(side_effect=missing))
+    code, _, err = visus("infer", "imagenet", str(tmp_path / "a.png"))
+    assert code == 2 and "pip install torch" in err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from apps.live.loop import run_loop
 from apps.live.requests import MAX_BYTES, parse_address
 from apps.live.server import PageServer
-from apps.live.sources import PictureSource, Source, VideoSource
+from apps.live.sources import Frame, PictureSource, Source, VideoSource
 from apps.live.streams import StreamSource
 from apps.runtimes import load_model
 from tests.apps.live.test_loop import start, write_video
@@ -87,6 +88,16 @@ def test_what_is_no_picture_or_too_large_is_refused_with_the_reason(page):
     assert status == 411 and "Content-Length" in entry["error"]
     # It still answers.
     assert ask(page, "GET", "/health")[0] == 200
+
+
+def test_the_page_tells_of_a_camera_that_is_silent(page):
+    page.figures = lambda: "25 frames/s"
+    picture = np.zeros((4, 4, 3), np.uint8)
+    frame = Frame(picture, "camera 0", 7, 1.0, 0.0)
+    page.show(replace(frame, note="no picture for 6 s"), picture)
+    assert ask(page, "GET", "/state")[1]["figures"] == "no picture for 6 s"
+    page.show(frame, picture)
+    assert ask(page, "GET", "/state")[1]["figures"] == "25 frames/s"
 
 
 def test_a_client_that_goes_while_it_sends_is_no_error(page, capfd):
