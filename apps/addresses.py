@@ -10,7 +10,7 @@ _CREDENTIALS = re.compile(
 )
 """All up to the last @ of a word that is an address, or has a colon: a password holds anything."""
 
-_QUERY = re.compile(r"(?<![\w+.-])([a-z][\w+.-]*:/{1,2}[^\s'\"?#]*)[?#][^\s'\"]*", re.I)
+_QUERY = re.compile(r"(?<![\w+.-])([a-z][\w+.-]+:/{1,2}[^\s'\"?#]*)[?#][^\s'\"]*", re.I)
 
 
 def is_stream(source: str) -> bool:

@@ -162,7 +162,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
     """
-    if not _pictures(source):
+    if source is not None and not _pictures(source):
         raise VisusError(f"source {source!r}: none of its pictures can be read")
     model = load_model(name)
     counts = sorted({1, usable_cores()})

@@ -17,8 +17,8 @@ EXIT_BAD_INPUT = 2
 EXIT_INCOMPLETE = 3
 """Exit code when a part of the input was processed, and the rest named."""
 
-
-_OWN = {"apps", "tasks", "datamodules", "models", "vision"}
+_OWN = {"apps", "configs", "datamodules", "models", "tasks", "vision", "visus"}
+"""Packages that only a slip of our own can miss."""
 
 
 class CommandError(VisusError):
@@ -100,7 +100,8 @@ def main(argv: list[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if debug or package in _OWN:
             raise
-        told = f"visus: the package {package} is not installed; pip install {package}"
+        # What is imported as cv2 is installed by another name.
+        told = f"visus: the package {package} is missing; visus doctor tells how to mend it"
         print(told, file=sys.stderr)
         return EXIT_BAD_INPUT
 

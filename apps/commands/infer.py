@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apps.addresses import is_stream, without_secrets
 from apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
 from vision.errors import VisusError
 
@@ -102,7 +103,8 @@ def main(argv: list[str]) -> int:
     result = run_loop(model, source, sinks, jsonl, watchers, draw)
     told = summary.tell() if summary is not None else None
     if told is not None:
-        print(f"{args.source} as a whole: {told.summary()}")
+        name = without_secrets(args.source) if is_stream(args.source) else args.source
+        print(f"{name} as a whole: {told.summary()}")
     return report_problems(result.frames, result.problems)
 
 

@@ -44,7 +44,14 @@ def test_misspelt_addresses_tell_no_secret_anywhere(visus, given, shown):
 
 
 @pytest.mark.parametrize(
-    "text", ["images/icon@2x.png: bad", "C:/a@b.png: bad", "a.png: me@home", "[::1]:80 a@b"]
+    "text",
+    [
+        "images/icon@2x.png: bad",
+        "C:/a@b.png: bad",
+        "C:/a/?.png: no",
+        "a.png: me@home",
+        "[::1]:80 a@b",
+    ],
 )
 def test_file_names_are_told_as_they_are(text):
     assert hide_secrets(text) == text

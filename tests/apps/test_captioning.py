@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from apps.captions import PacedModel
+from apps.live.sources import VideoSource
 from apps.meteor import meteor
 from apps.runtimes import Model, load_model
 from tests.apps.test_detection import write_clip
@@ -145,6 +146,14 @@ def test_the_report_draws_each_scene_a_few_times_only(visus, workplace, run, mon
     code, _, err = visus("test", run, "--data.count", "60", "--data.num_workers", "0")
     assert code == 0, err
     assert 60 < len(drawn) < 60 * 4
+
+
+def test_the_summary_of_a_stream_tells_no_password(visus, workplace, run, monkeypatch):
+    write_clip(workplace / "a.mp4")
+    monkeypatch.setattr("apps.live.streams.open_stream", lambda _: VideoSource(Path("a.mp4")))
+    code, out, err = visus("infer", run, "rtsp://user:secret@cam/live", "--summary")
+    assert code == 0, err
+    assert "rtsp://cam/live as a whole: " in out and "secret" not in out + err
 
 
 def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, run):
