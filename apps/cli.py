@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import NoReturn
 
-from apps.addresses import hide_secrets
-from apps.commands import HELP
-from vision.errors import VisusError
+from visus.apps.addresses import hide_secrets
+from visus.apps.commands import HELP
+from visus.vision.errors import VisusError
 
 EXIT_BAD_INPUT = 2
 EXIT_INCOMPLETE = 3

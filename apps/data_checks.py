@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from apps.cli import EXIT_BAD_INPUT, CommandError
-from apps.console import console
+from visus.apps.cli import EXIT_BAD_INPUT, CommandError
+from visus.apps.console import console
 
 if TYPE_CHECKING:
-    from datamodules.problems import Problem
+    from visus.datamodules.core.problems import Problem
 
 
 def _check_classification(args: argparse.Namespace) -> int:
-    from datamodules.classification_files import count_classes, read_listing
+    from visus.datamodules.classification.files import count_classes, read_listing
 
     if args.draw:
         raise CommandError(f"--draw shows boxes or masks; {args.path} holds none")
@@ -36,8 +36,8 @@ def _check_classification(args: argparse.Namespace) -> int:
 
 
 def _check_segmentation(args: argparse.Namespace) -> int:
-    from apps.label_pictures import draw_masks
-    from datamodules.segmentation_files import read_segmentation
+    from visus.datamodules.core.label_images_tmp import draw_masks
+    from visus.datamodules.segmentation.files import read_segmentation
 
     ignore = int(args.ignore) if args.ignore.isdecimal() else args.ignore
     ignore = None if ignore == "null" else ignore
@@ -68,8 +68,8 @@ def _check_segmentation(args: argparse.Namespace) -> int:
 
 
 def _check_detection(args: argparse.Namespace) -> int:
-    from apps.label_pictures import draw_labels
-    from datamodules.detection_files import read_detection
+    from visus.datamodules.core.label_images_tmp import draw_labels
+    from visus.datamodules.core.detection_files import read_detection
 
     listing = read_detection(args.path, args.format, exif=args.exif)
     splits = sorted({picture.split for picture in listing.pictures})
@@ -102,8 +102,8 @@ def _check_detection(args: argparse.Namespace) -> int:
 
 
 def _check_face_recognition(args: argparse.Namespace) -> int:
-    from datamodules.people_files import find_people, list_people
-    from models.face_recognition import create_face_finder
+    from visus.datamodules.face_recognition.files import find_people, list_people
+    from visus.models.faces.mtcnn import create_face_finder
 
     listed = list_people(args.path)
     stages = None if args.aligned else create_face_finder().stages()
@@ -126,8 +126,8 @@ def _check_face_recognition(args: argparse.Namespace) -> int:
 
 
 def _check_captioning(args: argparse.Namespace) -> int:
-    from datamodules.caption_files import read_captions
-    from vision.vocabulary import tokenise
+    from visus.datamodules.captioning.files import read_captions
+    from visus.vision.vocabulary import tokenise
 
     listing = read_captions(args.path)
     splits = sorted({picture.split for picture in listing.pictures})
@@ -149,7 +149,7 @@ def _check_captioning(args: argparse.Namespace) -> int:
 
 def _tell_problems(problems: "Sequence[Problem]") -> int:
     """Print all; the exit code tells whether any would stop training."""
-    from datamodules.problems import report
+    from visus.datamodules.core.problems import report
 
     print(report(problems))
     stopping = any(problem.severity != "warning" for problem in problems)

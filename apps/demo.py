@@ -9,14 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from apps.drawing import grid, to_bgr, write_image
-from apps.live.loop import run_loop
-from apps.live.sinks import PictureSink, VideoSink
-from apps.live.sources import Frame, Source, open_source
-from apps.live.window import why_no_window
-from apps.runs import latest_checkpoint
-from apps.runtimes import Model, load_model
-from vision.images import Pixels
+from visus.apps.drawing_tmp import grid, to_bgr, write_image
+from visus.apps.live.loop import run_loop
+from visus.apps.live.sinks.files_tmp import PictureSink, VideoSink
+from visus.apps.live.sources.files_tmp import Frame, Source, open_source
+from visus.apps.live.sinks.window import why_no_window
+from visus.apps.runs import latest_checkpoint
+from visus.apps.inference.runtimes_tmp import Model, load_model
+from visus.vision.images import Pixels
 
 CLIP_SECONDS = 3
 CLIP_RATE = 12.0
@@ -54,8 +54,8 @@ def run_demo(folder: Path, epochs: int | None = None) -> int:
 
 def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
     """Train LeNet-5, test it, and draw its answers; returns the two pictures."""
-    from apps.training import run
-    from datamodules import DigitsData
+    from visus.apps.training.run import run
+    from visus.datamodules.classification.arrays import DigitsData
 
     print("LeNet-5 on 1,797 handwritten digits of 8 x 8 pixels", flush=True)
     limit = [] if epochs is None else ["--trainer.max_epochs", str(epochs)]
@@ -130,7 +130,7 @@ def _show(path: Path) -> None:
     """Show a picture for some seconds where a person is looking at a screen."""
     if why_no_window() or not sys.stdout.isatty():
         return
-    from vision.images import read_image
+    from visus.vision.images import read_image
 
     cv2.imshow("visus demo", to_bgr(read_image(path)))
     cv2.waitKey(8000)

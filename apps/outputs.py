@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from vision.errors import VisusError
+from visus.vision.errors import VisusError
 
 
 def refuse_overwriting(path: Path, source: str | Path) -> None:

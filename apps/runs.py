@@ -4,9 +4,9 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from models.weights import find_weights
-from models.weights_manifest import MANIFEST
-from vision.errors import VisusError
+from visus.models.weights import find_weights
+from visus.models.weights_manifest import MANIFEST
+from visus.vision.errors import VisusError
 
 RUNS = Path("runs")
 BUNDLE = "bundle.json"

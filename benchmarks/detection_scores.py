@@ -12,8 +12,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vision.detection_scores import FIGURES, DetectionScores, DetectionTruth
-from vision.predictions import DetectionPrediction
+from visus.tasks.detection.metrics import FIGURES, DetectionScores, DetectionTruth
+from visus.tasks.detection.prediction import DetectionPrediction
 
 PICTURES, BOXES, CLASSES, ROUNDS = 5000, 20, 20, 3
 

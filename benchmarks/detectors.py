@@ -8,7 +8,7 @@ import argparse
 import torch
 from turns import print_milliseconds
 
-from tasks import DetectionTask
+from visus.tasks.detection.task import DetectionTask
 
 
 def main() -> None:

@@ -15,15 +15,15 @@ import numpy as np
 from skimage.data import astronaut
 from turns import in_turn
 
-from apps.faces.export import export_bundle
-from apps.faces.loading import open_face_model
-from apps.faces.model import FaceModel
-from apps.networks import EXPORTED_RUNTIMES
-from apps.runtimes import TorchModel
-from models.weights import find_weights
-from vision.fit import to_planes
-from vision.images import Pixels
-from vision.similarity_search import SimilarityIndex
+from visus.apps.export.bundle import export_bundle
+from visus.tasks.face_recognition.loading_tmp import open_face_model
+from visus.tasks.face_recognition.pipeline import FaceModel
+from visus.apps.inference.networks_tmp import EXPORTED_RUNTIMES
+from visus.apps.inference.runtimes_tmp import TorchModel
+from visus.models.weights import find_weights
+from visus.vision.resize import to_planes
+from visus.vision.images import Pixels
+from visus.tasks.face_recognition.similarity_search import SimilarityIndex
 
 PEOPLE, NUMBERS = 1_000_000, 128
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.faces.loading import open_face_model
-from apps.faces.model import FaceModel
-from datamodules.people_files import list_people
-from vision.images import read_image
-from vision.progress import track
+from visus.tasks.face_recognition.loading_tmp import open_face_model
+from visus.tasks.face_recognition.pipeline import FaceModel
+from visus.datamodules.face_recognition.files import list_people
+from visus.vision.images import read_image
+from visus.vision.progress import track
 
 KNOWN, UNKNOWN = 600, 500
 

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from turns import in_turn
 
-from apps.drawing import to_bgr
-from apps.export import export_onnx
-from apps.live.encoders import open_encoder
-from apps.live.loop import run_loop
-from apps.live.sinks import Sink, VideoSink
-from apps.live.sources import Frame, VideoSource
-from apps.networks import installed_runtimes, usable_lanes
-from apps.runtimes import load_model
-from tasks.detection import DetectionTask
-from tasks.pretrained import load_pretrained_task
-from vision.images import Pixels
+from visus.apps.drawing_tmp import to_bgr
+from visus.apps.export.onnx_file import export_onnx
+from visus.apps.live.sinks.encoders import open_encoder
+from visus.apps.live.loop import run_loop
+from visus.apps.live.sinks.files_tmp import Sink, VideoSink
+from visus.apps.live.sources.files_tmp import Frame, VideoSource
+from visus.apps.inference.networks_tmp import installed_runtimes, usable_lanes
+from visus.apps.inference.runtimes_tmp import load_model
+from visus.tasks.detection.task import DetectionTask
+from visus.tasks.pretrained import load_pretrained_task
+from visus.vision.images import Pixels
 
 FRAMES = 150
 """Of the clip, which begins again where it ends earlier."""

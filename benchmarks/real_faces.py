@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from turns import in_turn
 
-from apps.benchmark import export_for_benchmark
-from apps.drawing import draw_prediction, grid, write_image
-from apps.faces.face3d import Face3DModel
-from apps.live.sources import open_source
-from apps.mesh_files import write_mesh
-from apps.networks import EXPORTED_RUNTIMES
-from apps.runtimes import Model, load_model
-from vision.face_model import five_points
-from vision.images import Pixels, list_images, read_image
-from vision.predictions import Face3DPrediction
+from visus.apps.inference.benchmark import export_for_benchmark
+from visus.apps.drawing_tmp import draw_prediction, grid, write_image
+from visus.tasks.face3d.pipeline import Face3DModel
+from visus.apps.live.sources.files_tmp import open_source
+from visus.tasks.face3d.mesh_files import write_mesh
+from visus.apps.inference.networks_tmp import EXPORTED_RUNTIMES
+from visus.apps.inference.runtimes_tmp import Model, load_model
+from visus.models.face3d.face_model import five_points
+from visus.vision.images import Pixels, list_images, read_image
+from visus.tasks.face3d.prediction import Face3DPrediction
 
 PEOPLE = 300
 

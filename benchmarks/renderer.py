@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.face3d_renders import FaceRenderer
-from models.face3d.camera import rotation_from_angles
-from models.face3d.face_models import open_face_model
-from models.face3d.renderer import interpolate, rasterise
+from visus.datamodules.face3d.renders import FaceRenderer
+from visus.models.face3d.camera import rotation_from_angles
+from visus.models.face3d.face_models import open_face_model
+from visus.models.face3d.renderer import interpolate, rasterise
 
 SIZE = (128, 128)
 BATCH = 8

@@ -14,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from turns import in_turn
 
-from apps.export import export_onnx, measure_parity
-from apps.networks import computes_bfloat16, installed_runtimes
-from apps.quantise import export_int8
-from apps.runtimes import ExportedModel, Model, TorchModel
-from tasks import ClassificationTask, DetectionTask, SegmentationTask, VisionTask
-from vision.scenes import make_scene
+from visus.apps.export.onnx_file import export_onnx, measure_parity
+from visus.apps.inference.networks_tmp import computes_bfloat16, installed_runtimes
+from visus.apps.export.quantisation import export_int8
+from visus.apps.inference.runtimes_tmp import ExportedModel, Model, TorchModel
+from visus.tasks.classification.task import ClassificationTask
+from visus.tasks.detection.task import DetectionTask
+from visus.tasks.segmentation.task import SegmentationTask
+from visus.tasks.base import VisionTask
+from visus.vision.scenes import make_scene
 
 _CALIBRATION = 24
 """Scenes from which int8 learns its ranges."""

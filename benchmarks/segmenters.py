@@ -7,7 +7,7 @@ import argparse
 
 from turns import print_milliseconds
 
-from tasks import SegmentationTask
+from visus.tasks.segmentation.task import SegmentationTask
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from skimage import data
 from turns import in_turn
 
-from vision.fit import fit
-from vision.images import Pixels
+from visus.vision.resize import fit
+from visus.vision.images import Pixels
 
 SIZES = [
     ((480, 480), (224, 224)),

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from datamodules import FashionMNISTData
-from models.classification import create_classifier
+from visus.datamodules.classification.arrays import FashionMNISTData
+from visus.models.backbones.classifier import create_classifier
 
 BATCH = 128
 
@@ -69,9 +69,9 @@ class _Clock(pl.Callback):
 
 def visus_fit(root: Path) -> float:
     """Train one epoch as `visus fit` does; returns pictures a second."""
-    from apps.training import quieten
-    from apps.training_cli import VisusCLI
-    from configs import find_config
+    from visus.apps.training.run import quieten
+    from visus.apps.training.cli import VisusCLI
+    from visus.configs import find_config
 
     quieten()
     with tempfile.TemporaryDirectory() as scratch:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from tasks import VisionTask
-from vision.fit import to_planes
-from vision.scenes import make_scene
+from visus.tasks.base import VisionTask
+from visus.vision.resize import to_planes
+from visus.vision.scenes import make_scene
 
 ROUNDS = 5
 PICTURES = 10

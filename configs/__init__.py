@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from vision.errors import VisusError
+from visus.vision.errors import VisusError
 
 _HERE = Path(__file__).parent
 

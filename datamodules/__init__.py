@@ -3,22 +3,17 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datamodules.captioning import PictureCaptioningData
-    from datamodules.captioning_scenes import ScenesCaptioningData
-    from datamodules.classification import PictureClassData
-    from datamodules.classification_arrays import (
-        CIFAR10Data,
-        DigitsData,
-        FashionMNISTData,
-        ScenesClassData,
-    )
-    from datamodules.detection import PictureDetectionData
-    from datamodules.detection_scenes import ScenesDetectionData
-    from datamodules.face3d import FaceRendersData
-    from datamodules.face_recognition import PeopleData
-    from datamodules.segmentation import PictureSegmentationData
-    from datamodules.segmentation_downloads import OxfordPetData, VOCSegmentationData
-    from datamodules.segmentation_scenes import ScenesSegmentationData
+    from visus.datamodules.captioning.data import PictureCaptioningData
+    from visus.datamodules.captioning.scenes import ScenesCaptioningData
+    from visus.datamodules.classification.data import PictureClassData
+    from visus.datamodules.classification.arrays import CIFAR10Data, DigitsData, FashionMNISTData, ScenesClassData
+    from visus.datamodules.detection.data import PictureDetectionData
+    from visus.datamodules.detection.scenes import ScenesDetectionData
+    from visus.datamodules.face3d.data import FaceRendersData
+    from visus.datamodules.face_recognition.data import PeopleData
+    from visus.datamodules.segmentation.data import PictureSegmentationData
+    from visus.datamodules.segmentation.downloads import OxfordPetData, VOCSegmentationData
+    from visus.datamodules.segmentation.scenes import ScenesSegmentationData
 
 _HOMES = {
     "CIFAR10Data": "datamodules.classification_arrays",

@@ -15,18 +15,19 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from apps.attention import draw_attention
-from apps.drawing import draw_prediction, grid, write_image
-from apps.explain import grad_cam, overlay
-from apps.mesh_files import face_texture
-from apps.runtimes import TorchModel, load_model
-from datamodules import DigitsData
-from models.face3d.camera import rotation_from_angles
-from models.face3d.renderer import interpolate, rasterise
-from tasks.classification import ClassificationTask
-from vision.images import Pixels
-from vision.predictions import CaptionPrediction, Face3DPrediction
-from vision.scenes import make_scene
+from visus.tasks.captioning.attention import draw_attention
+from visus.apps.drawing_tmp import draw_prediction, grid, write_image
+from visus.tasks.classification.explain import grad_cam, overlay
+from visus.tasks.face3d.mesh_files import face_texture
+from visus.apps.inference.runtimes_tmp import TorchModel, load_model
+from visus.datamodules.classification.arrays import DigitsData
+from visus.models.face3d.camera import rotation_from_angles
+from visus.models.face3d.renderer import interpolate, rasterise
+from visus.tasks.classification.task import ClassificationTask
+from visus.vision.images import Pixels
+from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.scenes import make_scene
 
 _SIDE = 480
 IMAGES = Path(__file__).parent / "images"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from models.weights_entry import WeightsEntry
-from models.weights_manifest import MANIFEST
-from vision.errors import VisusError
+from visus.models.weights_entry import WeightsEntry
+from visus.models.weights_manifest import MANIFEST
+from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision.errors import VisusError
-from vision.progress import track
+from visus.vision.errors import VisusError
+from visus.vision.progress import track
 
 _SHIPPED = Path(__file__).parent / "shipped"
 """The files that come with visus."""

@@ -1,6 +1,6 @@
 """The manifest: every file of weights that a user did not train, its source and its terms."""
 
-from models.weights_entry import WeightsEntry
+from visus.models.weights_entry import WeightsEntry
 
 _PYTORCH = "https://download.pytorch.org/models"
 _COCO_TERMS = "COCO 2017 (annotations CC BY 4.0; pictures under Flickr's terms, each its own)"

@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasks.base import VisionTask
-    from tasks.captioning import CaptioningTask
-    from tasks.checkpoints import load_task
-    from tasks.classification import ClassificationTask
-    from tasks.detection import DetectionTask
-    from tasks.face3d import Face3DTask
-    from tasks.face_recognition import FaceRecognitionTask
-    from tasks.segmentation import SegmentationTask
+    from visus.tasks.base import VisionTask
+    from visus.tasks.captioning.task import CaptioningTask
+    from visus.tasks.checkpoints import load_task
+    from visus.tasks.classification.task import ClassificationTask
+    from visus.tasks.detection.task import DetectionTask
+    from visus.tasks.face3d.task import Face3DTask
+    from visus.tasks.face_recognition.task import FaceRecognitionTask
+    from visus.tasks.segmentation.task import SegmentationTask
 
 _HOMES = {
     "CaptioningTask": "tasks.captioning",

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from vision.errors import VisusError
-from vision.fit import FitMode
-from vision.metadata import ModelMetadata
-from vision.predictions import Prediction, to_prediction
+from visus.vision.errors import VisusError
+from visus.vision.resize import FitMode
+from visus.vision.metadata import ModelMetadata
+from visus.vision.prediction import Prediction
+from visus.apps.inference.predictions_tmp import to_prediction
 
 Item = TypeVar("Item")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from tasks.base import VisionTask
-from vision.errors import VisusError
-from vision.metadata import ModelMetadata
+from visus.tasks.base import VisionTask
+from visus.vision.errors import VisusError
+from visus.vision.metadata import ModelMetadata
 
 _CLASSES = {
     "captioning": "CaptioningTask",

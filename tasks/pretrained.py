@@ -1,15 +1,15 @@
 """Tasks made of ready-made weights from the manifest."""
 
-from models.detection.ready_made import coco_class_names
-from models.segmentation.ready_made import voc_class_names
-from models.weights import find_weights
-from tasks.base import VisionTask
-from tasks.checkpoints import load_task
-from tasks.classification import ClassificationTask
-from tasks.detection import DetectionTask
-from tasks.face_recognition import FaceRecognitionTask
-from tasks.segmentation import SegmentationTask
-from vision.errors import VisusError
+from visus.tasks.detection.networks.ready_made import coco_class_names
+from visus.tasks.segmentation.networks.ready_made import voc_class_names
+from visus.models.weights import find_weights
+from visus.tasks.base import VisionTask
+from visus.tasks.checkpoints import load_task
+from visus.tasks.classification.task import ClassificationTask
+from visus.tasks.detection.task import DetectionTask
+from visus.tasks.face_recognition.task import FaceRecognitionTask
+from visus.tasks.segmentation.task import SegmentationTask
+from visus.vision.errors import VisusError
 
 _COCO_SIZE = (640, 640)
 _VOC_SIZE = (512, 512)

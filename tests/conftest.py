@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from vision.scenes import SHAPES, make_scene
+from visus.vision.scenes import SHAPES, make_scene
 
 # Machines that run the tests are noisy; a slow example is no failure.
 settings.register_profile("visus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,7 +46,7 @@ def workplace(tmp_path, monkeypatch):
 @pytest.fixture
 def visus(workplace, capsys):
     """Run a command in this process; returns the exit code and what it printed."""
-    from apps.cli import main
+    from visus.apps.cli import main
 
     def run(*arguments):
         os.environ.pop("VISUS_RUN_FOLDER", None)
@@ -172,9 +172,9 @@ def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96
     """Write a detection data set of scenes in one of the formats, with outlines where it can."""
     import numpy as np
 
-    from datamodules.detection_files import FORMATS
-    from datamodules.labels import LabelledObject, LabelledPicture
-    from vision.run_lengths import encode_mask
+    from visus.datamodules.core.detection_files import FORMATS
+    from visus.datamodules.core.labels import LabelledObject, LabelledPicture
+    from visus.vision.run_lengths import encode_mask
 
     pictures, images = [], []
     for split in splits:

@@ -18,7 +18,7 @@ import torchvision  # noqa: F401
 
 import datamodules  # noqa: F401
 import tasks  # noqa: F401
-from apps.cli import main
+from visus.apps.cli import main
 
 
 def start(rank: int, request: dict) -> int:

@@ -159,23 +159,19 @@ def test_documented_arguments_exist():
     """Arguments that the pages name are those of the tasks and data modules."""
     import inspect
 
-    from datamodules import (
-        FaceRendersData,
-        PeopleData,
-        PictureCaptioningData,
-        PictureClassData,
-        PictureDetectionData,
-        PictureSegmentationData,
-        ScenesDetectionData,
-    )
-    from tasks import (
-        CaptioningTask,
-        ClassificationTask,
-        DetectionTask,
-        Face3DTask,
-        FaceRecognitionTask,
-        SegmentationTask,
-    )
+    from visus.datamodules.face3d.data import FaceRendersData
+    from visus.datamodules.face_recognition.data import PeopleData
+    from visus.datamodules.captioning.data import PictureCaptioningData
+    from visus.datamodules.classification.data import PictureClassData
+    from visus.datamodules.detection.data import PictureDetectionData
+    from visus.datamodules.segmentation.data import PictureSegmentationData
+    from visus.datamodules.detection.scenes import ScenesDetectionData
+    from visus.tasks.captioning.task import CaptioningTask
+    from visus.tasks.classification.task import ClassificationTask
+    from visus.tasks.detection.task import DetectionTask
+    from visus.tasks.face3d.task import Face3DTask
+    from visus.tasks.face_recognition.task import FaceRecognitionTask
+    from visus.tasks.segmentation.task import SegmentationTask
 
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
     homes = {

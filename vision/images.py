@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vision.errors import VisusError
+from visus.vision.errors import VisusError
 
 Pixels = NDArray[np.uint8]
 """A picture: uint8 RGB of shape (height, width, 3), or (height, width, channels) where said so."""

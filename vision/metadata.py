@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
-from vision.errors import VisusError
-from vision.fit import FitMode
+from visus.vision.errors import VisusError
+from visus.vision.resize import FitMode
 
 FORMAT = 1
 """Version of the layout; a file with another one is refused."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.images import Pixels
+from visus.vision.images import Pixels
 
 SHAPES = ("circle", "cross", "diamond", "ring", "square", "star", "triangle")
 """The class names of scenes, in the order of their ids."""

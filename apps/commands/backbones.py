@@ -2,7 +2,7 @@
 
 import re
 
-from apps.cli import CommandError, CommandParser
+from visus.apps.cli import CommandError, CommandParser
 
 _FORMULA = "output = (input + 2 * padding - kernel) / stride + 1, rounded down"
 
@@ -31,10 +31,10 @@ def _list(pattern: str) -> int:
     import torch
     from rich.table import Table
 
-    from apps.console import console
-    from models.backbones import create_backbone, list_backbones
-    from models.weights_manifest import MANIFEST
-    from vision.progress import track
+    from visus.apps.console import console
+    from visus.models.backbones import create_backbone, list_backbones
+    from visus.models.weights_manifest import MANIFEST
+    from visus.vision.progress import track
 
     names = list_backbones(pattern)
     if not names:
@@ -64,9 +64,9 @@ def _list(pattern: str) -> int:
 def _walk(name: str, shape: tuple[int, int, int]) -> int:
     from rich.table import Table
 
-    from apps.console import console
-    from models.backbones.summary import summarise
-    from models.classification import create_classifier
+    from visus.apps.console import console
+    from visus.models.backbones.summary import summarise
+    from visus.models.backbones.classifier import create_classifier
 
     channels, height, width = shape
     network, _ = create_classifier(name, 10, channels, image_size=(height, width))

@@ -1,7 +1,7 @@
 """visus benchmark: how fast a model runs in each runtime."""
 
-from apps.cli import CommandParser
-from apps.commands.infer import parse_seconds
+from visus.apps.cli import CommandParser
+from visus.apps.commands.infer import parse_seconds
 
 
 def main(argv: list[str]) -> int:
@@ -20,9 +20,9 @@ def main(argv: list[str]) -> int:
 
     from rich.table import Table
 
-    from apps.benchmark import measure_all
-    from apps.console import console
-    from apps.networks import usable_cores
+    from visus.apps.inference.benchmark import measure_all
+    from visus.apps.console import console
+    from visus.apps.inference.networks_tmp import usable_cores
 
     speeds = measure_all(args.model, args.source, args.seconds)
     taken = speeds[0].runtime

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
-from vision.predictions import TASKS
+from visus.apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
+from visus.apps.inference.predictions_tmp import TASKS
 
 
 def main(argv: list[str]) -> int:
@@ -37,16 +37,16 @@ def main(argv: list[str]) -> int:
 
     if args.action == "convert":
         return _convert(args)
-    from apps.data_checks import CHECKS
+    from visus.apps.data_checks import CHECKS
 
     return CHECKS[args.task or _task_of(args)](args)
 
 
 def _task_of(args: argparse.Namespace) -> str:
     """What the data look like."""
-    from datamodules.caption_files import is_captions
-    from datamodules.detection_files import recognise
-    from datamodules.segmentation_files import is_segmentation
+    from visus.datamodules.captioning.files import is_captions
+    from visus.datamodules.core.detection_files import recognise
+    from visus.datamodules.segmentation.files import is_segmentation
 
     if args.format:
         return "detection"
@@ -63,9 +63,9 @@ def _task_of(args: argparse.Namespace) -> str:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from datamodules.detection_convert import convert
-    from datamodules.detection_files import read_detection
-    from datamodules.problems import report
+    from visus.datamodules.detection.convert import convert
+    from visus.datamodules.core.detection_files import read_detection
+    from visus.datamodules.core.problems import report
 
     listing = read_detection(args.path, args.format, exif=args.exif)
     lost = convert(listing, args.to, args.output)

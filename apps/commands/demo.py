@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apps.cli import CommandParser
+from visus.apps.cli import CommandParser
 
 
 def main(argv: list[str]) -> int:
@@ -12,6 +12,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--epochs", type=int, help="passes over the digits")
     args = parser.parse_args(argv)
 
-    from apps.demo import run_demo
+    from visus.apps.demo import run_demo
 
     return run_demo(args.output, args.epochs)

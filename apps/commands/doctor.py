@@ -4,7 +4,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, version
 
-from apps.cli import CommandParser
+from visus.apps.cli import CommandParser
 
 _PACKAGES = (
     "visus",
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     _title("cameras")
     _check_cameras()
     _title("weights")
-    from models.weights_manifest import MANIFEST
+    from visus.models.weights_manifest import MANIFEST
 
     for entry in MANIFEST:
         _line(entry.name, "at hand" if entry.find() else f"not here; {entry.remedy}")
@@ -82,7 +82,7 @@ def _check_opencv(problems: list[str]) -> None:
             "then pip install --force-reinstall opencv-python"
         )
         return
-    from apps.live.window import why_no_window, window_backend
+    from visus.apps.live.sinks.window import why_no_window, window_backend
 
     _line("version", cv2.__version__)
     backend = window_backend()

@@ -5,8 +5,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.cli import CommandError, CommandParser
-from apps.networks import PRECISIONS, computes_bfloat16
+from visus.apps.cli import CommandError, CommandParser
+from visus.apps.inference.networks_tmp import PRECISIONS, computes_bfloat16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from apps.faces.face3d import Face3DModel
-    from apps.faces.model import FaceModel
-    from apps.runtimes import Model
-    from tasks.base import VisionTask
-    from vision.images import Pixels
+    from visus.tasks.face3d.pipeline import Face3DModel
+    from visus.tasks.face_recognition.pipeline import FaceModel
+    from visus.apps.inference.runtimes_tmp import Model
+    from visus.tasks.base import VisionTask
+    from visus.vision.images import Pixels
 
 
 def main(argv: list[str]) -> int:
@@ -72,12 +72,12 @@ def main(argv: list[str]) -> int:
 
     from rich.table import Table
 
-    from apps.console import console
-    from apps.faces.face3d import Face3DModel
-    from apps.faces.model import FaceModel
-    from apps.runs import BUNDLE, find_model
-    from apps.runtimes import TorchModel, load_model
-    from vision.images import read_image
+    from visus.apps.console import console
+    from visus.tasks.face3d.pipeline import Face3DModel
+    from visus.tasks.face_recognition.pipeline import FaceModel
+    from visus.apps.runs import BUNDLE, find_model
+    from visus.apps.inference.runtimes_tmp import TorchModel, load_model
+    from visus.vision.images import read_image
 
     found = find_model(args.model)
     if isinstance(found, Path) and (found.suffix == ".onnx" or found.name == BUNDLE):
@@ -129,8 +129,8 @@ def _export_file(
     """Write the file, and print how it compares with PyTorch."""
     from rich.table import Table
 
-    from apps.console import console
-    from apps.export import measure_parity
+    from visus.apps.console import console
+    from visus.apps.export.onnx_file import measure_parity
 
     exported = _write(task, path, precision, calibration)
     table = Table("runtime", "largest difference", "same answer", "ms a picture")
@@ -151,12 +151,12 @@ def _write(
     task: "VisionTask", path: Path, precision: str, calibration: "list[NDArray[np.uint8]]"
 ) -> "Sequence[Model]":
     """Write the file; returns it as it runs in each runtime."""
-    from apps.networks import installed_runtimes
-    from apps.quantise import write_network
-    from apps.runtimes import ExportedModel
+    from visus.apps.inference.networks_tmp import installed_runtimes
+    from visus.apps.export.quantisation import write_network
+    from visus.apps.inference.runtimes_tmp import ExportedModel
 
     if path.suffix == ".pte":
-        from apps.mobile import MobileModel, export_program
+        from visus.apps.export.executorch_file import MobileModel, export_program
 
         export_program(task, path)
         return [MobileModel(path)]
@@ -166,7 +166,7 @@ def _write(
 
 def _pictures(option: str, folder: Path | None) -> list[Path]:
     """The pictures in a folder; none where there is no folder."""
-    from vision.images import list_images
+    from visus.vision.images import list_images
 
     if folder is None:
         return []
@@ -187,7 +187,7 @@ def _figures(
         alone: Whether it takes one picture at a time.
         exported: What was exported from it.
     """
-    from apps.training import measure
+    from visus.apps.training.run import measure
 
     arguments = [model, *(("--data.batch_size", "1") if alone else ())]
     if root:
@@ -198,8 +198,8 @@ def _figures(
 
 
 def _slim(model: str, output: Path) -> int:
-    from apps.runs import find_checkpoint
-    from apps.slim import write_slim_checkpoint
+    from visus.apps.runs import find_checkpoint
+    from visus.apps.export.checkpoint_file import write_slim_checkpoint
 
     source = find_checkpoint(model)
     if output.exists() and output.samefile(source):
@@ -217,8 +217,8 @@ def _export_faces(
     calibration: "list[NDArray[np.uint8]]",
 ) -> None:
     """Write the folder, and print how it compares with PyTorch."""
-    from apps.faces.export import export_bundle, measure_bundle
-    from apps.runtimes import TorchModel
+    from visus.apps.export.bundle import export_bundle, measure_bundle
+    from visus.apps.inference.runtimes_tmp import TorchModel
 
     assert isinstance(model.network, TorchModel)
     export_bundle(model.network.task.cpu(), folder, precision, calibration)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apps.cli import ActionParser, CommandError, CommandParser
+from visus.apps.cli import ActionParser, CommandError, CommandParser
 
 
 def main(argv: list[str]) -> int:
@@ -10,7 +10,7 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if args.action in ("enroll", "verify") and (args.camera is None) == (not args.pictures):
         raise CommandError("give pictures, or --camera with a camera's number or a video")
-    from apps.faces.actions import ACTIONS
+    from visus.tasks.face_recognition.commands import ACTIONS
 
     return ACTIONS[args.action](args)
 

@@ -3,6 +3,6 @@
 
 def main(argv: list[str]) -> int:
     """Train a network with the Lightning CLI."""
-    from apps.training import run
+    from visus.apps.training.run import run
 
     return run("fit", argv)

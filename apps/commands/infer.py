@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.addresses import is_stream, without_secrets
-from apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
-from vision.errors import VisusError
+from visus.apps.addresses import is_stream, without_secrets
+from visus.apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
+from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from apps.live.sources import Source
-    from apps.runtimes import Model
-    from vision.images import Pixels
+    from visus.apps.live.sources.files_tmp import Source
+    from visus.apps.inference.runtimes_tmp import Model
+    from visus.vision.images import Pixels
 
 
 def main(argv: list[str]) -> int:
@@ -49,16 +49,16 @@ def main(argv: list[str]) -> int:
     if args.mesh_format is not None and args.mesh is None:
         raise CommandError("--mesh-format is that of meshes; give --mesh DIR too")
 
-    from apps.attention import draw_attention
-    from apps.captions import ClipSummary, set_beams
-    from apps.drawing import draw_prediction
-    from apps.live.loop import print_summary, run_loop
-    from apps.live.sinks import JsonLinesWriter, PictureSink, Sink
-    from apps.live.sources import Frame, SpacedSource, open_source
-    from apps.networks import usable_lanes
-    from apps.outputs import check_outputs
-    from apps.runtimes import load_model
-    from vision.predictions import Prediction
+    from visus.tasks.captioning.attention import draw_attention
+    from visus.tasks.captioning.captions_tmp import ClipSummary, set_beams
+    from visus.apps.drawing_tmp import draw_prediction
+    from visus.apps.live.loop import print_summary, run_loop
+    from visus.apps.live.sinks.files_tmp import JsonLinesWriter, PictureSink, Sink
+    from visus.apps.live.sources.files_tmp import Frame, SpacedSource, open_source
+    from visus.apps.inference.networks_tmp import usable_lanes
+    from visus.apps.outputs import check_outputs
+    from visus.apps.inference.runtimes_tmp import load_model
+    from visus.vision.prediction import Prediction
 
     source = open_source(args.source, args.size, args.rate)
     check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, args.gallery])
@@ -75,22 +75,22 @@ def main(argv: list[str]) -> int:
         source = SpacedSource(source, args.every)
     watchers: list[Callable[[Frame, Prediction], None]] = []
     if args.tile is not None:
-        from apps.tiling import TiledModel
+        from visus.tasks.segmentation.tiling import TiledModel
 
         model = TiledModel(
             model, args.tile, args.tile // 8 if args.overlap is None else args.overlap
         )
     if args.masks:
-        from apps.mask_files import MaskFiles
+        from visus.tasks.segmentation.mask_files import MaskFiles
 
         watchers.append(MaskFiles(args.masks))
     if args.mesh:
-        from apps.mesh_files import MeshFiles
+        from visus.tasks.face3d.mesh_files import MeshFiles
 
         watchers.append(MeshFiles(args.mesh, args.mesh_format or "glb"))
     sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
     if args.explain:
-        from apps.explain import ExplainSink
+        from visus.tasks.classification.explain import ExplainSink
 
         sinks.append(ExplainSink(model, args.explain))
 
@@ -153,7 +153,7 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Mod
     Raises:
         VisusError: If the model is no detector, or there is no video to track in.
     """
-    from apps.runtimes import set_threshold
+    from visus.apps.inference.runtimes_tmp import set_threshold
 
     if args.threshold is not None:
         set_threshold(model, args.threshold)
@@ -164,7 +164,7 @@ def prepare_detection(args: Namespace, model: "Model", source: "Source") -> "Mod
     if source.still:
         raise VisusError("--track follows objects through a video; the source is pictures")
     # Late: matching needs scipy, which nothing else in this command does.
-    from apps.tracked import TrackedModel
+    from visus.tasks.detection.tracked_model import TrackedModel
 
     return TrackedModel(model)
 
@@ -185,8 +185,8 @@ def prepare_faces(args: Namespace, model: "Model", embeddings: bool = False) -> 
     """
     if args.gallery is None and args.min_face is None and not embeddings:
         return
-    from apps.faces.loading import open_gallery
-    from apps.faces.model import FaceModel
+    from visus.tasks.face_recognition.loading_tmp import open_gallery
+    from visus.tasks.face_recognition.pipeline import FaceModel
 
     if not isinstance(model, FaceModel):
         raise VisusError(

@@ -7,19 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.cli import CommandError, CommandParser
-from apps.commands.infer import (
-    add_detection_arguments,
-    add_face_arguments,
-    add_source_arguments,
-    prepare_detection,
-    prepare_faces,
-    report_problems,
-)
-from vision.errors import VisusError
+from visus.apps.cli import CommandError, CommandParser
+from visus.apps.commands.infer import add_detection_arguments, add_face_arguments, add_source_arguments, prepare_detection, prepare_faces, report_problems
+from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from apps.runtimes import Model
+    from visus.apps.inference.runtimes_tmp import Model
 
 
 def main(argv: list[str]) -> int:
@@ -51,15 +44,15 @@ def main(argv: list[str]) -> int:
     if args.source is None:
         return answer_pictures(args)
 
-    from apps.captions import PacedModel
-    from apps.live.loop import run_loop
-    from apps.live.server import PageServer
-    from apps.live.sinks import JsonLinesWriter, Sink, VideoSink
-    from apps.live.sources import open_source
-    from apps.live.times import LoopTimes
-    from apps.live.window import WindowSink
-    from apps.networks import usable_lanes
-    from apps.outputs import check_outputs
+    from visus.tasks.captioning.captions_tmp import PacedModel
+    from visus.apps.live.loop import run_loop
+    from visus.apps.live.serve.server import PageServer
+    from visus.apps.live.sinks.files_tmp import JsonLinesWriter, Sink, VideoSink
+    from visus.apps.live.sources.files_tmp import open_source
+    from visus.apps.live.times import LoopTimes
+    from visus.apps.live.sinks.window import WindowSink
+    from visus.apps.inference.networks_tmp import usable_lanes
+    from visus.apps.outputs import check_outputs
 
     # Before anything slow: without a screen the answer should come at once.
     elsewhere = args.video or args.serve or args.jsonl
@@ -106,8 +99,8 @@ def answer_pictures(args: Namespace) -> int:
         if getattr(args, option):
             raise CommandError(f"--{option} needs a source; give one, or leave it out")
 
-    from apps.live.server import PageServer
-    from apps.runtimes import set_threshold
+    from visus.apps.live.serve.server import PageServer
+    from visus.apps.inference.runtimes_tmp import set_threshold
 
     models = load_models(args)
     if args.threshold is not None:
@@ -120,7 +113,7 @@ def answer_pictures(args: Namespace) -> int:
 
 def load_models(args: Namespace, lanes: int = 1) -> "list[Model]":
     """The model, and those that `--and` names; the one of faces with its gallery."""
-    from apps.runtimes import load_model
+    from visus.apps.inference.runtimes_tmp import load_model
 
     models = [load_model(name, args.runtime, lanes) for name in (args.model, *args.also)]
     prepare_faces(args, of_task(models, "face_recognition"))
@@ -134,7 +127,7 @@ def of_task(models: "list[Model]", task: str) -> "Model":
 
 def combine(models: "list[Model]") -> "Model":
     """Models as one."""
-    from apps.combined import CombinedModel
+    from visus.apps.inference.combined import CombinedModel
 
     return CombinedModel(models) if len(models) > 1 else models[0]
 

@@ -3,6 +3,6 @@
 
 def main(argv: list[str]) -> int:
     """Write a model's predictions for a data set with the Lightning CLI."""
-    from apps.training import run
+    from visus.apps.training.run import run
 
     return run("predict", argv)

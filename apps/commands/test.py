@@ -3,6 +3,6 @@
 
 def main(argv: list[str]) -> int:
     """Measure a model on its test data with the Lightning CLI."""
-    from apps.training import run
+    from visus.apps.training.run import run
 
     return run("test", argv)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apps.cli import ActionParser, CommandParser
+from visus.apps.cli import ActionParser, CommandParser
 
 
 def main(argv: list[str]) -> int:
@@ -21,10 +21,10 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from models.face3d.face_models import ICT_FACEKIT, ICT_TERMS, face_model_path, fetch_face_model
-    from models.weights import find_weights
-    from models.weights_manifest import MANIFEST
-    from vision.errors import VisusError
+    from visus.models.face3d.face_models import ICT_FACEKIT, ICT_TERMS, face_model_path, fetch_face_model
+    from visus.models.weights import find_weights
+    from visus.models.weights_manifest import MANIFEST
+    from visus.vision.errors import VisusError
 
     if args.action == "get" and args.name == ICT_FACEKIT:
         print(f"{fetch_face_model(args.file)} (sha256 checked)")

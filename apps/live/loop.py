@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from apps.drawing import draw_note, draw_prediction
-from apps.live.ahead import in_lanes
-from apps.live.sinks import JsonLinesWriter, Sink
-from apps.live.sources import Frame, Source
-from apps.live.stopping import until_stopped
-from apps.live.times import LoopTimes
-from apps.runtimes import Model
-from vision.errors import VisusError
-from vision.images import Pixels, visible
-from vision.predictions import Prediction
+from visus.apps.drawing_tmp import draw_note, draw_prediction
+from visus.apps.live.parallel import in_lanes
+from visus.apps.live.sinks.files_tmp import JsonLinesWriter, Sink
+from visus.apps.live.sources.files_tmp import Frame, Source
+from visus.apps.live.stopping import until_stopped
+from visus.apps.live.times import LoopTimes
+from visus.apps.inference.runtimes_tmp import Model
+from visus.vision.errors import VisusError
+from visus.vision.images import Pixels, visible
+from visus.vision.prediction import Prediction
 
 
 @dataclass

@@ -1,14 +1,9 @@
 """The registry of CNN backbones: a name to a network that turns pictures into feature maps."""
 
-from models.backbones.base import Backbone
-from models.backbones.pyramid import FeaturePyramid
-from models.backbones.registry import (
-    create_backbone,
-    is_own_backbone,
-    list_backbones,
-    register_backbone,
-)
-from models.backbones.small import alexnet, convnet, lenet5, resnet9
+from visus.models.backbones.base import Backbone
+from visus.models.backbones.pyramid import FeaturePyramid
+from visus.models.backbones.registry import create_backbone, is_own_backbone, list_backbones, register_backbone
+from visus.models.backbones.small import alexnet, convnet, lenet5, resnet9
 
 __all__ = [
     "Backbone",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vision.errors import VisusError
+from visus.vision.errors import VisusError
 
 
 class Backbone(nn.Module, ABC):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
-from models.backbones.base import Backbone
+from visus.models.backbones.base import Backbone
 
 
 class FeaturePyramid(nn.Module):

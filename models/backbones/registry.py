@@ -5,8 +5,8 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from typing import Any, TypeVar
 
-from models.backbones.base import Backbone
-from vision.errors import VisusError
+from visus.models.backbones.base import Backbone
+from visus.vision.errors import VisusError
 
 Builder = TypeVar("Builder", bound=Callable[..., Backbone])
 
@@ -53,7 +53,7 @@ def create_backbone(
     """
     import timm
 
-    from models.backbones.timm_nets import TimmBackbone
+    from visus.models.backbones.timm_nets import TimmBackbone
 
     if name in _REGISTRY:
         if pretrained:

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, constants_for_channels
-from models.backbones.registry import register_backbone
-from vision.errors import VisusError
+from visus.models.backbones.base import Backbone, constants_for_channels
+from visus.models.backbones.registry import register_backbone
+from visus.vision.errors import VisusError
 
 Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu", "leaky_relu"]
 Init = Literal["he", "glorot"]

@@ -7,9 +7,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, constants_for_channels
-from models.weights import carried_imagenet_weights
-from vision.errors import VisusError
+from visus.models.backbones.base import Backbone, constants_for_channels
+from visus.models.weights import carried_imagenet_weights
+from visus.vision.errors import VisusError
 
 
 class TimmBackbone(Backbone):

@@ -5,13 +5,13 @@ import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
-from models.weights_entry import cache_folder
-from vision.errors import VisusError
-from vision.face_model import FaceModel
-from vision.face_model_files import read_face_model
-from vision.face_model_import import FACTS, IDENTITIES, NEUTRAL, import_ict_facekit, read_facts
-from vision.procedural_head import procedural_head
-from vision.progress import track
+from visus.models.weights_entry import cache_folder
+from visus.vision.errors import VisusError
+from visus.models.face3d.face_model import FaceModel
+from visus.models.face3d.face_model_files import read_face_model
+from visus.models.face3d.face_model_import import FACTS, IDENTITIES, NEUTRAL, import_ict_facekit, read_facts
+from visus.models.face3d.procedural_head import procedural_head
+from visus.vision.progress import track
 
 PROCEDURAL = "procedural"
 ICT_FACEKIT = "ict-facekit"

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vision.face_model import FaceModel
+from visus.models.face3d.face_model import FaceModel
 
 
 class MorphableFace(nn.Module):

@@ -17,7 +17,7 @@ from skimage.data import astronaut
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     """A tiny exported model, and the checkpoint it came from."""
-    from apps.cli import main
+    from visus.apps.cli import main
 
     folder = tmp_path_factory.mktemp("model")
     before = os.getcwd()

@@ -1,6 +1,6 @@
 import pytest
 
-from apps.addresses import hide_secrets, is_stream, without_secrets
+from visus.apps.addresses import hide_secrets, is_stream, without_secrets
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from apps.drawing import draw_prediction, grid
-from apps.metrics import class_report, standard_error
-from apps.plots import draw_confusion
-from apps.runs import create_run_folder
-from vision.images import read_image
-from vision.predictions import ClassificationPrediction
+from visus.apps.drawing_tmp import draw_prediction, grid
+from visus.tasks.classification.metrics import class_report, standard_error
+from visus.vision.drawing.plots import draw_confusion
+from visus.apps.runs import create_run_folder
+from visus.vision.images import read_image
+from visus.tasks.classification.prediction import ClassificationPrediction
 
 
 def test_help_names_every_command(visus):
-    from apps.commands import HELP
+    from visus.apps.commands import HELP
 
     code, out, _ = visus("--help")
     assert code == 0 and all(name in out for name in HELP)

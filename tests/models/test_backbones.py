@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from models.backbones import create_backbone, list_backbones, register_backbone
-from models.backbones.summary import summarise
-from models.classification import create_classifier
-from vision.errors import VisusError
+from visus.models.backbones import create_backbone, list_backbones, register_backbone
+from visus.models.backbones.summary import summarise
+from visus.models.backbones.classifier import create_classifier
+from visus.vision.errors import VisusError
 
 FAMILIES = {
     "vgg16": 64,

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models.backbones import FeaturePyramid, create_backbone
-from vision.errors import VisusError
+from visus.models.backbones import FeaturePyramid, create_backbone
+from visus.vision.errors import VisusError
 
 
 def test_maps_by_stride_with_equal_channels():

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
-from models.weights import find_weights
-from models.weights_manifest import MANIFEST
-from vision.errors import VisusError
+from visus.models.weights import find_weights
+from visus.models.weights_manifest import MANIFEST
+from visus.vision.errors import VisusError
 
 
 def test_names_are_distinct():

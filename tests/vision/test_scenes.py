@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.scenes import SHAPES, make_scene
+from visus.vision.scenes import SHAPES, make_scene
 
 
 @settings(max_examples=40)

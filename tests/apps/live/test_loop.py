@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.live.loop import run_loop
-from apps.live.sinks import JsonLinesWriter, Sink, VideoSink
-from apps.live.sources import Frame, PictureSource, VideoSource, open_source
-from apps.live.times import LoopTimes
-from apps.runtimes import Model, load_model
+from visus.apps.live.loop import run_loop
+from visus.apps.live.sinks.files_tmp import JsonLinesWriter, Sink, VideoSink
+from visus.apps.live.sources.files_tmp import Frame, PictureSource, VideoSource, open_source
+from visus.apps.live.times import LoopTimes
+from visus.apps.inference.runtimes_tmp import Model, load_model
 from tests.conftest import PATIENCE, save_scene
-from vision.errors import VisusError
+from visus.vision.errors import VisusError
 
 
 def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
@@ -193,7 +193,7 @@ def test_explanations_are_written(visus, workplace, photos, model):
 
 def test_the_python_door(photos, model):
     import visus as door
-    from vision.images import read_image
+    from visus.vision.images import read_image
 
     loaded = door.load(str(model[0]))
     path = photos / "circle" / "0.png"
@@ -244,7 +244,7 @@ def test_pictures_of_one_name_get_an_explanation_each(visus, workplace, photos, 
 
 
 def test_a_slow_models_video_keeps_the_cameras_pace(workplace):
-    from apps.live.sinks import VideoSink
+    from visus.apps.live.sinks.files_tmp import VideoSink
 
     sink = VideoSink(workplace / "slow.mp4", 30.0)
     image = np.zeros((48, 64, 3), np.uint8)

@@ -1,0 +1,234 @@
+"""An exported network in ONNX Runtime or OpenVINO: uint8 pictures to outputs, without torch."""
+
+import os
+import threading
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.vision.errors import VisusError
+
+METADATA_KEY = "visus"
+"""The key of the metadata, as JSON, in an exported file."""
+
+PRECISION_KEY = "visus_precision"
+"""The key of the precision in an exported file; one without it computes in float32."""
+
+PRECISIONS = ("fp32", "bf16", "int8")
+"""What an exported file computes in: float32; bfloat16 where CPU and runtime have it; int8."""
+
+
+class Network(Protocol):
+    """An exported file ready to run.
+
+    Attributes:
+        metadata: What the file says of itself, JSON; None where it says nothing.
+        precision: What it computes in here, of `PRECISIONS`.
+    """
+
+    metadata: str | None
+    precision: str
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """The outputs for uint8 pictures of shape (batch, channels, height, width)."""
+        ...
+
+
+class OnnxRuntimeNetwork:
+    """In ONNX Runtime; see `load_network`."""
+
+    def __init__(self, path: Path, lanes: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        if lanes > 1:
+            options.intra_op_num_threads = max(1, usable_cores() // lanes)
+        # On a CPU without VNNI its int8 products would overflow and change answers.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:
+            # ONNX Runtime has a class of error for each kind of damage, none of them public.
+            raise damaged(path, error) from None
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.metadata = properties.get(METADATA_KEY)
+        # It has no bfloat16 on a CPU.
+        self.precision = "int8" if properties.get(PRECISION_KEY) == "int8" else "fp32"
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Network.__call__`."""
+        return tuple(self._session.run(None, {self._input: images}))
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Held by the one request of OpenVINO in which layers of weights take any rows."""
+
+
+class OpenVinoNetwork:
+    """In OpenVINO, in float32 but for a file that asks for another precision.
+
+    Single pictures, which applications mostly give, have a form of the network of their own: it is
+    faster, and threads run it side by side. Where the rows that a layer of weights takes depend on
+    what a picture shows, there is none, and two requests under way at once, even of two networks,
+    crash now and then: there threads take turns.
+    """
+
+    def __init__(self, path: Path, lanes: int = 1) -> None:
+        properties = _read_properties(path)
+        precision = properties.get(PRECISION_KEY, "fp32")
+        faster = precision == "bf16" and computes_bfloat16()
+        # Its default on a CPU with bfloat16 is bfloat16, which changes results.
+        self._hint = {"INFERENCE_PRECISION_HINT": "bf16" if faster else "f32"}
+        core = _openvino_core()
+        try:
+            self._network = core.read_model(path)
+            self._outputs = len(self._network.outputs)
+            if faster:
+                _keep_places_exact(self._network)
+            single = _for_one_picture(self._network)
+            streams = {"NUM_STREAMS": str(lanes)} if single and lanes > 1 else {}
+            compiled = core.compile_model(single or self._network, "CPU", self._hint | streams)
+        except Exception as error:
+            raise damaged(path, error) from None
+        self._single = compiled if single else None
+        self._any = None if single else compiled
+        self._own = threading.local()
+        self.metadata = properties.get(METADATA_KEY)
+        self.precision = "fp32" if precision == "bf16" and not faster else precision
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Network.__call__`."""
+        if self._single is not None and len(images) == 1:
+            if not hasattr(self._own, "request"):
+                self._own.request = self._single.create_infer_request()
+            request = self._own.request
+            request.get_input_tensor().data[:] = images
+            request.infer(share_outputs=True)
+            return tuple(tensor.data.copy() for tensor in request.output_tensors[: self._outputs])
+        with _ONE_AT_A_TIME:
+            if self._any is None:
+                core = _openvino_core()
+                self._any = core.compile_model(self._network, "CPU", self._hint)
+            outputs = self._any([images])
+        return tuple(np.asarray(outputs[i]) for i in range(self._outputs))
+
+
+def _keep_places_exact(network: Any) -> None:
+    """Keep the corners of regions in float32: in bfloat16 they miss by a pixel at 256.
+
+    OpenVINO leaves what leads to an output without a layer of weights between as it is.
+    """
+    pooled = [op for op in network.get_ops() if op.get_type_name() == "ROIAlign"]
+    network.add_outputs([op.input_value(1) for op in pooled])
+
+
+def _for_one_picture(network: Any) -> Any:
+    """A copy of the network for one picture; None where layers of weights would take any rows."""
+    single = network.clone()
+    shape = single.inputs[0].partial_shape
+    shape[0] = 1
+    single.reshape(shape)
+    of_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
+    layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in of_weights]
+    fixed = all(each.get_partial_shape().is_static for each in (single.input(0), *layers))
+    return single if fixed else None
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for the whole process.
+
+    Each core gives its thread a stack for signals, and unmaps it when it goes while the thread may
+    still have it: any signal after that, Ctrl+C or the end of a child, would be the end.
+    """
+    import openvino
+
+    # The first tensor fills a table of types, for which Python's lock is let go: a second thread
+    # that came to that table with the lock would wait for ever, and so would the whole process.
+    openvino.Tensor(np.zeros(1, np.uint8))
+    return openvino.Core()
+
+
+def computes_bfloat16() -> bool:
+    """Whether OpenVINO is installed and this CPU computes in bfloat16."""
+    if find_spec("openvino") is None:
+        return False
+    return "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _read_properties(path: Path) -> dict[str, str]:
+    """What an exported file says of itself."""
+    import onnx
+
+    try:
+        entries = onnx.load(path, load_external_data=False).metadata_props
+    except Exception as error:
+        raise damaged(path, error) from None
+    return {entry.key: entry.value for entry in entries}
+
+
+_BY_RUNTIME: dict[str, type[OpenVinoNetwork] | type[OnnxRuntimeNetwork]] = {
+    "openvino": OpenVinoNetwork,
+    "onnxruntime": OnnxRuntimeNetwork,
+}
+
+EXPORTED_RUNTIMES = tuple(_BY_RUNTIME)
+"""The runtimes of exported files, the fastest first."""
+
+
+def installed_runtimes() -> list[str]:
+    """Those of `EXPORTED_RUNTIMES` that are installed, the fastest first."""
+    return [name for name in EXPORTED_RUNTIMES if find_spec(name)]
+
+
+def choose_runtime(runtime: str | None, path: Path) -> str:
+    """The runtime for an exported file: the one that is asked for, or the fastest installed.
+
+    Raises:
+        VisusError: If it cannot run exported files, or is not installed, or none is.
+    """
+    if runtime == "torch":
+        raise VisusError(f"{path}: torch cannot run it; leave --runtime out, or name another")
+    if runtime is not None and find_spec(runtime) is None:
+        raise VisusError(f"--runtime {runtime}: is not installed; pip install {runtime}")
+    if runtime is None and not installed_runtimes():
+        raise VisusError(f"{path}: needs a runtime; pip install onnxruntime")
+    return runtime or installed_runtimes()[0]
+
+
+def load_network(path: Path, runtime: str, lanes: int = 1) -> Network:
+    """Load an exported file.
+
+    Args:
+        path: The file.
+        runtime: Of `EXPORTED_RUNTIMES`.
+        lanes: How many threads may call it at once, sharing the cores: a picture takes longer, many
+            take less time.
+
+    Raises:
+        VisusError: If it is damaged.
+    """
+    return _BY_RUNTIME[runtime](path, lanes)
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_lanes() -> int:
+    """How many threads keep all cores at pictures, of which one waits now and then for Python."""
+    return usable_cores() + 1
+
+
+def damaged(path: Path, error: Exception) -> VisusError:
+    """What to tell of a file that cannot be loaded."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return VisusError(f"{path}: cannot be loaded ({reason}); export it again")

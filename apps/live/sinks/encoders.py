@@ -1,0 +1,135 @@
+"""Videos that browsers play: by the ffmpeg program where there is one, by OpenCV otherwise."""
+
+import queue
+import shutil
+import subprocess
+import threading
+from abc import ABC, abstractmethod
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from visus.vision.errors import VisusError
+from visus.vision.images import Pixels
+
+_FFMPEG = {
+    ".mp4": (
+        ("libx264", "-preset", "veryfast", "-crf", "23"),
+        ("libopenh264", "-b:v", "4M"),
+    ),
+    ".webm": (
+        ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-b:v", "2M"),
+    ),
+}
+"""Encoders of the ffmpeg program by the file's ending, the first that it has is taken."""
+
+_OPENCV = {".mp4": "mp4v", ".webm": "VP80"}
+"""OpenCV's codecs: its VP9 encodes eight frames a second, and its H.264 needs a device."""
+
+ENDINGS = tuple(_OPENCV)
+
+_AHEAD = 16
+"""Frames that may wait for OpenCV's encoder."""
+
+
+class Encoder(ABC):
+    """A video file that is being written."""
+
+    @abstractmethod
+    def write(self, pixels: Any) -> None:
+        """Append a frame: uint8, BGR, of the size that was given."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write the file's end, without which no player opens it."""
+
+
+def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
+    """Begin a video.
+
+    Args:
+        path: The ending chooses: `.mp4` is H.264 where the ffmpeg program has an encoder for it and
+            MPEG-4 Part 2 otherwise, which browsers do not play; `.webm` is VP9, or VP8.
+        rate: Frames a second.
+        size: (width, height) in pixels, both even.
+
+    Raises:
+        VisusError: If it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = next(
+        (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
+    )
+    if chosen is not None:
+        return _FfmpegEncoder(path, rate, size, chosen)
+    return _OpenCvEncoder(path, rate, size)
+
+
+@cache
+def _ffmpeg_encoders() -> frozenset[str]:
+    """What the ffmpeg program can encode; nothing where there is none."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return frozenset()
+    done = subprocess.run([program, "-hide_banner", "-encoders"], capture_output=True, text=True)
+    return frozenset(word for line in done.stdout.splitlines() for word in line.split()[1:2])
+
+
+class _FfmpegEncoder(Encoder):
+    def __init__(
+        self, path: Path, rate: float, size: tuple[int, int], encoder: tuple[str, ...]
+    ) -> None:
+        self._path = path
+        command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
+        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *encoder]
+        command += ["-pix_fmt", "yuv420p"]
+        if path.suffix.lower() == ".mp4":
+            # The index first, so that a browser can begin before all has come.
+            command += ["-movflags", "+faststart"]
+        command.append(f"file:{path}")
+        # Not stopped by the Ctrl+C that ends the loop: it has the file's end to write.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+
+    def write(self, pixels: Pixels) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(pixels.data)
+        except BrokenPipeError:
+            self.close()
+
+    def close(self) -> None:
+        if self._process.stdin is not None and self._process.stdin.closed:
+            return
+        _, message = self._process.communicate()
+        if self._process.returncode:
+            reason = message.decode(errors="replace").strip().splitlines() or ["ffmpeg failed"]
+            raise VisusError(f"{self._path}: cannot be written ({reason[-1]})")
+
+
+class _OpenCvEncoder(Encoder):
+    """In a thread of its own, so that the loop waits only for an encoder that is slower than it."""
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix.lower()])
+        self._writer = cv2.VideoWriter(str(path), code, rate, size)
+        if not self._writer.isOpened():
+            raise VisusError(f"{path}: cannot be written; check folder and disk")
+        self._queue: queue.Queue[Any] = queue.Queue(_AHEAD)
+        self._thread = threading.Thread(target=self._encode, name="encoder", daemon=True)
+        self._thread.start()
+
+    def write(self, pixels: Pixels) -> None:
+        self._queue.put(pixels)
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        self._writer.release()
+
+    def _encode(self) -> None:
+        while (pixels := self._queue.get()) is not None:
+            self._writer.write(pixels)

@@ -1,0 +1,154 @@
+"""A window on the screen, its keys, and why there may be none."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from visus.apps.drawing_tmp import draw_lines, to_bgr, write_image
+from visus.apps.live.sinks.files_tmp import Sink, VideoSink
+from visus.apps.live.sources.files_tmp import Frame
+from visus.vision.errors import VisusError
+from visus.vision.images import Pixels
+
+HELP = (
+    "q  quit",
+    "space  pause, or the next picture",
+    "s  snapshot",
+    "r  record, or end the recording",
+    "+ -  threshold of a detector",
+    "h  this help",
+)
+_STEP = 0.05
+"""By which a key changes the threshold."""
+
+
+class WindowSink(Sink):
+    """A window on the screen; closing it stops, as `q` and Escape do. See `HELP` for the keys.
+
+    Snapshots and recordings go into the current folder, as `visus-<time>.png` and `.mp4`; they show
+    what is drawn, without the figures.
+
+    Args:
+        title: Of the window.
+
+    Attributes:
+        figures: Tells a line to show on top.
+        change_threshold: Raises or lowers the model's threshold by that much; returns a line to
+            show. None where it has none.
+
+    Raises:
+        VisusError: If there is no screen, or OpenCV has no window support.
+    """
+
+    def __init__(self, title: str) -> None:
+        reason = why_no_window()
+        if reason:
+            raise VisusError(f"no window: {reason}; use --video FILE, --serve PORT or --jsonl FILE")
+        self.title = title
+        self.figures: Callable[[], str] = str
+        self.change_threshold: Callable[[float], str] | None = None
+        self._shown = False
+        self._help = False
+        self._message = ""
+        self._recording: VideoSink | None = None
+        # Qt complains about fonts that the window does not use.
+        os.environ.setdefault("QT_LOGGING_RULES", "*=false")
+
+    def show(self, frame: Frame, drawn: Pixels) -> bool:
+        """See `Sink.show`; a picture stays until it is told to go on."""
+        if not self._shown:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self.title, flags)
+            cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
+        if self._recording is not None and not frame.note:
+            self._recording.show(frame, drawn)
+        waits = frame.index is None
+        while True:
+            paused = "paused" if waits and frame.index is not None else ""
+            lines = [self.figures(), paused, self._message, *(HELP if self._help else ())]
+            cv2.imshow(self.title, to_bgr(draw_lines(drawn, [line for line in lines if line])))
+            key = cv2.waitKey(50 if waits else 1) & 0xFF
+            if self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
+                return False
+            self._shown = True
+            if key in (ord("q"), 27):
+                return False
+            if key == ord(" "):
+                waits = not waits
+            elif key != 0xFF:
+                self._obey(chr(key), frame, drawn)
+            if not waits:
+                return True
+
+    def close(self) -> None:
+        """Close the window, and end a recording."""
+        if self._recording is not None:
+            self._recording.close()
+        cv2.destroyAllWindows()
+
+    def _obey(self, key: str, frame: Frame, drawn: Pixels) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        if key == "h":
+            self._help = not self._help
+        elif key == "s":
+            path = Path(f"visus-{stamp}.png")
+            write_image(path, drawn)
+            self._message = f"snapshot {path}"
+        elif key == "r" and self._recording is not None:
+            self._recording.close()
+            self._message = f"recorded {self._recording.path}"
+            self._recording = None
+        elif key == "r" and frame.time is not None:
+            self._recording = VideoSink(Path(f"visus-{stamp}.mp4"), 25.0, frame.time)
+            self._message = f"recording {self._recording.path}"
+        elif key in "+-" and self.change_threshold is not None:
+            self._message = self.change_threshold(_STEP if key == "+" else -_STEP)
+
+
+def why_no_window() -> str:
+    """Why no window can be shown, or an empty string where one can.
+
+    OpenCV ends the whole process when its window system is not there, so this asks beforehand.
+    """
+    if not window_backend():
+        return (
+            "this OpenCV has no window support, as opencv-python-headless overwrote it "
+            "(visus doctor tells how to mend it)"
+        )
+    if sys.platform != "linux":
+        return ""
+    # OpenCV's wheels speak X11 only; under Wayland XWayland answers for DISPLAY.
+    if _display_answers(os.environ.get("DISPLAY", "")):
+        return ""
+    return "there is no screen (DISPLAY names none that answers)"
+
+
+def window_backend() -> str:
+    """The window system OpenCV was built with; empty for the headless build."""
+    for line in cv2.getBuildInformation().splitlines():
+        name, _, value = line.strip().partition(":")
+        if name == "GUI":
+            return "" if value.strip() in {"NONE", ""} else value.strip()
+    return ""
+
+
+def _display_answers(display: str) -> bool:
+    host, _, number = display.partition(":")
+    screen = number.partition(".")[0]
+    if not screen.isdecimal():
+        return False
+    family: int = socket.AF_INET if host else socket.AF_UNIX
+    address: Any = (host, 6000 + int(screen)) if host else f"/tmp/.X11-unix/X{screen}"
+    with socket.socket(family) as connection:
+        connection.settimeout(2)
+        try:
+            connection.connect(address)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,112 @@
+"""Read the files of Fashion-MNIST and CIFAR-10, downloading them where they are absent."""
+
+import gzip
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.vision.errors import VisusError
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Pictures (count, height, width, channels) and their class ids (count,)."""
+
+
+def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
+    """Training and test pictures of Fashion-MNIST (Xiao et al. 2017), 28x28 grey.
+
+    Args:
+        root: The folder with the four `.gz` files, or one to download them into.
+
+    Raises:
+        VisusError: If the files are not there and cannot be downloaded, or are damaged.
+    """
+    folder = root
+    if not (folder / "train-images-idx3-ubyte.gz").is_file():
+        folder = root / "FashionMNIST" / "raw"
+    if not (folder / "train-images-idx3-ubyte.gz").is_file():
+        download("FashionMNIST", root)
+    parts = []
+    for name in ("train", "t10k"):
+        images = _read_idx(folder / f"{name}-images-idx3-ubyte.gz")
+        labels = _read_idx(folder / f"{name}-labels-idx1-ubyte.gz")
+        parts.append((images[..., None], labels.astype(np.int64)))
+    return parts[0], parts[1]
+
+
+def cifar10(root: Path) -> tuple[Arrays, Arrays]:
+    """Training and test pictures of CIFAR-10 (Krizhevsky 2009), 32x32 RGB.
+
+    Args:
+        root: The folder that holds `cifar-10-batches-py`, or one to download it into.
+
+    Raises:
+        VisusError: If the files are not there and cannot be downloaded, or are damaged.
+    """
+    folder = root / "cifar-10-batches-py"
+    if not (folder / "data_batch_1").is_file():
+        download("CIFAR10", root)
+    batches = [_read_cifar(folder / f"data_batch_{i}") for i in range(1, 6)]
+    train = (np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches]))
+    return train, _read_cifar(folder / "test_batch")
+
+
+def download(name: str, root: Path) -> None:
+    """Have one of torchvision's data sets download itself.
+
+    Args:
+        name: Of its class in `torchvision.datasets`.
+        root: Where to.
+
+    Raises:
+        VisusError: If it cannot be had.
+    """
+    import torchvision.datasets
+
+    try:
+        getattr(torchvision.datasets, name)(str(root), download=True)
+    except Exception as error:
+        # urllib, ssl and tarfile raise their own errors here; all mean "not to be had".
+        hint = " (Debian: apt install dataset-fashion-mnist)" if name == "FashionMNIST" else ""
+        raise VisusError(
+            f"data.root {str(root)!r}: holds no {name}, and downloading it failed ({error}); "
+            f"fetch it by hand{hint} and name its folder"
+        ) from None
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """An IDX file: two zero bytes, the type, the rank, the sizes as big-endian, then the data."""
+    try:
+        data = gzip.decompress(path.read_bytes())
+        rank = data[3]
+        shape = np.frombuffer(data, ">i4", rank, 4)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, IndexError, ValueError) as error:
+        raise VisusError(f"{path}: missing or damaged ({error}); fetch it again") from None
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles NumPy arrays and plain values; any other name in the file is refused."""
+
+    _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype"})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "numpy" and name in self._ALLOWED:
+            if name == "_reconstruct":
+                from numpy._core.multiarray import _reconstruct
+
+                return _reconstruct
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array")
+
+
+def _read_cifar(path: Path) -> Arrays:
+    try:
+        with path.open("rb") as file:
+            batch = _ArrayUnpickler(file, encoding="bytes").load()
+        images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+        return images.transpose(0, 2, 3, 1), np.asarray(batch[b"labels"], np.int64)
+    except (OSError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        raise VisusError(f"{path}: missing or damaged ({error}); fetch it again") from None

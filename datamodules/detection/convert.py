@@ -1,0 +1,61 @@
+"""From one format of detection labels to another."""
+
+import shutil
+from pathlib import Path
+
+from visus.datamodules.core.detection_files import FORMATS, DetectionListing
+from visus.datamodules.core.problems import Problem
+from visus.vision.errors import VisusError
+from visus.vision.progress import track
+
+
+def convert(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
+    """Write a data set in another format, pictures copied.
+
+    Args:
+        listing: What was read.
+        format: `coco`, `voc` or `yolo`.
+        output: A folder that does not exist yet, or is empty.
+
+    Returns:
+        A warning for what the format cannot say.
+
+    Raises:
+        VisusError: If the folder is not empty.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise VisusError(f"--output {output}: is not empty; name a new folder")
+    output.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    names = []
+    for picture in listing.pictures:
+        stem, attempt = picture.path.stem, 1
+        while stem in taken:
+            attempt += 1
+            stem = f"{picture.path.stem}-{attempt}"
+        taken.add(stem)
+        names.append(Path(stem + picture.path.suffix))
+    module = FORMATS[format]
+    targets = module.write(listing.pictures, names, listing.class_names, output)
+    pairs = list(zip(listing.pictures, targets, strict=True))
+    for picture, target in track(pairs, "Copying pictures", len(pairs)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture.path, target)
+    return _lost(listing, format, output)
+
+
+def _lost(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
+    """What the format has no words for."""
+    objects = [item for picture in listing.pictures for item in picture.objects]
+    lost = {
+        "masks": 0 if format == "coco" else sum(item.has_mask for item in objects),
+        "marks of crowds": 0 if format == "coco" else sum(item.crowd for item in objects),
+        "marks of difficulty": 0 if format == "voc" else sum(item.difficult for item in objects),
+    }
+    if format == "yolo":
+        lost["masks"] = sum(bool(item.runs) or len(item.polygons) > 1 for item in objects)
+    return [
+        Problem(str(output), f"{format} cannot hold {count} {what}; they were left out", "warning")
+        for what, count in lost.items()
+        if count
+    ]

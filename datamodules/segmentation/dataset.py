@@ -1,0 +1,49 @@
+"""Pictures with masks as samples: what training learns from, and what evaluation compares with."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visus.datamodules.segmentation.augment import MaskTransform
+from visus.datamodules.segmentation.class_table import ClassTable
+from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
+from visus.datamodules.segmentation.mask_pairs import MaskedPicture
+from visus.datamodules.segmentation.mask_polygons import draw_objects
+from visus.vision.resize import fit, to_channels
+from visus.vision.images import Pixels, read_image, read_mask
+
+Masked = tuple[Pixels, NDArray[np.uint8]]
+"""A picture, uint8 RGB, and the class ids of its pixels, `IGNORE` where there is none."""
+
+
+class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
+    """Pictures and masks that are read when they are asked for."""
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sample: `image`, `source`, and `mask` in training, `fit` and `truth` otherwise."""
+        image, mask = self.read(self.sources[index])
+        item: Batch = {"source": self.name(index)}
+        if self.transform is None:
+            image, item["fit"] = fit(image, self.size, self.mode)
+            item["truth"] = mask
+        else:
+            image, mask = self.transform(image, mask)
+            item["mask"] = torch.from_numpy(mask)
+        item["image"] = to_tensor(to_channels(image, self.in_channels))
+        return item
+
+
+def read_masked(picture: MaskedPicture, classes: ClassTable) -> Masked:
+    """A picture of a data set with its mask.
+
+    Args:
+        picture: Checked.
+        classes: What the values of masks mean.
+    """
+    image = read_image(picture.path, picture.upright)
+    if isinstance(picture.mask, Path):
+        return image, classes.to_ids(read_mask(picture.mask, classes.by_colour))
+    ids = {name: i for i, name in enumerate(classes.names)}
+    return image, draw_objects(picture.mask, picture.size, ids)

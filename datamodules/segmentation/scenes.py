@@ -1,0 +1,59 @@
+"""Procedural scenes with the class of every pixel: segmentation with nothing to download."""
+
+from functools import partial
+
+from torch.utils.data import Dataset
+
+from visus.datamodules.segmentation.augment import MaskTransform
+from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.segmentation.mask_polygons import BACKGROUND
+from visus.datamodules.segmentation.data import SegmentationData
+from visus.datamodules.segmentation.dataset import Masked, SegmentationDataset
+from visus.datamodules.core.splits import scene_seeds
+from visus.vision.scenes import SHAPES, make_scene
+
+
+class ScenesSegmentationData(SegmentationData):
+    """Procedural scenes (`vision.scenes`) with 1 to 4 shapes on a ground: nothing to download.
+
+    Args:
+        count: Training pictures; a quarter as many for validation, and again for test.
+        image_size: (height, width) in pixels.
+        seed: Chooses the pictures.
+        batch_size: Pictures a batch and process.
+        num_workers: Processes that load; one for each core beyond the first by default.
+        class_names: The classes as a checkpoint states them.
+    """
+
+    def __init__(
+        self,
+        count: int = 1000,
+        image_size: tuple[int, int] = (128, 128),
+        seed: int = 0,
+        batch_size: int = 8,
+        num_workers: int | None = None,
+        class_names: list[str] | None = None,
+    ) -> None:
+        workers = default_workers() if num_workers is None else num_workers
+        super().__init__(batch_size, workers, "none")
+        self.count = count
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.seed = seed
+        self.class_names = tuple(class_names or (BACKGROUND, *SHAPES))
+        self.in_channels = 3
+        self.fit_mode = "stretch"
+
+    def dataset(self, split: str) -> Dataset[Batch]:
+        """See `VisionData.dataset`."""
+        seeds = scene_seeds(split, self.count, self.seed)
+        transform = None
+        if split == "train":
+            size = self.image_size
+            transform = MaskTransform("none", size, self.fit_mode, size)
+        read = partial(_read_scene, size=self.image_size)
+        return SegmentationDataset(seeds, read, self.image_size, self.fit_mode, 3, transform)
+
+
+def _read_scene(seed: int, size: tuple[int, int]) -> Masked:
+    scene = make_scene(seed, size)
+    return scene.image, scene.class_mask()

@@ -1,0 +1,41 @@
+"""A classifier: a backbone's own classic form on any number of classes."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from visus.models.backbones import Backbone, create_backbone, is_own_backbone
+
+
+def create_classifier(
+    backbone: str,
+    num_classes: int,
+    in_channels: int = 3,
+    pretrained: bool | str = False,
+    image_size: tuple[int, int] | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[nn.Sequential, Backbone]:
+    """Build a network from normalised pictures to class logits.
+
+    Args:
+        backbone: A name from the registry.
+        num_classes: How many logits.
+        in_channels: Channels of the pictures.
+        pretrained: As in `models.backbones.create_backbone`.
+        image_size: (height, width) of the pictures in pixels.
+        dropout: Share of the features dropped before the last layer in training.
+        options: The backbone's own.
+
+    Returns:
+        The network, with a `body` and a `head`, and the backbone that names its constants.
+
+    Raises:
+        VisusError: As `models.backbones.create_backbone`.
+    """
+    # timm's classifiers are built anew from the name, so the features need no memory of their own.
+    with nullcontext() if is_own_backbone(backbone) else torch.device("meta"):
+        described = create_backbone(backbone, in_channels, False, image_size, **options)
+    return described.classifier(num_classes, pretrained, dropout), described

@@ -1,0 +1,32 @@
+"""Draw where a captioner looked for each word."""
+
+import numpy as np
+from PIL import Image
+
+from visus.apps.drawing_tmp import caption_strip, grid
+from visus.vision.images import Pixels
+from visus.tasks.captioning.prediction import CaptionPrediction
+
+
+def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
+    """A picture above its caption, and beside it once for each word with where it looked bright.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        prediction: Made from this picture; without attention the picture stands alone.
+    """
+    strip = caption_strip(prediction.caption, image.shape, 255).convert("RGB")
+    captioned = np.concatenate([image, np.asarray(strip)])
+    if prediction.looks is None or not prediction.words:
+        return captioned
+    cells, words = [], list(prediction.words)
+    for i in range(len(words)):
+        light = 0.25 + 0.75 * prediction.look(i)[..., None]
+        cells.append((image * light).astype(np.uint8))
+    columns = -(-len(words) // 3)
+    cell = max(64, max(image.shape[:2]) // 3)
+    told = grid(cells, words, columns, cell)
+    scale = told.shape[0] / captioned.shape[0]
+    width = max(1, round(captioned.shape[1] * scale))
+    left = np.asarray(Image.fromarray(captioned).resize((width, told.shape[0])))
+    return np.concatenate([left, told], axis=1)

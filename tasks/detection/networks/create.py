@@ -1,0 +1,84 @@
+"""Build a detector by the name of its architecture."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from visus.models.backbones import FeaturePyramid, create_backbone
+from visus.models.backbones.base import IMAGENET_CONSTANTS, Constants
+from visus.tasks.detection.networks.one_stage import OneStageDetector
+from visus.tasks.detection.networks.ready_made import READY_MADE, create_ready_made
+from visus.tasks.detection.networks.two_stage import AnchorShapes, TwoStageDetector, create_two_stage
+from visus.vision.errors import VisusError
+
+Architecture = Literal[
+    "faster_rcnn",
+    "one_stage",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+]
+"""`faster_rcnn` and `one_stage` stand on any backbone; the others are torchvision's, whole."""
+
+ARCHITECTURES = get_args(Architecture)
+
+
+def create_detector(
+    architecture: Architecture,
+    num_classes: int,
+    backbone: str = "tf_efficientnet_lite0",
+    in_channels: int = 3,
+    pretrained: bool | str = False,
+    image_size: tuple[int, int] | None = None,
+    channels: int = 128,
+    anchors: AnchorShapes | None = None,
+    proposals: int = 200,
+    masks: bool = False,
+    strides: Sequence[int] | None = None,
+) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
+    """Build a detector, and tell the constants that its pictures are normalised with.
+
+    Args:
+        architecture: See `Architecture`.
+        num_classes: How many kinds of objects.
+        backbone: A name from the registry with feature maps of the strides 4 to 32 (two-stage) or
+            8 to 32 (one-stage); torchvision's own detectors bring theirs.
+        in_channels: Channels of the pictures.
+        pretrained: As in `models.backbones.create_backbone`; for torchvision's own detectors
+            `True` for the weights trained on COCO.
+        image_size: (height, width) of the pictures in pixels.
+        channels: Channels of the feature pyramid.
+        anchors: See `models.detection.two_stage.create_two_stage`.
+        proposals: "
+        masks: Whether to predict instance masks too.
+        strides: Of the maps that a one-stage detector looks at, finest first; 8, 16 and 32 for
+            None.
+
+    Raises:
+        VisusError: If these do not go together, or as `models.backbones.create_backbone`.
+    """
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise VisusError(f"model.architecture {architecture!r} is unknown; choose from {known}")
+    if masks and architecture != "faster_rcnn":
+        raise VisusError(
+            f"masks need model.architecture faster_rcnn, not {architecture!r}; "
+            "set data.masks to false, or change the architecture"
+        )
+    if strides and (architecture != "one_stage" or list(strides) != sorted(set(strides))):
+        raise VisusError(
+            f"model.strides {list(strides)} must rise, and need model.architecture one_stage "
+            f"(here {architecture!r}); drop or correct them"
+        )
+    if architecture in READY_MADE:
+        detector = create_ready_made(architecture, num_classes, in_channels, pretrained, proposals)
+        return detector, IMAGENET_CONSTANTS
+    if architecture == "one_stage":
+        coarsest = strides[-1] if strides else None
+        body = create_backbone(
+            backbone, in_channels, pretrained, image_size, coarsest_stride=coarsest
+        )
+        pyramid = FeaturePyramid(body, strides or (8, 16, 32), channels)
+        return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
+    body = create_backbone(backbone, in_channels, pretrained, image_size)
+    pyramid = FeaturePyramid(body, (4, 8, 16, 32), channels)
+    two_stage = create_two_stage(pyramid, num_classes, anchors, proposals, masks)
+    return two_stage, (body.mean, body.std)

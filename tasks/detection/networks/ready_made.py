@@ -1,0 +1,60 @@
+"""torchvision's own detectors, with the weights it trained on COCO."""
+
+from torchvision.models import detection as torchvision_detection
+from torchvision.models import get_model_weights
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+
+from visus.tasks.detection.networks.outputs import MAX_DETECTIONS, SCORE_THRESHOLD
+from visus.tasks.detection.networks.region_pooling import RegionPooling
+from visus.tasks.detection.networks.two_stage import TwoStageDetector
+from visus.models.weights import load_ready_made
+from visus.vision.errors import VisusError
+
+READY_MADE = {
+    "fasterrcnn_resnet50_fpn_v2": "coco-fasterrcnn-resnet50-v2",
+    "fasterrcnn_mobilenet_v3_large_fpn": "coco-fasterrcnn-mobilenet",
+}
+"""torchvision's names, and the manifest's entry of each one's weights."""
+
+
+def create_ready_made(
+    name: str, num_classes: int, in_channels: int, pretrained: bool | str, proposals: int
+) -> TwoStageDetector:
+    """One of torchvision's detectors.
+
+    Args:
+        name: A key of `READY_MADE`.
+        num_classes: How many kinds of objects; the last layer of another number is made anew.
+        in_channels: Must be 3.
+        pretrained: `True` for the manifest's COCO weights, or the path of such a file.
+        proposals: Regions a picture that the second stage looks at when it predicts.
+
+    Raises:
+        VisusError: If the weights cannot be had, or pictures are not RGB.
+    """
+    if in_channels != 3:
+        raise VisusError(f"{name} takes RGB pictures only, not {in_channels} channels")
+    build = getattr(torchvision_detection, name)
+    detector = build(
+        weights=None,
+        weights_backbone=None,
+        num_classes=len(coco_class_names()) + 1 if pretrained else num_classes + 1,
+        rpn_pre_nms_top_n_test=max(proposals, 500),
+        rpn_post_nms_top_n_test=proposals,
+        box_roi_pool=RegionPooling(["0", "1", "2", "3"], 7, 2),
+        box_score_thresh=SCORE_THRESHOLD,
+        box_detections_per_img=MAX_DETECTIONS,
+    )
+    if pretrained:
+        load_ready_made(detector, READY_MADE[name], pretrained)
+        if num_classes != len(coco_class_names()):
+            features = detector.roi_heads.box_predictor.cls_score.in_features
+            detector.roi_heads.box_predictor = FastRCNNPredictor(features, num_classes + 1)
+    return TwoStageDetector(detector, detector.backbone.body)
+
+
+def coco_class_names() -> list[str]:
+    """COCO's names by category id from 1; the ten ids that COCO leaves out are named `N/A`."""
+    weights = get_model_weights("fasterrcnn_resnet50_fpn_v2").COCO_V1
+    names: list[str] = weights.meta["categories"]
+    return names[1:]

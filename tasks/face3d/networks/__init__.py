@@ -1,0 +1,1 @@
+"""The network that estimates the coefficients of a face model."""

@@ -1,0 +1,39 @@
+"""Masks of class ids as PNG files beside each other in a folder."""
+
+from pathlib import Path
+
+from visus.apps.live.sinks.files_tmp import OutputNames
+from visus.apps.live.sources.files_tmp import Frame
+from visus.vision.errors import VisusError
+from visus.vision.prediction import Prediction
+from visus.tasks.segmentation.prediction import SegmentationPrediction
+
+
+class MaskFiles:
+    """Writes the mask of each picture, and of each frame of a video, as a PNG.
+
+    Args:
+        folder: Where to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.names = OutputNames(folder)
+
+    def __call__(self, frame: Frame, prediction: Prediction) -> None:
+        """Write one.
+
+        Raises:
+            VisusError: If the prediction is no mask, or the file cannot be written.
+        """
+        if not isinstance(prediction, SegmentationPrediction):
+            raise VisusError("--masks is for segmenters; this model gives no masks")
+        number = "" if frame.index is None else f"-{frame.index:06d}"
+        path = self.names.name(frame.source, f"{number}.png")
+        if path.exists():
+            # It may be a true mask, or a picture that is yet to be read.
+            raise VisusError(f"--masks {path}: exists already; name another folder, or remove it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(prediction.png())
+        except OSError as error:
+            raise VisusError(f"{path}: cannot be written ({error.strerror})") from None

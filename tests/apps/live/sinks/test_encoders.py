@@ -1,0 +1,75 @@
+"""Video files: every frame in them, by OpenCV and by the ffmpeg program."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from visus.apps.live.sinks.encoders import _ffmpeg_encoders, open_encoder
+from visus.apps.live.sinks.files_tmp import VideoSink
+from visus.vision.errors import VisusError
+
+FAKE = """#!{python}
+import sys
+if "-encoders" in sys.argv:
+    print(" V....D libx264    H.264\\n V....D libvpx-vp9    VP9")
+else:
+    frames = sys.stdin.buffer.read()
+    target = sys.argv[-1].removeprefix("file:")
+    if "full" in target:
+        sys.exit("No space left on device")
+    open(target, "wb").write(bytes([len(frames) // (48 * 64 * 3)]))
+    open(target + ".txt", "w").write(" ".join(sys.argv))
+"""
+
+
+@pytest.fixture
+def without_ffmpeg(monkeypatch, workplace):
+    monkeypatch.setenv("PATH", str(workplace))
+    _ffmpeg_encoders.cache_clear()
+    yield
+    _ffmpeg_encoders.cache_clear()
+
+
+@pytest.fixture
+def fake_ffmpeg(without_ffmpeg, workplace):
+    program = workplace / "ffmpeg"
+    program.write_text(FAKE.format(python=sys.executable))
+    program.chmod(0o755)
+
+
+def write(path, frames=30):
+    encoder = open_encoder(Path(path), 25.0, (64, 48))
+    for i in range(frames):
+        encoder.write(np.full((48, 64, 3), 8 * i, np.uint8))
+    encoder.close()
+
+
+@pytest.mark.parametrize("path", ["v.mp4", "new/v.webm"])
+def test_opencv_writes_every_frame(without_ffmpeg, path):
+    write(path)
+    capture = cv2.VideoCapture(path)
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1].mean())
+    assert len(frames) == 30
+    assert np.abs(np.array(frames) - 8 * np.arange(30)).max() < 12
+
+
+@pytest.mark.parametrize(("path", "codec"), [("v.mp4", "libx264"), ("v.webm", "libvpx-vp9")])
+def test_the_ffmpeg_program_gets_every_frame(fake_ffmpeg, path, codec):
+    write(path)
+    assert Path(path).read_bytes() == bytes([30])
+    assert codec in Path(path + ".txt").read_text()
+
+
+def test_a_disk_that_is_full_is_told(fake_ffmpeg):
+    with pytest.raises(VisusError, match=r"full\.mp4: cannot be written \(No space left"):
+        write("full.mp4")
+
+
+def test_other_endings_are_refused():
+    with pytest.raises(VisusError, match=r"must be \.mp4 or \.webm"):
+        VideoSink(Path("v.avi"), 25.0)

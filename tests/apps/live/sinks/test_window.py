@@ -1,0 +1,94 @@
+"""The window: its keys, and what is told where there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visus.apps.live.sources.files_tmp import Frame, VideoSource
+from visus.apps.live.sinks.window import WindowSink, why_no_window
+from visus.vision.errors import VisusError
+
+
+@pytest.fixture
+def window(workplace, monkeypatch):
+    """A window on a screen that is not there: what it shows, and keys that are pressed in turn."""
+    shown, keys = [], []
+    monkeypatch.setattr("apps.live.window.why_no_window", str)
+    monkeypatch.setattr("cv2.namedWindow", lambda *_: None)
+    monkeypatch.setattr("cv2.resizeWindow", lambda *_: None)
+    monkeypatch.setattr("cv2.destroyAllWindows", lambda: None)
+    monkeypatch.setattr("cv2.getWindowProperty", lambda *_: 1.0)
+    monkeypatch.setattr("cv2.imshow", lambda _, picture: shown.append(picture.copy()))
+    monkeypatch.setattr("cv2.waitKey", lambda _: ord(keys.pop(0)) if keys and keys[0] else -1)
+    return WindowSink("test"), shown, keys
+
+
+def test_keys_pause_quit_help_and_change_the_threshold(window):
+    sink, shown, keys = window
+    frame = Frame(np.zeros((200, 300, 3), np.uint8), "camera 0", 0, 0.0, 0.0)
+    assert sink.show(frame, frame.image) and not shown[-1].any()
+    keys += ["h"]
+    assert sink.show(frame, frame.image)
+    assert sink.show(frame, frame.image) and shown[-1].any(), "the help is shown"
+    keys += ["h"]
+    sink.show(frame, frame.image)
+    changes = []
+    sink.change_threshold = lambda change: changes.append(change) or "threshold"
+    keys += ["+"]
+    sink.show(frame, frame.image)
+    keys += ["-"]
+    sink.show(frame, frame.image)
+    assert changes == [pytest.approx(0.05), pytest.approx(-0.05)]
+    # Paused, it stays with the same frame until it is told to go on.
+    count = len(shown)
+    keys += [" ", "x", "x", " "]
+    assert sink.show(frame, frame.image) and len(shown) == count + 4
+    assert (shown[count + 1] != shown[count]).any(), "it says that it is paused"
+    keys += ["q"]
+    assert not sink.show(frame, frame.image)
+
+
+def test_keys_keep_snapshots_and_recordings_without_the_figures(window):
+    sink, _, keys = window
+    sink.figures = lambda: "25 frames/s"
+    image = np.full((48, 64, 3), 90, np.uint8)
+    keys += ["s"]
+    sink.show(Frame(image, "camera 0", 0, 3.0, 0.0), image)
+    (snapshot,) = Path().glob("visus-*.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(snapshot)), image)
+    keys += ["r"]
+    for i in range(11):
+        sink.show(Frame(image, "camera 0", i, 3.0 + i * 0.04, 0.0), image)
+    keys += ["r"]
+    sink.show(Frame(image, "camera 0", 12, 3.44, 0.0), image)
+    sink.close()
+    (recording,) = Path().glob("visus-*.mp4")
+    assert 9 <= VideoSource(recording).declared <= 13
+
+
+def test_a_picture_stays_until_the_next_is_wanted(window):
+    sink, shown, keys = window
+    picture = Frame(np.zeros((40, 40, 3), np.uint8), "a.png", None, None, 0.0)
+    keys += ["h", "h", " "]
+    assert sink.show(picture, picture.image) and len(shown) == 3
+
+
+def test_without_a_screen_it_says_so(visus, model):
+    assert why_no_window()
+    with pytest.raises(VisusError, match="--video"):
+        WindowSink("x")
+    code, _, err = visus("live", model[0], "0")
+    assert code == 2 and "no screen" in err
+    assert all(option in err for option in ("--video", "--serve", "--jsonl"))
+
+
+def test_a_screen_that_does_not_answer_is_none(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":987")
+    assert "no screen" in why_no_window()
+
+
+def test_a_wayland_display_alone_is_no_screen(monkeypatch):
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-9")
+    assert "no screen" in why_no_window()

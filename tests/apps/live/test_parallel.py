@@ -1,0 +1,88 @@
+"""Work ahead: the same items in the same order, errors in their turn, and an end."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visus.apps.live.parallel import in_lanes, one_ahead
+from tests.conftest import PATIENCE
+
+
+@given(st.lists(st.integers()))
+def test_the_items_are_the_same_in_the_same_order(items):
+    assert list(one_ahead(iter(items))) == items
+
+
+def test_an_error_comes_in_its_turn():
+    def items():
+        yield 1
+        raise ValueError("cut here")
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="cut here"):
+        next(ahead)
+
+
+def test_the_next_item_is_made_while_this_one_is_used():
+    second = threading.Event()
+
+    def items():
+        yield 1
+        second.set()
+        yield 2
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    assert second.wait(PATIENCE)
+    assert list(ahead) == [2]
+
+
+def test_the_thread_ends_when_nobody_asks_for_more():
+    made = []
+
+    def items():
+        for i in range(10**6):
+            made.append(i)
+            yield i
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 0
+    ahead.close()
+    assert len(made) <= 4
+    assert not any(thread.name == "ahead" for thread in threading.enumerate())
+
+
+@given(st.lists(st.integers()), st.integers(1, 4))
+def test_lanes_give_their_results_in_order(items, lanes):
+    assert list(in_lanes(str, iter(items), lanes)) == [str(item) for item in items]
+
+
+def test_lanes_work_at_once_and_errors_come_in_their_turn():
+    together = threading.Barrier(2, timeout=PATIENCE)
+
+    def work(item):
+        # Alone it would wait in vain.
+        together.wait()
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    results = in_lanes(work, iter(range(6)), 2)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(results)
+
+
+def test_one_lane_takes_no_item_before_it_is_asked_for():
+    taken = []
+
+    def items():
+        for i in range(3):
+            taken.append(i)
+            yield i
+
+    results = in_lanes(str, items(), 1)
+    assert next(results) == "0" and taken == [0]

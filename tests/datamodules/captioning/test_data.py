@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from visus.datamodules.captioning.data import PictureCaptioningData
+from visus.datamodules.captioning.scenes import ScenesCaptioningData
+from visus.datamodules.captioning.augment import CaptionTransform
+from visus.datamodules.captioning.data import fill_cache
+from visus.datamodules.captioning.feature_cache import FeatureCache
+from tests.conftest import save_captions
+from visus.vision.errors import VisusError
+from visus.vision.scenes import make_scene
+from visus.vision.vocabulary import END, SPECIAL, UNKNOWN, tokenise
+
+
+def data(root, **arguments):
+    given = {"image_size": (32, 32), "num_workers": 0, "batch_size": 2, "min_count": 1}
+    return PictureCaptioningData(str(root), **{**given, **arguments})
+
+
+class Looker(torch.nn.Module):
+    """Counts how often it is asked to look."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks = 0
+
+    def look(self, images):
+        self.looks += 1
+        return images[:, :2, :4, :4].float()
+
+
+def test_the_vocabulary_holds_frequent_words_of_training_only(tmp_path):
+    captions = data(save_captions(tmp_path, 8), min_count=2)
+    assert captions.class_names[: len(SPECIAL)] == SPECIAL
+    told = [word for told in captions.train_captions for text in told for word in tokenise(text)]
+    assert set(captions.class_names[4:]) == {word for word in told if told.count(word) > 1}
+    with pytest.raises(VisusError, match="no word occurs 99 times"):
+        print(data(tmp_path, min_count=99).class_names)
+
+
+def test_a_sample_has_its_captions_as_numbers(tmp_path):
+    captions = data(save_captions(tmp_path, 8), captions_per_picture=3, max_words=6)
+    sample = captions.dataset("train")[0]
+    assert sample["words"].shape == (3, 6) and sample["words"].dtype == torch.int64
+    assert (sample["words"] == END).sum(1).tolist() == [1, 1, 1]
+    assert not (sample["words"] == UNKNOWN).any()
+    told = captions.dataset("val")[0]
+    assert set(told) == {"image", "source", "fit", "truth"} and told["truth"].captions
+
+
+def test_unknown_words_are_told_and_a_strange_vocabulary_refused(tmp_path, capsys):
+    root = save_captions(tmp_path, 8)
+    few = data(root, class_names=[*SPECIAL, "a", "red", "circle"])
+    assert few.splits["train"]
+    assert "words of the captions are not in the model's vocabulary" in capsys.readouterr().err
+    with pytest.raises(VisusError, match=r"fatal: .* not in the model's vocabulary"):
+        print(data(root, class_names=[*SPECIAL, "un", "cercle"]).splits)
+
+
+def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
+    pictures = data(save_captions(tmp_path / "set", 8)).pictures("train")
+    looker, count = Looker(), len(pictures)
+    cache = FeatureCache("weights a", "recipe", views=3)
+    fill_cache(cache, pictures, looker, range(count))
+    assert looker.looks == count
+    fill_cache(FeatureCache("weights a", "recipe", 3), pictures, looker, range(count))
+    assert looker.looks == count, "nothing anew"
+    content = pictures.sources[0].content
+    kept = np.array(cache.read(content))
+    assert kept.shape == (3, 2, 4, 4) and kept.dtype == np.float16
+    files = sorted(cache.folder.iterdir())
+    assert len(files) == count and all(path.stat().st_mode & 0o77 == 0 for path in files)
+    # Truncated, and of no kind of array: neither is taken for a map.
+    files[0].write_bytes(files[0].read_bytes()[:-10])
+    files[1].write_bytes(b"")
+    fill_cache(cache, pictures, looker, range(count))
+    assert looker.looks == count + 2
+    np.testing.assert_array_equal(cache.read(content), kept)
+    # Other weights, another recipe, more views: other maps.
+    for other in (
+        ("weights b", "recipe", 3),
+        ("weights a", "other", 3),
+        ("weights a", "recipe", 4),
+    ):
+        assert FeatureCache(*other).read(content) is None
+    Image.new("RGB", (20, 20)).save(pictures.sources[0].path)
+    again = data(tmp_path / "set").pictures("train")
+    assert cache.read(again.sources[0].content) is None, "another picture of the same name"
+
+
+def test_pictures_are_mirrored_unless_a_caption_knows_left_from_right():
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, :14] = 255
+    change = CaptionTransform("captions", (32, 32), "stretch")
+
+    def bright_halves(*captions):
+        changed = [change(image, captions) for _ in range(30)]
+        return {bool(c[:, :16].mean() > c[:, 16:].mean()) for c in changed}
+
+    assert bright_halves("a bright stripe") == {True, False}
+    assert bright_halves("a bright stripe", "a stripe on the left") == {True}
+    with pytest.raises(VisusError, match=r"data.augment 'mirror' is unknown"):
+        CaptionTransform("mirror", (32, 32), "stretch")
+
+
+def test_scenes_are_told_truly_in_known_words():
+    scenes = ScenesCaptioningData(40, (64, 64), num_workers=0)
+    for i in range(10):
+        sample = scenes.dataset("val")[i]
+        (caption,) = sample["truth"].captions
+        assert sample["truth"].judge(caption)
+        seed = int(sample["source"])
+        assert caption == make_scene(seed, (64, 64)).caption()
+        assert not sample["truth"].judge("a pink elephant")
+        assert not (scenes.dataset("train")[i]["words"] == UNKNOWN).any()
+
+
+def test_wrong_arguments_are_told(tmp_path):
+    with pytest.raises(VisusError, match=r"data.views 0 must be at least 1"):
+        data(tmp_path, views=0)
+    (tmp_path / "captions.json").write_text(json.dumps([{"image": "a.png", "captions": ["a"]}]))
+    with pytest.raises(VisusError, match="there is no picture"):
+        print(data(tmp_path).splits)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from visus.datamodules.classification.augment import TrainingTransform
+from visus.datamodules.core.loading import PictureDataset, make_loader
+from visus.vision.errors import VisusError
+from visus.vision.scenes import make_scene
+
+
+def epochs(workers, seed, recipe="photos"):
+    """Two epochs of the same eight pictures, changed."""
+    image = make_scene(1, (40, 40)).image
+    dataset = PictureDataset(
+        [image] * 8,
+        np.copy,
+        np.zeros(8, np.int64),
+        (32, 32),
+        "crop",
+        transform=TrainingTransform(recipe, (32, 32), "crop"),
+    )
+    torch.manual_seed(seed)
+    loader = make_loader(dataset, 4, workers, train=True)
+    return [torch.cat([batch["image"] for batch in loader]) for _ in range(2)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("recipe", ["characters", "small", "photos"])
+def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, recipe):
+    first, second = epochs(workers, 0, recipe)
+    assert first.shape == (8, 3, 32, 32)
+    assert len({picture.numpy().tobytes() for picture in torch.cat([first, second])}) > 5
+    again, _ = epochs(workers, 0, recipe)
+    assert torch.equal(first, again)
+    other, _ = epochs(workers, 1, recipe)
+    assert not torch.equal(first, other)
+
+
+def test_steps_of_a_recipe_are_independent():
+    """Mirroring must not decide where the picture is shifted or erased."""
+    image = np.arange(32, dtype=np.uint8)[None, :, None].repeat(32, 0) + 100
+    change = TrainingTransform("small", (32, 32), "stretch")
+    torch.manual_seed(0)
+    shifts = {False: set(), True: set()}
+    for _ in range(200):
+        row = change(image)[np.r_[0:4, -4:0], :, 0].astype(int)
+        row = row[np.argmax((row[:, 8:24] > 0).all(1))]
+        steps = np.diff(row[8:24])
+        if (np.abs(steps) == 1).all():
+            shifts[bool(steps[0] < 0)].add(int(row[8]) if steps[0] > 0 else int(row[23]))
+    assert len(shifts[False]) > 2 and len(shifts[True]) > 2
+
+
+def test_none_changes_nothing_and_unknown_is_named():
+    image = make_scene(1, (32, 32)).image
+    assert (TrainingTransform("none", (32, 32), "crop")(image) == image).all()
+    with pytest.raises(VisusError, match="wild"):
+        TrainingTransform("wild", (32, 32), "crop")

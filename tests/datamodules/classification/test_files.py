@@ -1,0 +1,149 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visus.datamodules.classification.files import read_listing
+from visus.datamodules.core.problems import DataError, refuse
+from tests.conftest import save_scene
+from visus.vision.errors import VisusError
+
+
+def problems_of(root, **arguments):
+    return {
+        (p.place.removeprefix(str(root)).lstrip("/"), p.severity): p.message
+        for p in read_listing(root, **arguments).problems
+    }
+
+
+@pytest.fixture
+def bad_photos(photos):
+    """Good pictures of two classes among every kind of bad one."""
+    good = (photos / "circle" / "0.png").read_bytes()
+    (photos / "circle" / "truncated.jpg").write_bytes(good[:200])
+    (photos / "circle" / "empty.jpg").touch()
+    (photos / "circle" / "text.jpg").write_text("no picture at all")
+    bomb = io.BytesIO()
+    Image.new("1", (30000, 30000)).save(bomb, "PNG")
+    (photos / "circle" / "bomb.png").write_bytes(bomb.getvalue())
+    frames = [Image.new("L", (9, 9), shade) for shade in (0, 255)]
+    frames[0].save(photos / "circle" / "moves.gif", save_all=True, append_images=frames[1:])
+    noise = np.random.default_rng(0).integers(0, 255, (20, 20, 3)).astype(np.uint8)
+    Image.fromarray(noise).convert("CMYK").save(photos / "cross" / "print.jpg")
+    Image.fromarray(noise[..., 0].astype(np.uint16) * 257).save(photos / "cross" / "deep.png")
+    (photos / "cross" / "twin.png").write_bytes(good)
+    (photos / "diamond").mkdir()
+    return photos
+
+
+def test_everything_bad_is_named_in_one_report(bad_photos):
+    found = problems_of(bad_photos)
+    for name, severity, words in (
+        ("circle/truncated.jpg", "error", "truncated"),
+        ("circle/empty.jpg", "error", "empty"),
+        ("circle/text.jpg", "error", "not a picture"),
+        ("circle/bomb.png", "error", "limit"),
+        ("circle/moves.gif", "error", "animation"),
+        ("cross/print.jpg", "warning", "CMYK"),
+        ("cross/deep.png", "warning", "16-bit"),
+        ("cross/twin.png", "error", "under another label"),
+        ("diamond", "error", "empty class"),
+    ):
+        assert words in found[name, severity]
+    assert len(found) == 9
+
+
+def test_training_refuses_or_leaves_out(bad_photos):
+    listing = read_listing(bad_photos)
+    with pytest.raises(DataError, match="skip_bad"):
+        refuse(listing.problems, skip_bad=False)
+    refuse(listing.problems, skip_bad=True)
+    names = {sample.path.name for sample in listing.samples}
+    # Of contradicting copies neither can be trusted.
+    assert "twin.png" not in names and "truncated.jpg" not in names
+    assert len(listing.samples) == 9 + 10 + 2
+    assert listing.class_names == ("circle", "cross")
+
+
+def test_one_class_is_fatal(workplace):
+    save_scene(workplace / "one" / "circle" / "a.png", 0)
+    listing = read_listing(workplace / "one")
+    with pytest.raises(DataError, match="at least two"):
+        refuse(listing.problems, skip_bad=True)
+
+
+def test_copies_of_one_class_are_only_told(photos):
+    (photos / "circle" / "copy.png").write_bytes((photos / "circle" / "1.png").read_bytes())
+    assert list(problems_of(photos)) == [("circle/copy.png", "warning")]
+
+
+def test_stated_splits_and_a_leak_between_them(photos):
+    for split in ("train", "val"):
+        for label in ("circle", "cross"):
+            for i in range(5) if split == "train" else range(5, 8):
+                target = photos.parent / "split" / split / label / f"{i}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes((photos / label / f"{i}.png").read_bytes())
+    root = photos.parent / "split"
+    assert {s.split for s in read_listing(root).samples} == {"train", "val"}
+    leak = root / "train" / "circle" / "leak.png"
+    leak.write_bytes((photos / "circle" / "5.png").read_bytes())
+    listing = read_listing(root)
+    assert "too good" in listing.problems[0].message
+    assert leak not in {s.path for s in listing.samples}
+
+
+def test_a_class_may_be_called_test(workplace):
+    for label in ("test", "train"):
+        save_scene(workplace / "rails" / label / "a.png", len(label))
+        save_scene(workplace / "rails" / label / "b.png", 9 + len(label))
+    assert read_listing(workplace / "rails").class_names == ("test", "train")
+
+
+def test_csv_with_every_mistake(photos):
+    rows = [
+        "path,label,split",
+        "circle/0.png,circle,train",
+        "circle/1.png,circle,",
+        "cross/0.png,cross,val",
+        "nowhere.png,circle,train",
+        "cross/1.png,,train",
+        "cross/2.png,cross,dev",
+        '"cross/3.png","cross",test',
+    ]
+    path = photos / "labels.csv"
+    path.write_text("\n".join(rows))
+    listing = read_listing(path)
+    assert [(s.path.name, s.split) for s in listing.samples] == [
+        ("0.png", "train"),
+        ("1.png", ""),
+        ("0.png", "val"),
+        ("3.png", "test"),
+    ]
+    told = {p.place: p.message for p in listing.problems}
+    assert "nowhere.png" in told[f"{path}:5"]
+    assert "no label" in told[f"{path}:6"]
+    assert "dev" in told[f"{path}:7"]
+    assert not listing.multi_label
+
+
+def test_csv_with_several_labels(photos):
+    path = photos / "many.csv"
+    path.write_text("path,label\ncircle/0.png,circle|red\ncross/0.png,cross\n")
+    listing = read_listing(path)
+    assert listing.multi_label and listing.class_names == ("circle", "cross", "red")
+
+
+def test_csv_without_its_columns(workplace):
+    (workplace / "a.csv").write_text("file,class\n")
+    with pytest.raises(VisusError, match="label and path"):
+        read_listing(workplace / "a.csv")
+
+
+def test_a_checkpoints_classes_rule(photos):
+    found = problems_of(photos, class_names=["circle"])
+    assert len(found) == 10
+    assert all("unknown label 'cross'" in message for message in found.values())
+    listing = read_listing(photos, ["circle", "cross", "never seen"])
+    assert listing.class_names == ("circle", "cross", "never seen") and not listing.problems

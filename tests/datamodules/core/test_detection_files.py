@@ -1,0 +1,322 @@
+import copy
+import json
+import math
+import random
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from visus.datamodules.detection.convert import convert
+from visus.datamodules.core.detection_files import FORMATS, read_detection, recognise
+from visus.datamodules.core.problems import DataError, refuse
+from tests.conftest import save_detection
+from visus.vision.errors import VisusError
+
+
+def told(listing, severity="error"):
+    return [str(p) for p in listing.problems if p.severity == severity]
+
+
+def boxes(listing):
+    return sorted(
+        (p.split, p.path.stem, o.label, *(round(v, 2) for v in o.box))
+        for p in listing.pictures
+        for o in p.objects
+    )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_is_recognised_and_read(tmp_path, format):
+    root = save_detection(tmp_path / "set", format, ("train", "val"))
+    assert recognise(root) == format
+    listing = read_detection(root)
+    assert not listing.problems and listing.left_out == 0
+    assert len(listing.pictures) == 16
+    assert {p.split for p in listing.pictures} == {"train", "val"}
+    assert set(listing.class_names) <= {"circle", "cross", "diamond"}
+    # Pictures without objects stay as negatives.
+    assert any(not p.objects for p in listing.pictures)
+    assert all(p.size == (96, 128) for p in listing.pictures)
+
+
+@pytest.mark.parametrize("first", FORMATS)
+@pytest.mark.parametrize("second", FORMATS)
+def test_conversion_there_and_back_loses_nothing_shared(tmp_path, first, second):
+    start = read_detection(save_detection(tmp_path / "a", first, ("train", "val", "test"), 3))
+    convert(start, second, tmp_path / "b")
+    middle = read_detection(tmp_path / "b")
+    convert(middle, first, tmp_path / "c")
+    end = read_detection(tmp_path / "c")
+    assert not middle.problems and not end.problems
+    assert boxes(start) == boxes(middle) == boxes(end)
+
+
+def test_outlines_survive_from_coco_to_yolo_and_back(tmp_path):
+    root = save_detection(tmp_path / "a", "coco", count=2)
+    path = root / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    ring = [10.0, 10.0, 60.0, 12.0, 40.0, 70.0]
+    content["annotations"] = [
+        {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 50, 60],
+         "segmentation": [ring], "iscrowd": 0, "area": 1600},
+    ]  # fmt: skip
+    path.write_text(json.dumps(content))
+    assert not convert(read_detection(root), "yolo", tmp_path / "b")
+    (item,) = [o for p in read_detection(tmp_path / "b").pictures for o in p.objects]
+    assert item.polygons[0] == pytest.approx(ring, abs=1e-3)
+    lost = convert(read_detection(root), "voc", tmp_path / "c")
+    assert "1 masks" in str(lost[0])
+    with pytest.raises(VisusError, match="not empty"):
+        convert(read_detection(root), "voc", tmp_path / "c")
+
+
+def test_every_problem_of_yolo_text_is_named_by_line(tmp_path):
+    root = save_detection(tmp_path / "set", "yolo")
+    path = root / "labels" / "train" / "train0.txt"
+    path.write_text(
+        "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n9 0.5 0.5 0.2 0.2\n0 0.5 0.5 nan 0.2\n"
+        "0 0.5 0.5 0.2\n0 1.5 0.5 0.2 0.2\n0 0.95 0.5 0.3 0.2\n0 0.5 0.5 0.0 0.2\n"
+        "0 0.5 0.5 -0.2 0.2\nx 0.5 0.5 0.2 0.2\n\n"
+    )
+    (root / "images" / "train" / "train1.png").write_bytes(b"text")
+    listing = read_detection(root)
+    words = {
+        2: "duplicate", 3: "unknown class 9", 4: "not finite", 5: "3 numbers", 6: "outside",
+        7: "outside", 8: "degenerate", 9: "inverted", 10: "not a class number",
+    }  # fmt: skip
+    for line, word in words.items():
+        assert any(f"{path}:{line}: " in text and word in text for text in told(listing)), line
+    assert any("train1.png" in text and "not a picture" in text for text in told(listing))
+    assert len(told(listing)) == listing.left_out == len(words) + 1
+    with pytest.raises(DataError):
+        refuse(listing.problems, skip_bad=False)
+    refuse(listing.problems, skip_bad=True)
+    # What is left can be learnt from.
+    assert len(next(p for p in listing.pictures if p.path.stem == "train0").objects) == 1
+
+
+def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_path):
+    root = save_detection(tmp_path / "set", "voc")
+    folder = root / "Annotations"
+    bomb = (
+        '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+        "<annotation><object><name>&b;</name></object></annotation>"
+    )
+    (folder / "train0.xml").write_text(bomb)
+    (folder / "train1.xml").write_text("<annotation><object>")
+    text = (
+        "<annotation>\n<size><width>128</width><height>96</height></size>\n"
+        "<object><name>circle</name><bndbox><xmin>50</xmin><ymin>10</ymin>"
+        "<xmax>20</xmax><ymax>40</ymax></bndbox></object>\n"
+        "<object><name>circle</name><bndbox><xmin>inf</xmin><ymin>10</ymin>"
+        "<xmax>20</xmax><ymax>40</ymax></bndbox></object>\n<object></object>\n</annotation>"
+    )
+    (folder / "train2.xml").write_text(text)
+    (root / "JPEGImages" / "train3.png").unlink()
+    (folder / "train4.xml").unlink()
+    listing = read_detection(root)
+    errors = "\n".join(told(listing))
+    for word in (
+        "train0.xml: is no usable XML (line 1 declares an entity", "train1.xml: is no usable XML",
+        "train2.xml:3: box (50, 10, 20, 40) is inverted", "train2.xml:4: its bndbox",
+        "train2.xml:5: an object without a name", "train3.xml: there is no picture",
+        "train.txt:5: names 'train4', which has no XML",
+    ):  # fmt: skip
+        assert word in errors, word
+
+
+def test_problems_of_coco_are_named_by_key(tmp_path):
+    root = save_detection(tmp_path / "set", "coco")
+    path = root / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    good = {"image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20]}
+    content["annotations"] = [
+        {**good, "id": 1},
+        {**good, "id": 1, "bbox": [6, 6, 20, 20]},
+        {**good, "id": 2, "category_id": 77},
+        {**good, "id": 3, "bbox": [5, 5, math.nan, 20]},
+        {**good, "id": 4, "bbox": "5 5 20 20"},
+        {**good, "id": 5, "image_id": 999},
+        {**good, "id": 6, "bbox": [8, 8, 20, 20], "segmentation": {"size": [9, 9], "counts": [1]}},
+        "nonsense",
+    ]
+    content["images"][3]["id"] = content["images"][2]["id"]
+    content["images"][4]["file_name"] = "gone.png"
+    content["images"][5]["width"] = 64
+    path.write_text(json.dumps(content))
+    listing = read_detection(root)
+    errors = "\n".join(told(listing) + told(listing, "fatal"))
+    for word in (
+        "annotations[1]: its id 1 stands twice", "annotations[2]: unknown class",
+        "annotations[3]: its bbox", "annotations[4]: its bbox '5 5 20 20'",
+        "annotations[5]: names picture 999", "annotations[6]: its segmentation",
+        "annotations[7]: is no object", "images[2]: shares its id", "images[3]: shares its id",
+        "images[4]: there is no file", "images[5]: its labels state 64 x 96",
+    ):  # fmt: skip
+        assert word in errors, word
+
+
+def test_a_checkpoints_classes_rule(tmp_path):
+    root = save_detection(tmp_path / "set", "yolo")
+    listing = read_detection(root, class_names=["cross", "zebra"])
+    assert listing.class_names == ("cross", "zebra")
+    assert {o.label for p in listing.pictures for o in p.objects} == {"cross"}
+    assert any("unknown class 'circle'; known are cross, zebra" in t for t in told(listing))
+
+
+def test_a_picture_in_two_splits_is_not_trained_on(tmp_path):
+    root = save_detection(tmp_path / "set", "yolo", ("train", "val"))
+    shutil.copy(root / "images/train/train0.png", root / "images/val/val0.png")
+    listing = read_detection(root)
+    assert any("too good" in text for text in told(listing))
+    assert "train0" not in {p.path.stem for p in listing.pictures}
+    assert "val0" in {p.path.stem for p in listing.pictures}
+
+
+def turn(path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.open(path)
+    image.load()
+    image.save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("declared", "orientation", "words"),
+    [
+        ((128, 96), 6, "its labels state the size as stored, 128 x 96"),
+        ((96, 128), 6, ""),
+        ((128, 96), 3, "nothing tells whether"),
+        ((100, 100), 6, "its labels state 100 x 100"),
+        ((96, 128), 1, "width and height swapped"),
+    ],
+)
+def test_the_exif_trap(tmp_path, declared, orientation, words):
+    root = save_detection(tmp_path / "set", "coco")
+    path = root / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    turn(root / "train" / "train1.png", orientation)
+    content["images"][1] |= {"width": declared[0], "height": declared[1]}
+    content["annotations"] = [
+        {"id": 1, "image_id": 2, "category_id": 1, "bbox": [5, 5, 20, 20]},
+    ]
+    path.write_text(json.dumps(content))
+    fatal = told(read_detection(root), "fatal")
+    assert bool(fatal) == bool(words)
+    if not words:
+        return
+    assert words in fatal[0] and "images[1]" in fatal[0]
+    if orientation != 1 and declared != (100, 100):
+        assert "--data.exif apply or ignore" in fatal[0]
+        for exif, size in (("apply", (128, 96)), ("ignore", (96, 128))):
+            listing = read_detection(root, exif=exif)
+            assert not listing.problems
+            picture = next(p for p in listing.pictures if p.objects)
+            expected = size if orientation == 6 else (96, 128)
+            assert picture.size == expected and picture.upright == (exif == "apply")
+
+
+def test_nothing_to_read_is_told_with_what_is_expected(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VisusError, match="holds no detection labels"):
+        read_detection(tmp_path / "empty")
+    with pytest.raises(VisusError, match="no such folder"):
+        read_detection(tmp_path / "none")
+    with pytest.raises(VisusError, match=r"data.exif 'maybe' is unknown"):
+        read_detection(tmp_path / "empty", exif="maybe")
+    both = save_detection(save_detection(tmp_path / "both", "coco"), "voc")
+    with pytest.raises(VisusError, match="coco or voc"):
+        read_detection(both)
+    assert read_detection(both, "voc").format == "voc"
+
+
+VALUES = (None, -5, 0, 1e300, 10**400, math.nan, math.inf, "x", "", [], {}, True, [1, 2], 3.7)
+
+
+def _mutate(content, rng):
+    """Replace, drop or double something, anywhere in the JSON."""
+    place = content
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return
+        key = rng.choice(keys)
+        if isinstance(place[key], dict | list) and place[key] and rng.random() < 0.8:
+            place = place[key]
+            continue
+        action = rng.random()
+        if action < 0.6:
+            place[key] = copy.deepcopy(rng.choice(VALUES))
+        elif action < 0.8:
+            del place[key]
+        elif isinstance(place, list):
+            place.append(copy.deepcopy(place[key]))
+        return
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 4))
+def test_mutated_coco_never_crashes_and_never_gives_wrong_boxes(tmp_path, seed, count):
+    root = tmp_path / "set"
+    if not root.exists():
+        save_detection(root, "coco", count=3)
+        (tmp_path / "kept.json").write_bytes(
+            (root / "annotations" / "instances_train.json").read_bytes()
+        )
+    content = json.loads((tmp_path / "kept.json").read_text())
+    rng = random.Random(seed)
+    for _ in range(count):
+        _mutate(content, rng)
+    (root / "annotations" / "instances_train.json").write_text(json.dumps(content))
+    _check(lambda: read_detection(root, "coco"))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    format=st.sampled_from(["voc", "yolo"]),
+    count=st.integers(1, 3),
+)
+def test_mutated_text_never_crashes_and_never_gives_wrong_boxes(tmp_path, seed, format, count):
+    kept, root = tmp_path / f"kept-{format}", tmp_path / format
+    if not kept.exists():
+        save_detection(kept, format, count=2)
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(kept, root)
+    rng = random.Random(seed)
+    files = sorted(p for p in root.rglob("*") if p.suffix in {".xml", ".txt", ".yaml"})
+    for _ in range(count):
+        path = rng.choice(files)
+        data = bytearray(path.read_bytes())
+        for _ in range(rng.randrange(1, 4)):
+            where = rng.randrange(len(data) + 1)
+            piece = rng.choice([b"nan", b"-", b"1e400", b"\xff", b"9" * 30, b"", b"<", b"\n", b"0"])
+            data[where : where + rng.randrange(4)] = piece
+        path.write_bytes(bytes(data))
+    _check(lambda: read_detection(root, format))
+
+
+def _check(read):
+    try:
+        listing = read()
+    except VisusError as error:
+        assert str(error)
+        return
+    for picture in listing.pictures:
+        height, width = picture.size
+        for item in picture.objects:
+            x1, y1, x2, y2 = item.box
+            assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
+            assert item.label in listing.class_names
+
+
+def test_a_slip_in_the_number_of_a_yolo_class_fills_no_memory(workplace):
+    root = save_detection(workplace / "boxes", "yolo", count=2)
+    path = root / "data.yaml"
+    path.write_text(path.read_text().replace("2: ", "2000000000000: "))
+    listing = read_detection(root, "yolo")
+    (fatal,) = [p for p in listing.problems if "numbers a class" in p.message]
+    assert "2000000000000" in fatal.message and fatal.severity == "fatal"

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+
+from visus.datamodules.detection.augment import BoxTransform, Labelled, fit_labelled
+from visus.vision.errors import VisusError
+from visus.vision.scenes import SHAPES, make_scene
+
+SIZE = (96, 128)
+
+
+def labelled(seed, masks=True):
+    scene = make_scene(seed, SIZE, (3, 6))
+    return Labelled(
+        scene.image,
+        np.array([item.box for item in scene.objects], np.float32).reshape(-1, 4),
+        np.array([SHAPES.index(item.shape) for item in scene.objects], np.int64),
+        np.array([item.mask for item in scene.objects], np.uint8) if masks else None,
+    )
+
+
+def never(number):
+    raise AssertionError("no other picture is needed")
+
+
+@pytest.mark.parametrize("mode", ["stretch", "letterbox", "crop"])
+def test_boxes_and_masks_move_with_the_picture(mode):
+    transform = BoxTransform("boxes", (80, 112), mode)
+    torch.manual_seed(0)
+    shifts = []
+    for seed in range(25):
+        changed = transform(labelled(seed), never)
+        assert changed.image.shape == (80, 112, 3)
+        assert len(changed.boxes) == len(changed.labels) == len(changed.masks)
+        for box, mask in zip(changed.boxes, changed.masks, strict=True):
+            assert (box[:2] >= 0).all() and box[2] <= 112 and box[3] <= 80
+            rows, columns = np.nonzero(mask)
+            if len(rows):
+                tight = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                shifts.append(np.abs(box - tight).max())
+    # An object that others cover in part has a mask that its changed box can overhang.
+    assert len(shifts) > 40 and np.percentile(shifts, 90) < 2.5
+
+
+def test_changes_differ_and_repeat_with_the_seed():
+    transform = BoxTransform("boxes", SIZE, "stretch")
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        runs.append([transform(labelled(0), never) for _ in range(3)])
+    assert not np.array_equal(runs[0][0].image, runs[0][1].image)
+    for a, b in zip(runs[0], runs[1], strict=True):
+        assert np.array_equal(a.image, b.image) and np.array_equal(a.boxes, b.boxes)
+    assert not np.array_equal(runs[0][0].image, runs[2][0].image)
+
+
+def test_a_mosaic_shows_objects_of_several_pictures():
+    transform = BoxTransform("mosaic", SIZE, "stretch")
+    torch.manual_seed(0)
+    asked = []
+
+    def another(number):
+        asked.append(number)
+        return labelled(number % 50, masks=False)
+
+    counts = [len(transform(labelled(i, masks=False), another).boxes) for i in range(20)]
+    assert 15 <= len(asked) <= 45 and len(set(asked)) == len(asked)
+    assert max(counts) > 6
+
+
+def test_a_picture_without_objects_stays_one():
+    empty = Labelled(
+        np.zeros((40, 50, 3), np.uint8),
+        np.zeros((0, 4), np.float32),
+        np.zeros(0, np.int64),
+        np.zeros((0, 40, 50), np.uint8),
+    )
+    changed = BoxTransform("boxes", SIZE, "letterbox")(empty, never)
+    assert changed.boxes.shape == (0, 4) and changed.masks.shape == (0, *SIZE)
+
+
+def test_fitting_alone_is_exact():
+    sample = labelled(3)
+    fitted = fit_labelled(sample, (192, 256), "stretch")
+    np.testing.assert_allclose(fitted.boxes, sample.boxes * 2)
+    assert (fitted.masks.sum((1, 2)) / sample.masks.sum((1, 2))).mean() == pytest.approx(4, 0.05)
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(VisusError, match=r"data.augment 'photos' is unknown; choose from none"):
+        BoxTransform("photos", SIZE, "stretch")

@@ -1,0 +1,36 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from visus.datamodules.face3d.heads import RandomHeads, visible_triangles
+from visus.models.face3d.renderer import NOTHING, rasterise
+from visus.models.face3d.procedural_head import procedural_head
+
+
+def head_with_insides():
+    """A head that has a smaller copy of itself inside."""
+    model = procedural_head()
+    count = len(model.neutral)
+    still = ((0, 0), (0, count), (0, 0))
+    return replace(
+        model,
+        neutral=np.concatenate([model.neutral, 0.6 * model.neutral]),
+        identity=np.pad(model.identity, still),
+        expression=np.pad(model.expression, still),
+        triangles=np.concatenate([model.triangles, model.triangles + count]),
+        parts=np.tile(model.parts, 2),
+    )
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_what_is_not_drawn_is_hardly_ever_seen(side):
+    model, size = head_with_insides(), (side, side)
+    drawn = visible_triangles(model, size)
+    outside, inside = np.split(drawn, 2)
+    assert outside.mean() > 0.95 and inside.mean() < 0.5
+    placed, _ = RandomHeads(model, size)([np.random.default_rng(10**6 + i) for i in range(64)])
+    seen = rasterise(placed, model.triangles, size).triangles
+    seen = seen[seen != NOTHING]
+    assert len(seen) > 0.2 * 64 * side * side
+    assert (~drawn[seen]).mean() < 1e-4

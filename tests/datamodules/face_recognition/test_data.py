@@ -1,0 +1,151 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from visus.datamodules.face_recognition.data import PeopleData
+from visus.datamodules.face_recognition.augment import FaceTransform
+from visus.datamodules.face_recognition.data import PeopleSampler
+from tests.conftest import save_people
+from visus.vision.errors import VisusError
+from visus.vision.faces.alignment import template
+
+
+def data(root, **arguments):
+    given = {"align": False, "image_size": (32, 32), "num_workers": 0, "batch_size": 8}
+    return PeopleData(str(root), **{**given, **arguments})
+
+
+def test_people_are_held_out_as_wholes(tmp_path):
+    people = data(save_people(tmp_path, 10, 3), val_share=0.3)
+    names = {split: {p.person for p in pictures} for split, pictures in people.splits.items()}
+    assert len(names["val"]) == 3 and len(names["train"]) == people.people_count == 7
+    assert not names["train"] & names["val"] and names["test"] == names["val"]
+    for pair in people.pairs("val"):
+        assert {Path(pair.first).parent.name, Path(pair.second).parent.name} <= names["val"]
+
+
+def test_two_people_at_least_are_held_out_and_too_few_are_told_before_training(tmp_path):
+    few = data(save_people(tmp_path / "few", 5, 2), val_share=0.1)
+    assert len({p.person for p in few.splits["val"]}) == 2
+    alone = data(save_people(tmp_path / "alone", 6, 1))
+    with pytest.raises(VisusError, match="one of them with two pictures"):
+        alone.train_dataloader()
+
+
+def test_stated_splits_are_kept_and_people_must_not_cross_them(tmp_path):
+    for split in ("train", "val"):
+        save_people(tmp_path / split, 4, 2, first=0 if split == "train" else 100)
+    people = data(tmp_path)
+    assert {split: len(p) for split, p in people.splits.items()} == {
+        "train": 8, "val": 8, "test": 8,
+    }  # fmt: skip
+
+
+def test_tested_people_are_not_trained_on(tmp_path):
+    root = save_people(tmp_path / "people", 6, 2)
+    lines = ["2 1", "P0 1 2", "P0 1 P1 1", "P2 1 2", "P2 1 P3 2"]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    people = data(root, pairs=str(tmp_path / "pairs.txt"), val_share=0.5)
+    assert {p.person for p in people.splits["test"]} == {"P0", "P1", "P2", "P3"}
+    assert not {p.person for p in people.splits["train"]} & {"P0", "P1", "P2", "P3"}
+    second = data(root, pairs=str(tmp_path / "pairs.txt"), test_folds=[1], val_share=0.5)
+    assert [pair.same for pair in second.pairs("test")] == [True, False]
+    trained = {p.person for split in ("train", "val") for p in second.splits[split]}
+    assert trained == {"P0", "P1", "P4", "P5"}
+    with pytest.raises(VisusError, match=r"data.test_folds \[2\]: .* has folds 0 to 1"):
+        data(root, pairs=str(tmp_path / "pairs.txt"), test_folds=[2]).pairs("test")
+
+
+def test_bad_pictures_are_named_in_one_report(tmp_path):
+    root = save_people(tmp_path, 4, 2)
+    (root / "P0" / "P0_0001.png").write_bytes(b"no picture")
+    (root / "P1" / "P1_0009.png").write_bytes((root / "P2" / "P2_0001.png").read_bytes())
+    with pytest.raises(VisusError) as told:
+        data(root, val_share=0.25).dataset("train"), data(root, val_share=0.25).dataset("val")
+    assert "P0_0001.png" in str(told.value) or "P1_0009.png" in str(told.value)
+    assert "--data.skip_bad true" in str(told.value)
+    people = data(root, val_share=0.25, skip_bad=True)
+    people.dataset("train")
+    assert people.skipped >= 1
+
+
+def test_faces_are_found_aligned_and_missing_ones_named(tmp_path):
+    for name in ("Eileen", "Eileen too", "Nobody", "Nobody too"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            image = astronaut()[: 500 - i] if "Eileen" in name else np.full((99, 99, 3), i, "uint8")
+            Image.fromarray(image).save(tmp_path / name / f"{i} {name}.png")
+    people = data(tmp_path, align=True, val_share=0.5, image_size=(64, 64))
+    problems = []
+    for split in ("train", "val"):
+        try:
+            people.pictures(split)
+        except VisusError as error:
+            problems.append(str(error))
+    assert problems and "shows no face of 40 pixels" in problems[0]
+    people = data(tmp_path, align=True, val_share=0.5, image_size=(64, 64), skip_bad=True)
+    pictures = [p for s in ("train", "val") for p in people.pictures(s) if p.face is not None]
+    face, _ = people.dataset("val").read(pictures[0])
+    assert face.shape == (64, 64, 3)
+    left_eye = template((64, 64))[0].round().astype(int)
+    assert face[left_eye[1], left_eye[0]].mean() < face[40, 18].mean()
+    # In evaluation each picture counts, and one without a face says so.
+    sample = next(s for s in people.dataset("val") if "Nobody" in s["name"])
+    assert sample["fit"].problems == ("no face",)
+
+
+def test_batches_show_people_several_times_and_differ_by_epoch():
+    people = [i % 10 for i in range(60)]
+    sampler = PeopleSampler(people, 12, 3)
+    first, second = list(sampler), list(sampler)
+    assert len(first) == len(sampler) == 5 and first != second
+    for batch in first:
+        assert set(Counter(people[i] for i in batch).values()) <= {3, 6, 9, 12}
+    assert len({i for batch in first for i in batch}) == 60
+
+
+def test_processes_get_equally_many_batches_of_their_own():
+    people = [i % 7 for i in range(50)]
+    shares = [list(PeopleSampler(people, 8, 2, rank, 2)) for rank in (0, 1)]
+    assert len(shares[0]) == len(shares[1]) and shares[0] != shares[1]
+    lonely = list(PeopleSampler([0, 1], 64, 2, 0, 1))
+    assert len(lonely) == 1 and set(lonely[0]) == {0, 1}
+    with pytest.raises(VisusError, match="at least two"):
+        PeopleSampler([0, 0], 8, 2)
+
+
+def test_changes_differ_and_repeat_with_the_seed():
+    import torch
+
+    face = np.asarray(Image.fromarray(astronaut()).resize((64, 64)))
+    transform = FaceTransform("faces")
+    torch.manual_seed(3)
+    first, second = transform(face), transform(face)
+    torch.manual_seed(3)
+    np.testing.assert_array_equal(FaceTransform("faces")(face), first)
+    assert first.shape == face.shape and not np.array_equal(first, second)
+    with pytest.raises(VisusError, match=r"data.augment 'photos' is unknown"):
+        FaceTransform("photos")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"batch_size": 2, "pictures_per_person": 2}, "must show two people"),
+        ({"pictures_per_person": 0}, "pictures_per_person 0"),
+    ],
+)
+def test_wrong_arguments_are_told(tmp_path, arguments, words):
+    with pytest.raises(VisusError, match=words):
+        data(tmp_path, **arguments)
+
+
+def test_folders_without_people_are_told(tmp_path):
+    with pytest.raises(VisusError, match="needs a folder a person"):
+        data(tmp_path).dataset("train")
+    with pytest.raises(VisusError, match="no such folder"):
+        data(tmp_path / "none").dataset("train")

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from visus.datamodules.segmentation.augment import MaskTransform
+from visus.vision.errors import VisusError
+from visus.vision.scenes import make_scene
+from visus.tasks.segmentation.metrics import IGNORE
+
+SIZE = (64, 96)
+
+
+def masked(seed):
+    """A picture whose brightness tells the class, so that both can be compared afterwards."""
+    mask = (make_scene(seed, (80, 120), (1, 3)).class_mask() > 0).astype(np.uint8)
+    return np.repeat((mask * 200)[:, :, None], 3, axis=2), mask
+
+
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+@pytest.mark.parametrize("crop", [SIZE, (48, 48), (160, 64)])
+def test_masks_move_with_their_pictures(mode, crop):
+    transform = MaskTransform("crops", SIZE, mode, crop)
+    torch.manual_seed(0)
+    agree = []
+    for seed in range(20):
+        image, mask = transform(*masked(seed))
+        assert image.shape == (*crop, 3) and mask.shape == crop
+        assert set(np.unique(mask)) <= {0, 1, IGNORE}
+        known = mask != IGNORE
+        bright = image.max(2) > 60
+        agree.append((bright == (mask == 1))[known].mean() if known.any() else 1)
+    # Recolouring and edges between pixels leave a little to differ.
+    assert np.mean(agree) > 0.95
+
+
+def test_changes_differ_by_call_and_repeat_with_the_seed():
+    transform = MaskTransform("crops", SIZE, "stretch", SIZE)
+    torch.manual_seed(3)
+    first, second = transform(*masked(1)), transform(*masked(1))
+    assert not np.array_equal(first[0], second[0])
+    torch.manual_seed(3)
+    again = transform(*masked(1))
+    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+
+
+def test_without_changes_only_the_fit_remains_and_margins_are_unlabelled():
+    image, mask = MaskTransform("none", (64, 64), "letterbox", (64, 64))(*masked(1))
+    assert image.shape == (64, 64, 3)
+    rows = np.flatnonzero((mask == IGNORE).all(1))
+    assert len(rows) == 64 - round(80 * 64 / 120)
+    assert (image[rows] == 114).all()
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(
+        VisusError, match=r"data\.augment 'more' is unknown; choose from none, crops"
+    ):
+        MaskTransform("more", SIZE, "stretch", SIZE)

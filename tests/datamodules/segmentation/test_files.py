@@ -1,0 +1,306 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from visus.datamodules.segmentation.data import PictureSegmentationData
+from visus.datamodules.segmentation.class_table import ClassTable, read_class_table
+from visus.datamodules.segmentation.dataset import read_masked
+from visus.datamodules.segmentation.files import read_segmentation
+from tests.conftest import save_detection, save_masked
+from visus.vision.errors import VisusError
+from visus.vision.images import read_mask
+from visus.vision.scenes import SHAPES, make_scene
+from visus.tasks.segmentation.metrics import IGNORE
+
+PALETTE = [value for i in range(256) for value in (i, 255 - i, (i * 40) % 256)]
+
+
+def truth(seed):
+    return make_scene(seed, (40, 48)).class_mask()
+
+
+def told(listing, severity="error"):
+    return "\n".join(str(p) for p in listing.problems if p.severity == severity)
+
+
+def masks_of(listing):
+    return [read_masked(picture, listing.classes)[1] for picture in listing.pictures]
+
+
+@pytest.mark.parametrize("layout", ["folders", "splits", "inner", "annot", "csv"])
+def test_pairs_are_found_in_every_layout(workplace, layout):
+    save_masked(workplace / "set", layout)
+    listing = read_segmentation(workplace / "set")
+    assert not told(listing) and not told(listing, "fatal")
+    assert len(listing.pictures) == 8
+    splits = {picture.split for picture in listing.pictures}
+    assert splits == ({""} if layout == "folders" else {"train", "val"})
+    for mask, picture in zip(masks_of(listing), listing.pictures, strict=True):
+        number = int(picture.path.stem.removeprefix("p"))
+        assert (mask == truth(number)).all()
+
+
+def test_classes_without_names_are_numbered_and_a_checkpoints_names_hold(workplace):
+    root = save_masked(workplace / "set", "folders")
+    listing = read_segmentation(root)
+    assert listing.classes.names[0] == "class 0"
+    names = ["ground", *SHAPES]
+    assert read_segmentation(root, names).classes.names == tuple(names)
+    few = read_segmentation(root, names[:3])
+    assert "none of the 3 classes (ground, circle, cross)" in told(few)
+
+
+@pytest.mark.parametrize("kind", ["palette", "bilevel", "colours", "palette colours", "values"])
+def test_every_way_to_write_a_mask(workplace, kind):
+    """Ids by palette index, one bit a pixel, colours, or chosen values: the same classes."""
+    root = save_masked(workplace / "set", "folders")
+    rows = ["name,colour", "ground,#00ff00", "thing,10 20 30", "void,#ffffff"]
+    if kind == "values":
+        rows = ["name,value,colour", "ground,0,#00ff00", "thing,200,10 20 30", "void,9,#ffffff"]
+    if "colours" in kind or kind == "values":
+        (root / "classes.csv").write_text("\n".join(rows))
+    wanted = []
+    for path in sorted((root / "masks").iterdir()):
+        ids = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        ids[:4] = 0 if kind == "bilevel" else 2
+        wanted.append(np.where(ids == 2, IGNORE, ids))
+        if kind == "palette":
+            image = Image.fromarray(ids)
+            image.putpalette(PALETTE)
+        elif kind == "bilevel":
+            image = Image.fromarray(ids * 255).convert("1")
+        elif kind == "values":
+            image = Image.fromarray(np.array([0, 200, 9], np.uint8)[ids])
+        else:
+            colours = np.array([(0, 255, 0), (10, 20, 30), (255, 255, 255)], np.uint8)
+            image = Image.fromarray(colours[ids])
+            if kind == "palette colours":
+                image = image.quantize(8)
+        image.save(path)
+    ignore = {"palette": 2, "bilevel": 255}.get(kind, "void")
+    listing = read_segmentation(root, ignore=ignore)
+    assert not told(listing), told(listing)
+    for found, expected in zip(masks_of(listing), wanted, strict=True):
+        assert (found == expected).all()
+    if "colours" in kind or kind == "values":
+        assert listing.classes.names == ("ground", "thing")
+        assert listing.classes.colours == ((0, 255, 0), (10, 20, 30))
+
+
+def test_each_kind_of_bad_pair_is_named_in_one_report(workplace):
+    root = save_masked(workplace / "set", "folders", 10)
+    images, masks = root / "images", root / "masks"
+    Image.new("L", (7, 5)).save(masks / "p0.png")
+    Image.fromarray(np.full((40, 48), 77, np.uint8)).save(masks / "p1.png")
+    (masks / "p2.png").unlink()
+    (images / "p3.png").unlink()
+    Image.open(images / "p4.png").save(images / "p4.bmp")
+    Image.open(masks / "p5.png").save(masks / "p5_mask.png")
+    Image.fromarray(np.zeros((40, 48), np.uint16)).save(masks / "p6.png")
+    Image.open(images / "p7.png").save(masks / "p7.png")
+    Image.fromarray(np.full((40, 48), IGNORE, np.uint8)).save(masks / "p8.png")
+    listing = read_segmentation(root, ["ground", *SHAPES])
+    report = told(listing)
+    for words in (
+        "p0.png: the mask is 7 x 5, its picture 48 x 40",
+        "p1.png: id 77 (1920 px) is none of the 8 classes",
+        "p2.png: has no mask",
+        "p3.png: is a mask without a picture",
+        "p4.png has its name too",
+        "p5.png: has several masks",
+        "p6.png: a 16-bit mask",
+        "p7.png: is RGB where a mask of class ids is expected",
+        "p8.png: no pixel belongs to a class",
+    ):
+        assert words in report, words
+    assert [picture.path.stem for picture in listing.pictures] == ["p9"]
+    assert listing.left_out == 9
+
+
+def test_jpeg_masks_damaged_files_and_copies_are_refused(workplace):
+    root = save_masked(workplace / "set", "annot", 6)
+    Image.fromarray(truth(0)).save(root / "trainannot" / "p0.jpg")
+    (root / "trainannot" / "p0.png").unlink()
+    data = (root / "trainannot" / "p1.png").read_bytes()
+    (root / "trainannot" / "p1.png").write_bytes(data[: len(data) // 2])
+    copied = next((root / "val").iterdir())
+    (root / "train" / copied.name).write_bytes(copied.read_bytes())
+    Image.open(root / "valannot" / copied.name).save(root / "trainannot" / copied.name)
+    listing = read_segmentation(root)
+    report = told(listing)
+    assert "p0.jpg: JPEG changes the pixels of a mask" in report
+    assert "p1.png: truncated or damaged" in report
+    assert "in train and val: the figures would be too good" in report
+
+
+def test_zero_and_255_are_asked_about(workplace):
+    root = save_masked(workplace / "set", "folders")
+    for path in (root / "masks").iterdir():
+        ids = np.asarray(Image.open(path))
+        Image.fromarray(((ids > 0) * 255).astype(np.uint8)).save(path)
+    assert "background,0 and object,255" in told(read_segmentation(root), "fatal")
+    (root / "classes.csv").write_text("name,value\nbackground,0\nobject,255\n")
+    listing = read_segmentation(root)
+    assert not told(listing, "fatal") and listing.classes.names == ("background", "object")
+    assert {int(value) for mask in masks_of(listing) for value in np.unique(mask)} == {0, 1}
+
+
+def test_an_oriented_picture_is_read_upright_or_asked_about(workplace):
+    root = save_masked(workplace / "set", "folders", 3)
+    for number, orientation in enumerate((6, 3)):
+        image = Image.open(root / "images" / f"p{number}.png")
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        image.save(root / "images" / f"p{number}.png", exif=exif)
+    report = told(read_segmentation(root))
+    assert "p0.png: the mask is 48 x 40, its picture 40 x 48" in report
+    assert "EXIF orientation 3, and nothing tells" in report
+
+
+def test_outlines_in_cocos_form_are_drawn(workplace):
+    root = save_detection(workplace / "boxes", "coco", ("train", "val"))
+    listing = read_segmentation(root)
+    assert listing.classes.names[0] == "background" and len(listing.pictures) == 16
+    image, mask = read_masked(listing.pictures[1], listing.classes)
+    assert mask.shape == image.shape[:2]
+    assert set(np.unique(mask)) <= set(range(4))
+    scene = make_scene(1, (96, 128), (1, 3), 24)
+    wanted = [item for item in scene.objects if item.shape in SHAPES[:3]]
+    assert ((mask > 0) == np.any([item.mask for item in wanted], axis=0)).all()
+    assert sum(picture.counts[0] for picture in listing.pictures) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,colour\na,#12345\n", "classes.csv:2: colour '#12345' is none"),
+        ("name,colour\na,1 2 300\n", "classes.csv:2: colour '1 2 300' is none"),
+        ("name,value\na,1\nb,256\n", "classes.csv:3: value '256'"),
+        ("name,value\na,1\nb,1\n", "classes.csv:3: 'b' has the value 1 of another class"),
+        ("name,colour\na,#010203\nb,1 2 3\n", "'b' has the colour of another class"),
+        ("name\na\na\n", "classes.csv:3: the name 'a' is doubled"),
+        ('name\na\n""\n', "classes.csv:3: the name '' is missing"),
+        ("label\na\n", "lacks the column name"),
+    ],
+)
+def test_a_wrong_class_table_is_told_by_line(workplace, text, words):
+    path = workplace / "classes.csv"
+    path.write_text(text)
+    with pytest.raises(VisusError) as caught:
+        read_class_table(path, 255)
+    assert words in str(caught.value)
+
+
+def test_classes_are_matched_by_name(workplace):
+    table = ClassTable(("road", "sky"), {0: 0, 1: 1, 9: IGNORE})
+    turned = table.renumbered(["sky", "tree", "road"])
+    mask = np.array([[0, 1, 9, 44]], np.uint8)
+    assert turned.to_ids(mask).tolist() == [[2, 0, IGNORE, IGNORE]]
+    with pytest.raises(VisusError, match="unknown class 'road'"):
+        table.renumbered(["sky"])
+
+
+@pytest.mark.parametrize("place", ["nowhere", "set/images"])
+def test_a_place_without_masks_is_told(workplace, place):
+    save_masked(workplace / "set", "folders", 2)
+    with pytest.raises(VisusError, match="expected the folders images and masks"):
+        read_segmentation(workplace / place)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=6, unique=True), st.integers(0, 255))
+def test_any_values_are_classes_or_reported(tmp_path_factory, values, ignore):
+    root = tmp_path_factory.mktemp("any")
+    for folder in ("images", "masks"):
+        (root / folder).mkdir()
+    Image.new("RGB", (6, 4)).save(root / "images" / "a.png")
+    mask = np.resize(np.array(values, np.uint8), (4, 6))
+    Image.fromarray(mask).save(root / "masks" / "a.png")
+    listing = read_segmentation(root, ["a", "b", "c"], ignore)
+    strangers = set(np.unique(mask)) - {0, 1, 2} - {ignore}
+    assert ("is none of" in told(listing) or "are none of" in told(listing)) == bool(strangers)
+    if listing.pictures:
+        (found,) = masks_of(listing)
+        kept = (mask <= 2) & (mask != ignore)
+        assert (found[kept] == mask[kept]).all() and (found[~kept] == IGNORE).all()
+
+
+def test_pixels_are_counted_and_held_out_pictures_stay_apart(workplace):
+    root = save_masked(workplace / "set", "folders", 12)
+    data = PictureSegmentationData(str(root), num_workers=0, val_share=0.25)
+    train, val = data.splits["train"], data.splits["val"]
+    assert len(train) == 9 and len(val) == 3
+    counted = sum(
+        np.bincount(read_masked(p, data.listing.classes)[1].ravel(), minlength=8) for p in train
+    )
+    assert data.class_counts == counted[: len(data.class_names)].tolist()
+    # 40 x 48 pixels, to the nearest multiples of 32.
+    assert data.image_size == (32, 64)
+
+
+def test_masks_of_two_and_four_bits_keep_their_ids():
+    """Pillow stretches such grey values over the whole byte."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    for depth, ids in ((2, [0, 1, 2, 3]), (4, [0, 7, 15, 2])):
+        packed = 0
+        for value in ids:
+            packed = packed << depth | value
+        row = b"\0" + packed.to_bytes(depth * 4 // 8, "big")
+        header = struct.pack(">IIBBBBB", 4, 1, depth, 0, 0, 0, 0)
+        parts = [(b"IHDR", header), (b"IDAT", zlib.compress(row)), (b"IEND", b"")]
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+        assert read_mask(data).tolist() == [ids]
+
+
+def test_folders_that_fit_no_layout_are_told_and_hidden_ones_are_not_seen(workplace):
+    root = save_masked(workplace / "set", "inner")
+    (root / "images" / ".ipynb_checkpoints").mkdir()
+    assert {p.split for p in read_segmentation(root).pictures} == {"train", "val"}
+    (root / "images" / "extra").mkdir()
+    with pytest.raises(VisusError, match="extra: belongs to no split"):
+        read_segmentation(root)
+    root = save_masked(workplace / "other", "annot")
+    (root / "trainannot").rename(root / "elsewhere")
+    with pytest.raises(VisusError, match=r"train: has no masks, while .*val has"):
+        read_segmentation(root)
+
+
+def test_what_is_ignored_is_what_was_said(workplace):
+    path = workplace / "classes.csv"
+    path.write_text("name\nroad\nsky\nvoid\n")
+    assert read_class_table(path, 2).names == ("road", "sky")
+    assert read_class_table(path, "void").ids[2] == IGNORE
+    for wrong in (300, "none"):
+        with pytest.raises(VisusError, match=r"data\.ignore"):
+            read_class_table(path, wrong)
+    path.write_text("name,colour\nroad,#000000\nsky,#ffffff\n")
+    with pytest.raises(VisusError, match="hold colours, not numbers; name the class"):
+        read_class_table(path, 3)
+    root = save_detection(workplace / "boxes", "coco")
+    with pytest.raises(VisusError, match="in COCO's form crowds are ignored"):
+        read_segmentation(root, ignore="circle")
+    with pytest.raises(VisusError, match="what no outline covers is class 0"):
+        read_segmentation(root, ["circle", "cross"])
+
+
+def test_without_training_pictures_nothing_but_training_fails(workplace):
+    root = save_masked(workplace / "set", "annot")
+    for name in ("train", "trainannot"):
+        (root / name).rename(workplace / name)
+    data = PictureSegmentationData(str(root), num_workers=0)
+    assert sum(data.class_counts) == 0 and len(data.splits["val"]) == 2
+
+
+def test_colours_follow_their_classes_into_another_order(workplace):
+    (workplace / "classes.csv").write_text("name,colour\nroad,#010101\nsky,#020202\n")
+    table = read_class_table(workplace / "classes.csv", 255)
+    assert table.renumbered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
+    assert table.renumbered(["sky", "tree", "road"]).colours is None

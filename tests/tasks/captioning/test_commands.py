@@ -1,0 +1,240 @@
+"""Captioning through the command line: search, attention, clips, live, export, the report."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visus.tasks.captioning.captions_tmp import PacedModel
+from visus.apps.live.sources.files_tmp import VideoSource
+from visus.tasks.captioning.meteor import meteor
+from visus.apps.inference.runtimes_tmp import Model, load_model
+from tests.tasks.detection.test_commands import write_clip
+from tests.conftest import PATIENCE, eventually, newest_figures, save_captions, save_people
+from visus.tasks.captioning.metrics import CaptionRecord
+from visus.vision.images import read_image
+from visus.vision.scenes import make_scene
+
+TINY = ["--model.backbone", "test_resnet", "--model.pretrained", "false", "--model.hidden", "32"]
+SHORT = ["--trainer.max_epochs", "2", "--data.num_workers", "0"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run folder of a tiny captioner that has hardly learnt anything."""
+    from visus.apps.cli import main
+
+    folder = tmp_path_factory.mktemp("captioner")
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ.pop("VISUS_RUN_FOLDER", None)
+    try:
+        scenes = ["--data.count", "64", "--data.image_size", "[64,64]", "--data.batch_size", "4"]
+        assert main(["fit", "--config", "captioning/scenes", *TINY, *SHORT, *scenes]) == 0
+        return next(folder.glob("runs/*/*/*"))
+    finally:
+        os.chdir(before)
+
+
+def lines(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_pictures_are_captioned_and_looks_drawn(visus, workplace, run):
+    save_captions(workplace / "in", 2)
+    code, out, err = visus("infer", run, "in", "--beam", "4", "--jsonl", "o.jsonl", "--draw", "d")
+    assert code == 0, err
+    for entry in lines("o.jsonl"):
+        assert entry["task"] == "captioning" and 0 <= entry["score"] <= 1
+        told = [item["caption"] for item in entry["captions"]]
+        assert told[0] == entry["caption"] and len(told) == len(set(told)) == 4
+        assert entry["caption"] in out
+    # Beside the picture stand its copies, one a word.
+    drawn = read_image(Path("d/p0.jpg"))
+    assert drawn.shape[1] > 1.2 * drawn.shape[0] > 56 / 48
+    assert visus("infer", run, "in", "--beam", "1", "--jsonl", "g.jsonl")[0] == 0
+    assert "captions" not in lines("g.jsonl")[0]
+    assert visus("infer", run, "in", "--beam", "0")[0] == 2
+    code, _, err = visus("infer", run, "in", "--every", "2s")
+    assert code == 2 and "--every is for videos" in err
+
+
+def test_the_places_looked_at_cover_the_picture(workplace, run):
+    image = np.asarray(Image.effect_noise((90, 60), 80).convert("RGB"))
+    prediction = load_model(str(run)).predict(image)
+    assert len(prediction.words) == len(prediction.looks) == len(prediction.caption.split())
+    for i in range(len(prediction.words)):
+        assert prediction.looks[i].sum() == pytest.approx(1, abs=1e-4)
+        look = prediction.look(i)
+        assert look.shape == (60, 90) and look.max() == pytest.approx(1)
+
+
+def test_a_clip_is_told_by_moments_and_as_a_whole(visus, workplace, run):
+    write_clip(workplace / "a.mp4")
+    code, out, err = visus(
+        "infer", run, "a.mp4", "--every", "0.5s", "--summary", "--jsonl", "o.jsonl"
+    )
+    assert code == 0, err
+    times = [entry["time"] for entry in lines("o.jsonl")]
+    assert len(times) > 1 and np.allclose(np.diff(times), 0.5, atol=0.11), times
+    assert "a.mp4 as a whole: " in out
+    code, _, err = visus("infer", run, "a.mp4", "--every", "soon")
+    assert code == 2 and "'soon' is no length of time" in err
+
+
+class Stuck(Model):
+    """Sees the first picture, and thinks about the second until it may go on."""
+
+    def __init__(self, model):
+        self.model, self.name, self.runtime = model, "stuck", "torch"
+        self.metadata = model.metadata
+        self.asked = 0
+        self.go_on = threading.Event()
+
+    def run(self, images):
+        return self.model.run(images)
+
+    def predict_pixels(self, image):
+        self.asked += 1
+        if self.asked == 2:
+            assert self.go_on.wait(PATIENCE)
+        return self.model.predict_pixels(image)
+
+
+def test_a_camera_never_waits_for_its_caption(run):
+    class Camera:
+        live, rate = True, 10.0
+
+    stuck = Stuck(load_model(str(run)))
+    paced = PacedModel(stuck, Camera())
+    image = np.zeros((64, 64, 3), np.uint8)
+    first = paced.predict(image).caption
+    for _ in range(40):
+        assert paced.predict(image).caption == first
+    # It was asked once more, has not answered, and nobody has waited for it.
+    eventually(lambda: stuck.asked == 2)
+    assert not stuck.go_on.is_set()
+    stuck.go_on.set()
+    eventually(lambda: paced.predict(image) and stuck.asked > 2)
+
+
+def test_live_draws_the_caption_on_a_clip(visus, workplace, run):
+    write_clip(workplace / "a.mp4")
+    code, _, err = visus("live", run, "a.mp4", "--video", "o.mp4", "--jsonl", "o.jsonl")
+    assert code == 0, err
+    assert Path("o.mp4").stat().st_size > 0 and lines("o.jsonl")[0]["caption"] is not None
+
+
+def test_live_looks_at_every_picture_of_a_folder(visus, workplace, run):
+    save_captions(workplace / "in", 3)
+    assert visus("live", run, "in", "--video", "o.mp4", "--jsonl", "live.jsonl")[0] == 0
+    assert visus("infer", run, "in", "--jsonl", "infer.jsonl")[0] == 0
+    assert lines("live.jsonl") == lines("infer.jsonl")
+    assert len({entry["score"] for entry in lines("live.jsonl")}) == 3
+
+
+def test_the_report_draws_each_scene_a_few_times_only(visus, workplace, run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "datamodules.captioning_scenes.make_scene",
+        lambda *arguments: drawn.append(arguments) or make_scene(*arguments),
+    )
+    code, _, err = visus("test", run, "--data.count", "60", "--data.num_workers", "0")
+    assert code == 0, err
+    assert 60 < len(drawn) < 60 * 4
+
+
+def test_the_summary_of_a_stream_tells_no_password(visus, workplace, run, monkeypatch):
+    write_clip(workplace / "a.mp4")
+    monkeypatch.setattr("apps.live.streams.open_stream", lambda _: VideoSource(Path("a.mp4")))
+    code, out, err = visus("infer", run, "rtsp://user:secret@cam/live", "--summary")
+    assert code == 0, err
+    assert "rtsp://cam/live as a whole: " in out and "secret" not in out + err
+
+
+def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, run):
+    save_captions(workplace / "in", 4)
+    code, out, err = visus("export", run, "--output", "m.onnx", "--pictures", "in")
+    assert code == 0, err
+    assert "openvino" in out and "onnxruntime" in out
+    assert visus("infer", run, "in", "--beam", "1", "--jsonl", "a.jsonl")[0] == 0
+    for runtime in ("onnxruntime", "openvino"):
+        code, _, err = visus("infer", "m.onnx", "in", "--jsonl", "b.jsonl", "--runtime", runtime)
+        assert code == 0, err
+        for found, expected in zip(lines("b.jsonl"), lines("a.jsonl"), strict=True):
+            assert found["caption"] == expected["caption"]
+            assert found["score"] == pytest.approx(expected["score"], abs=1e-4)
+    # In int8 the words stay exact; both runtimes load it.
+    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "in"]
+    code, out, err = visus("export", run, *quantised)
+    assert code == 0, err
+    assert "openvino" in out and "onnxruntime" in out
+    assert Path("q.onnx").stat().st_size < Path("m.onnx").stat().st_size
+    code, _, err = visus("infer", "m.onnx", "in", "--beam", "3")
+    assert code == 2 and "--beam needs the checkpoint" in err
+    code, _, err = visus("infer", "m.onnx", "in", "--summary")
+    assert code == 2 and "--summary needs the checkpoint" in err
+
+
+def test_two_processes_measure_as_one_does(same_by_two_processes, run):
+    same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")
+
+
+def test_frozen_training_uses_feature_maps_and_is_compared_with_a_consensus(
+    visus, workplace, monkeypatch
+):
+    monkeypatch.setenv("VISUS_CACHE", str(workplace / "cache"))
+    save_captions(workplace / "set", 14)
+    own = ["--data.root", "set", "--data.min_count", "1", "--data.image_size", "[64,64]"]
+    code, out, err = visus("fit", "--config", "captioning/custom", *TINY, *SHORT, *own)
+    assert code == 0, err
+    assert "words" in out
+    assert len(list((workplace / "cache" / "features").iterdir())) == 13
+    code, out, err = visus("test", "latest")
+    assert code == 0, err
+    assert "METEOR is left out; it needs" in out
+    assert "nearest training pictures" in out and "paired bootstrap" in out
+    figures = newest_figures()
+    assert figures["test/gain_low"] <= figures["test/gain_high"]
+    assert 0 <= figures["test/consensus_bleu_1"] <= 1
+    # Other captions: nothing of the training lies beside them.
+    save_captions(workplace / "other", 5)
+    code, out, err = visus("test", "latest", "--data.root", "other")
+    assert code == 0, err
+    assert "no consensus to compare with" in out
+
+
+def test_the_check_counts_words_and_people(visus, workplace):
+    root = save_captions(workplace / "set", 6)
+    code, out, err = visus("data", "check", "set")
+    assert code == 0, err
+    assert "12" in out and "fewer than three times" in out and "no problems" in out
+    content = json.loads((root / "captions.json").read_text())
+    content[0]["image"] = "gone.png"
+    (root / "captions.json").write_text(json.dumps(content))
+    code, out, _ = visus("data", "check", "set")
+    assert code == 2 and "there is no picture 'gone.png'" in out
+    save_people(workplace / "people", 3, 2)
+    code, out, err = visus("data", "check", "people", "--task", "face_recognition", "--aligned")
+    assert code == 0, err
+    assert "of these with several pictures" in out and "3" in out
+    code, out, _ = visus("data", "check", "people", "--task", "face_recognition")
+    assert code == 2 and "shows no face" in out
+
+
+def test_the_model_that_is_not_shipped_says_how_it_is_trained(visus, workplace):
+    code, _, err = visus("infer", "caption", "a.png")
+    assert code == 2 and "no such file" in err
+    save_captions(workplace / "in", 1)
+    code, _, err = visus("infer", "caption", "in")
+    assert code == 2 and "captioning/coco" in err and "hours" in err
+
+
+def test_meteor_says_what_it_needs():
+    records = [CaptionRecord("a", "a dog", "a dog", ("a dog",))]
+    score, note = meteor(records)
+    assert (score is None) == note.startswith("METEOR is left out; it needs")

@@ -1,0 +1,223 @@
+"""Detection through the command line: training, tracking, export, data sets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from tests.conftest import newest, save_detection
+from tests.datamodules.core.test_detection_files import turn
+from visus.vision.images import read_image
+from visus.vision.scenes import make_scene
+
+TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pretrained", "false"]
+SHORT = [*TINY, "--trainer.max_epochs", "1", "--data.num_workers", "0"]
+TWO_STAGE = ["--model.architecture", "faster_rcnn", "--model.strides", "null"]
+
+SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run folder of a tiny detector that has hardly learnt anything."""
+    from visus.apps.cli import main
+
+    folder = tmp_path_factory.mktemp("detector")
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ.pop("VISUS_RUN_FOLDER", None)
+    try:
+        two_stage = [*TWO_STAGE, *SCENES]
+        assert main(["fit", "--config", "detection/scenes", *SHORT, *two_stage]) == 0
+        return next(folder.glob("runs/*/*/*"))
+    finally:
+        os.chdir(before)
+
+
+def write_clip(path, frames=6):
+    """Squares that move over a ground."""
+    scene = make_scene(4, (96, 128), (1, 1)).image
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (128, 96))
+    for i in range(frames):
+        frame = np.roll(scene, 3 * i, axis=1)
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def test_objects_of_a_video_are_tracked_and_told(visus, workplace, run):
+    clip = write_clip(workplace / "clip.avi")
+    code, _, err = visus(
+        "infer", run, clip, "--track", "--threshold", "0.02", "--jsonl", "o.jsonl", "--draw", "d"
+    )
+    assert code == 0, err
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert len(lines) == 6 and lines[3]["task"] == "detection" and lines[3]["frame"] == 3
+    told = [found for line in lines for found in line["detections"]]
+    assert told and all(found["track"] >= 1 for found in told)
+    # Numbers stay: there are fewer of them than detections.
+    assert len({found["track"] for found in told}) < len(told)
+    assert (workplace / "d" / "clip.mp4").is_file()
+    code, _, err = visus("live", run, clip, "--track", "--threshold", "0.02", "--video", "v.mp4")
+    assert code == 0, err
+
+
+def test_pictures_get_boxes_from_the_threshold_on(visus, workplace, run):
+    Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
+    counts = []
+    for threshold in ("0", "1"):
+        code, _, err = visus(
+            "infer", run, "a.png", "--threshold", threshold, "--jsonl", "o.jsonl", "--draw", "d"
+        )
+        assert code == 0, err
+        counts.append(len(json.loads(Path("o.jsonl").read_text())["detections"]))
+    assert counts[0] > 0 == counts[1]
+    changed = read_image("d/a.jpg").astype(int) - read_image("a.png")
+    assert np.abs(changed).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--track"], "the source is pictures"),
+        (["--threshold", "2"], "--threshold 2.0 must lie between 0 and 1"),
+    ],
+)
+def test_wrong_arguments_of_detectors(visus, workplace, run, arguments, words):
+    Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
+    code, _, err = visus("infer", run, "a.png", *arguments)
+    assert code == 2 and words in err
+    code, _, err = visus("infer", "imagenet", "a.png", *arguments)
+    assert code == 2 and "does no detection" in err
+
+
+@pytest.mark.parametrize("architecture", [TWO_STAGE, []], ids=["faster_rcnn", "one_stage"])
+def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, architecture):
+    chosen = [*architecture, *SCENES]
+    assert visus("fit", "--config", "detection/scenes", *SHORT, *chosen)[0] == 0
+    code, out, err = visus("export", "latest", "--output", "m.onnx")
+    assert code == 0, err
+    assert "100%" in out
+    Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
+    # A picture without anything in it as well.
+    Image.new("RGB", (64, 64)).save("b.png")
+    code = (
+        "import sys; from apps.cli import main; "
+        "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
+    )
+    arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+    assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
+    code, _, err = visus("export", "latest", "--output", "m.pte")
+    assert code == 2 and "differ in length from picture to picture" in err
+    # In int8 too, where all layers are rounded: those as well that look at every scale.
+    Path("like").mkdir()
+    Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")
+    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "like"]
+    code, _, err = visus("export", "latest", *quantised)
+    assert code == 0, err
+    graph = onnx.load("q.onnx").graph
+    origins = {name: node.op_type for node in graph.node for name in node.output}
+    weights = [origins.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
+    assert set(weights) == {"DequantizeLinear"}
+    # Where nothing is sure, no runtime may make something up.
+    for runtime in ("openvino", "onnxruntime"):
+        for source in ("b.png", "a.png"):
+            code, out, err = visus(
+                "infer", "m.onnx", source, "--runtime", runtime, "--threshold", "0.99"
+            )
+            assert code == 0, err
+            assert f"{source}: none" in out
+    lines = [Path(name).read_text().splitlines() for name in ("onnx.jsonl", "torch.jsonl")]
+    assert len(lines[0]) == len(lines[1])
+    (found, expected) = (
+        np.array([e["box"] for line in told for e in json.loads(line)["detections"]
+                  if json.loads(line)["source"] == "a.png"])
+        for told in lines
+    )  # fmt: skip
+    assert len(found) == len(expected) > 0
+    # Hardly trained, it gives many boxes nearly equal scores: the last of them may differ.
+    nearest = np.abs(found[:, None] - expected[None]).max(-1).min(1)
+    assert np.mean(nearest < 0.5) > 0.95
+
+
+def test_masks_are_learnt_told_and_drawn(visus, workplace):
+    save_detection(workplace / "boxes", "coco")
+    arguments = ["--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    code, _, err = visus("fit", *arguments, "--data.masks", "true", "--data.anchors", "auto")
+    assert code == 0, err
+    code, out, err = visus("test", "latest")
+    assert code == 0, err
+    assert "test/mask_map_50" in out
+    results = json.loads(newest("runs/*/*/*/detections.json").read_text())
+    assert {"image_id", "category_id", "bbox", "score", "segmentation"} <= set(results[0])
+    picture = next((workplace / "boxes").rglob("*.png"))
+    code, _, err = visus(
+        "infer", "latest", picture, "--threshold", "0.01", "--jsonl", "o.jsonl", "--draw", "d"
+    )
+    assert code == 0, err
+    entry = json.loads(Path("o.jsonl").read_text())["detections"][0]
+    assert sum(entry["segmentation"]["counts"]) == 96 * 128
+
+
+def test_masks_need_outlines(visus, workplace):
+    save_detection(workplace / "boxes", "voc")
+    arguments = ["--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    code, _, err = visus("fit", *arguments, "--data.masks", "true")
+    assert code == 2 and "no polygon or run lengths" in err
+
+
+def test_bad_boxes_stop_training_unless_they_may_be_left_out(visus, workplace):
+    root = save_detection(workplace / "boxes", "yolo")
+    path = root / "labels" / "train" / "train0.txt"
+    path.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 nan 0.2 0.2\n")
+    arguments = ["fit", "--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    code, _, err = visus(*arguments)
+    assert code == 2 and f"{path.relative_to(workplace)}:2" in err and "--data.skip_bad" in err
+    code, out, err = visus(*arguments, "--data.skip_bad", "true")
+    assert code == 0, err
+    assert "1 bad samples were left out" in out
+
+
+def test_the_exif_trap_stops_training_until_it_is_told(visus, workplace):
+    root = save_detection(workplace / "boxes", "coco")
+    labelled = json.loads((root / "annotations" / "instances_train.json").read_text())
+    name = labelled["images"][labelled["annotations"][0]["image_id"] - 1]["file_name"]
+    turn(root / "train" / name, 6)
+    arguments = ["fit", "--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    code, _, err = visus(*arguments, "--data.skip_bad", "true")
+    assert code == 2 and name not in err.splitlines()[-1]
+    assert "--data.exif apply or ignore" in err and not list(Path().glob("runs/*/*/*/*.ckpt"))
+    code, out, _ = visus("data", "check", "boxes", "--draw", "drawn")
+    assert code == 2 and "EXIF orientation 6" in out
+    stem = Path(name).stem
+    for word in ("apply", "ignore"):
+        assert (workplace / "drawn" / f"{stem}-exif-{word}.jpg").is_file()
+    code, _, err = visus(*arguments, "--data.exif", "ignore")
+    assert code == 0, err
+
+
+def test_a_data_set_is_counted_and_converted(visus, workplace):
+    save_detection(workplace / "boxes", "voc", ("train", "val"))
+    code, out, _ = visus("data", "check", "boxes")
+    assert code == 0 and "of these without objects" in out and "no problems" in out
+    code, out, err = visus("data", "convert", "boxes", "--to", "yolo", "--output", "y")
+    assert code == 0, err
+    assert "16 pictures" in out
+    code, out, _ = visus("data", "check", "y")
+    assert code == 0 and "yolo" in out
+    code, _, err = visus("data", "convert", "boxes", "--to", "coco", "--output", "y")
+    assert code == 2 and "not empty" in err
+    code, _, err = visus("data", "convert", "boxes", "--to", "kitti", "--output", "z")
+    assert code == 2 and "kitti" in err
+
+
+def test_two_processes_measure_as_one_does(same_by_two_processes, run):
+    same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")

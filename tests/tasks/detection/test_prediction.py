@@ -1,0 +1,83 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from visus.vision.resize import fit
+from visus.vision.metadata import ModelMetadata
+from visus.tasks.detection.prediction import DetectionPrediction
+from visus.apps.inference.predictions_tmp import to_prediction
+
+NAMES = ("cat", "dog")
+
+
+def found(**changes):
+    given = {
+        "boxes": np.array([[10, 20, 30, 40], [0, 0, 8, 8]], np.float32),
+        "scores": np.array([0.9, 0.2], np.float32),
+        "class_ids": np.array([1, 0]),
+        "class_names": NAMES,
+        "size": (50, 60),
+    }
+    return DetectionPrediction(**{**given, **changes})
+
+
+def test_only_what_reaches_the_threshold_is_told():
+    prediction = found()
+    assert prediction.summary() == "1 dog"
+    (told,) = prediction.to_json()["detections"]
+    assert told == {"box": [10.0, 20.0, 30.0, 40.0], "label": "dog", "score": 0.9}
+    json.dumps(prediction.to_json())
+    assert replace(prediction, threshold=0.1).summary() == "1 dog, 1 cat"
+    tracked = replace(prediction, tracks=np.array([7, 8]))
+    assert tracked.to_json()["detections"][0]["track"] == 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scores": np.array([1.5, 0.2], np.float32)},
+        {"class_ids": np.array([2, 0])},
+        {"boxes": np.array([[30, 20, 10, 40], [0, 0, 8, 8]], np.float32)},
+        {"boxes": np.array([[np.nan, 20, 10, 40], [0, 0, 8, 8]], np.float32)},
+        {"boxes": np.zeros((1, 4), np.float32)},
+        {"tracks": np.array([1])},
+    ],
+)
+def test_what_is_no_detection_is_refused(changes):
+    with pytest.raises(ValueError):
+        found(**changes)
+
+
+def test_boxes_come_back_to_the_pixels_of_the_picture():
+    image = np.zeros((50, 100, 3), np.uint8)
+    _, mapping = fit(image, (200, 200), "letterbox")
+    constants = (0.0,) * 3
+    metadata = ModelMetadata(
+        "detection", NAMES, (200, 200), 3, "letterbox", constants, constants, {"threshold": 0.4}
+    )
+    # The second lies in the letterbox's margin, the third only fills up.
+    boxes = np.array([[20, 60, 120, 100], [0, 0, 50, 40], [0, 0, 0, 0]], np.float32)
+    outputs = [boxes, np.array([0.8, 0.7, 0.0], np.float32), np.array([1, 0, 0])]
+    prediction = to_prediction(outputs, mapping, metadata)
+    np.testing.assert_allclose(prediction.boxes, [[10, 5, 60, 25]])
+    assert prediction.threshold == 0.4 and prediction.size == (50, 100)
+
+
+def test_a_mask_fills_its_box_as_its_grid_says():
+    grid = np.zeros((1, 28, 28), np.float32)
+    grid[0, :, :14] = 1
+    prediction = found(
+        boxes=np.array([[10, 20, 30, 40]], np.float32),
+        scores=np.array([0.9], np.float32),
+        class_ids=np.array([0]),
+        mask_grids=grid,
+    )
+    mask = prediction.mask(0)
+    assert mask.shape == (50, 60)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 39, 10, 19)
+    assert sum(prediction.to_json()["detections"][0]["segmentation"]["counts"]) == 50 * 60
+    with pytest.raises(ValueError, match="no masks"):
+        found().mask(0)

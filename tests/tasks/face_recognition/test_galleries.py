@@ -1,0 +1,205 @@
+"""What keeps faces: SQLite and Qdrant, by one interface."""
+
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visus.tasks.face_recognition.gallery import Calibration
+from visus.tasks.face_recognition.qdrant_gallery import QdrantGallery
+from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
+from visus.vision.errors import VisusError
+
+
+def unit(seed, numbers=128):
+    vector = np.random.default_rng(seed).normal(size=numbers).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def fill(gallery, name, seed, add=False):
+    gallery.enrol(name, unit(seed)[None], "in writing", [], add)
+
+
+def test_the_file_is_its_owners_alone(tmp_path):
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    fill(gallery, "Ann", 0)
+    for path in tmp_path.glob("g.db*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_other_models_and_newer_versions_are_refused_unharmed(tmp_path):
+    path = tmp_path / "g.db"
+    gallery = SqliteGallery(path, "model-a")
+    fill(gallery, "Ann", 0)
+    gallery.close()
+    with pytest.raises(VisusError, match=r"another model .*reembed"):
+        SqliteGallery(path, "model-b")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE facts SET value = '2' WHERE key = 'format'")
+    with pytest.raises(VisusError, match=r"version 2, this visus knows 1; update visus"):
+        SqliteGallery(path, "model-a")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE facts SET value = '1' WHERE key = 'format'")
+    assert [person.name for person in SqliteGallery(path, "model-a").people()] == ["Ann"]
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    with pytest.raises(VisusError, match="a database, but no gallery"):
+        SqliteGallery(tmp_path / "other.db", "m")
+
+
+def test_a_damaged_file_is_told(tmp_path):
+    path = tmp_path / "g.db"
+    gallery = SqliteGallery(path, "m")
+    for i in range(50):
+        fill(gallery, f"P{i}", i)
+    gallery.close()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xaa" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(VisusError, match="damaged or no gallery"):
+        SqliteGallery(path, "m").people()
+
+
+def test_a_locked_gallery_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("apps.faces.sqlite_gallery._WAIT_SECONDS", 0.1)
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    other = sqlite3.connect(tmp_path / "g.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(VisusError, match="locked"):
+        fill(gallery, "Ann", 0)
+    other.execute("ROLLBACK")
+    fill(gallery, "Ann", 0)
+
+
+def test_forgetting_leaves_no_byte(tmp_path):
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    for i in range(40):
+        gallery.enrol(f"Person {i}", unit(i)[None], f"note {i}", [b"CROP%d" % i * 40], False)
+    for i in range(0, 40, 2):
+        assert gallery.forget(f"Person {i}") == 1
+    data = b"".join(path.read_bytes() for path in tmp_path.glob("g.db*"))
+    for i in range(40):
+        traces = [unit(i).tobytes(), b"CROP%d" % i * 40]
+        assert all((trace in data) == bool(i % 2) for trace in traces), i
+    assert b"Person 8" not in data and b"note 8" not in data
+    assert gallery.nearest(unit(1)) == ("Person 1", pytest.approx(1, abs=1e-4))
+    assert gallery.nearest(unit(2))[1] < 0.9
+
+
+def test_a_reader_that_holds_the_journal_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("apps.faces.sqlite_gallery._WAIT_SECONDS", 0.1)
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    fill(gallery, "Ann", 0)
+    reader = sqlite3.connect(tmp_path / "g.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM people").fetchall()
+    with pytest.raises(VisusError, match="another process reads the gallery"):
+        gallery.forget("Ann")
+    assert not gallery.people()
+
+
+KILLED = """
+import sys, numpy as np
+from pathlib import Path
+from apps.faces.sqlite_gallery import SqliteGallery
+gallery = SqliteGallery(Path("g.db"), "m")
+for i in range(100000):
+    v = np.zeros(128, np.float32); v[i % 128] = 1
+    gallery.enrol(f"P{i}", v[None], "c", [], False)
+    print(i, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(workplace):
+    process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        acknowledged = int(line)
+        if acknowledged >= 20:
+            break
+    process.send_signal(signal.SIGKILL)
+    rest = process.stdout.read().split()
+    acknowledged = int(rest[-1]) if rest and rest[-1].isdecimal() else acknowledged
+    process.wait()
+    names = {person.name for person in SqliteGallery(Path("g.db"), "m").people()}
+    assert names >= {f"P{i}" for i in range(acknowledged)}
+
+
+def test_four_writers_and_four_readers_lose_nothing(tmp_path):
+    path = tmp_path / "g.db"
+    SqliteGallery(path, "m").close()
+    errors = []
+
+    def write(writer):
+        try:
+            gallery = SqliteGallery(path, "m")
+            for i in range(10):
+                fill(gallery, f"W{writer}-{i}", writer * 100 + i)
+        except Exception as error:
+            errors.append(error)
+
+    def read():
+        try:
+            gallery = SqliteGallery(path, "m")
+            seen = 0
+            while not done.is_set():
+                now = len(gallery.people())
+                assert now >= seen
+                seen = now
+                gallery.nearest(unit(0))
+        except Exception as error:
+            errors.append(error)
+
+    done = threading.Event()
+    writers = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for thread in (*writers, *readers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    assert not errors
+    gallery = SqliteGallery(path, "m")
+    assert len(gallery.people()) == 40
+    assert gallery.nearest(unit(203))[0] == "W2-3"
+
+
+def test_another_process_sees_who_was_enrolled_meanwhile(tmp_path):
+    first, second = (SqliteGallery(tmp_path / "g.db", "m") for _ in range(2))
+    assert first.nearest(unit(5)) is None
+    fill(second, "Ann", 5)
+    assert first.nearest(unit(5))[0] == "Ann"
+    second.calibrate(Calibration(0.8, 1e-4))
+    assert first.calibration == Calibration(0.8, 1e-4)
+
+
+def test_the_same_gallery_on_qdrant():
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(":memory:")
+    gallery = QdrantGallery(client, "faces", "m", 128)
+    assert gallery.nearest(unit(0)) is None and gallery.people() == []
+    gallery.enrol("Ann", np.stack([unit(0), unit(1)]), "in writing", [], False)
+    gallery.enrol("Bob", unit(2)[None], "by mail", [], False)
+    with pytest.raises(VisusError, match="enrolled already"):
+        fill(gallery, "Bob", 3)
+    fill(gallery, "Bob", 3, add=True)
+    assert gallery.nearest(unit(1)) == ("Ann", pytest.approx(1, abs=1e-4))
+    assert gallery.similarity("Bob", unit(3)) == pytest.approx(1, abs=1e-4)
+    assert [(p.name, p.faces) for p in gallery.people()] == [("Ann", 2), ("Bob", 2)]
+    assert gallery.calibration is None
+    gallery.calibrate(Calibration(0.7, 1e-3))
+    assert QdrantGallery(client, "faces", "m", 128).calibration == Calibration(0.7, 1e-3)
+    assert gallery.forget("Ann") == 2
+    assert gallery.nearest(unit(1))[0] == "Bob"
+    with pytest.raises(VisusError, match="'Ann' is not in"):
+        gallery.forget("Ann")
+    with pytest.raises(VisusError, match="another model"):
+        QdrantGallery(client, "faces", "other", 128)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from visus.vision.errors import VisusError
+from visus.tasks.face_recognition.metrics import FacePair, VerificationScores, equal_error_rate, fold_accuracy, roc, threshold_at, true_accepts_at
+
+SIMILARITIES = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.4, 0.2, 0.1], np.float32)
+SAME = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)
+
+
+def test_rates_by_hand():
+    # Sorted: 0.9+ 0.8+ 0.7- 0.6+ 0.4- 0.3+ 0.2- 0.1-
+    false_accepts, true_accepts = roc(SIMILARITIES, SAME)
+    assert false_accepts.tolist() == [0, 0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 1]
+    assert true_accepts.tolist() == [0, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1, 1]
+    assert equal_error_rate(false_accepts, true_accepts) == 0.25
+    assert true_accepts_at(SIMILARITIES, SAME, 0.0) == 0.5
+    assert true_accepts_at(SIMILARITIES, SAME, 0.25) == 0.75
+    assert true_accepts_at(SIMILARITIES, SAME, 1.0) == 1
+
+
+def test_equal_similarities_are_not_cut_between():
+    false_accepts, true_accepts = roc(np.array([0.5, 0.5], np.float32), np.array([True, False]))
+    assert false_accepts.tolist() == true_accepts.tolist() == [0, 1]
+    assert true_accepts_at(np.array([0.5, 0.5], np.float32), np.array([True, False]), 0.5) == 0
+
+
+@pytest.mark.parametrize("far", [0.1, 0.01, 0.001])
+def test_a_threshold_keeps_its_rate_and_is_not_stricter_than_needed(far):
+    strangers = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
+    threshold = threshold_at(strangers, far)
+    assert (strangers >= threshold).mean() == pytest.approx(far)
+
+
+def test_a_folds_threshold_comes_from_the_others():
+    # In fold 0 0.5 divides; fold 1's own best threshold would be 0.95.
+    similarities = np.array([0.9, 0.1, 0.9, 1.0], np.float32)
+    same = np.array([True, False, False, True])
+    accuracy = fold_accuracy(similarities, same, np.array([0, 0, 1, 1]))
+    assert accuracy.tolist() == [0.5, 0.5]
+    assert fold_accuracy(similarities[2:], same[2:], np.zeros(2, int)).tolist() == [1.0]
+
+
+def scores():
+    collected = VerificationScores()
+    for i, person in enumerate("aabb"):
+        vector = np.zeros(4, np.float32)
+        vector["ab".index(person)] = 1
+        collected.add(f"{person}{i}", person, vector)
+    return collected
+
+
+PAIRS = [FacePair("a0", "a1", True, 0), FacePair("a0", "b2", False, 0),
+         FacePair("b2", "b3", True, 1), FacePair("a1", "b3", False, 1)]  # fmt: skip
+
+
+def test_perfect_embeddings_have_perfect_figures():
+    result = scores().compute(PAIRS)
+    assert result.figures == {
+        "verification_accuracy": 1.0,
+        "verification_accuracy_spread": 0.0,
+        "eer": 0.0,
+        "tar_at_far_1e-2": 1.0,
+        "tar_at_far_1e-3": 1.0,
+    }
+    assert len(scores().strangers()) == 4
+
+
+def test_a_picture_without_a_face_is_wrong_either_way():
+    collected = scores()
+    collected.records[0] = ("a0", "a", None)
+    result = collected.compute(PAIRS)
+    assert result.similarities.tolist() == [-1, 1, 1, 0]
+    assert result.figures["verification_accuracy"] < 1
+
+
+def test_what_cannot_be_verified_is_told():
+    with pytest.raises(VisusError, match="2 pairs of one person and 0 of two"):
+        scores().compute([pair for pair in PAIRS if pair.same])
+    with pytest.raises(VisusError, match="c9: a pair names it"):
+        scores().compute([*PAIRS, FacePair("a0", "c9", False, 1)])

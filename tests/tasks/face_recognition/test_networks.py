@@ -1,0 +1,124 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.data import astronaut
+from torch.nn import functional as F
+
+from visus.models.faces.mtcnn import create_face_finder
+from visus.tasks.face_recognition.networks import create_identity_loss
+from visus.tasks.face_recognition.networks.dlib_resnet import MEAN, DlibResNet, load_dlib_weights
+from visus.models.faces.mtcnn import read_arrays
+from visus.models.weights import find_weights
+from visus.vision.errors import VisusError
+from visus.vision.faces.detection import find_faces
+
+
+@pytest.fixture(scope="module")
+def dlib_file():
+    return find_weights("faces").path()
+
+
+def test_dlibs_network_agrees_with_dlib(dlib_file):
+    import dlib
+
+    reference = dlib.face_recognition_model_v1(str(dlib_file))
+    network = DlibResNet().eval()
+    load_dlib_weights(network, dlib_file)
+    rng = np.random.default_rng(0)
+    photograph = np.ascontiguousarray(astronaut()[30:180, 150:300])
+    for face in (photograph, rng.integers(0, 256, (150, 150, 3), dtype=np.uint8)):
+        expected = np.array(reference.compute_face_descriptor(face))
+        pixels = torch.from_numpy(face).permute(2, 0, 1)[None].float()
+        with torch.inference_mode():
+            found = network((pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / 256)[0].numpy()
+        assert np.abs(found - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: data[:-1], "ends too early"),
+        (lambda data: data + b"0", "1 bytes follow"),
+        (lambda data: data[:2000], "damaged at byte"),
+        (lambda data: b"\x01\x01" + b"\x01\x02no" + data[6:], "belongs"),
+        (lambda data: b"", "ends too early"),
+    ],
+)
+def test_a_damaged_file_is_refused(dlib_file, tmp_path, change, words):
+    path = tmp_path / "damaged.dat"
+    path.write_bytes(change(dlib_file.read_bytes()))
+    with pytest.raises(VisusError, match=words):
+        load_dlib_weights(DlibResNet(), path)
+
+
+def test_the_finder_finds_a_face_and_its_parts():
+    stages = create_face_finder().stages()
+    found = find_faces(np.ascontiguousarray(astronaut()), stages, 40)
+    assert len(found) == 1 and found.scores[0] > 0.99
+    np.testing.assert_allclose(found.boxes[0], [180, 62, 267, 174], atol=8)
+    left, right, nose, *mouth = found.landmarks[0]
+    assert left[0] < nose[0] < right[0] and left[1] < nose[1] < mouth[0][1]
+    for angle in (1, 3):
+        turned = np.ascontiguousarray(np.rot90(astronaut(), angle))
+        assert len(find_faces(turned, stages, 40)) <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 400), (11, 11), (12, 12), (40, 700)])
+def test_pictures_without_a_face_have_none(shape):
+    stages = create_face_finder().stages()
+    for value in (0, 128, 255):
+        assert len(find_faces(np.full((*shape, 3), value, np.uint8), stages, 20)) == 0
+
+
+class Harmful:
+    def __reduce__(self):
+        return (Path.touch, (Path("harmed"),))
+
+
+def test_a_hostile_file_of_arrays_runs_nothing(tmp_path, monkeypatch):
+    import lz4.frame
+
+    monkeypatch.chdir(tmp_path)
+    for content in ([Harmful()], [np.ones(3)], {"a": 1}, ["text"]):
+        Path("x.lz4").write_bytes(lz4.frame.compress(pickle.dumps(content)))
+        with pytest.raises(VisusError, match=r"x.lz4: holds"):
+            read_arrays(Path("x.lz4"))
+    Path("x.lz4").write_bytes(b"nonsense")
+    with pytest.raises(VisusError, match="holds no list of arrays"):
+        read_arrays(Path("x.lz4"))
+    assert not Path("harmed").exists()
+
+
+@pytest.mark.parametrize("name", ["arcface", "cosface", "triplet"])
+def test_losses_prefer_embeddings_that_tell_people_apart(name):
+    torch.manual_seed(0)
+    loss = create_identity_loss(name, 4, 2, scale=16.0, margin=0.3)
+    people = torch.tensor([0, 0, 1, 1])
+    if name != "triplet":
+        with torch.no_grad():
+            loss.centres.copy_(torch.eye(2, 4))
+    good = torch.eye(2, 4)[people]
+    worse = F.normalize(good + 0.5 * torch.randn(4, 4))
+    bad = good[[2, 0, 0, 2]]
+    assert loss(good, people) < loss(worse, people) < loss(bad, people)
+    at_the_end = good.clone().requires_grad_()
+    loss(at_the_end, people).backward()
+    assert torch.isfinite(at_the_end.grad).all()
+
+
+def test_arcface_without_a_margin_is_a_softmax():
+    loss = create_identity_loss("arcface", 4, 3, scale=8.0, margin=0.0)
+    embeddings = F.normalize(torch.randn(5, 4))
+    people = torch.tensor([0, 1, 2, 0, 1])
+    logits = 8 * embeddings @ F.normalize(loss.centres).T
+    torch.testing.assert_close(loss(embeddings, people), F.cross_entropy(logits, people))
+
+
+def test_wrong_losses_are_told():
+    with pytest.raises(VisusError, match="'softmax' is unknown; choose from arcface"):
+        create_identity_loss("softmax", 4, 2, 16.0, 0.3)
+    with pytest.raises(VisusError, match=r"model.scale 0"):
+        create_identity_loss("arcface", 4, 2, 0.0, 0.3)

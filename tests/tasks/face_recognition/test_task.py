@@ -1,0 +1,101 @@
+import zipfile
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from visus.datamodules.face_recognition.data import PeopleData
+from visus.tasks.face_recognition.task import FaceRecognitionTask
+from visus.tasks.checkpoints import load_task
+from tests.conftest import save_people
+from tests.tasks.learning import learn_by_heart, trainer
+from visus.vision.errors import VisusError
+
+
+def people(root, **arguments):
+    given = {"align": False, "image_size": (48, 48), "num_workers": 0, "batch_size": 12}
+    return PeopleData(str(root), augment="none", **{**given, **arguments})
+
+
+def task_for(data, **arguments):
+    given = {"backbone": "test_resnet", "embedding": 16, "people_count": data.people_count}
+    return FaceRecognitionTask(image_size=data.image_size, **{**given, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("loss", "rate"), [("arcface", 5e-3), ("cosface", 5e-3), ("triplet", 2e-3)]
+)
+def test_overfits_a_small_set(tmp_path, loss, rate):
+    pl.seed_everything(0)
+    data = people(save_people(tmp_path, 7, 4), val_share=0.3)
+    task = task_for(data, loss=loss, scale=16.0, learning_rate=rate, weight_decay=0.0)
+    # Trained people, verified by all pairs of their pictures.
+    data.splits["val"] = data.splits["test"] = data.splits["train"]
+    figures = learn_by_heart(task, data, "verification_accuracy", 0.95, 160)
+    assert figures["test/verification_accuracy"] >= 0.9
+    assert figures["test/eer"] <= 0.1
+
+
+def test_embeddings_have_length_one_and_mirrors_are_averaged(tmp_path):
+    data = people(save_people(tmp_path, 4, 2), val_share=0.5)
+    task = task_for(data).eval()
+    images = torch.randint(0, 256, (3, 3, 48, 48), dtype=torch.uint8)
+    (found,) = task(images)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(found, task(images.flip(3))[0])
+
+
+def test_a_checkpoint_keeps_threshold_and_fingerprint_and_no_names(tmp_path):
+    data = people(save_people(tmp_path / "people", 8, 3), val_share=0.5)
+    task = task_for(data)
+    fitted = trainer(max_epochs=1)
+    fitted.fit(task, data)
+    fitted.save_checkpoint(tmp_path / "a.ckpt")
+    loaded = load_task(tmp_path / "a.ckpt")
+    assert loaded.metadata.options["far"] == 0.001
+    assert loaded.metadata.options["threshold"] == pytest.approx(float(task.threshold), abs=1e-4)
+    assert loaded.fingerprint() == task.fingerprint() != task_for(data).fingerprint()
+    with zipfile.ZipFile(tmp_path / "a.ckpt") as file:
+        described = b"".join(file.read(n) for n in file.namelist() if n.endswith(".pkl"))
+    assert described and not any(b"P%d" % i in described for i in range(8))
+
+
+def test_the_centres_learn_too(tmp_path):
+    data = people(save_people(tmp_path, 4, 2), val_share=0.5)
+    task = task_for(data)
+    before = task.identity_loss.centres.detach().clone()
+    trainer(max_epochs=1, limit_val_batches=0).fit(task, data)
+    assert not torch.equal(before, task.identity_loss.centres)
+
+
+def test_training_does_not_go_on_with_other_people(tmp_path):
+    def stated(folder, first):
+        save_people(tmp_path / folder / "train", 3, 2, first=first)
+        save_people(tmp_path / folder / "val", 2, 2, first=100)
+        return people(tmp_path / folder)
+
+    def train(data, epochs, **arguments):
+        fitted = trainer(max_epochs=epochs, limit_val_batches=0)
+        fitted.fit(task_for(data), data, **arguments)
+        return fitted
+
+    some, others = stated("some", 0), stated("others", 50)
+    train(some, 1).save_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(VisusError, match=r"others: .* not those that this checkpoint was trained"):
+        train(others, 2, ckpt_path=tmp_path / "a.ckpt")
+    assert train(some, 2, ckpt_path=tmp_path / "a.ckpt").current_epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"architecture": "resnet"}, "model.architecture 'resnet' is unknown"),
+        ({"architecture": "dlib_resnet"}, r"set data.image_size to \[150, 150\]"),
+        ({"loss": "softmax"}, "model.loss 'softmax'"),
+        ({"embedding": 1}, "model.embedding 1"),
+        ({"margin": -1.0}, r"model.margin -1"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments, words):
+    with pytest.raises(VisusError, match=words):
+        FaceRecognitionTask(**{"backbone": "test_resnet", **arguments})

@@ -1,0 +1,183 @@
+import pytest
+import torch
+from torch.nn import functional as F
+from torchvision.models import segmentation as torchvision_segmentation
+
+from visus.tasks.segmentation.networks import LOSSES, create_segmenter, segmentation_losses
+from visus.tasks.segmentation.networks.heads import UNetHead
+from visus.tasks.segmentation.networks.losses import balancing_weights
+from tests.conftest import publish
+from visus.vision.errors import VisusError
+from visus.tasks.segmentation.metrics import IGNORE
+
+NAME = "deeplabv3_mobilenet_v3_large"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stride"), [("fcn", 8), ("unet", 1), ("deeplabv3plus", 4)]
+)
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_logits_cover_the_picture_at_the_heads_stride(architecture, stride, channels):
+    network, (mean, std) = create_segmenter(
+        architecture, 4, "test_resnet", channels, image_size=(64, 96), channels=16
+    )
+    assert len(mean) == len(std) == channels
+    logits = network.eval()(torch.zeros(2, channels, 64, 96))
+    assert logits.shape == (2, 4, 64 // stride, 96 // stride)
+
+
+@pytest.mark.parametrize("backbone", ["resnet9", "convnext_atto"])
+def test_a_unet_climbs_from_any_backbone(backbone):
+    network, _ = create_segmenter("unet", 3, backbone, image_size=(64, 64), channels=32)
+    assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 64, 64)
+    # Sizes that are no multiple of the strides too.
+    assert network(torch.zeros(1, 3, 70, 58)).shape == (1, 3, 70, 58)
+
+
+def test_strong_maps_do_not_drown_what_climbs_from_the_coarsest():
+    head = UNetHead([4, 4, 4], num_classes=2, width=16)
+    sizes = (64, 32, 16, 8)
+    images, fine, middle, coarse = (torch.randn(2, 4, side, side) for side in sizes)
+    logits = head([images, fine, middle, coarse])
+    stronger = head([images, fine * 100, middle * 100, coarse])
+    torch.testing.assert_close(stronger, logits, atol=1e-3, rtol=0)
+
+
+def test_a_dilated_body_keeps_its_weights_and_sees_finer():
+    plain, _ = create_segmenter("fcn", 2, "test_resnet")
+    dilated, _ = create_segmenter("deeplabv3plus", 2, "test_resnet", image_size=(64, 64))
+    assert plain.body.strides[-1] == 32 and dilated.body.strides[-1] == 16
+    shapes = [{k: v.shape for k, v in n.body.state_dict().items()} for n in (plain, dilated)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "backbone", "size", "words"),
+    [
+        ("fnc", "test_resnet", (64, 64), "model.architecture 'fnc' is unknown"),
+        ("deeplabv3plus", "test_resnet", (360, 480), r"take \[368, 480\]"),
+        ("deeplabv3plus", "resnet9", (64, 64), "'resnet9' cannot be dilated"),
+        ("deeplabv3plus", "test_vit", (160, 160), "'test_vit' cannot be dilated"),
+        ("deeplabv3plus", "vgg11", (64, 64), "'vgg11' cannot be dilated"),
+        ("fcn", "lenet5", (32, 32), "has no feature map of stride"),
+    ],
+)
+def test_what_does_not_go_together_is_told(architecture, backbone, size, words):
+    with pytest.raises(VisusError, match=words):
+        create_segmenter(architecture, 2, backbone, image_size=size)
+
+
+def case():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 6, 5, requires_grad=True)
+    truth = torch.randint(0, 3, (2, 6, 5), dtype=torch.uint8)
+    truth[0, :2] = IGNORE
+    return logits, truth
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 4.0])])
+def test_cross_entropy_is_the_weighted_mean_of_labelled_pixels(weights):
+    logits, truth = case()
+    (loss,) = segmentation_losses(logits, truth, {"cross_entropy": 0.5}, weights).values()
+    expected = F.cross_entropy(logits, truth.long(), weights, ignore_index=IGNORE)
+    torch.testing.assert_close(loss, 0.5 * expected)
+
+
+def test_focal_loss_of_a_pixel_counted_by_hand():
+    logits = torch.log(torch.tensor([0.8, 0.2])).view(1, 2, 1, 1)
+    (loss,) = segmentation_losses(
+        logits, torch.zeros(1, 1, 1, dtype=torch.uint8), {"focal": 1.0}, None
+    ).values()
+    assert float(loss) == pytest.approx(-(0.2**2) * float(torch.log(torch.tensor(0.8))), rel=1e-5)
+
+
+def test_dice_falls_from_one_to_zero_as_masks_agree():
+    truth = torch.zeros(1, 20, 20, dtype=torch.uint8)
+    truth[:, :, 10:] = 1
+    right = F.one_hot(truth.long(), 3).movedim(-1, 1).float() * 40
+    wrong = right.roll(1, dims=1)
+    good, bad = (
+        float(segmentation_losses(each, truth, {"dice": 1.0}, None)["dice"])
+        for each in (right, wrong)
+    )
+    assert good < 0.01 and bad > 0.97
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_pixels_without_a_class_teach_nothing(name):
+    logits, truth = case()
+    loss = segmentation_losses(logits, truth, {name: 1.0}, None)[name]
+    loss.backward()
+    assert float(loss.detach()) > 0
+    assert (logits.grad[0, :, :2] == 0).all() and (logits.grad[1] != 0).any()
+    nothing = torch.full_like(truth, IGNORE)
+    logits.grad = None
+    loss = segmentation_losses(logits, nothing, {name: 1.0}, None)[name]
+    loss.backward()
+    assert float(loss.detach()) == 0 and (logits.grad == 0).all()
+
+
+def test_rare_classes_weigh_more_and_the_mean_pixel_one():
+    weights = balancing_weights([900, 90, 10, 0])
+    assert (weights.diff() > 0).all() and weights[3] / weights[0] < 60
+    shares = torch.tensor([0.9, 0.09, 0.01, 0])
+    assert float((weights * shares).sum()) == pytest.approx(1)
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The mobile segmenter's file with random weights, as torchvision would publish it."""
+    torch.manual_seed(0)
+    build = getattr(torchvision_segmentation, NAME)
+    network = build(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
+    state = network.state_dict()
+    return network.eval(), *publish(monkeypatch, tmp_path, "voc-deeplabv3-mobilenet", state)
+
+
+def test_a_segmenter_is_downloaded_checked_and_used(published, visus, photos):
+    from visus.apps.inference.runtimes_tmp import load_model
+    from visus.vision.images import read_image
+
+    network, entry, _ = published
+    assert entry.find() is None
+    model = load_model("voc")
+    assert entry.find() is not None
+    assert "person" in model.metadata.class_names
+    batch, _ = model.prepare(read_image(next(photos.rglob("*.png"))))
+    (logits,) = model.run(batch)
+    # torchvision's own way: its constants, its enlargement.
+    normalised = torch.from_numpy(batch).float() / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        expected = network((normalised - mean.view(3, 1, 1)) / std.view(3, 1, 1))["out"]
+    found = F.interpolate(torch.from_numpy(logits), expected.shape[-2:], mode="bilinear")
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    code, out, err = visus("infer", "voc", photos / "circle" / "1.png")
+    assert code == 0 and "%" in out, err
+
+
+def test_without_a_network_the_message_says_what_to_do(published, visus, photos):
+    published[2].unlink()
+    code, _, err = visus("infer", "voc-deeplabv3-mobilenet", photos)
+    assert code == 2 and len(err.strip().splitlines()) == 1
+    assert "could not be downloaded" in err and "--from FILE" in err
+
+
+def test_fine_tuning_changes_the_last_layer_only(published):
+    network, _, path = published
+    changed, _ = create_segmenter(NAME, 3, pretrained=str(path))
+    rest = changed.head.state_dict()
+    for key, value in network.classifier.state_dict().items():
+        if not key.startswith("4."):
+            assert torch.equal(rest[key], value), key
+    assert rest["4.weight"].shape[0] == 3
+    with pytest.raises(VisusError, match="takes RGB pictures only"):
+        create_segmenter(NAME, 3, in_channels=1)
+
+
+def test_finer_maps_may_vote_in_fcn():
+    for finest, side in ((2, 32), (4, 16), (8, 8)):
+        network, _ = create_segmenter("fcn", 3, "tf_efficientnet_lite0", finest_stride=finest)
+        assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3, side, side)
+    with pytest.raises(VisusError, match=r"model.finest_stride 3 must be 2, 4, 8, 16 or 32"):
+        create_segmenter("fcn", 3, finest_stride=3)

@@ -1,0 +1,250 @@
+"""Segmentation through the command line: masks, tiles, export, data sets."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from visus.apps.inference.runtimes_tmp import TorchModel
+from visus.tasks.segmentation.tiling import TiledModel, tile_starts
+from visus.tasks.segmentation.task import SegmentationTask
+from tests.tasks.detection.test_commands import write_clip
+from tests.conftest import save_detection, save_masked
+from visus.vision.errors import VisusError
+from visus.vision.images import read_image
+from visus.vision.scenes import make_scene
+
+TINY = ["--model.backbone", "test_resnet", "--model.channels", "16", "--model.pretrained", "false"]
+SHORT = [
+    *TINY,
+    *("--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"),
+    *("--data.num_workers", "0", "--data.count", "8", "--data.image_size", "[128,128]"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run folder of a tiny segmenter that has hardly learnt anything."""
+    from visus.apps.cli import main
+
+    folder = tmp_path_factory.mktemp("segmenter")
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ.pop("VISUS_RUN_FOLDER", None)
+    try:
+        deeplab = ["--model.architecture", "deeplabv3plus"]
+        assert main(["fit", "--config", "segmentation/scenes", *SHORT, *deeplab]) == 0
+        return next(folder.glob("runs/*/*/*"))
+    finally:
+        os.chdir(before)
+
+
+def test_masks_are_written_in_the_pictures_own_size(visus, workplace, run):
+    for i in range(2):
+        (workplace / f"in{i}").mkdir()
+        Image.fromarray(make_scene(i, (90, 140 + i)).image).save(f"in{i}/a.png")
+    code, out, err = visus(
+        "infer", run, "in*/a.png", "--masks", "m", "--jsonl", "o.jsonl", "--draw", "d"
+    )
+    assert code == 0, err
+    assert "%" in out
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    for i, (line, name) in enumerate(zip(lines, ("a.png", "a-2.png"), strict=True)):
+        written = Image.open(workplace / "m" / name)
+        assert written.mode == "P" and written.size == (140 + i, 90)
+        carried = Image.open(io.BytesIO(base64.b64decode(line["mask"])))
+        assert (np.asarray(carried) == np.asarray(written)).all()
+        assert sum(line["areas"].values()) == pytest.approx(1, abs=1e-4)
+    drawn = read_image(workplace / "d" / "a.jpg").astype(int)
+    assert np.abs(drawn - read_image("in0/a.png")).mean() > 10
+
+
+def test_every_frame_of_a_video_gets_a_mask(visus, workplace, run):
+    clip = write_clip(workplace / "clip.avi")
+    code, _, err = visus("infer", run, clip, "--masks", "m")
+    assert code == 0, err
+    assert [p.name for p in sorted(Path("m").iterdir())] == [f"clip-{i:06d}.png" for i in range(6)]
+    code, _, err = visus("live", run, clip, "--video", "v.mp4")
+    assert code == 0 and Path("v.mp4").stat().st_size > 0, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tile", "0"], "tiles need a side of at least 1"),
+        (["--tile", "64", "--overlap", "64"], "smaller than a tile"),
+        (["--overlap", "64"], "give --tile too"),
+        (["--track"], "does no detection"),
+    ],
+)
+def test_wrong_arguments_of_segmenters(visus, workplace, run, arguments, words):
+    Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
+    code, _, err = visus("infer", run, "a.png", *arguments)
+    assert code == 2 and words in err
+    code, _, err = visus("infer", "imagenet", "a.png", "--tile", "64")
+    assert code == 2 and "does no segmentation" in err
+    code, _, err = visus("infer", "imagenet", "a.png", "--masks", "m")
+    assert code == 2 and "gives no masks" in err
+    code, _, err = visus("infer", run, "a.png", "--masks", ".")
+    assert code == 2 and "it is read here" in err
+    Path("m").mkdir()
+    Path("m/a.png").write_text("a true mask")
+    code, _, err = visus("infer", run, "a.png", "--masks", "m")
+    assert code == 2 and "exists already" in err and Path("m/a.png").read_text() == "a true mask"
+
+
+def test_a_picture_that_fits_into_a_tile_is_segmented_as_without(run):
+    model = TorchModel("m", _trained(run))
+    image = make_scene(3, (90, 120)).image
+    whole = model.predict(image)
+    assert (TiledModel(model, 120, 30).predict(image).mask == whole.mask).all()
+    assert (TiledModel(model, 500, 64).predict(image).mask == whole.mask).all()
+
+
+def test_tiles_agree_with_the_whole_picture(run):
+    """A net that looks at small surroundings sees the same in tiles, up to their hidden edges."""
+    torch.manual_seed(2)
+    large = _local_segmenter((192, 256))
+    small = _local_segmenter((96, 96))
+    small.load_state_dict(large.state_dict())
+    image = make_scene(5, (192, 256), (6, 9)).image
+    whole = TorchModel("m", large).predict(image).mask
+    assert len(np.unique(whole)) > 2
+    tiled = TiledModel(TorchModel("m", small), 96, 32).predict(image).mask
+    assert (tiled == whole).mean() > 0.995
+    # Without overlap the borders of tiles show, so that the blending has something to do.
+    abrupt = TiledModel(TorchModel("m", small), 96, 0).predict(image).mask
+    assert (abrupt == whole).mean() < (tiled == whole).mean()
+
+
+def _trained(run):
+    from visus.tasks.checkpoints import load_task
+
+    return load_task(run / "best.ckpt")
+
+
+def _local_segmenter(size):
+    """Random weights that see some twenty pixels around."""
+    task = SegmentationTask(
+        "unet",
+        "resnet9",
+        channels=16,
+        class_names=["a", "b", "c", "d"],
+        image_size=size,
+        fit_mode="stretch",
+    )
+    # Only the finest map: what lies deeper sees the whole picture.
+    task.network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 9, padding=4), torch.nn.Tanh(), torch.nn.Conv2d(16, 4, 9, padding=4)
+    )
+    return task.eval()
+
+
+def test_tiles_cover_every_length():
+    for length in range(1, 60):
+        starts = tile_starts(length, 16, 5)
+        covered = {pixel for start in starts for pixel in range(start, min(start + 16, length))}
+        assert covered == set(range(length))
+        assert all(b - a <= 11 for a, b in pairwise(starts))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "upsampling"),
+    [
+        ("fcn", "joint_bilateral"),
+        ("unet", "bilinear"),
+        ("deeplabv3plus", "bilinear"),
+    ],
+)
+def test_an_exported_segmenter_gives_the_same_without_torch(
+    visus, workplace, architecture, upsampling
+):
+    chosen = ["--model.architecture", architecture, "--model.upsampling", upsampling]
+    chosen += ["--data.image_size", "[64,64]"]
+    assert visus("fit", "--config", "segmentation/scenes", *SHORT, *chosen)[0] == 0
+    code, out, err = visus("export", "latest", "--output", "m.onnx")
+    assert code == 0, err
+    assert "100%" in out
+    Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
+    code = (
+        "import sys; from apps.cli import main; "
+        "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
+    )
+    arguments = ["infer", "m.onnx", "a.png", "--masks", "onnx", "--tile", "64"]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+    assert visus("infer", "latest", "a.png", "--masks", "torch", "--tile", "64")[0] == 0
+    masks = [np.asarray(Image.open(f"{folder}/a.png")) for folder in ("onnx", "torch")]
+    assert (masks[0] == masks[1]).mean() > 0.999
+
+
+def test_data_check_counts_pixels_and_names_problems(visus, workplace):
+    save_masked(workplace / "set", "annot")
+    code, out, err = visus("data", "check", "set", "--draw", "drawn")
+    assert code == 0, err
+    assert "class 0" in out and "train" in out and "error" not in out
+    assert len(list(Path("drawn").glob("*.jpg"))) == 8
+    (workplace / "set" / "trainannot" / "p0.png").unlink()
+    code, out, _ = visus("data", "check", "set")
+    assert code == 2 and "p0.png: has no mask" in out
+    os.chdir("set")
+    assert visus("data", "check", ".")[0] == 2
+    os.chdir("..")
+    code, _, err = visus("fit", "--config", "segmentation/custom", "--data.root", "set", *TINY)
+    assert code == 2 and "p0.png: has no mask" in err and "--data.skip_bad true" in err
+
+
+def test_a_folder_of_masks_and_boxes_is_asked_about(visus, workplace):
+    save_masked(workplace / "both", "csv")
+    save_detection(workplace / "both", "coco", ("train",))
+    code, _, err = visus("data", "check", "both")
+    assert code == 2 and "--task segmentation or detection" in err
+    assert visus("data", "check", "both", "--task", "segmentation")[0] == 0
+    code, out, _ = visus("data", "check", "both", "--format", "coco")
+    assert code == 0 and "objects" in out
+
+
+def test_two_processes_agree_with_one(same_by_two_processes, run):
+    """Every picture counts once: 5 pictures and batches of 2 divide evenly by nothing."""
+    same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")
+
+
+def test_a_tiled_detector_is_refused():
+    class Other:
+        name, runtime = "x", "torch"
+        metadata = type("Metadata", (), {"task": "detection"})()
+
+    with pytest.raises(VisusError, match="does no segmentation"):
+        TiledModel(Other(), 64, 8)
+
+
+def test_pictures_of_five_channels_are_learnt_and_segmented(visus, workplace):
+    root = save_masked(workplace / "bands", "folders")
+    for path in list((root / "images").iterdir()):
+        image = np.asarray(Image.open(path))
+        np.save(path.with_suffix(".npy"), np.concatenate([image, image[..., :2]], axis=2))
+        path.unlink()
+    arguments = ["--data.root", str(root), "--data.num_workers", "0", "--data.batch_size", "2"]
+    fit = ["fit", "--config", "segmentation/custom", *TINY, "--trainer.max_epochs", "1", *arguments]
+    code, _, err = visus(*fit)
+    assert code == 2 and "p0.npy: has 5 channels where 3 are expected" in err
+    code, _, err = visus(*fit, "--data.in_channels", "5")
+    assert code == 0, err
+    assert visus("test", "latest")[0] == 0
+    code, _, err = visus("infer", "latest", root / "images", "--masks", "m", "--draw", "d")
+    assert code == 0, err
+    assert len(list(Path("m").iterdir())) == len(list(Path("d").iterdir())) == 8
+    Image.new("RGB", (8, 8)).save("a.png")
+    code, _, err = visus("infer", "latest", "a.png")
+    assert code == 3 and "a.png: a picture of 3 channels" in err and "takes 5" in err
+    code, _, err = visus("export", "latest", "--output", "m.onnx")
+    assert code == 0, err
+    assert visus("data", "check", root, "--in-channels", "5")[0] == 0

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visus.vision.errors import VisusError
+from visus.vision.faces.pairs import make_pairs, people_in, read_pairs
+
+GOOD = "2\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\nBob\t1\t2\nBob\t2\tCleo\t1\n"
+
+
+@pytest.fixture
+def people(tmp_path):
+    for name, count in (("Ann", 2), ("Bob", 2), ("Cleo", 1)):
+        for i in range(count):
+            path = tmp_path / name / f"{name}_{i + 1:04d}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    return tmp_path
+
+
+def test_pairs_are_read_fold_by_fold(people):
+    (people / "pairs.txt").write_text(GOOD)
+    pairs = read_pairs(people / "pairs.txt", people)
+    assert [pair.same for pair in pairs] == [True, False, True, False]
+    assert [pair.fold for pair in pairs] == [0, 0, 1, 1]
+    assert Path(pairs[3].second) == people / "Cleo" / "Cleo_0001.jpg"
+    assert people_in(pairs) == {"Ann", "Bob", "Cleo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "pairs.txt:1: must tell"),
+        ("ten 300\n", "pairs.txt:1: must tell"),
+        (GOOD.replace("Ann\t1\t2", "Ann\t1"), "pairs.txt:2: 'Ann 1' is neither"),
+        (GOOD.replace("Ann\t1\t2", "Ann\t1\tx"), "pairs.txt:2"),
+        (GOOD.replace("Ann\t1\t2", "../etc\t1\t2"), "pairs.txt:2"),
+        (GOOD.replace("Cleo\t1", "Cleo\t7"), "Cleo_0007.jpg, which is not there"),
+        ("3\t1\n" + GOOD.split("\n", 1)[1], "need 6 lines, there are 4"),
+    ],
+)
+def test_bad_files_are_named_by_line(people, text, words):
+    (people / "pairs.txt").write_text(text)
+    with pytest.raises(VisusError) as told:
+        read_pairs(people / "pairs.txt", people)
+    assert words in str(told.value)
+
+
+def test_missing_and_binary_files_are_named(people):
+    with pytest.raises(VisusError, match="no such file of pairs"):
+        read_pairs(people / "none.txt", people)
+    (people / "pairs.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VisusError, match="cannot be read as text"):
+        read_pairs(people / "pairs.txt", people)
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 5), min_size=2, max_size=12))
+def test_made_pairs_keep_people_within_folds(counts):
+    pictures = {name: [f"{name}/{i}" for i in range(count)] for name, count in counts.items()}
+    if max(counts.values()) < 2:
+        with pytest.raises(VisusError, match="verification needs"):
+            make_pairs(pictures)
+        return
+    try:
+        pairs = make_pairs(pictures)
+    except VisusError:
+        assert sum(count > 1 for count in counts.values()) < 2
+        return
+    folds = {}
+    for pair in pairs:
+        a, b = pair.first.split("/")[0], pair.second.split("/")[0]
+        assert (a == b) == pair.same and pair.first != pair.second
+        for name in (a, b):
+            assert folds.setdefault(name, pair.fold) == pair.fold

@@ -1,0 +1,126 @@
+"""Pairs of face pictures to verify: read from a file as LFW's, or made from people's pictures."""
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from visus.vision.errors import VisusError
+from visus.vision.images import EXTENSIONS
+from visus.tasks.face_recognition.metrics import FacePair
+
+_FOLDS = 10
+_MOST_OF_A_PERSON = 30
+
+
+def read_pairs(path: Path, root: Path) -> list[FacePair]:
+    """Pairs in the form of LFW's `pairs.txt`.
+
+    The first line tells how many folds there are and how many pairs of each kind a fold has. Then,
+    fold by fold, come lines `person number number` (one person) and `person number person number`
+    (two), apart by tabs or spaces. Picture 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
+
+    Args:
+        path: The file.
+        root: The folder of people.
+
+    Raises:
+        VisusError: Naming the line that is none of these, or all pictures that are missing.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise VisusError(f"{path}: there is no such file of pairs; check the path") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise VisusError(f"{path}: cannot be read as text ({error})") from None
+    counts = lines[0].split() if lines else []
+    if len(counts) not in (1, 2) or not all(word.isdecimal() for word in counts):
+        raise VisusError(
+            f"{path}:1: must tell the number of folds and of pairs of each kind in a fold, as "
+            f"'10 300', not {lines[0] if lines else ''!r}"
+        )
+    # LFW's development sets have one fold and only its size.
+    folds, each = (1, int(counts[0])) if len(counts) == 1 else (int(counts[0]), int(counts[1]))
+    rows = [(i, line.split()) for i, line in enumerate(lines[1:], start=2) if line.strip()]
+    if not each or len(rows) != folds * each * 2:
+        raise VisusError(
+            f"{path}:1: {folds} folds of {each} pairs of each kind need {folds * each * 2} lines, "
+            f"there are {len(rows)}"
+        )
+    pairs = [_pair(path, i, words, n // (2 * each), root) for n, (i, words) in enumerate(rows)]
+    missing = sorted({n for p in pairs for n in (p.first, p.second) if not Path(n).is_file()})
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise VisusError(
+            f"{path}: names {missing[0]}{more}, which is not there; check the folder of pictures"
+        )
+    return pairs
+
+
+def _pair(path: Path, line: int, words: list[str], fold: int, root: Path) -> FacePair:
+    try:
+        if len(words) == 3:
+            person, first, second = words
+            return FacePair(
+                _picture(root, person, first), _picture(root, person, second), True, fold
+            )
+        person, first, other, second = words
+        return FacePair(_picture(root, person, first), _picture(root, other, second), False, fold)
+    except ValueError:
+        raise VisusError(
+            f"{path}:{line}: {' '.join(words)!r} is neither 'person number number' nor "
+            "'person number person number'"
+        ) from None
+
+
+def _picture(root: Path, person: str, number: str) -> str:
+    if Path(person).name != person:
+        raise ValueError("a path is no person")
+    stem = root / person / f"{person}_{int(number):04d}"
+    found = (stem.with_suffix(ending) for ending in (".jpg", ".png", *sorted(EXTENSIONS)))
+    return str(next((path for path in found if path.is_file()), stem.with_suffix(".jpg")))
+
+
+def people_in(pairs: Sequence[FacePair]) -> set[str]:
+    """The people whose pictures are compared."""
+    return {Path(name).parent.name for pair in pairs for name in (pair.first, pair.second)}
+
+
+def make_pairs(pictures: Mapping[str, Sequence[str]], seed: int = 0) -> list[FacePair]:
+    """All pairs of a person's pictures, and as many of different people, in folds by people.
+
+    Args:
+        pictures: Of each person.
+        seed: Chooses among the pairs of different people, and among those of people with more than
+            a few pictures.
+
+    Raises:
+        VisusError: If nobody has two pictures, or there are no two people.
+    """
+    rng = random.Random(seed)
+    people = sorted(pictures)
+    rng.shuffle(people)
+    several = sum(len(pictures[person]) > 1 for person in people)
+    folds = max(1, min(_FOLDS, several // 2))
+    # Each fold needs people with several pictures.
+    people.sort(key=lambda person: len(pictures[person]) < 2)
+    pairs: list[FacePair] = []
+    for fold in range(folds):
+        members = people[fold::folds]
+        same = []
+        for person in members:
+            of_person = list(itertools.combinations(pictures[person], 2))
+            chosen = rng.sample(of_person, min(_MOST_OF_A_PERSON, len(of_person)))
+            same += [FacePair(a, b, True, fold) for a, b in chosen]
+        pairs += same
+        if len(members) > 1:
+            for _ in same:
+                a, b = rng.sample(members, 2)
+                first, second = rng.choice(pictures[a]), rng.choice(pictures[b])
+                pairs.append(FacePair(first, second, False, fold))
+    if not any(pair.same for pair in pairs) or all(pair.same for pair in pairs):
+        raise VisusError(
+            f"{len(people)} people of whom {several} have two pictures or more: verification needs "
+            "two people, one of them with two pictures; add pictures, or raise data.val_share"
+        )
+    return pairs

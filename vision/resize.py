@@ -1,0 +1,234 @@
+"""Bring a picture to a network's input size, and bring answers back to the picture."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.vision.images import Pixels
+
+FitMode = Literal["stretch", "letterbox", "crop"]
+"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` keeps the centre."""
+
+LETTERBOX_GREY = 114
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The map between a picture and its fitted copy: `fitted = picture * scale + offset`.
+
+    Attributes:
+        source_size: (height, width) of the picture in pixels.
+        size: (height, width) of the fitted copy in pixels.
+        scale: (x, y) factors.
+        offset: (x, y) of the picture's corner in the fitted copy, in pixels; negative when cropped.
+    """
+
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+    def points_to_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map points from the fitted copy to the picture.
+
+        Args:
+            points: Shape (..., 2), (x, y) in pixels of the fitted copy.
+
+        Returns:
+            Shape (..., 2), (x, y) in pixels of the picture; not clipped to it.
+        """
+        mapped = (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
+        return mapped.astype(np.float32)
+
+    def points_from_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map points of shape (..., 2) from the picture to the fitted copy."""
+        mapped = np.asarray(points, dtype=np.float64) * self.scale + self.offset
+        return mapped.astype(np.float32)
+
+    def boxes_to_source(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map boxes from the fitted copy to the picture, clipped to its edges.
+
+        Args:
+            boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels of the fitted copy.
+        """
+        corners = self.points_to_source(np.asarray(boxes).reshape(-1, 2, 2))
+        height, width = self.source_size
+        return np.clip(corners, 0, np.array([width, height], np.float32)).reshape(-1, 4)
+
+    def mask_to_source(self, mask: NDArray[np.integer], outside: int = 0) -> NDArray[np.integer]:
+        """Map a mask of class ids, shape `size`, to the picture's size by nearest neighbour.
+
+        Args:
+            mask: Shape (height, width) of the fitted copy.
+            outside: The id for pixels of the picture that the fitted copy does not show.
+        """
+        height, width = self.source_size
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
+        columns = np.floor((np.arange(width) + 0.5) * scale_x + offset_x).astype(int)
+        rows = np.floor((np.arange(height) + 0.5) * scale_y + offset_y).astype(int)
+        return _pick(mask, rows, columns, outside)
+
+    def mask_from_source(self, mask: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
+        """Map a mask of the picture's size to the fitted copy by nearest neighbour.
+
+        Args:
+            mask: uint8 of shape `source_size`.
+            outside: The id for pixels of the fitted copy that show nothing of the picture.
+        """
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
+        columns = np.floor((np.arange(self.size[1]) + 0.5 - offset_x) / scale_x).astype(int)
+        rows = np.floor((np.arange(self.size[0]) + 0.5 - offset_y) / scale_y).astype(int)
+        return _pick(mask, rows, columns, outside)
+
+    def plane_to_source(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map numbers that cover the fitted copy to each pixel of the picture, bilinearly.
+
+        Args:
+            plane: float32 of any shape (rows, columns), coarser than the fitted copy or not.
+
+        Returns:
+            float32 of shape `source_size`; beyond what the fitted copy shows, the nearest.
+        """
+        zoom = plane.shape[1] / self.size[1], plane.shape[0] / self.size[0]
+        # Centres of pixels lie at one half.
+        step = [z * s for z, s in zip(zoom, self.scale, strict=True)]
+        start = [
+            z * (0.5 * s + o) - 0.5 for z, s, o in zip(zoom, self.scale, self.offset, strict=True)
+        ]
+        matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        height, width = self.source_size
+        mapped = cv2.warpAffine(
+            plane, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(mapped, np.float32)
+
+
+def _pick(
+    mask: NDArray[Any], rows: NDArray[np.int_], columns: NDArray[np.int_], outside: int
+) -> NDArray[Any]:
+    """The mask's values at these rows and columns, another where there are none."""
+    height, width = mask.shape
+    picked: NDArray[Any] = mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
+    picked[(rows < 0) | (rows >= height)] = outside
+    picked[:, (columns < 0) | (columns >= width)] = outside
+    return picked
+
+
+def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fit]:
+    """Bring a picture to a size.
+
+    Args:
+        image: uint8 of shape (height, width, channels), any number of channels.
+        size: (height, width) to reach, in pixels.
+        mode: How the aspect ratio is treated.
+
+    Returns:
+        The fitted copy, uint8 of shape (*size, channels), and the map back.
+
+    Raises:
+        ValueError: If the mode is unknown or the picture has no pixels.
+    """
+    if mode not in get_args(FitMode):
+        raise ValueError(
+            f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(FitMode))}"
+        )
+    source_height, source_width = image.shape[:2]
+    if source_height == 0 or source_width == 0:
+        raise ValueError(f"a picture of {source_width} x {source_height} pixels cannot be fitted")
+    height, width = size
+    if mode == "crop":
+        return _crop(image, height, width)
+    inner_height, inner_width = height, width
+    if mode == "letterbox":
+        factor = min(height / source_height, width / source_width)
+        inner_height = max(1, round(source_height * factor))
+        inner_width = max(1, round(source_width * factor))
+    # Rounding makes the two factors differ a little; keeping both makes the way back exact.
+    scale = (inner_width / source_width, inner_height / source_height)
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    fitted = _resize(image, inner_height, inner_width)
+    if mode == "letterbox":
+        padded = np.full((height, width, image.shape[2]), LETTERBOX_GREY, np.uint8)
+        padded[top : top + inner_height, left : left + inner_width] = fitted
+        fitted = padded
+    offset = (float(left), float(top))
+    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
+
+
+def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
+    """Cut the centre out before resizing: a long, narrow picture would grow huge otherwise."""
+    source_height, source_width = image.shape[:2]
+    factor = max(height / source_height, width / source_width)
+    cut_height = min(source_height, max(1, round(height / factor)))
+    cut_width = min(source_width, max(1, round(width / factor)))
+    top, left = (source_height - cut_height) // 2, (source_width - cut_width) // 2
+    cut = image[top : top + cut_height, left : left + cut_width]
+    scale = (width / cut_width, height / cut_height)
+    offset = (-left * scale[0], -top * scale[1])
+    fitted = np.ascontiguousarray(_resize(cut, height, width))
+    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
+
+
+def to_channels(image: Pixels, channels: int) -> Pixels:
+    """Turn an RGB picture into grey (one channel, ITU-R 601 luma) or leave it as it is.
+
+    Raises:
+        ValueError: If the picture cannot be given that many channels.
+    """
+    if image.shape[2] == channels:
+        return image
+    if channels == 1 and image.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
+    raise ValueError(f"a picture of {image.shape[2]} channels cannot become one of {channels}")
+
+
+def to_planes(image: Pixels) -> NDArray[np.uint8]:
+    """From (height, width, channels) to (channels, height, width), as networks take pictures."""
+    height, width, channels = image.shape
+    planes = np.empty((channels, height, width), np.uint8)
+    # Faster than NumPy's copy of a transposed picture.
+    cv2.split(image, list(planes))
+    return planes
+
+
+def _resize(image: Pixels, height: int, width: int) -> Pixels:
+    # OpenCV takes four channels at most.
+    parts = [
+        _resize_part(image[:, :, first : first + 4], height, width)
+        for first in range(0, image.shape[2], 4)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def _resize_part(image: Pixels, height: int, width: int) -> Pixels:
+    """Bilinear to the nearest size that is the wanted one when halved again and again.
+
+    As near to a band-limited copy as the mean over the area of each pixel, and faster: of OpenCV's
+    area means only the one that halves is vectorised. Of a large picture, halves come first, while
+    one is left for the end: bilinear costs more, and alone would skip pixels.
+    """
+    small = image
+    while all(
+        have % 2 == 0 and have >= 4 * want
+        for have, want in zip(small.shape[:2], (height, width), strict=True)
+    ):
+        small = _halve(small, small.shape[0] // 2, small.shape[1] // 2)
+    down, across = (
+        max(0, round(math.log2(have / want)))
+        for have, want in zip(small.shape[:2], (height, width), strict=True)
+    )
+    small = np.asarray(cv2.resize(small, (width << across, height << down)), np.uint8)
+    while down or across:
+        down, across = max(0, down - 1), max(0, across - 1)
+        small = _halve(small, height << down, width << across)
+    return small.reshape(height, width, -1)
+
+
+def _halve(image: Pixels, height: int, width: int) -> Pixels:
+    """The means of two or four pixels each, where this size is half along one axis or both."""
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
