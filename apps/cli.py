@@ -7,18 +7,21 @@ import sys
 import traceback
 from collections.abc import Iterable
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from visus.apps.addresses import hide_secrets
-from visus.apps.commands import HELP
+from visus.apps.commands import HELP, SLIPS
 from visus.vision.errors import VisusError
+
+if TYPE_CHECKING:
+    from visus.tasks.spec import TaskCommand
 
 EXIT_BAD_INPUT = 2
 EXIT_INCOMPLETE = 3
 """Exit code when a part of the input was processed, and the rest named."""
 
-_OWN = {"apps", "configs", "datamodules", "models", "tasks", "vision", "visus"}
-"""Packages that only a slip of our own can miss."""
+_OWN = "visus"
+"""The package that only a slip of our own can miss."""
 
 
 class CommandError(VisusError):
@@ -98,10 +101,10 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if debug or package in _OWN:
+        if debug or package == _OWN:
             raise
         # What is imported as cv2 is installed by another name.
-        told = f"visus: the package {package} is missing; visus doctor tells how to mend it"
+        told = f"visus: the package {package} is missing; visus doctor says how to install it"
         print(told, file=sys.stderr)
         return EXIT_BAD_INPUT
 
@@ -124,20 +127,34 @@ def _run(argv: list[str]) -> int:
         print(f"visus {version('visus')}")
         return 0
     command, rest = argv[0], argv[1:]
-    if command not in HELP:
-        raise CommandError(
-            f"unknown command {command!r}{did_you_mean(command, HELP)}; see visus --help"
-        )
-    exit_code: int = import_module(f"apps.commands.{command}").main(rest)
-    return exit_code
+    if command in HELP:
+        exit_code: int = import_module(f"visus.apps.commands.{command}").main(rest)
+        return exit_code
+    own = _task_commands()
+    if command in own:
+        from visus.apps.services import AppServices
+
+        return own[command].main(rest, AppServices())
+    if command in SLIPS:
+        raise CommandError(f"unknown command {command!r}; here it is visus {SLIPS[command]}")
+    near = did_you_mean(command, [*HELP, *own])
+    raise CommandError(f"unknown command {command!r}{near}; see visus --help")
+
+
+def _task_commands() -> "dict[str, TaskCommand]":
+    """The commands that tasks bring, by name."""
+    from visus.tasks.registry import task_specs
+
+    return {each.name: each for spec in task_specs().values() for each in spec.commands()}
 
 
 def _usage() -> str:
-    width = max(map(len, HELP))
-    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in HELP.items())
+    texts = HELP | {name: command.help for name, command in _task_commands().items()}
+    width = max(map(len, texts))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in texts.items())
     return (
         "usage: visus COMMAND ...\n\n"
-        "Train, measure, export and run computer-vision networks.\n\n"
+        "Train, measure, export and run computer-vision models.\n\n"
         f"{commands}\n\n"
-        "visus COMMAND --help tells the arguments of one; --version, --debug (full tracebacks)."
+        "visus COMMAND --help lists the arguments of one; --version, --debug (full tracebacks)."
     )

@@ -1,4 +1,4 @@
-"""The demonstration: train on digits, name photographs, and leave pictures of both."""
+"""The demonstration: train on digits, name photographs, and leave images of both."""
 
 import os
 import sys
@@ -9,14 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from visus.apps.drawing_tmp import grid, to_bgr, write_image
+from visus.apps.inference.loading import load_model
 from visus.apps.live.loop import run_loop
-from visus.apps.live.sinks.files_tmp import PictureSink, VideoSink
-from visus.apps.live.sources.files_tmp import Frame, Source, open_source
+from visus.apps.live.sinks.video import ImageSink, VideoSink
 from visus.apps.live.sinks.window import why_no_window
+from visus.apps.live.sources import open_source
+from visus.apps.live.sources.base import Source
 from visus.apps.runs import latest_checkpoint
-from visus.apps.inference.runtimes_tmp import Model, load_model
+from visus.configs import DEMO
+from visus.vision.drawing.grid import grid, to_bgr
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels
+from visus.vision.model import Model
+from visus.vision.output_files import write_image
 
 CLIP_SECONDS = 3
 CLIP_RATE = 12.0
@@ -53,24 +58,24 @@ def run_demo(folder: Path, epochs: int | None = None) -> int:
 
 
 def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
-    """Train LeNet-5, test it, and draw its answers; returns the two pictures."""
+    """Train LeNet-5, test it, and draw its answers; returns the two images."""
     from visus.apps.training.run import run
-    from visus.datamodules.classification.arrays import DigitsData
+    from visus.datamodules.demo import demo_samples
 
     print("LeNet-5 on 1,797 handwritten digits of 8 x 8 pixels", flush=True)
     limit = [] if epochs is None else ["--trainer.max_epochs", str(epochs)]
-    run("fit", ["--config", "classification/digits", *limit])
+    run("fit", ["--config", DEMO, *limit])
     run("test", ["latest"])
     model = load_model(str(latest_checkpoint()))
-    (images, labels) = DigitsData().splits["test"]
-    pictures, captions = [], []
+    images, labels = demo_samples()
+    cells, captions = [], []
     for image, label in list(zip(images, labels, strict=True))[:40]:
-        picture = np.repeat(image, 3, axis=2)
-        answer = model.predict(picture).summary().split()[0]
-        pictures.append(picture)
+        enlarged = np.repeat(image, 3, axis=2)
+        answer = model.predict(enlarged).summary().split()[0]
+        cells.append(enlarged)
         captions.append(answer if answer == str(label) else f"!{answer}, is {label}")
     path = folder / "digits.png"
-    write_image(path, grid(pictures, captions, 10, 96))
+    write_image(path, grid(cells, captions, 10, 96))
     drawn = max((folder / "runs").glob("*/*/*/confusion.png"), key=lambda p: p.stat().st_mtime_ns)
     confusion = folder / "confusion.png"
     confusion.write_bytes(drawn.read_bytes())
@@ -78,7 +83,7 @@ def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
 
 
 def _photographs(folder: Path) -> tuple[Path, Path]:
-    """Name scikit-image's photographs; returns the folder of pictures and the video."""
+    """Name scikit-image's photographs; returns the folder of images and the video."""
     from skimage import data
 
     print("\nEfficientNet-Lite0 with ImageNet weights on scikit-image's photographs", flush=True)
@@ -87,16 +92,16 @@ def _photographs(folder: Path) -> tuple[Path, Path]:
     for name, image in zip(("cat", "coffee"), images, strict=True):
         write_image(originals / f"{name}.png", image)
     model = load_model("imagenet")
-    pictures = folder / "photographs"
+    folder_out = folder / "photographs"
     run_loop(
         model,
         open_source(str(originals)),
-        [PictureSink(pictures, 0)],
+        [ImageSink(folder_out, 0)],
         watchers=[lambda frame, said: print(f"  {Path(frame.source).name}: {said.summary()}")],
     )
     clip = folder / "clip.mp4"
     _draw_clip(model, images, clip)
-    return pictures, clip
+    return folder_out, clip
 
 
 class _PanSource(Source):
@@ -127,7 +132,7 @@ def _draw_clip(model: Model, images: list[Pixels], path: Path) -> None:
 
 
 def _show(path: Path) -> None:
-    """Show a picture for some seconds where a person is looking at a screen."""
+    """Show an image for some seconds where a person is looking at a screen."""
     if why_no_window() or not sys.stdout.isatty():
         return
     from visus.vision.images import read_image

@@ -5,16 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from visus.vision.errors import VisusError
-
-
-def refuse_overwriting(path: Path, source: str | Path) -> None:
-    """Stop before a result is written over the file it is made from.
-
-    Raises:
-        VisusError: If both are the same file.
-    """
-    if path.exists() and Path(source).exists() and path.samefile(source):
-        raise VisusError(f"{path}: would be overwritten, it is read here; write elsewhere")
+from visus.vision.output_files import refuse_overwriting
 
 
 def check_outputs(

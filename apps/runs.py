@@ -4,19 +4,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from visus.models.weights import find_weights
-from visus.models.weights_manifest import MANIFEST
+from visus.tasks.registry import all_weights, find_weights, task_specs
 from visus.vision.errors import VisusError
 
 RUNS = Path("runs")
 BUNDLE = "bundle.json"
-"""The file that makes a folder an exported face model."""
-
-_NOT_SHIPPED = {
-    "caption": "no captioner is shipped, as no data allow it; visus fit --config captioning/coco "
-    "--data.root COCO trains one, in about 35 hours on two CPU cores"
-}
-"""Names that users may expect, and what to do instead."""
+"""The file that makes a folder an exported pipeline."""
 
 _HANDED_ON = "VISUS_RUN_FOLDER"
 
@@ -52,7 +45,7 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     """What MODEL on the command line names.
 
     Args:
-        model: A checkpoint, a run folder, `latest`, an exported `.onnx` or bundle of faces, or a
+        model: A checkpoint, a run folder, `latest`, an exported file or folder, or a
             name from the weights manifest.
         prefer: `best` or `last`: which checkpoint of a run.
 
@@ -70,16 +63,17 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     if path.is_dir():
         if (path / BUNDLE).is_file():
             return path / BUNDLE
-        # A folder of pictures may well be called "faces"; a model of that name is still meant.
+        # A folder of images may well be called "faces"; a model of that name is still meant.
         if ready_made is None or any(path.glob("*.ckpt")):
             return checkpoint_in(path, prefer)
     if path.is_file():
         return path
     if ready_made:
         return ready_made
-    if model in _NOT_SHIPPED:
-        raise VisusError(f"model {model!r}: {_NOT_SHIPPED[model]}")
-    usable = [entry for entry in MANIFEST if entry.task]
+    for spec in task_specs().values():
+        if model in spec.not_shipped:
+            raise VisusError(f"model {model!r}: {spec.not_shipped[model]}")
+    usable = [entry for entry in all_weights() if entry.task]
     names = ", ".join(alias for entry in usable for alias in (*entry.aliases, entry.name))
     raise VisusError(
         f"model {model!r}: there is no such file, run folder or name; "

@@ -1,4 +1,4 @@
-"""COCO's figures of 5,000 pictures x 20 boxes, ours against pycocotools, in turn.
+"""COCO's figures of 5,000 images x 20 boxes, ours against pycocotools, in turn.
 
 python benchmarks/detection_scores.py
 """
@@ -12,18 +12,19 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from visus.tasks.detection.metrics import FIGURES, DetectionScores, DetectionTruth
+from visus.tasks.detection.metrics import FIGURES, DetectionMetrics
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.vision.truth import DetectionTruth
 
-PICTURES, BOXES, CLASSES, ROUNDS = 5000, 20, 20, 3
+IMAGES, BOXES, CLASSES, ROUNDS = 5000, 20, 20, 3
 
 
-def collect() -> DetectionScores:
+def collect() -> DetectionMetrics:
     """Predictions near the truth, with scores at random."""
     rng = np.random.default_rng(0)
     names = tuple(map(str, range(CLASSES)))
-    collected = DetectionScores(names)
-    for index in range(PICTURES):
+    collected = DetectionMetrics(names)
+    for index in range(IMAGES):
         corners = rng.uniform(0, 500, (BOXES, 2))
         boxes = np.concatenate([corners, corners + rng.uniform(8, 140, (BOXES, 2))], axis=1)
         moved = np.sort((boxes + rng.normal(0, 4, boxes.shape)).reshape(-1, 2, 2), axis=1)
@@ -43,7 +44,7 @@ def collect() -> DetectionScores:
     return collected
 
 
-def reference(collected: DetectionScores) -> list[float]:
+def reference(collected: DetectionMetrics) -> list[float]:
     """The same by pycocotools, from the same records."""
     with contextlib.redirect_stdout(io.StringIO()):
         expected = COCO()
@@ -71,7 +72,7 @@ def main() -> None:
     pairs = zip((figures[name] for name in FIGURES), stats, strict=True)
     difference = max(abs(a - b) for a, b in pairs if b >= 0)
     quick, slow = statistics.median(ours), statistics.median(theirs)
-    print(f"{PICTURES} pictures x {BOXES} boxes, {CLASSES} classes; medians of {ROUNDS}")
+    print(f"{IMAGES} images x {BOXES} boxes, {CLASSES} classes; medians of {ROUNDS}")
     print(f"visus {quick:.2f} s, pycocotools {slow:.2f} s: ratio {quick / slow:.3f}")
     print(f"largest difference of the twelve figures {difference:.1e}")
 

@@ -1,4 +1,4 @@
-"""Milliseconds a picture of the detectors on one backbone, in turn: python benchmarks/detectors.py.
+"""Milliseconds an image of the detectors on one backbone, in turn: python benchmarks/detectors.py.
 
 The weights are fresh: how long a detector takes depends on its proposals, not on what it learnt.
 """

@@ -16,14 +16,14 @@ from skimage.data import astronaut
 from turns import in_turn
 
 from visus.apps.export.bundle import export_bundle
+from visus.apps.inference.backends import RUNTIMES
+from visus.apps.inference.loading import TorchModel
 from visus.tasks.face_recognition.loading_tmp import open_face_model
 from visus.tasks.face_recognition.pipeline import FaceModel
-from visus.apps.inference.networks_tmp import EXPORTED_RUNTIMES
-from visus.apps.inference.runtimes_tmp import TorchModel
-from visus.models.weights import find_weights
-from visus.vision.resize import to_planes
-from visus.vision.images import Pixels
 from visus.tasks.face_recognition.similarity_search import SimilarityIndex
+from visus.tasks.registry import find_weights
+from visus.vision.images import Pixels
+from visus.vision.resize import to_planes
 
 PEOPLE, NUMBERS = 1_000_000, 128
 
@@ -49,7 +49,7 @@ def _models(folder: Path) -> dict[str, FaceModel]:
     model = open_face_model("faces")
     assert isinstance(model.network, TorchModel)
     export_bundle(model.network.task, folder)
-    installed = [name for name in EXPORTED_RUNTIMES if find_spec(name)]
+    installed = [name for name in RUNTIMES if find_spec(name)]
     return {"torch": model, **{name: open_face_model(str(folder), name) for name in installed}}
 
 

@@ -1,7 +1,7 @@
 """Who is it, of 600 known and 500 unknown people: python benchmarks/identification.py PEOPLE_DIR.
 
-Of the people with several pictures the first 600 by the hash of their names are enrolled with one
-picture and sought with another; of the others, 500 must be told to be unknown.
+Of the people with several images the first 600 by the hash of their names are enrolled with one
+image and sought with another; of the others, 500 must be told to be unknown.
 """
 
 import argparse
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.datamodules.face_recognition.files import list_people
 from visus.tasks.face_recognition.loading_tmp import open_face_model
 from visus.tasks.face_recognition.pipeline import FaceModel
-from visus.datamodules.face_recognition.files import list_people
 from visus.vision.images import read_image
 from visus.vision.progress import track
 
@@ -27,9 +27,9 @@ def main() -> None:
     args = parser.parse_args()
     model = open_face_model(args.model)
     by_person: dict[str, list[Path]] = {}
-    ordered = sorted(list_people(args.people), key=lambda picture: (picture.content, picture.path))
-    for picture in ordered:
-        by_person.setdefault(picture.person, []).append(picture.path)
+    ordered = sorted(list_people(args.people), key=lambda image: (image.content, image.path))
+    for image in ordered:
+        by_person.setdefault(image.person, []).append(image.path)
     several = [paths for paths in by_person.values() if len(paths) > 1]
     known = several[:KNOWN]
     rest = [p for p in by_person.values() if p not in known]
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _embed(model: FaceModel, paths: list[Path]) -> NDArray[np.float32]:
-    """The embedding nearest to each picture's centre; zeros, like nobody, where there is none."""
+    """The embedding nearest to each image's centre; zeros, like nobody, where there is none."""
     vectors = np.zeros((len(paths), int(model.metadata.options["embedding"])), np.float32)
     for vector, path in zip(vectors, track(paths, "Embedding", len(paths)), strict=True):
         found = model.predict_pixels(read_image(path))

@@ -13,17 +13,19 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from turns import in_turn
-
-from visus.apps.drawing_tmp import to_bgr
-from visus.apps.export.onnx_file import export_onnx
-from visus.apps.live.sinks.encoders import open_encoder
-from visus.apps.live.loop import run_loop
-from visus.apps.live.sinks.files_tmp import Sink, VideoSink
-from visus.apps.live.sources.files_tmp import Frame, VideoSource
-from visus.apps.inference.networks_tmp import installed_runtimes, usable_lanes
-from visus.apps.inference.runtimes_tmp import load_model
-from visus.tasks.detection.task import DetectionTask
 from visus.tasks.pretrained import load_pretrained_task
+
+from visus.apps.export.onnx_file import export_onnx
+from visus.apps.inference.backends import installed_runtimes, usable_workers
+from visus.apps.inference.loading import load_model
+from visus.apps.live.loop import run_loop
+from visus.apps.live.sinks.base import Sink
+from visus.apps.live.sinks.encoders import open_encoder
+from visus.apps.live.sinks.video import VideoSink
+from visus.apps.live.sources.files import VideoSource
+from visus.tasks.detection.task import DetectionTask
+from visus.vision.drawing.grid import to_bgr
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 
 FRAMES = 150
@@ -71,9 +73,9 @@ def _of_length(clip: Path, target: Path) -> Path:
 
 
 def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> None:
-    # One picture after the other on all cores, and as `visus live` runs a file.
-    alone, model = (load_model(str(path), runtime, lanes) for lanes in (1, usable_lanes()))
-    batches = [model.prepare(frame.image)[0] for frame in VideoSource(clip).frames()]
+    # One image after the other on all cores, and as `visus live` runs a file.
+    alone, model = (load_model(str(path), runtime, workers) for workers in (1, usable_workers()))
+    batches = [model.preprocess(frame.image)[0] for frame in VideoSource(clip).frames()]
     seconds = in_turn(
         {
             "network": lambda: [alone.run(batch) for batch in batches],

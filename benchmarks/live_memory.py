@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 
-from visus.apps.live.sources.files_tmp import VideoSource
+from visus.apps.live.sources.files import VideoSource
 
 RATE = 25.0
 SLOWER = 10

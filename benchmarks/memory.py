@@ -7,8 +7,8 @@ import sys
 ROUNDS = 1
 _STEPS = """
 import sys, time, torch
-from apps.memory import keep_freed_memory
-from models.classification import create_classifier
+from visus.apps.training.memory import keep_freed_memory
+from visus.models.backbones.classifier import create_classifier
 if sys.argv[1] == "kept":
     keep_freed_memory()
 network, _ = create_classifier("tf_efficientnet_lite0", 5)
@@ -35,7 +35,7 @@ def main() -> None:
             ran = subprocess.run(command, check=True, capture_output=True, text=True)
             measured.append(float(ran.stdout))
     kept, returned = (statistics.median(measured) for measured in times.values())
-    print("tf_efficientnet_lite0, 32 pictures of 224 x 224, forward, backward and AdamW")
+    print("tf_efficientnet_lite0, 32 images of 224 x 224, forward, backward and AdamW")
     print(
         f"freed memory kept {kept:.2f} s a step, returned {returned:.2f} s: {returned / kept:.2f}x"
     )

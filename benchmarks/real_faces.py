@@ -1,9 +1,9 @@
-"""How well faces in space lie on real pictures, how steady they are, and how long a mesh takes.
+"""How well faces in space lie on real images, how steady they are, and how long a mesh takes.
 
 python benchmarks/real_faces.py MODEL CLIP FOLDER PAGE.jpg
 
-CLIP is a video of one face, FOLDER holds a folder of pictures for each person; of 300 people a
-picture each is taken, and the page shows the worst four of these and eight others.
+CLIP is a video of one face, FOLDER holds a folder of images for each person; of 300 people an
+image each is taken, and the page shows the worst four of these and eight others.
 """
 
 import sys
@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from turns import in_turn
 
+from visus.apps.drawing import draw_prediction
+from visus.apps.inference.backends import RUNTIMES
 from visus.apps.inference.benchmark import export_for_benchmark
-from visus.apps.drawing_tmp import draw_prediction, grid, write_image
-from visus.tasks.face3d.pipeline import Face3DModel
-from visus.apps.live.sources.files_tmp import open_source
-from visus.tasks.face3d.mesh_files import write_mesh
-from visus.apps.inference.networks_tmp import EXPORTED_RUNTIMES
-from visus.apps.inference.runtimes_tmp import Model, load_model
+from visus.apps.inference.loading import load_model
+from visus.apps.live.sources import open_source
 from visus.models.face3d.face_model import five_points
-from visus.vision.images import Pixels, list_images, read_image
+from visus.tasks.face3d.mesh_files import write_mesh
+from visus.tasks.face3d.pipeline import Face3DModel
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.drawing.grid import grid
+from visus.vision.images import Pixels, list_images, read_image
+from visus.vision.model import Model
+from visus.vision.output_files import write_image
 
 PEOPLE = 300
 
@@ -34,7 +37,7 @@ def main() -> None:
     model = load_model(name)
     assert isinstance(model, Face3DModel)
     _measure_clip(model, clip)
-    _measure_pictures(model, Path(folder), Path(page))
+    _measure_images(model, Path(folder), Path(page))
     _measure_meshes(model, read_image(list_images(Path(folder))[0]))
 
 
@@ -77,7 +80,7 @@ def _without_movement(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     return apart
 
 
-def _measure_pictures(model: Model, folder: Path, page: Path) -> None:
+def _measure_images(model: Model, folder: Path, page: Path) -> None:
     rng = np.random.default_rng(0)
     by_person: dict[Path, list[Path]] = {}
     for path in list_images(folder):
@@ -92,7 +95,7 @@ def _measure_pictures(model: Model, folder: Path, page: Path) -> None:
         if len(prediction):
             results.append((_distances(prediction)[int(sides.argmax())], image, prediction))
     results.sort(key=lambda result: -result[0])
-    print(f"{folder}: a shape in {len(results)} of {len(people)} pictures")
+    print(f"{folder}: a shape in {len(results)} of {len(people)} images")
     levels = np.percentile([distance for distance, _, _ in results], [50, 95])
     mean = np.mean([distance for distance, _, _ in results])
     print(
@@ -101,24 +104,24 @@ def _measure_pictures(model: Model, folder: Path, page: Path) -> None:
     )
     others = rng.choice(np.arange(4, len(results)), 8, replace=False)
     shown = [*range(4), *(int(i) for i in others)]
-    pictures = [draw_prediction(results[i][1], results[i][2]) for i in shown]
+    images = [draw_prediction(results[i][1], results[i][2]) for i in shown]
     captions = [f"{'worst, ' if i < 4 else ''}{results[i][0]:.3f}" for i in shown]
-    write_image(page, grid(pictures, captions, 4, 250))
+    write_image(page, grid(images, captions, 4, 250))
 
 
 def _measure_meshes(model: Face3DModel, image: Pixels) -> None:
-    """From a picture of one face to a textured GLB, and the share of finding the face."""
+    """From an image of one face to a textured GLB, and the share of finding the face."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exported = export_for_benchmark(model, folder / "edge")
         models: dict[str, Model] = {"torch": model}
-        models |= {each: load_model(str(exported), each) for each in EXPORTED_RUNTIMES}
+        models |= {each: load_model(str(exported), each) for each in RUNTIMES}
         crop = np.zeros((1, 3, *model.metadata.image_size), np.uint8)
 
         def to_mesh(each: Model) -> None:
             write_mesh(folder / "face.glb", image, _predict(each, image), 0)
 
-        calls = {f"{key}, picture to GLB": (lambda m=m: to_mesh(m)) for key, m in models.items()}
+        calls = {f"{key}, image to GLB": (lambda m=m: to_mesh(m)) for key, m in models.items()}
         calls |= {f"{key}, network alone": (lambda m=m: m.run(crop)) for key, m in models.items()}
         for what, seconds in in_turn(calls).items():
             print(f"  {what}: {seconds * 1000:.1f} ms")

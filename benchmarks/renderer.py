@@ -1,4 +1,4 @@
-"""Pictures a second of the face renderer on one core, against OpenCV's painter in the same run.
+"""Images a second of the face renderer on one core, against OpenCV's painter in the same run.
 
 python benchmarks/renderer.py [FACE_MODEL]
 """
@@ -51,17 +51,17 @@ def main() -> None:
     works: list[tuple[Callable[[], None], int]] = [(draw, BATCH), (paint, 1), (finish, BATCH)]
     times: list[list[float]] = [[] for _ in works]
     for turn in range(ROUNDS + 1):
-        for (work, pictures), spent in zip(works, times, strict=True):
+        for (work, images), spent in zip(works, times, strict=True):
             start = time.perf_counter()
             work()
             # The first round compiles.
             if turn:
-                spent.append((time.perf_counter() - start) / pictures)
-    print(f"{SIZE[1]} x {SIZE[0]}, one core, pictures a second: medians of {ROUNDS} (the fastest)")
+                spent.append((time.perf_counter() - start) / images)
+    print(f"{SIZE[1]} x {SIZE[0]}, one core, images a second: medians of {ROUNDS} (the fastest)")
     names = (
         f"face of {len(face.neutral)} vertices, with depth and colours",
         "the same by OpenCV's painter",
-        f"finished training pictures of the whole head ({len(head.neutral)} vertices)",
+        f"finished training images of the whole head ({len(head.neutral)} vertices)",
     )
     for name, spent in zip(names, times, strict=True):
         print(f"{name}: {1 / float(np.median(spent)):.0f} ({1 / min(spent):.0f})")

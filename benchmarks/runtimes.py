@@ -1,4 +1,4 @@
-"""Exported networks against torch, one picture at a time: python benchmarks/runtimes.py.
+"""Exported networks against torch, one image at a time: python benchmarks/runtimes.py.
 
 Torch computes in float32, eagerly, as it does by default. Three tasks on EfficientNet-Lite0, each
 exported in float32, in int8, and in bfloat16 where this CPU has it. Weights beyond the backbone are
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from turns import in_turn
 
 from visus.apps.export.onnx_file import export_onnx, measure_parity
-from visus.apps.inference.networks_tmp import computes_bfloat16, installed_runtimes
 from visus.apps.export.quantisation import export_int8
-from visus.apps.inference.runtimes_tmp import ExportedModel, Model, TorchModel
+from visus.apps.inference.backends import computes_bfloat16, installed_runtimes
+from visus.apps.inference.loading import ExportedModel, TorchModel
+from visus.tasks.base import VisionTask
 from visus.tasks.classification.task import ClassificationTask
 from visus.tasks.detection.task import DetectionTask
 from visus.tasks.segmentation.task import SegmentationTask
-from visus.tasks.base import VisionTask
+from visus.vision.model import Model
 from visus.vision.scenes import make_scene
 
 _CALIBRATION = 24
@@ -65,7 +66,7 @@ def _measure(title: str, task: VisionTask) -> None:
         export_int8(task, rounded, [reference.inputs(scene) for scene in scenes])
         for runtime in installed_runtimes():
             models[f"{runtime} int8"] = ExportedModel(rounded, runtime)
-        batches = [reference.prepare(scene)[0] for scene in scenes[:4]]
+        batches = [reference.preprocess(scene)[0] for scene in scenes[:4]]
         seconds = in_turn({name: _over(model, batches) for name, model in models.items()}, 5)
         base = seconds["torch fp32"]
         print(title)

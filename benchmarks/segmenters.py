@@ -1,4 +1,4 @@
-"""Milliseconds a picture of the segmenters on one backbone: python benchmarks/segmenters.py.
+"""Milliseconds an image of the segmenters on one backbone: python benchmarks/segmenters.py.
 
 As `segmentation/camvid` configures them, but without the mirror image; the weights are fresh.
 """

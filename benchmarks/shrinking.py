@@ -1,4 +1,4 @@
-"""How fast `vision.fit` shrinks a picture, against OpenCV's area means in the same run.
+"""How fast `visus.vision.resize` shrinks an image, against OpenCV's area means in the same run.
 
 python benchmarks/shrinking.py
 """
@@ -12,8 +12,8 @@ import numpy as np
 from skimage import data
 from turns import in_turn
 
-from visus.vision.resize import fit
 from visus.vision.images import Pixels
+from visus.vision.resize import resize_to_input
 
 SIZES = [
     ((480, 480), (224, 224)),
@@ -27,14 +27,14 @@ SIZES = [
 
 
 def main() -> None:
-    """Print the milliseconds of both, and how far apart their pictures are."""
+    """Print the milliseconds of both, and how far apart their images are."""
     cv2.setNumThreads(1)
     photograph: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
     for size, small in SIZES:
         image = np.asarray(cv2.resize(photograph, size[::-1]), np.uint8)
         calls: dict[str, Callable[[], Any]] = {
             "area means": partial(cv2.resize, image, small[::-1], interpolation=cv2.INTER_AREA),
-            "visus": partial(fit, image, small, "stretch"),
+            "visus": partial(resize_to_input, image, small, "stretch"),
         }
         seconds = in_turn(calls, repeats=50)
         means, ours = calls["area means"](), calls["visus"]()[0]

@@ -1,6 +1,6 @@
-"""Training pictures a second: `visus fit` against a bare PyTorch loop, in turn, in one run.
+"""Training images a second: `visus fit` against a bare PyTorch loop, in turn, in one run.
 
-Both train the same network on the same pictures in memory with the same batch size, optimiser and
+Both train the same network on the same images in memory with the same batch size, optimiser and
 number of threads. Usage: python benchmarks/training_speed.py --root FOLDER_OF_FASHION_MNIST
 """
 
@@ -25,7 +25,7 @@ BATCH = 128
 
 
 def bare_loop(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Train one epoch without any framework; returns pictures a second."""
+    """Train one epoch without any framework; returns images a second."""
     network, _ = create_classifier("convnet", 10, 1, image_size=(28, 28))
     network.to(memory_format=torch.channels_last)
     network.train()
@@ -68,9 +68,9 @@ class _Clock(pl.Callback):
 
 
 def visus_fit(root: Path) -> float:
-    """Train one epoch as `visus fit` does; returns pictures a second."""
-    from visus.apps.training.run import quieten
+    """Train one epoch as `visus fit` does; returns images a second."""
     from visus.apps.training.cli import VisusCLI
+    from visus.apps.training.run import quieten
     from visus.configs import find_config
 
     quieten()
@@ -98,7 +98,7 @@ def main() -> None:
         bare, ours = bare_loop(images, labels), visus_fit(args.root)
         ratios.append(ours / bare)
         print(
-            f"round {number + 1}: bare loop {bare:,.0f}, visus fit {ours:,.0f} pictures/s, "
+            f"round {number + 1}: bare loop {bare:,.0f}, visus fit {ours:,.0f} images/s, "
             f"ratio {ratios[-1]:.3f}",
             flush=True,
         )

@@ -11,17 +11,17 @@ from visus.vision.resize import to_planes
 from visus.vision.scenes import make_scene
 
 ROUNDS = 5
-PICTURES = 10
+IMAGES = 10
 
 
 def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -> None:
-    """Print the median milliseconds a picture of each task, and the ratios to the first.
+    """Print the median milliseconds an image of each task, and the ratios to the first.
 
     Args:
         tasks: By name, in evaluation mode.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
     """
-    scenes = [make_scene(seed, size, (3, 8)).image for seed in range(PICTURES)]
+    scenes = [make_scene(seed, size, (3, 8)).image for seed in range(IMAGES)]
     images = [torch.from_numpy(to_planes(s)[None]) for s in scenes]
     calls = {name: _over(task, images) for name, task in tasks.items()}
     times: dict[str, list[float]] = {name: [] for name in tasks}
@@ -31,16 +31,16 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
                 tasks[name](images[0])
                 start = time.perf_counter()
                 call()
-                times[name].append((time.perf_counter() - start) / PICTURES * 1000)
+                times[name].append((time.perf_counter() - start) / IMAGES * 1000)
     height, width = size
-    print(f"{width} x {height}, one picture at a time, torch float32, medians of {ROUNDS} rounds")
+    print(f"{width} x {height}, one image at a time, torch float32, medians of {ROUNDS} rounds")
     base = statistics.median(next(iter(times.values())))
     for name, measured in times.items():
         middle = statistics.median(measured)
         print(f"{name:<28} {middle:7.1f} ms  {middle / base:.2f}")
 
 
-def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int = PICTURES) -> dict[str, float]:
+def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int = IMAGES) -> dict[str, float]:
     """The median seconds of each, over rounds in which all take their turn.
 
     Args:

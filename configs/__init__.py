@@ -6,6 +6,8 @@ from pathlib import Path
 from visus.vision.errors import VisusError
 
 _HERE = Path(__file__).parent
+DEMO = "classification/digits"
+"""What `visus demo` trains."""
 
 
 def config_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Make the pictures of these pages again: python docs/make_images.py [RUN RUN RUN RUN TEST ...].
+"""Make the images of these pages again: python docs/make_images.py [RUN RUN RUN RUN TEST ...].
 
 Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes, and
 folders that `visus test` made on scenes, whose examples are kept; without them only what ready-made
@@ -15,18 +15,20 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from visus.tasks.captioning.attention import draw_attention
-from visus.apps.drawing_tmp import draw_prediction, grid, write_image
-from visus.tasks.classification.explain import grad_cam, overlay
-from visus.tasks.face3d.mesh_files import face_texture
-from visus.apps.inference.runtimes_tmp import TorchModel, load_model
+from visus.apps.drawing import draw_prediction
+from visus.apps.inference.loading import TorchModel, load_model
 from visus.datamodules.classification.arrays import DigitsData
 from visus.models.face3d.camera import rotation_from_angles
 from visus.models.face3d.renderer import interpolate, rasterise
-from visus.tasks.classification.task import ClassificationTask
-from visus.vision.images import Pixels
+from visus.tasks.captioning.attention import draw_attention
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.tasks.classification.explain import grad_cam, overlay
+from visus.tasks.classification.task import ClassificationTask
+from visus.tasks.face3d.mesh_files import face_texture
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.drawing.grid import grid
+from visus.vision.images import Pixels
+from visus.vision.output_files import write_image
 from visus.vision.scenes import make_scene
 
 _SIDE = 480
@@ -34,12 +36,12 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def explained(model: TorchModel, image: Pixels) -> Pixels:
-    """Grad-CAM of the best class over the picture."""
+    """Grad-CAM of the best class over the image."""
     import torch
 
     task = model.task
     assert isinstance(task, ClassificationTask)
-    batch, fitted = model.prepare(image)
+    batch, fitted = model.preprocess(image)
     inputs = task.normalise(torch.from_numpy(batch))
     best = int(task.network(inputs)[0].argmax())
     return overlay(image, grad_cam(task, inputs, best), fitted)
@@ -49,13 +51,13 @@ def digits(run: str) -> Pixels:
     """Test digits with the network's answers."""
     model = load_model(run)
     images, labels = DigitsData().splits["test"]
-    pictures = [np.repeat(image, 3, axis=2) for image in images[:16]]
-    answers = [model.predict(picture).summary().split()[0] for picture in pictures]
+    cells = [np.repeat(image, 3, axis=2) for image in images[:16]]
+    answers = [model.predict(enlarged).summary().split()[0] for enlarged in cells]
     captions = [
         answer if answer == str(label) else f"!{answer}, is {label}"
         for answer, label in zip(answers, labels, strict=False)
     ]
-    return grid(pictures, captions, 4, 80)
+    return grid(cells, captions, 4, 80)
 
 
 def on_scene(run: str, seed: int, size: int) -> Pixels:
@@ -81,7 +83,7 @@ def in_space(image: Pixels) -> Pixels:
     left, top, right, bottom = prediction.found.boxes[0].astype(int)
     margin = (right - left) // 2
     cut = np.s_[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
-    pictures = [image[cut], draw_prediction(image, prediction)[cut]]
+    images = [image[cut], draw_prediction(image, prediction)[cut]]
     for yaw in (-40, 0, 40):
         turn = rotation_from_angles(np.array([yaw, 0, 0]))
         placed = prediction.vertices[:1] @ turn.T * np.array([1, -1, 1], np.float32)
@@ -94,9 +96,9 @@ def in_space(image: Pixels) -> Pixels:
         where = interpolate(raster, face.triangles, face.places[None])[0] * side - 0.5
         shown = cv2.remap(face.texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
         shown[~raster.covered[0]] = 255
-        pictures.append(np.asarray(shown, np.uint8))
+        images.append(np.asarray(shown, np.uint8))
     captions = ["photograph", "face found", "mesh, turned left", "mesh", "turned right"]
-    return grid(pictures, captions, 5, 240)
+    return grid(images, captions, 5, 240)
 
 
 def examples(test: Path) -> None:
@@ -107,7 +109,7 @@ def examples(test: Path) -> None:
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the images."""
     portrait: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
     write_image(IMAGES / "face3d.png", in_space(portrait))
     if len(sys.argv) == 1:
@@ -119,7 +121,7 @@ def main() -> None:
     assert isinstance(imagenet, TorchModel)
     names = ("chelsea", "coffee", "astronaut")
     cat, coffee, astronaut = (getattr(data, name)() for name in names)
-    pictures = [
+    images = [
         draw_prediction(cat, imagenet.predict(cat)),
         explained(imagenet, cat),
         draw_prediction(coffee, imagenet.predict(coffee)),
@@ -142,7 +144,7 @@ def main() -> None:
         "where each word looked",
     ]
 
-    write_image(IMAGES / "gallery.jpg", grid(pictures, captions, 3, 400))
+    write_image(IMAGES / "gallery.jpg", grid(images, captions, 3, 400))
 
 
 if __name__ == "__main__":

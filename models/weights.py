@@ -4,20 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from visus.models.weights_entry import WeightsEntry
-from visus.models.weights_manifest import MANIFEST
+from visus.models.weights_manifest import IMAGENET
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-
-def find_weights(name: str) -> WeightsEntry | None:
-    """The manifest's entry of that name or alias."""
-    for entry in MANIFEST:
-        if name == entry.name or name in entry.aliases:
-            return entry
-    return None
 
 
 def carried_imagenet_weights(
@@ -39,8 +31,8 @@ def carried_imagenet_weights(
     # Late, so that the manifest can be listed without waiting for torch.
     import torch
 
-    for entry in MANIFEST:
-        if entry.task == "classification" and entry.network == backbone and entry.find():
+    for entry in IMAGENET:
+        if entry.network == backbone and entry.find():
             path = entry.path()
             carried = list(torch.load(path, map_location="cpu", weights_only=True).values())
             if [tensor.shape for tensor in carried] != list(shapes.values()):
@@ -49,12 +41,14 @@ def carried_imagenet_weights(
     return None
 
 
-def load_ready_made(network: "torch.nn.Module", name: str, pretrained: bool | str) -> None:
+def load_ready_made(
+    network: "torch.nn.Module", entry: WeightsEntry, pretrained: bool | str
+) -> None:
     """Give one of torchvision's networks the weights that it was published with.
 
     Args:
         network: As torchvision builds it for these weights.
-        name: The manifest's entry of the weights.
+        entry: The manifest's entry of the weights.
         pretrained: `True` for the manifest's file, or the path of another.
 
     Raises:
@@ -62,8 +56,6 @@ def load_ready_made(network: "torch.nn.Module", name: str, pretrained: bool | st
     """
     import torch
 
-    entry = find_weights(name)
-    assert entry is not None
     path = pretrained if isinstance(pretrained, str) else entry.path()
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)

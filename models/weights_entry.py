@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +118,9 @@ class WeightsEntry:
         return target
 
     def _download(self, part: Path) -> None:
+        # Late: it takes long to import.
+        import urllib.request
+
         try:
             with urllib.request.urlopen(self.url, timeout=30) as answer, part.open("wb") as file:
                 size = int(answer.headers.get("Content-Length") or 0)

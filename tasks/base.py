@@ -1,45 +1,66 @@
-"""What all tasks share: normalisation, optimiser, schedule, freezing, predictions."""
+"""What all tasks share: normalisation, optimiser, schedule, freezing, evaluation, checkpoints."""
 
 import hashlib
 import math
-from typing import Any, ClassVar, TypeVar
+from abc import abstractmethod
+from dataclasses import asdict, is_dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from visus.tasks.spec import InputInfo, TaskSpec
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Prediction
-from visus.apps.inference.predictions_tmp import to_prediction
 
 Item = TypeVar("Item")
+Batch = dict[str, Any]
+
+
+class Metrics(Protocol):
+    """Accumulates what was measured of each sample, and computes figures of all.
+
+    Attributes:
+        records: What was accumulated; those of all processes are joined before `compute`.
+    """
+
+    records: list[Any]
+
+    def compute(self) -> Any:
+        """The result: an object with `figures`, a dictionary of numbers by name."""
+        ...
 
 
 class VisionTask(pl.LightningModule):
     """A network with everything needed to train it and to use it.
 
     A subclass builds `self.network` and calls `self.set_normalisation`; `forward` takes uint8
-    pictures and returns a tuple of tensors, and is exactly what is exported.
+    images and returns a tuple of tensors, and is exactly what is exported.
 
     Args:
-        class_names: One name for each class id, in order.
-        image_size: (height, width) of the input in pixels.
-        in_channels: Channels of the input: 3 for RGB, 1 for grey.
-        fit_mode: How a picture is brought to that size.
-        learning_rate: The highest the schedule reaches.
-        backbone_learning_rate: The same for the network's body; None for `learning_rate`.
+        data_info: What the data module tells the task; the command line takes it from the data.
+        backbone: A name from `visus backbones`.
+        pretrained: `true` for ImageNet weights, or the path of a weights file.
+        backbone_options: Arguments of the backbone's own, such as `activation` of LeNet-5.
+        learning_rate: The peak of the schedule.
+        backbone_learning_rate: The same for the backbone; None for `learning_rate`.
         weight_decay: Decoupled weight decay (L2) of weights; biases and norms have none.
-        warmup: Share of the training in which the learning rate rises; it falls as a cosine after.
-        freeze_epochs: Epochs in which the body stands still, batch norm statistics too; -1 for all.
-        freeze_batch_norm: Keep the body's batch norm statistics as they are, which suits
+        warmup: Fraction of the training in which the learning rate rises; then it falls as a cosine.
+        freeze_epochs: Epochs in which the backbone is frozen, its batch norm statistics too; -1
+            for all.
+        freeze_batch_norm: Keep the statistics of a pretrained backbone's batch norm, which suits
             fine-tuning with small batches; the other weights learn.
+
+    Raises:
+        VisusError: If there is no `data_info`.
     """
 
-    task: ClassVar[str]
+    spec: ClassVar[TaskSpec]
     monitor: ClassVar[tuple[str, str]]
     network: nn.Module
     mean: Tensor
@@ -47,28 +68,37 @@ class VisionTask(pl.LightningModule):
 
     def __init__(
         self,
-        class_names: list[str],
-        image_size: tuple[int, int],
-        in_channels: int,
-        fit_mode: FitMode,
-        learning_rate: float,
-        backbone_learning_rate: float | None,
-        weight_decay: float,
-        warmup: float,
-        freeze_epochs: int,
-        freeze_batch_norm: bool,
+        data_info: InputInfo | None = None,
+        backbone: str = "tf_efficientnet_lite0",
+        pretrained: bool | str = False,
+        backbone_options: dict[str, Any] | None = None,
+        learning_rate: float = 1e-3,
+        backbone_learning_rate: float | None = None,
+        weight_decay: float = 0.05,
+        warmup: float = 0.05,
+        freeze_epochs: int = 0,
+        freeze_batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.class_names = list(class_names)
-        self.image_size = (int(image_size[0]), int(image_size[1]))
-        self.in_channels = in_channels
-        self.fit_mode = fit_mode
+        if data_info is None:
+            raise VisusError(
+                f"{type(self).__name__} needs data_info, {self.spec.data_info.__name__}(...): what "
+                "the data module knows of the classes and images"
+            )
+        self.save_hyperparameters(logger=False)
+        self.class_names = list(data_info.class_names)
+        self.image_size = (int(data_info.image_size[0]), int(data_info.image_size[1]))
+        self.in_channels = data_info.in_channels
+        self.resize_mode = data_info.resize_mode
         self.learning_rate = learning_rate
         self.backbone_learning_rate = backbone_learning_rate
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.freeze_epochs = freeze_epochs
         self.freeze_batch_norm = freeze_batch_norm
+        self.backbone_is_trained = bool(pretrained)
+        self.metrics: Metrics | None = None
+        self.tested: Any = None
 
     def set_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Keep the backbone's constants, on the scale 0 to 255, inside the task."""
@@ -77,7 +107,7 @@ class VisionTask(pl.LightningModule):
         self.register_buffer("std", torch.tensor(std).view(shape), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """From uint8 pictures to the network's input, both (batch, channels, height, width).
+        """From uint8 images to the network's input, both (batch, channels, height, width).
 
         The result lies in memory channels-last, which halves the time of training on a CPU.
         """
@@ -85,19 +115,19 @@ class VisionTask(pl.LightningModule):
         return (values - self.mean) / self.std
 
     @property
-    def body(self) -> nn.Module:
-        """The part of the network that is the backbone's; it may be frozen."""
+    def backbone(self) -> nn.Module:
+        """The part of the network that is the backbone; it may be frozen."""
         return self.network.get_submodule("body")
 
     @property
     def metadata(self) -> ModelMetadata:
         """What an application must know of this model."""
         return ModelMetadata(
-            task=self.task,
+            task=self.spec.name,
             class_names=tuple(self.class_names),
             image_size=self.image_size,
             in_channels=self.in_channels,
-            fit_mode=self.fit_mode,
+            resize_mode=self.resize_mode,
             mean=tuple(self.mean.flatten().tolist()),
             std=tuple(self.std.flatten().tolist()),
             options=self.options(),
@@ -107,53 +137,121 @@ class VisionTask(pl.LightningModule):
         """What only this task's predictions need, plain values."""
         return {}
 
+    def describe_outputs(self) -> str:
+        """What the network predicts, in a few words, such as `10 classes`."""
+        return f"{len(self.class_names)} {self.spec.classes_title}"
+
     def transfer_batch_to_device(
-        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
-    ) -> dict[str, Any]:
-        """Move the tensors of a batch; what else it names stays as it is."""
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move the tensors of a batch; everything else stays as it is."""
         return {
             key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
             for key, value in batch.items()
         }
 
-    def refuse_non_finite(self, loss: Tensor, batch: dict[str, Any]) -> Tensor:
+    # Prediction
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
+        """Predictions for a batch with the keys `image` and `geometry`, in the original's pixels."""
+        return self.postprocess(self(batch["image"]), batch["geometry"])
+
+    def postprocess(self, outputs: tuple[Tensor, ...], geometries: list[Any]) -> list[Prediction]:
+        """What `forward` returned, image by image, in the original's pixels."""
+        arrays = [output.float().cpu().numpy() for output in outputs]
+        postprocess, metadata = self.spec.postprocess(), self.metadata
+        return [
+            postprocess([array[i] for array in arrays], geometry, metadata)
+            for i, geometry in enumerate(geometries)
+        ]
+
+    # Evaluation: every sample counts once, on any number of processes.
+
+    @abstractmethod
+    def new_metrics(self, split: str) -> Metrics:
+        """Empty metrics for `val` or `test`."""
+
+    @abstractmethod
+    def update_metrics(self, metrics: Any, batch: Batch) -> None:
+        """Predict a batch and add what is measured of it."""
+
+    def compute_metrics(self, metrics: Any, split: str) -> Any:
+        """The result of the metrics of all processes; see `Metrics.compute`."""
+        return metrics.compute()
+
+    def class_figures(self, result: Any) -> dict[str, float]:
+        """Figures of single classes after a test, such as `map/cat`."""
+        return {}
+
+    def after_validation(self, result: Any) -> None:
+        """Called with the result of each validation during training."""
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with empty metrics."""
+        self.metrics = self.new_metrics("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin with empty metrics."""
+        self.metrics = self.new_metrics("test")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure one batch."""
+        self.update_metrics(self.metrics, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure one batch."""
+        self.update_metrics(self.metrics, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures over all processes."""
+        if self.trainer.sanity_checking:
+            return
+        result = self._log_result("val")
+        if self.trainer.state.fn == "fit":
+            self.after_validation(result)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures over all processes and those of each class, and keep the result."""
+        self.tested = self._log_result("test")
+        for name, value in self.class_figures(self.tested).items():
+            self.log(f"test/{name}", value)
+
+    def _log_result(self, split: str) -> Any:
+        assert self.metrics is not None
+        self.metrics.records = gather_objects(self.metrics.records)
+        result = self.compute_metrics(self.metrics, split)
+        for name, value in result.figures.items():
+            self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
+        return result
+
+    # Training
+
+    def refuse_non_finite(self, loss: Tensor, batch: Batch) -> Tensor:
         """The loss as it is, before it can spoil the weights.
 
         Raises:
-            VisusError: If it is not finite; names the pictures.
+            VisusError: If it is not finite; names the images.
         """
         if not torch.isfinite(loss):
             raise VisusError(
                 f"the loss is {float(loss.detach())} in epoch {self.current_epoch + 1}, step "
                 f"{self.global_step + 1}, on {', '.join(batch['source'])}; the weights of the last "
-                "epoch are in last.ckpt; look at these pictures, or lower model.learning_rate"
+                "epoch are in last.ckpt; look at these images, or lower model.learning_rate"
             )
         return loss
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Prediction]:
-        """Predictions for a batch with the keys `image` and `fit`, in the original's pixels."""
-        return self.to_predictions(self(batch["image"]), batch["fit"])
-
-    def to_predictions(self, outputs: tuple[Tensor, ...], fits: list[Any]) -> list[Prediction]:
-        """What `forward` returned, picture by picture, in the original's pixels."""
-        arrays = [output.float().cpu().numpy() for output in outputs]
-        return [
-            to_prediction([array[i] for array in arrays], fit, self.metadata)
-            for i, fit in enumerate(fits)
-        ]
-
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW (Loshchilov and Hutter 2019) under a warm-up and a cosine."""
         return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The body and the rest, with and without weight decay, each with its learning rate."""
-        body_rate = self.backbone_learning_rate or self.learning_rate
-        body = list(self.body.parameters())
-        known = set(body)
+        """The backbone and the rest, with and without weight decay, each with its learning rate."""
+        backbone_rate = self.backbone_learning_rate or self.learning_rate
+        backbone = list(self.backbone.parameters())
+        known = set(backbone)
         rest = [p for p in self.network.parameters() if p not in known]
         groups = []
-        for parameters, rate in ((body, body_rate), (rest, self.learning_rate)):
+        for parameters, rate in ((backbone, backbone_rate), (rest, self.learning_rate)):
             for decays in (True, False):
                 members = [p for p in parameters if (p.ndim > 1) == decays]
                 decay = self.weight_decay if decays else 0.0
@@ -161,7 +259,7 @@ class VisionTask(pl.LightningModule):
                     groups.append({"params": members, "lr": rate, "weight_decay": decay})
         return groups
 
-    def with_schedule(self, optimizer: Optimizer) -> dict[str, Any]:
+    def with_schedule(self, optimizer: Optimizer) -> Any:
         """The optimiser with a linear warm-up and a cosine to zero, stepped every batch."""
         steps = int(self.trainer.estimated_stepping_batches)
         rising = max(1, round(self.warmup * steps))
@@ -175,37 +273,46 @@ class VisionTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def setup(self, stage: str) -> None:
-        """Freeze for good before the network is shared out to processes."""
+        """Freeze for good before the network is distributed to processes."""
         if stage == "fit" and self.freeze_epochs < 0:
-            self.body.requires_grad_(False)
+            self.backbone.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:
-        """Freeze or thaw the body; Lightning's `train()` would set frozen batch norm going."""
+        """Freeze or unfreeze the backbone; Lightning's `train()` would unfreeze batch norm."""
         frozen = self.freeze_epochs < 0 or self.current_epoch < self.freeze_epochs
-        thaws_later = self.freeze_epochs > 0
-        if thaws_later and self.trainer.world_size > 1:
+        unfreezes_later = self.freeze_epochs > 0
+        if unfreezes_later and self.trainer.world_size > 1:
             raise VisusError(
-                f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} "
-                "processes would leave the thawed layers out of step; use 0 or -1, or one process"
+                f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} processes "
+                "would leave the unfrozen layers out of step; use 0 or -1, or one process"
             )
-        self.body.requires_grad_(not frozen)
-        self.body.train(not frozen)
-        if self.freeze_batch_norm:
-            for module in self.body.modules():
+        self.backbone.requires_grad_(not frozen)
+        self.backbone.train(not frozen)
+        if self.freeze_batch_norm and self.backbone_is_trained:
+            for module in self.backbone.modules():
                 # Its classes for one, two and three dimensions, and timm's own, share this base.
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
 
+    # Checkpoints
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the apps need, and what builds this task again, under `visus`."""
         checkpoint.pop("hyper_parameters", None)
-        arguments = {"arguments": plain(dict(self.hparams))}
-        checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | arguments)
+        more = {
+            "arguments": plain(dict(self.hparams)),
+            "backbone_is_trained": self.backbone_is_trained,
+        }
+        checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | more)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on as the training began: from a pretrained backbone or from random weights."""
+        self.backbone_is_trained = bool(checkpoint["visus"].get("backbone_is_trained", True))
 
 
-def weights_digest(network: nn.Module, facts: str) -> str:
+def weights_digest(network: nn.Module, context: str) -> str:
     """A hash of a network's weights, and of what else its outputs depend on."""
-    digest = hashlib.sha256(facts.encode())
+    digest = hashlib.sha256(context.encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
@@ -227,6 +334,8 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: If something else is in it: it would make a checkpoint unreadable.
     """
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

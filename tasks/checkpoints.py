@@ -1,4 +1,4 @@
-"""Checkpoints: read without running anything in them, made into tasks, and begun with."""
+"""Checkpoints: read without running anything in them, made into tasks, and trained further."""
 
 from pathlib import Path
 from typing import Any
@@ -6,21 +6,14 @@ from typing import Any
 import torch
 
 from visus.tasks.base import VisionTask
+from visus.tasks.data_info import info_from_plain
+from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
-from visus.vision.metadata import ModelMetadata
-
-_CLASSES = {
-    "captioning": "CaptioningTask",
-    "classification": "ClassificationTask",
-    "detection": "DetectionTask",
-    "face3d": "Face3DTask",
-    "face_recognition": "FaceRecognitionTask",
-    "segmentation": "SegmentationTask",
-}
+from visus.vision.metadata import FORMAT, ModelMetadata, migrate
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint that visus wrote, read without running anything in it.
+    """A checkpoint that visus wrote, read without running anything in it, in the current format.
 
     Raises:
         VisusError: If the file is missing, damaged, carries code, or is not visus's.
@@ -40,13 +33,20 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise VisusError(f"{path}: truncated or damaged ({type(error).__name__})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise VisusError(f"{path}: not a training checkpoint; use one that visus wrote")
-    metadata = ModelMetadata.from_dict(checkpoint.get("visus"), str(path))
-    if metadata.task not in _CLASSES:
-        raise VisusError(f"{path}: is of task {metadata.task!r}, which this visus does not know")
+    stored = checkpoint.get("visus")
+    metadata = ModelMetadata.from_dict(stored, str(path))
+    spec = task_spec(metadata.task, str(path))
+    if stored["format"] != FORMAT:
+        migrated = migrate(stored, str(path))
+        if "arguments" in migrated:
+            arguments = spec.migrate_arguments(dict(migrated["arguments"]), stored["format"])
+            migrated["arguments"] = arguments
+        migrated["migrated_from"] = stored["format"]
+        checkpoint["visus"] = migrated
     return checkpoint
 
 
-def begin_with(task: VisionTask, path: str | Path) -> list[str]:
+def load_initial_weights(task: VisionTask, path: str | Path) -> list[str]:
     """Give a task the weights of a trained one, to be trained further on other data.
 
     Args:
@@ -54,29 +54,30 @@ def begin_with(task: VisionTask, path: str | Path) -> list[str]:
         path: A checkpoint of visus.
 
     Returns:
-        Names of the tensors that stay as they are, since those of the checkpoint have another
-        shape: a last layer for other classes.
+        Names of the tensors that keep their initial values, since those of the checkpoint have
+        another shape: a last layer for other classes.
 
     Raises:
         VisusError: If the checkpoint cannot be read, or is of another task or network.
     """
     checkpoint = read_checkpoint(path)
-    if checkpoint["visus"]["task"] != task.task:
+    name = checkpoint["visus"]["task"]
+    if name != task.spec.name:
         raise VisusError(
-            f"--start {path}: is of task {checkpoint['visus']['task']!r}; begin with a model of "
-            f"task {task.task!r}"
+            f"--init-from {path}: is of task {name!r}; use a model of task {task.spec.name!r}"
         )
     given, own = checkpoint["state_dict"], task.state_dict()
     others = sorted(given.keys() ^ own.keys())
     if others:
         backbone = checkpoint["visus"].get("arguments", {}).get("backbone")
         raise VisusError(
-            f"--start {path}: is another network, only one of the two has {others[0]}; give the "
-            f"arguments that it was trained with (--model.backbone {backbone})"
+            f"--init-from {path}: is another network, only one of the two has {others[0]}; give "
+            f"the arguments that it was trained with (--model.backbone {backbone})"
         )
-    anew = [name for name, value in own.items() if given[name].shape != value.shape]
-    task.load_state_dict({**given, **{name: own[name] for name in anew}})
-    return anew
+    reset = [name for name, value in own.items() if given[name].shape != value.shape]
+    task.load_state_dict({**given, **{name: own[name] for name in reset}})
+    task.backbone_is_trained = True
+    return reset
 
 
 def load_task(path: str | Path) -> VisionTask:
@@ -85,15 +86,17 @@ def load_task(path: str | Path) -> VisionTask:
     Raises:
         VisusError: If the file is no checkpoint of visus, or its weights do not fit.
     """
-    import tasks
-
     checkpoint = read_checkpoint(path)
-    task_class = getattr(tasks, _CLASSES[checkpoint["visus"]["task"]])
-    arguments = checkpoint["visus"].get("arguments", {})
+    stored = checkpoint["visus"]
+    spec = task_spec(stored["task"])
+    arguments = dict(stored.get("arguments", {}))
     try:
-        task: VisionTask = task_class(**{**arguments, "pretrained": False})
+        info = info_from_plain(spec.data_info, arguments.pop("data_info"))
+        task = spec.lightning_class()(**{**arguments, "data_info": info, "pretrained": False})
         task.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise VisusError(f"{path}: its weights do not fit its own description ({reason})") from None
+        raise VisusError(
+            f"{path}: its weights do not match its own description ({reason})"
+        ) from None
     return task.eval()

@@ -161,7 +161,7 @@ def save_scene(path: Path, seed: int, shape: str | None = None, size=(48, 56)) -
 
 @pytest.fixture
 def photos(workplace):
-    """A folder of two class folders with ten pictures each."""
+    """A folder of two class folders with ten images each."""
     for label in SHAPES[:2]:
         for i in range(10):
             save_scene(workplace / "photos" / label / f"{i}.png", i, label)
@@ -173,10 +173,10 @@ def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96
     import numpy as np
 
     from visus.datamodules.core.detection_files import FORMATS
-    from visus.datamodules.core.labels import LabelledObject, LabelledPicture
-    from visus.vision.run_lengths import encode_mask
+    from visus.datamodules.core.labels import LabelledImage, LabelledObject
+    from visus.vision.masks import encode_mask
 
-    pictures, images = [], []
+    samples, images = [], []
     for split in splits:
         for i in range(count):
             scene = make_scene(len(images), size, (1, 3), 24)
@@ -191,10 +191,10 @@ def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96
                 if item.shape in SHAPES[:3]
             )
             path = Path(f"{split}{i}.png")
-            pictures.append(LabelledPicture(path, objects, split, "", size, size=size))
+            samples.append(LabelledImage(path, objects, split, "", size, size=size))
             images.append(np.asarray(scene.image))
-    names = [picture.path for picture in pictures]
-    targets = FORMATS[format].write(pictures, names, SHAPES[:3], root)
+    names = [sample.path for sample in samples]
+    targets = FORMATS[format].write(samples, names, SHAPES[:3], root)
     for target, image in zip(targets, images, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(target)
@@ -204,7 +204,7 @@ def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96
 def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
     """Write scenes p0.png, p1.png... with masks of class ids in one of the layouts.
 
-    With splits the last quarter of the pictures is for validation.
+    With splits the last quarter of the images is for validation.
     """
     rows = ["path,mask,split"]
     for i in range(count):
@@ -226,14 +226,14 @@ def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
     return root
 
 
-def save_people(root: Path, people: int, pictures: int, first: int = 0, size=(48, 48)) -> Path:
-    """Write folders P0, P1... of look-alikes: a scene a person, with other noise a picture."""
+def save_people(root: Path, people: int, images: int, first: int = 0, size=(48, 48)) -> Path:
+    """Write folders P0, P1... of look-alikes: a scene a person, with other noise an image."""
     import numpy as np
 
     rng = np.random.default_rng(first)
     for person in range(people):
         look = make_scene(first + person, size, (2, 4), 16).image
-        for i in range(pictures):
+        for i in range(images):
             noisy = look + rng.normal(0, 8, look.shape)
             path = root / f"P{first + person}" / f"P{first + person}_{i + 1:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,16 +251,16 @@ def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
 
     import torch
 
-    import models.weights
+    import visus.models.weights
 
     monkeypatch.setenv("VISUS_CACHE", str(folder / "cache"))
     path = folder / "published.pth"
     torch.save(state, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = models.weights.find_weights(name)
+    entry = visus.models.weights.find_weights(name)
     changed = dataclasses.replace(entry, sha256=digest[:8], url=path.as_uri())
-    manifest = tuple(changed if e is entry else e for e in models.weights.MANIFEST)
-    monkeypatch.setattr(models.weights, "MANIFEST", manifest)
+    manifest = tuple(changed if e is entry else e for e in visus.models.weights.MANIFEST)
+    monkeypatch.setattr(visus.models.weights, "MANIFEST", manifest)
     return changed, path
 
 

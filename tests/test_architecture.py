@@ -51,10 +51,10 @@ def test_files_say_what_they_are_for_and_stay_short(path):
 @pytest.mark.parametrize(
     "code",
     [
-        "import visus, tasks, datamodules, apps.cli",
-        "from apps.cli import main; assert main(['--help']) == 0",
-        "from apps.cli import main; assert main(['infer', '--wrong']) == 2",
-        "from apps.cli import main; assert main(['weights', 'list']) == 0",
+        "import visus, tasks, datamodules, visus.apps.cli",
+        "from visus.apps.cli import main; assert main(['--help']) == 0",
+        "from visus.apps.cli import main; assert main(['infer', '--wrong']) == 2",
+        "from visus.apps.cli import main; assert main(['weights', 'list']) == 0",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code, tmp_path):
@@ -63,9 +63,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code, tmp_path):
 
 
 def test_it_runs_beside_a_users_own_tasks_py(tmp_path):
-    (tmp_path / "tasks.py").write_text("raise RuntimeError('the wrong tasks')")
+    (tmp_path / "visus.tasks.py").write_text("raise RuntimeError('the wrong tasks')")
     script = Path(sys.executable).with_name("visus")
     arguments = ["fit", "--config", "classification/digits", "--print_config"]
     ran = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    assert "tasks.ClassificationTask" in ran.stdout
+    assert "visus.tasks.classification.task.ClassificationTask" in ran.stdout

@@ -52,7 +52,7 @@ def installed(tmp_path_factory):
 COMMANDS = """
 import json, os, sys
 import albumentations, onnx, pytorch_lightning, timm, torch, torchvision
-from apps.cli import main
+from visus.apps.cli import main
 
 for line in sys.stdin:
     child = os.fork()
@@ -159,13 +159,13 @@ def test_documented_arguments_exist():
     """Arguments that the pages name are those of the tasks and data modules."""
     import inspect
 
+    from visus.datamodules.captioning.data import ImageCaptioningData
+    from visus.datamodules.classification.data import ImageClassificationData
+    from visus.datamodules.detection.data import ImageDetectionData
+    from visus.datamodules.detection.scenes import ScenesDetectionData
     from visus.datamodules.face3d.data import FaceRendersData
     from visus.datamodules.face_recognition.data import PeopleData
-    from visus.datamodules.captioning.data import PictureCaptioningData
-    from visus.datamodules.classification.data import PictureClassData
-    from visus.datamodules.detection.data import PictureDetectionData
-    from visus.datamodules.segmentation.data import PictureSegmentationData
-    from visus.datamodules.detection.scenes import ScenesDetectionData
+    from visus.datamodules.segmentation.data import ImageSegmentationData
     from visus.tasks.captioning.task import CaptioningTask
     from visus.tasks.classification.task import ClassificationTask
     from visus.tasks.detection.task import DetectionTask
@@ -186,10 +186,10 @@ def test_documented_arguments_exist():
         "data": (
             FaceRendersData,
             PeopleData,
-            PictureCaptioningData,
-            PictureClassData,
-            PictureDetectionData,
-            PictureSegmentationData,
+            ImageCaptioningData,
+            ImageClassificationData,
+            ImageDetectionData,
+            ImageSegmentationData,
             ScenesDetectionData,
         ),
     }

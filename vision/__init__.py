@@ -1,1 +1,1 @@
-"""Pictures, geometry and predictions in NumPy, Pillow and OpenCV; nothing heavier."""
+"""Images, geometry and predictions in NumPy, Pillow and OpenCV; nothing heavier."""

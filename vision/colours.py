@@ -11,3 +11,7 @@ def class_colour(number: int) -> Colour:
     # Turns by the golden angle never come close to where they were.
     red, green, blue = colorsys.hsv_to_rgb((number * 0.618034 + 0.08) % 1, 0.75, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+BAR: Colour = (64, 132, 244)
+"""The colour of bars and shares."""

@@ -1,4 +1,4 @@
-"""The one decoder: every picture file enters visus here, as uint8 RGB or as a named error."""
+"""The one decoder: every image file enters visus here, as uint8 RGB or as a named error."""
 
 import io
 import warnings
@@ -15,19 +15,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from visus.vision.errors import VisusError
 
 Pixels = NDArray[np.uint8]
-"""A picture: uint8 RGB of shape (height, width, 3), or (height, width, channels) where said so."""
+"""An image: uint8 RGB of shape (height, width, 3), or (height, width, channels) where said so."""
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
     | {".heic", ".heif", ".avif"}
 )
-"""File name endings that visus takes for pictures, in lower case."""
+"""File name endings that visus takes for images, in lower case."""
+
+VIDEO_EXTENSIONS = frozenset(
+    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+)
+"""File name endings that visus takes for videos, in lower case."""
 
 ARRAY_EXTENSION = ".npy"
-"""The ending of pictures of other channels than RGB: uint8 of shape (height, width, channels)."""
+"""The ending of images of other channels than RGB: uint8 of shape (height, width, channels)."""
 
 MAX_PIXELS = 178_956_970
-"""Pictures that declare more pixels than this are refused unread (a gigabyte once decoded)."""
+"""Images that declare more pixels than this are refused unread (a gigabyte once decoded)."""
 
 _ORIENTATION = 0x0112
 
@@ -36,7 +41,7 @@ _FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
 
 
 class ImageError(VisusError):
-    """A picture that cannot be read; the message names the file."""
+    """An image that cannot be read; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class ImageInfo:
         height: Height in pixels, as displayed.
         stored: (height, width) in pixels before the orientation is applied.
         orientation: EXIF's number from 1, upright, to 8.
-        channels: 3, as pictures become RGB; those of the array in a `.npy` file.
+        channels: 3, as images become RGB; those of the array in a `.npy` file.
         notes: Conversions that were needed and that may surprise, such as CMYK to RGB.
     """
 
@@ -61,9 +66,9 @@ class ImageInfo:
 
 
 def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
-    """Decode a picture.
+    """Decode an image.
 
-    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB;
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB;
     transparent pixels are laid on white.
 
     Args:
@@ -74,7 +79,7 @@ def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
         uint8 RGB of shape (height, width, 3); the array as it is from a `.npy` file.
 
     Raises:
-        ImageError: If the file is missing, empty, truncated, animated, too large or no picture.
+        ImageError: If the file is missing, empty, truncated, animated, too large or no image.
     """
     array = _array(source)
     if array is not None:
@@ -88,7 +93,7 @@ def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.u
 
     Args:
         source: A file, or the encoded bytes of one.
-        colours: Whether colours name the classes; numbers do otherwise, in a palette picture the
+        colours: Whether colours name the classes; numbers do otherwise, in a palette image the
             indices.
 
     Returns:
@@ -125,7 +130,7 @@ def _stretching(source: Path | str | bytes, image: Image.Image) -> int:
 
 
 def inspect_image(source: Path | str | bytes) -> ImageInfo:
-    """Decode a picture for its size and for what would surprise its owner.
+    """Decode an image for its size and for what would surprise its owner.
 
     Args:
         source: A file, or the encoded bytes of one.
@@ -152,7 +157,7 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
 
 
 def _name(source: Path | str | bytes) -> str:
-    return "picture" if isinstance(source, bytes) else str(source)
+    return "image" if isinstance(source, bytes) else str(source)
 
 
 def _read(source: Path | str | bytes) -> bytes:
@@ -184,7 +189,7 @@ def _array(source: Path | str | bytes) -> Pixels | None:
         raise ImageError(f"{name}: truncated or damaged ({error}); save it again") from None
     if kind != np.uint8 or len(shape) != 3 or not array.size:
         raise ImageError(
-            f"{name}: is {kind} of shape {shape}; a picture is uint8 of shape "
+            f"{name}: is {kind} of shape {shape}; an image is uint8 of shape "
             "(height, width, channels)"
         )
     if shape[0] * shape[1] > MAX_PIXELS:
@@ -193,7 +198,7 @@ def _array(source: Path | str | bytes) -> Pixels | None:
 
 
 def visible(image: Pixels) -> Pixels:
-    """What can be shown of a picture: RGB as it is, otherwise the first three channels, or grey.
+    """What can be shown of an image: RGB as it is, otherwise the first three channels, or grey.
 
     Args:
         image: uint8 of shape (height, width, channels).
@@ -206,7 +211,7 @@ def visible(image: Pixels) -> Pixels:
 
 @contextmanager
 def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Image, int]]:
-    """Yield the picture in its own mode, as stored and turned upright, and its number of pages."""
+    """Yield the image in its own mode, as stored and turned upright, and its number of pages."""
     name, data = _name(source), _read(source)
     _register_formats()
     try:
@@ -224,7 +229,7 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Im
     except UnidentifiedImageError:
         start = data[:12].decode("ascii", "replace").replace("\n", " ")
         raise ImageError(
-            f"{name}: not a picture in a known format (it begins with {start!r}); "
+            f"{name}: not an image in a known format (it begins with {start!r}); "
             "replace it with a JPEG, PNG, WebP, TIFF or BMP file"
             + ("" if find_spec("pillow_heif") else ", or pip install 'visus[heic]' to read HEIC")
         ) from None
@@ -246,7 +251,7 @@ def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:
     if getattr(image, "is_animated", False) and image.format in {"GIF", "WEBP", "PNG"}:
         frames = getattr(image, "n_frames", "several")
         raise ImageError(
-            f"{name}: an animation of {frames} frames, not one picture; save the frame you mean"
+            f"{name}: an animation of {frames} frames, not one image; save the frame you mean"
         )
 
 
@@ -282,11 +287,11 @@ def _register_formats() -> None:
 
 
 def list_images(folder: Path, arrays: bool = False) -> list[Path]:
-    """Files below a folder whose ending is a picture's, sorted; hidden files are left out.
+    """Files below a folder whose ending is an image's, sorted; hidden files are left out.
 
     Args:
         folder: Where to look.
-        arrays: Whether `.npy` files are pictures too.
+        arrays: Whether `.npy` files are images too.
     """
     endings = EXTENSIONS | {ARRAY_EXTENSION} if arrays else EXTENSIONS
     return sorted(

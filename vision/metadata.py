@@ -1,25 +1,30 @@
-"""What an application must know of a model: kept in checkpoints and in exported files alike."""
+"""What an application must know of a model: stored in checkpoints and in exported files alike."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
 
-FORMAT = 1
-"""Version of the layout; a file with another one is refused."""
+ResizeMode = Literal["stretch", "letterbox", "crop"]
+"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` keeps the centre."""
+
+FORMAT = 2
+"""Version of the layout that is written; older ones are migrated, newer ones refused."""
 
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """The facts that turn a picture into a model's input, and its outputs into a prediction.
+    """What turns an image into a network's input, and its outputs into a prediction.
+
+    Fields with a default may be missing in a file.
 
     Attributes:
-        task: Stem of the task, such as `classification`.
+        task: Name of the task, such as `classification`.
         class_names: One name for each class id, in order.
         image_size: (height, width) of the input in pixels.
         in_channels: Channels of the input: 3 for RGB, 1 for grey.
-        fit_mode: How a picture is brought to that size.
+        resize_mode: How an image is resized to that size.
         mean: One constant for each channel on the scale 0 to 255; the model subtracts it itself.
         std: One constant for each channel on the scale 0 to 255; the model divides by it itself.
         options: What only this task needs, plain values.
@@ -29,10 +34,10 @@ class ModelMetadata:
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     in_channels: int
-    fit_mode: FitMode
+    resize_mode: ResizeMode
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain `str`, `int`, `float`, `list` and `dict`, readable without unpickling anything."""
@@ -41,29 +46,57 @@ class ModelMetadata:
 
     @classmethod
     def from_dict(cls, values: object, place: str) -> "ModelMetadata":
-        """Check and read what `to_dict` wrote.
+        """Check, migrate and read what `to_dict` of this or an earlier version wrote.
 
         Args:
-            values: The dictionary; keys it does not know are left alone.
+            values: The dictionary; unknown keys are ignored.
             place: The file's name, for the error.
 
         Raises:
-            VisusError: If it is not metadata of this format.
+            VisusError: If it is not metadata of a known format.
         """
-        if not isinstance(values, dict) or "format" not in values:
-            raise VisusError(f"{place}: carries no visus metadata; it was not written by visus")
-        if values["format"] != FORMAT:
-            raise VisusError(
-                f"{place}: has metadata of format {values['format']!r}, this visus reads {FORMAT}; "
-                "install the visus that wrote it"
-            )
-        names = [field.name for field in fields(cls)]
-        missing = [name for name in names if name not in values]
+        values = migrate(values, place)
+        needed = [f.name for f in fields(cls) if (f.default, f.default_factory) == (MISSING,) * 2]
+        missing = [name for name in needed if name not in values]
         if missing:
             raise VisusError(f"{place}: its metadata lacks {', '.join(missing)}; export it again")
-        if values["fit_mode"] not in get_args(FitMode):
-            raise VisusError(f"{place}: its fit mode {values['fit_mode']!r} is unknown")
-        arguments = {name: values[name] for name in names}
+        if values["resize_mode"] not in get_args(ResizeMode):
+            raise VisusError(f"{place}: its resize mode {values['resize_mode']!r} is unknown")
+        arguments = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         for name in ("class_names", "image_size", "mean", "std"):
             arguments[name] = tuple(arguments[name])
         return cls(**arguments)
+
+
+def migrate(values: object, place: str) -> dict[str, Any]:
+    """The stored dictionary in the current format.
+
+    Args:
+        values: What a checkpoint or an exported file stores.
+        place: The file's name, for the error.
+
+    Raises:
+        VisusError: If it is not metadata, or of a newer format than this visus reads.
+    """
+    if not isinstance(values, dict) or "format" not in values:
+        raise VisusError(f"{place}: carries no visus metadata; it was not written by visus")
+    values = dict(values)
+    while values["format"] != FORMAT:
+        step = _MIGRATIONS.get(values["format"])
+        if step is None:
+            raise VisusError(
+                f"{place}: has metadata of format {values['format']!r}, this visus reads "
+                f"{', '.join(map(str, (*_MIGRATIONS, FORMAT)))}; install a newer visus"
+            )
+        values = step(values)
+    return values
+
+
+def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+    """`fit_mode` became `resize_mode`."""
+    renamed = {{"fit_mode": "resize_mode"}.get(key, key): v for key, v in values.items()}
+    return {**renamed, "format": 2}
+
+
+_MIGRATIONS: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""From each earlier format to the next one."""

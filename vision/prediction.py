@@ -1,21 +1,27 @@
-"""What all predictions are: made of a model's raw outputs, readable by people and as JSON."""
+"""What every prediction offers: made of a network's raw outputs, printed and written as JSON."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
 Outputs = Sequence[NDArray[Any]]
-"""A model's outputs for one picture, in NumPy, without the batch dimension."""
+"""A network's outputs for one image, without the batch dimension."""
 
 
 class Prediction(Protocol):
-    """What every task's prediction offers."""
+    """What every task's prediction offers.
+
+    Attributes:
+        task: Name of the task, such as `classification`.
+    """
+
+    task: ClassVar[str]
 
     def to_json(self) -> dict[str, Any]:
         """The task's part of a JSON Lines object."""
         ...
 
     def summary(self) -> str:
-        """One line for a person."""
+        """One line of text."""
         ...

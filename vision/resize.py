@@ -1,30 +1,28 @@
-"""Bring a picture to a network's input size, and bring answers back to the picture."""
+"""Bring an image to a network's input size, and bring answers back to the image."""
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visus.vision.images import Pixels
-
-FitMode = Literal["stretch", "letterbox", "crop"]
-"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` keeps the centre."""
+from visus.vision.metadata import ModelMetadata, ResizeMode
 
 LETTERBOX_GREY = 114
 
 
 @dataclass(frozen=True)
-class Fit:
-    """The map between a picture and its fitted copy: `fitted = picture * scale + offset`.
+class Geometry:
+    """The map between an image and its fitted copy: `fitted = image * scale + offset`.
 
     Attributes:
-        source_size: (height, width) of the picture in pixels.
+        source_size: (height, width) of the image in pixels.
         size: (height, width) of the fitted copy in pixels.
         scale: (x, y) factors.
-        offset: (x, y) of the picture's corner in the fitted copy, in pixels; negative when cropped.
+        offset: (x, y) of the image's corner in the fitted copy, in pixels; negative when cropped.
     """
 
     source_size: tuple[int, int]
@@ -33,24 +31,24 @@ class Fit:
     offset: tuple[float, float]
 
     def points_to_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map points from the fitted copy to the picture.
+        """Map points from the fitted copy to the image.
 
         Args:
             points: Shape (..., 2), (x, y) in pixels of the fitted copy.
 
         Returns:
-            Shape (..., 2), (x, y) in pixels of the picture; not clipped to it.
+            Shape (..., 2), (x, y) in pixels of the image; not clipped to it.
         """
         mapped = (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
         return mapped.astype(np.float32)
 
     def points_from_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map points of shape (..., 2) from the picture to the fitted copy."""
+        """Map points of shape (..., 2) from the image to the fitted copy."""
         mapped = np.asarray(points, dtype=np.float64) * self.scale + self.offset
         return mapped.astype(np.float32)
 
     def boxes_to_source(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map boxes from the fitted copy to the picture, clipped to its edges.
+        """Map boxes from the fitted copy to the image, clipped to its edges.
 
         Args:
             boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels of the fitted copy.
@@ -60,11 +58,11 @@ class Fit:
         return np.clip(corners, 0, np.array([width, height], np.float32)).reshape(-1, 4)
 
     def mask_to_source(self, mask: NDArray[np.integer], outside: int = 0) -> NDArray[np.integer]:
-        """Map a mask of class ids, shape `size`, to the picture's size by nearest neighbour.
+        """Map a mask of class ids, shape `size`, to the image's size by nearest neighbour.
 
         Args:
             mask: Shape (height, width) of the fitted copy.
-            outside: The id for pixels of the picture that the fitted copy does not show.
+            outside: The id for pixels of the image that the fitted copy does not show.
         """
         height, width = self.source_size
         (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
@@ -73,11 +71,11 @@ class Fit:
         return _pick(mask, rows, columns, outside)
 
     def mask_from_source(self, mask: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
-        """Map a mask of the picture's size to the fitted copy by nearest neighbour.
+        """Map a mask of the image's size to the fitted copy by nearest neighbour.
 
         Args:
             mask: uint8 of shape `source_size`.
-            outside: The id for pixels of the fitted copy that show nothing of the picture.
+            outside: The id for pixels of the fitted copy that show nothing of the image.
         """
         (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
         columns = np.floor((np.arange(self.size[1]) + 0.5 - offset_x) / scale_x).astype(int)
@@ -85,7 +83,7 @@ class Fit:
         return _pick(mask, rows, columns, outside)
 
     def plane_to_source(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map numbers that cover the fitted copy to each pixel of the picture, bilinearly.
+        """Map numbers that cover the fitted copy to each pixel of the image, bilinearly.
 
         Args:
             plane: float32 of any shape (rows, columns), coarser than the fitted copy or not.
@@ -119,8 +117,10 @@ def _pick(
     return picked
 
 
-def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fit]:
-    """Bring a picture to a size.
+def resize_to_input(
+    image: Pixels, size: tuple[int, int], mode: ResizeMode
+) -> tuple[Pixels, Geometry]:
+    """Bring an image to a size.
 
     Args:
         image: uint8 of shape (height, width, channels), any number of channels.
@@ -131,15 +131,15 @@ def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fi
         The fitted copy, uint8 of shape (*size, channels), and the map back.
 
     Raises:
-        ValueError: If the mode is unknown or the picture has no pixels.
+        ValueError: If the mode is unknown or the image has no pixels.
     """
-    if mode not in get_args(FitMode):
+    if mode not in get_args(ResizeMode):
         raise ValueError(
-            f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(FitMode))}"
+            f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(ResizeMode))}"
         )
     source_height, source_width = image.shape[:2]
     if source_height == 0 or source_width == 0:
-        raise ValueError(f"a picture of {source_width} x {source_height} pixels cannot be fitted")
+        raise ValueError(f"an image of {source_width} x {source_height} pixels cannot be fitted")
     height, width = size
     if mode == "crop":
         return _crop(image, height, width)
@@ -157,11 +157,11 @@ def fit(image: Pixels, size: tuple[int, int], mode: FitMode) -> tuple[Pixels, Fi
         padded[top : top + inner_height, left : left + inner_width] = fitted
         fitted = padded
     offset = (float(left), float(top))
-    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
+    return fitted, Geometry((source_height, source_width), (height, width), scale, offset)
 
 
-def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
-    """Cut the centre out before resizing: a long, narrow picture would grow huge otherwise."""
+def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Geometry]:
+    """Cut the centre out before resizing: a long, narrow image would grow huge otherwise."""
     source_height, source_width = image.shape[:2]
     factor = max(height / source_height, width / source_width)
     cut_height = min(source_height, max(1, round(height / factor)))
@@ -171,27 +171,27 @@ def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
     scale = (width / cut_width, height / cut_height)
     offset = (-left * scale[0], -top * scale[1])
     fitted = np.ascontiguousarray(_resize(cut, height, width))
-    return fitted, Fit((source_height, source_width), (height, width), scale, offset)
+    return fitted, Geometry((source_height, source_width), (height, width), scale, offset)
 
 
 def to_channels(image: Pixels, channels: int) -> Pixels:
-    """Turn an RGB picture into grey (one channel, ITU-R 601 luma) or leave it as it is.
+    """Turn an RGB image into grey (one channel, ITU-R 601 luma) or leave it as it is.
 
     Raises:
-        ValueError: If the picture cannot be given that many channels.
+        ValueError: If the image cannot be given that many channels.
     """
     if image.shape[2] == channels:
         return image
     if channels == 1 and image.shape[2] == 3:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
-    raise ValueError(f"a picture of {image.shape[2]} channels cannot become one of {channels}")
+    raise ValueError(f"an image of {image.shape[2]} channels cannot become one of {channels}")
 
 
 def to_planes(image: Pixels) -> NDArray[np.uint8]:
-    """From (height, width, channels) to (channels, height, width), as networks take pictures."""
+    """From (height, width, channels) to (channels, height, width), as networks take images."""
     height, width, channels = image.shape
     planes = np.empty((channels, height, width), np.uint8)
-    # Faster than NumPy's copy of a transposed picture.
+    # Faster than NumPy's copy of a transposed image.
     cv2.split(image, list(planes))
     return planes
 
@@ -209,7 +209,7 @@ def _resize_part(image: Pixels, height: int, width: int) -> Pixels:
     """Bilinear to the nearest size that is the wanted one when halved again and again.
 
     As near to a band-limited copy as the mean over the area of each pixel, and faster: of OpenCV's
-    area means only the one that halves is vectorised. Of a large picture, halves come first, while
+    area means only the one that halves is vectorised. Of a large image, halves come first, while
     one is left for the end: bilinear costs more, and alone would skip pixels.
     """
     small = image
@@ -232,3 +232,17 @@ def _resize_part(image: Pixels, height: int, width: int) -> Pixels:
 def _halve(image: Pixels, height: int, width: int) -> Pixels:
     """The means of two or four pixels each, where this size is half along one axis or both."""
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def preprocess_image(image: Pixels, metadata: ModelMetadata) -> tuple[NDArray[np.uint8], Geometry]:
+    """Resize a whole image to a model's input.
+
+    Args:
+        image: uint8 of shape (height, width, channels).
+        metadata: The model's.
+
+    Returns:
+        uint8 of shape (1, in_channels, *image_size), and the geometry.
+    """
+    resized, geometry = resize_to_input(image, metadata.image_size, metadata.resize_mode)
+    return to_planes(to_channels(resized, metadata.in_channels))[None], geometry

@@ -1,4 +1,4 @@
-"""Procedural pictures of coloured shapes, with their truth: endless, seeded, nothing to download.
+"""Procedural images of coloured shapes, with their truth: endless, seeded, nothing to download.
 
 Every task can be tried and tested on them: a scene knows its classes, boxes, masks and a caption.
 """
@@ -66,7 +66,7 @@ class SceneObject:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture and what is in it.
+    """An image and what is in it.
 
     Attributes:
         image: uint8 RGB of shape (height, width, 3).
@@ -86,7 +86,7 @@ class Scene:
     def is_true(self, caption: str) -> bool:
         """Whether a sentence of the form that `caption` writes is true of this scene.
 
-        It is true if some shapes of the picture are as it says; other sentences are not.
+        It is true if some shapes of the image are as it says; other sentences are not.
         """
         found = _SENTENCE.fullmatch(caption)
         if found is None:
@@ -135,18 +135,18 @@ def make_scene(
         size: (height, width) in pixels.
         objects: The fewest and the most shapes; fewer where no room is found for one.
         min_extent: The least width and height of a shape in pixels.
-        max_share: The most of them, as a share of the picture's shorter side.
+        max_share: The most of them, as a share of the image's shorter side.
         max_hidden: How much of a shape others may hide, 0 to 1: every shape stays recognisable.
 
     Raises:
-        ValueError: If the picture is too small for shapes of that extent.
+        ValueError: If the image is too small for shapes of that extent.
     """
     height, width = size
     largest = int(min(height, width) * max_share)
     if largest < min_extent:
         raise ValueError(f"a scene of {width} x {height} has no room for shapes of {min_extent} px")
     rng = np.random.default_rng(seed)
-    image = _ground(rng, height, width)
+    image = _background(rng, height, width)
     owner = np.full((height, width), -1, np.int32)
     kinds: list[tuple[str, str]] = []
     least: list[float] = []
@@ -185,7 +185,7 @@ def _article(word: str) -> Literal["a", "an"]:
     return "an" if word[0] in "aeiou" else "a"
 
 
-def _ground(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """A textured ground of muted colour: smooth noise at two scales."""
     image = np.empty((height, width, 3), np.float32)
     image[:] = rng.uniform(70, 185, 3)

@@ -1,32 +1,46 @@
 """visus benchmark: how fast a model runs in each runtime."""
 
 from visus.apps.cli import CommandParser
-from visus.apps.commands.infer import parse_seconds
+from visus.apps.commands.options import MODEL_HELP, parse_seconds
 
 
 def main(argv: list[str]) -> int:
     """Measure every runtime in turn, and print a table."""
     parser = CommandParser("benchmark", "Measure how fast a model runs in each runtime.")
-    parser.add_argument("model", help="a checkpoint, run folder, latest, .onnx file, or a name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument(
         "source",
         nargs="?",
-        help="pictures or a video, the first 32 frames of them; procedural scenes by default",
+        help="images or a video, the first 32 frames of them; procedural scenes by default",
     )
     parser.add_argument(
-        "--seconds", metavar="N", type=parse_seconds, default=3.0, help="for each row; 3 by default"
+        "--seconds",
+        metavar="DURATION",
+        type=parse_seconds,
+        default=3.0,
+        help="for each row; 3s by default",
     )
     args = parser.parse_args(argv)
 
     from rich.table import Table
 
-    from visus.apps.inference.benchmark import measure_all
     from visus.apps.console import console
-    from visus.apps.inference.networks_tmp import usable_cores
+    from visus.apps.inference.backends import usable_cores
+    from visus.apps.inference.benchmark import measure_all
 
     speeds = measure_all(args.model, args.source, args.seconds)
     taken = speeds[0].runtime
-    heads = ("runtime", "precision", "cores", "ms", "ms p95", "a second", "MB", "s to first", "")
+    heads = (
+        "runtime",
+        "precision",
+        "cores",
+        "latency ms",
+        "p95 ms",
+        "images/s",
+        "MB",
+        "cold start s",
+        "",
+    )
     table = Table(*heads)
     for speed in speeds:
         live = speed.runtime == taken and speed.cores == usable_cores()

@@ -1,78 +1,149 @@
-"""visus data: check a data set, or convert one of detection to another format."""
+"""visus data: check a data set, convert it to another format, or write sample inputs."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from visus.apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
-from visus.apps.inference.predictions_tmp import TASKS
+from visus.datamodules.registry import data_spec, data_specs, recognise
+
+if TYPE_CHECKING:
+    from visus.datamodules.core.spec import DataReport, DataSpec
 
 
 def main(argv: list[str]) -> int:
-    """Print the counts and every problem; exit code 2 if any would stop training."""
-    parser = CommandParser("data", "Check or convert a data set.")
+    """Run one action; exit code 2 if a problem would stop training."""
+    parser = CommandParser("data", "Check or convert a data set, or write sample inputs.")
     actions = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
     check = actions.add_parser("check")
     convert = actions.add_parser("convert")
+    formats = sorted({name for spec in data_specs().values() for name in spec.conversions})
     for action in (check, convert):
-        action.add_argument("path", type=Path, help="a folder of classes, labels or masks; a CSV")
-        action.add_argument("--format", choices=("coco", "voc", "yolo"), help="of detection labels")
         action.add_argument(
-            "--exif", choices=("auto", "apply", "ignore"), default="auto",
-            help="what EXIF orientation means to detection labels",
-        )  # fmt: skip
+            "path", type=Path, help="a folder of classes, labels, masks or captions; a file"
+        )
+        _add_options(action)
     check.add_argument(
-        "--task", choices=TASKS,
-        help="what the data are for; by default what they look like, which people never do",
-    )  # fmt: skip
-    check.add_argument("--ignore", default="255", help="value or class of masks that is no class")
-    check.add_argument("--in-channels", type=int, default=3, help="channels of pictures with masks")
-    check.add_argument("--aligned", action="store_true", help="pictures of people are faces alone")
-    check.add_argument("--min-face", type=int, default=40, help="the smallest to look for, pixels")
+        "--task", metavar="TASK", help="what the data are for; by default what they look like"
+    )
     check.add_argument("--draw", metavar="DIR", type=Path, help="draw boxes or masks there")
-    convert.add_argument("--to", choices=("coco", "voc", "yolo"), required=True)
+    check.add_argument(
+        "--data",
+        metavar="CLASS",
+        help="the data module that reads it, such as my_data.MyData in the current folder",
+    )
+    convert.add_argument("--to", choices=formats, required=True)
     convert.add_argument("--output", metavar="DIR", type=Path, required=True)
+    samples = actions.add_parser("samples")
+    samples.add_argument("output", nargs="?", type=Path, default=Path("."), help="where to write")
     args = parser.parse_args(argv)
+    if args.action == "samples":
+        from visus.apps.samples import write_samples
+
+        for line in write_samples(args.output):
+            print(line)
+        return 0
     if not args.path.exists():
         raise CommandError(f"{args.path}: there is no such folder or file; check the path")
-
-    if args.action == "convert":
-        return _convert(args)
-    from visus.apps.data_checks import CHECKS
-
-    return CHECKS[args.task or _task_of(args)](args)
+    return _convert(args) if args.action == "convert" else _check(args)
 
 
-def _task_of(args: argparse.Namespace) -> str:
-    """What the data look like."""
-    from visus.datamodules.captioning.files import is_captions
-    from visus.datamodules.core.detection_files import recognise
-    from visus.datamodules.segmentation.files import is_segmentation
+def _add_options(action: argparse.ArgumentParser) -> None:
+    """The options of all tasks' data."""
+    added: set[str] = set()
+    for spec in data_specs().values():
+        for option in spec.options:
+            if option.flag in added:
+                continue
+            added.add(option.flag)
+            text = f"{spec.task}: {option.help}"
+            if option.kind is None:
+                action.add_argument(option.flag, action="store_true", default=None, help=text)
+            else:
+                action.add_argument(
+                    option.flag, type=option.kind, choices=option.choices, help=text
+                )
 
-    if args.format:
-        return "detection"
-    if is_captions(args.path):
-        return "captioning"
-    masked, boxed = is_segmentation(args.path), recognise(args.path)
-    if masked and boxed:
-        raise CommandError(
-            f"{args.path}: holds masks and {boxed} labels; say --task segmentation or detection"
-        )
-    if masked:
-        return "segmentation"
-    return "detection" if boxed else "classification"
+
+def _values(args: argparse.Namespace, spec: "DataSpec") -> dict[str, Any]:
+    """The values of a task's options.
+
+    Raises:
+        CommandError: If an option of another task was given.
+    """
+    own = {option.name for option in spec.options}
+    for other in data_specs().values():
+        for option in other.options:
+            if option.name not in own and getattr(args, option.name) is not None:
+                raise CommandError(
+                    f"{option.flag} belongs to {other.task}; {args.path} is checked as "
+                    f"{spec.task} (--task {other.task} to check it so)"
+                )
+    return {
+        option.name: option.default
+        if getattr(args, option.name) is None
+        else getattr(args, option.name)
+        for option in spec.options
+    }
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.data is not None:
+        return _check_module(args)
+    spec = data_spec(args.task) if args.task else _recognised(args)
+    values = _values(args, spec)
+    report = spec.check(args.path, values)
+    code = _print(report)
+    if args.draw:
+        drawn = spec.draw(args.path, values, args.draw)
+        print(f"{drawn} labelled images drawn in {args.draw}")
+    return code
+
+
+def _recognised(args: argparse.Namespace) -> "DataSpec":
+    """The task of the data; an option that only one task has says so too."""
+    given = {
+        spec.task: spec
+        for spec in data_specs().values()
+        for option in spec.options
+        if getattr(args, option.name) is not None
+        and sum(option.flag in {o.flag for o in s.options} for s in data_specs().values()) == 1
+    }
+    return next(iter(given.values())) if len(given) == 1 else recognise(args.path)[0]
+
+
+def _check_module(args: argparse.Namespace) -> int:
+    """Check what a data module of the user's own reads."""
+    import sys
+    from pydoc import locate
+
+    sys.path.append(str(Path.cwd()))
+    found = locate(args.data)
+    if not isinstance(found, type):
+        raise CommandError(f"--data {args.data}: there is no such class; write module.Class")
+    for spec in data_specs().values():
+        if any(issubclass(found, each) for each in spec.data_modules()):
+            return _print(spec.check_module(found(root=str(args.path))))
+    raise CommandError(f"--data {args.data}: extends no data module of visus")
+
+
+def _print(report: "DataReport") -> int:
+    """Print a report; the exit code says whether any problem would stop training."""
+    from visus.apps.console import console
+    from visus.datamodules.core.problems import report as problem_lines
+
+    for line in report.lines:
+        if isinstance(line, str):
+            print(line)
+        else:
+            console().print(line)
+    print(problem_lines(report.problems))
+    stopping = any(problem.severity != "warning" for problem in report.problems)
+    return EXIT_BAD_INPUT if stopping else 0
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from visus.datamodules.detection.convert import convert
-    from visus.datamodules.core.detection_files import read_detection
-    from visus.datamodules.core.problems import report
-
-    listing = read_detection(args.path, args.format, exif=args.exif)
-    lost = convert(listing, args.to, args.output)
-    print(report((*listing.problems, *lost)))
-    objects = sum(len(picture.objects) for picture in listing.pictures)
-    print(
-        f"{len(listing.pictures)} pictures with {objects} objects written to {args.output} "
-        f"as {args.to}; {listing.left_out} bad ones were left out"
-    )
-    return EXIT_BAD_INPUT if listing.left_out else 0
+    able = [spec for spec in data_specs().values() if args.to in spec.conversions]
+    spec = able[0]
+    report = spec.convert(args.path, _values(args, spec), args.to, args.output)
+    return _print(report)

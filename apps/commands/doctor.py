@@ -36,9 +36,9 @@ def main(argv: list[str]) -> int:
     _title("cameras")
     _check_cameras()
     _title("weights")
-    from visus.models.weights_manifest import MANIFEST
+    from visus.tasks.registry import all_weights
 
-    for entry in MANIFEST:
+    for entry in all_weights():
         _line(entry.name, "at hand" if entry.find() else f"not here; {entry.remedy}")
     _title("problems")
     for problem in problems:

@@ -8,8 +8,8 @@ from visus.apps.cli import ActionParser, CommandError, CommandParser
 def main(argv: list[str]) -> int:
     """Run one action on a gallery."""
     args = _parser().parse_args(argv)
-    if args.action in ("enroll", "verify") and (args.camera is None) == (not args.pictures):
-        raise CommandError("give pictures, or --camera with a camera's number or a video")
+    if args.action in ("enroll", "verify") and (args.camera is None) == (not args.images):
+        raise CommandError("give images, or --camera with a camera's number or a video")
     from visus.tasks.face_recognition.commands import ACTIONS
 
     return ACTIONS[args.action](args)
@@ -20,20 +20,20 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
 
     enroll = commands.add_parser("enroll")
-    enroll.add_argument("pictures", nargs="*", type=Path, help="of this person alone")
+    enroll.add_argument("images", nargs="*", type=Path, help="of this person alone")
     enroll.add_argument("--name", required=True, help="who it is")
     enroll.add_argument("--consent", required=True, help="how and when they agreed; kept")
-    enroll.add_argument("--camera", help="a camera's number or a video, instead of pictures")
+    enroll.add_argument("--camera", help="a camera's number or a video, instead of images")
     enroll.add_argument("--add", action="store_true", help="more faces of somebody enrolled")
     enroll.add_argument("--keep-crops", action="store_true", help="keep faces to embed them anew")
 
     identify = commands.add_parser("identify")
-    identify.add_argument("source", help="a picture, a folder, a video, a camera's number")
+    identify.add_argument("source", help="an image, a folder, a video, a camera's number")
     identify.add_argument("--jsonl", metavar="FILE", help="write JSON Lines; - for the output")
-    identify.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures")
+    identify.add_argument("--draw", metavar="DIR", type=Path, help="write annotated images")
 
     verify = commands.add_parser("verify")
-    verify.add_argument("pictures", nargs="*", type=Path, help="two, or with --name one")
+    verify.add_argument("images", nargs="*", type=Path, help="two, or with --name one")
     verify.add_argument("--name", help="compare with this person of the gallery")
     verify.add_argument("--camera", help="a camera's number or a video; with --name")
     verify.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for a match")

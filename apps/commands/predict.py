@@ -1,8 +1,72 @@
-"""visus predict: write a model's predictions for a data set with the Lightning CLI."""
+"""visus predict: run a model on images, folders or videos."""
+
+from pathlib import Path
+
+from visus.apps.addresses import is_stream, without_secrets
+from visus.apps.cli import CommandError, CommandParser
+from visus.apps.commands.options import (
+    MODEL_HELP,
+    add_source_arguments,
+    add_task_options,
+    input_files,
+    parse_seconds,
+    refuse_swapped,
+    report_problems,
+    task_values,
+)
 
 
 def main(argv: list[str]) -> int:
-    """Write a model's predictions for a data set with the Lightning CLI."""
-    from visus.apps.training.run import run
+    """Predict, print, and write what was asked for."""
+    parser = CommandParser("predict", "Run a model on images, folders or videos.")
+    parser.add_argument("model", help=MODEL_HELP)
+    add_source_arguments(parser)
+    parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
+    parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated images there")
+    parser.add_argument(
+        "--explain", metavar="DIR", type=Path, help="write maps of what predictions are based on"
+    )
+    parser.add_argument(
+        "--every", metavar="DURATION", type=parse_seconds, help="of a video, predict that often: 2s"
+    )
+    parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
+    add_task_options(parser, "predict")
+    args = parser.parse_args(argv)
+    refuse_swapped(args.model, args.source)
+    for option in ("draw", "explain"):
+        _refuse_file(option, getattr(args, option))
 
-    return run("predict", argv)
+    from visus.apps.inference.backends import usable_workers
+    from visus.apps.inference.loading import load_model
+    from visus.apps.live.sources import SampledSource, open_source
+    from visus.apps.outputs import check_outputs
+    from visus.apps.predicting import explain_sink, predict_all
+    from visus.tasks.registry import task_spec
+
+    source = open_source(args.source, args.size, args.rate)
+    check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, *input_files(args)])
+    model = load_model(args.model, args.runtime, usable_workers() if source.waits else 1)
+    (values,) = task_values(args, [model])
+    if args.every is not None and source.still:
+        raise CommandError("--every is for videos; the source is images")
+    spec = task_spec(model.metadata.task)
+    session = spec.configure(model, values, source)
+    if args.every is not None:
+        source = SampledSource(source, args.every)
+    sinks = [explain_sink(session.model, args.explain)] if args.explain else []
+    name = without_secrets(args.source) if is_stream(args.source) else args.source
+    result = predict_all(session, source, args.draw, args.jsonl, sinks, name)
+    return report_problems(result.frames, result.problems)
+
+
+def _refuse_file(option: str, folder: Path | None) -> None:
+    """Stop where a file is named and a folder is meant.
+
+    Raises:
+        CommandError: If the folder has the name of an image.
+    """
+    if folder is not None and folder.suffix.lower() in {".jpg", ".jpeg", ".png", ".mp4"}:
+        raise CommandError(
+            f"--{option} {folder}: writes one file for each image into a folder; name a folder, "
+            f"such as --{option} {folder.with_suffix('').name}"
+        )

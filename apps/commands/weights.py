@@ -17,27 +17,22 @@ def main(argv: list[str]) -> int:
         dest="file",
         metavar="FILE",
         type=Path,
-        help="a copy to take; of ict-facekit its FaceXModel folder",
+        help="a copy to take instead of downloading",
     )
     args = parser.parse_args(argv)
 
-    from visus.models.face3d.face_models import ICT_FACEKIT, ICT_TERMS, face_model_path, fetch_face_model
-    from visus.models.weights import find_weights
-    from visus.models.weights_manifest import MANIFEST
+    from visus.tasks.registry import all_weights, find_weights
     from visus.vision.errors import VisusError
 
-    if args.action == "get" and args.name == ICT_FACEKIT:
-        print(f"{fetch_face_model(args.file)} (sha256 checked)")
-        return 0
     if args.action == "get":
         entry = find_weights(args.name)
         if entry is None:
-            names = ", ".join([*(known.name for known in MANIFEST), ICT_FACEKIT])
+            names = ", ".join(known.name for known in all_weights())
             raise VisusError(f"weights {args.name!r} are not in the manifest; there are: {names}")
         path = entry.fetch(args.file) if args.file else entry.path()
         print(f"{path} (sha256 checked)")
         return 0
-    for entry in MANIFEST:
+    for entry in all_weights():
         found = entry.find()
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
@@ -50,7 +45,4 @@ def main(argv: list[str]) -> int:
             f"  commercial  {entry.commercial_use}\n"
             f"  at hand     {found or f'no; {entry.remedy}'}"
         )
-    kept = face_model_path()
-    remedy = f"no; visus weights get {ICT_FACEKIT}"
-    print(f"{ICT_TERMS}\n  at hand     {kept if kept.is_file() else remedy}")
     return 0

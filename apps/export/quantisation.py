@@ -1,4 +1,4 @@
-"""Write a task as one ONNX file that computes in int8, its ranges taken from pictures."""
+"""Write a task as one ONNX file that computes in int8, its ranges taken from images."""
 
 import io
 import logging
@@ -16,27 +16,19 @@ import onnx
 from numpy.typing import NDArray
 
 from visus.apps.export.onnx_file import export_onnx
-from visus.apps.inference.networks_tmp import PRECISION_KEY
+from visus.apps.inference.backends import PRECISION_KEY
 from visus.tasks.base import VisionTask
 from visus.vision.errors import VisusError
-
-_LAYERS = {
-    "captioning": {"Clip", "Conv", "MaxPool", "Relu"},
-    "detection": {"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"},
-    "face3d": {"Clip", "Conv", "MaxPool", "Relu"},
-    "face_recognition": {"Add", "Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"},
-}
-"""All that computes in int8, by task, where not everything may: nearly all of the time."""
 
 
 def write_network(
     task: VisionTask, path: Path, precision: str, inputs: Sequence[NDArray[np.uint8]] = ()
 ) -> None:
-    """Write a task as one ONNX file of any of `apps.networks.PRECISIONS`.
+    """Write a task as one ONNX file of any of `visus.apps.inference.backends.PRECISIONS`.
 
     Args:
         task: See `export_int8`.
-        path: "
+        path: Where to write.
         precision: What the file computes in.
         inputs: For int8, see `export_int8`.
     """
@@ -47,10 +39,10 @@ def write_network(
 
 
 def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]]) -> None:
-    """As `apps.export.export_onnx`, with layers that compute in int8.
+    """As `visus.apps.export.onnx_file.export_onnx`, with layers that compute in int8.
 
     Weights are rounded channel by channel; each layer's input is rounded within the range that it
-    has on the pictures, and biases make up for the mean of the error. Jacob et al. 2018,
+    has on the images, and biases make up for the mean of the error. Jacob et al. 2018,
     "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference";
     by NNCF.
 
@@ -89,9 +81,10 @@ def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
     """Kinds of operations that stay in float: those that make boxes, faces or words of numbers."""
-    if task.task not in _LAYERS:
+    rounded = task.spec.export.int8_operations
+    if rounded is None:
         return []
-    return sorted({node.op_type for node in model.graph.node} - _LAYERS[task.task])
+    return sorted({node.op_type for node in model.graph.node} - rounded)
 
 
 def _unshare_weights(model: onnx.ModelProto, exact: Sequence[str]) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from visus.apps.live.sources.files_tmp import open_source
-from visus.apps.inference.networks_tmp import computes_bfloat16, installed_runtimes, usable_cores
-from visus.apps.inference.runtimes_tmp import Model, load_model
+from visus.apps.inference.backends import computes_bfloat16, installed_runtimes, usable_cores
+from visus.apps.inference.loading import load_model
+from visus.apps.live.sources import open_source
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
+from visus.vision.model import Model
 from visus.vision.scenes import make_scene
 
 _FRAMES = 32
@@ -33,12 +34,12 @@ class Speed:
     """What was measured of a model in one runtime.
 
     Attributes:
-        runtime: See `apps.runtimes.RUNTIMES`.
-        precision: What it computed in, of `apps.networks.PRECISIONS`.
+        runtime: See `visus.apps.inference.backends.RUNTIMES`.
+        precision: What it computed in, of `visus.apps.inference.backends.PRECISIONS`.
         cores: How many CPU cores it had.
-        median: Milliseconds from a picture to its prediction.
-        p95: As much for nineteen of twenty pictures.
-        rate: Pictures a second, one after the other.
+        median: Milliseconds from an image to its prediction.
+        p95: As much for nineteen of twenty images.
+        rate: Images a second, one after the other.
         memory: The most that its process held, in MB.
         starts: Seconds from the start of its process to the first prediction.
     """
@@ -59,11 +60,11 @@ def measure_runtime(
     """Measure a model in a process of its own.
 
     Args:
-        model: See `apps.runs.find_model`.
+        model: See `visus.apps.runs.find_model`.
         runtime: What runs it.
         cores: How many CPU cores it gets.
-        source: Pictures or a video to predict for; procedural scenes of 640 x 480 by default.
-        seconds: How long at least; every picture is predicted once at least.
+        source: Images or a video to predict for; procedural scenes of 640 x 480 by default.
+        seconds: How long at least; every image is predicted once at least.
 
     Raises:
         VisusError: If it cannot be run.
@@ -72,7 +73,12 @@ def measure_runtime(
     facts["seconds"] = seconds
     # Read when a library is loaded, so that the process must be born with it.
     environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
-    command = [sys.executable, "-m", "apps.benchmark", json.dumps({**facts, "began": time.time()})]
+    command = [
+        sys.executable,
+        "-m",
+        "visus.apps.inference.benchmark",
+        json.dumps({**facts, "began": time.time()}),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
@@ -87,33 +93,30 @@ def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") ->
     Args:
         model: The model.
         folder: Where to write.
-        precision: See `apps.export.export_onnx`; models of faces know `fp32` alone.
+        precision: See `visus.apps.export.onnx_file.export_onnx`; pipelines know `fp32` alone.
     """
-    from visus.apps.export.onnx_file import export_onnx
     from visus.apps.export.bundle import export_bundle
-    from visus.tasks.face3d.pipeline import Face3DModel
-    from visus.tasks.face_recognition.pipeline import FaceModel
-    from visus.apps.inference.runtimes_tmp import TorchModel
+    from visus.apps.export.onnx_file import export_onnx
+    from visus.tasks.torch_network import torch_task
 
-    network = model.network if isinstance(model, FaceModel | Face3DModel) else model
-    assert isinstance(network, TorchModel)
-    if network is not model:
-        export_bundle(network.task.cpu(), folder)
+    task = torch_task(model, "benchmark").cpu()
+    if task.spec.is_pipeline:
+        export_bundle(task, folder)
         return folder
     path = folder / f"{precision}.onnx"
-    export_onnx(network.task.cpu(), path, precision)
+    export_onnx(task, path, precision)
     return path
 
 
-def _pictures(source: str | None) -> list[Pixels]:
+def _images(source: str | None) -> list[Pixels]:
     if source is None:
         return [make_scene(seed, _SIZE).image for seed in range(_FRAMES)]
-    pictures = []
+    images = []
     for frame in open_source(source).frames():
-        pictures.append(frame.image)
-        if len(pictures) == _FRAMES:
+        images.append(frame.image)
+        if len(images) == _FRAMES:
             break
-    return pictures
+    return images
 
 
 def _measure(facts: dict[str, Any]) -> Speed:
@@ -121,16 +124,16 @@ def _measure(facts: dict[str, Any]) -> Speed:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     model = load_model(facts["model"], facts["runtime"])
-    pictures = _pictures(facts["source"])
-    model.predict(pictures[0])
+    images = _images(facts["source"])
+    model.predict(images[0])
     starts = time.time() - facts["began"]
     for i in range(_WARM_UP):
-        model.predict(pictures[i % len(pictures)])
+        model.predict(images[i % len(images)])
     times: list[float] = []
-    while sum(times) < facts["seconds"] or len(times) < len(pictures):
-        picture = pictures[len(times) % len(pictures)]
+    while sum(times) < facts["seconds"] or len(times) < len(images):
+        image = images[len(times) % len(images)]
         begun = time.perf_counter()
-        model.predict(picture)
+        model.predict(image)
         times.append(time.perf_counter() - begun)
     median, p95 = (1000 * float(value) for value in np.percentile(times, [50, 95]))
     rate, memory = len(times) / sum(times), _most_memory()
@@ -152,7 +155,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     """Measure every installed runtime that can run a model, on one core and on all.
 
     Args:
-        name: See `apps.runs.find_model`; a checkpoint is exported for the other runtimes.
+        name: See `visus.apps.runs.find_model`; a checkpoint is exported for the other runtimes.
         source: See `measure_runtime`.
         seconds: "
 
@@ -162,8 +165,8 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
     """
-    if source is not None and not _pictures(source):
-        raise VisusError(f"source {source!r}: none of its pictures can be read")
+    if source is not None and not _images(source):
+        raise VisusError(f"source {source!r}: none of its images can be read")
     model = load_model(name)
     counts = sorted({1, usable_cores()})
     with TemporaryDirectory() as folder:

@@ -1,46 +1,58 @@
-"""Read an exported face model: a folder of networks that runs without torch."""
+"""Read an exported pipeline: a folder of networks that runs without torch."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from visus.tasks.face3d.pipeline import Face3DModel
-from visus.tasks.face_recognition.pipeline import FaceModel
-from visus.apps.inference.networks_tmp import damaged, load_network
-from visus.apps.inference.runtimes_tmp import ExportedModel
+from visus.apps.inference.backends import damaged, load_network
+from visus.apps.inference.exported import load_exported
+from visus.tasks.registry import task_spec
+from visus.tasks.spec import PipelineParts
 from visus.vision.errors import VisusError
-from visus.vision.faces.detection import FaceStages
+from visus.vision.model import Model
 
-FORMAT = 2
-STAGES = ("propose", "refine", "output")
-"""The face finder's networks, `<name>.onnx` in the folder."""
-
-NETWORK = "faces.onnx"
-"""What looks at each face that was found."""
+FORMAT = 3
 
 
-def load_bundle(path: Path, runtime: str) -> FaceModel | Face3DModel:
-    """Load what `apps.faces.export.export_bundle` wrote.
+def load_bundle(path: Path, runtime: str) -> Model:
+    """Load what `visus.apps.export.bundle.export_bundle` wrote.
 
     Args:
         path: The folder's `bundle.json`.
-        runtime: `openvino` or `onnxruntime`.
+        runtime: A runtime of `.onnx` files.
 
     Raises:
         VisusError: If something is missing, damaged, or of another version.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        version, fingerprint = facts["format"], facts["fingerprint"]
+        values = json.loads(path.read_text(encoding="utf-8"))
+        while values["format"] in _MIGRATIONS:
+            values = _MIGRATIONS[values["format"]](values)
+        version = values["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error) from None
     if version != FORMAT:
         raise VisusError(
-            f"{path}: is of version {version}, this visus knows {FORMAT}; export it again"
+            f"{path}: is of format {version}, this visus reads up to {FORMAT}; install a newer one"
         )
     folder = path.parent
-    stages = FaceStages(*(load_network(folder / f"{name}.onnx", runtime) for name in STAGES))
-    network = ExportedModel(folder / NETWORK, runtime)
-    network.name = str(folder)
-    if network.metadata.task == "face3d":
-        return Face3DModel(network, stages)
-    return FaceModel(network, stages, str(fingerprint))
+    networks = {name: load_network(folder / f"{name}.onnx", runtime) for name in values["networks"]}
+    model = load_exported(folder / values["network"], runtime)
+    model.name = str(folder)
+    parts = PipelineParts(networks, values["values"])
+    return task_spec(model.metadata.task).pipeline(model, parts)
+
+
+def _from_2(values: dict[str, Any]) -> dict[str, Any]:
+    """The names of the networks were fixed."""
+    return {
+        "format": 3,
+        "network": "faces.onnx",
+        "networks": ["propose", "refine", "output"],
+        "values": {"fingerprint": values["fingerprint"]},
+    }
+
+
+_MIGRATIONS: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {2: _from_2}
+"""From each earlier format to the next one."""

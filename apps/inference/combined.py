@@ -1,42 +1,75 @@
-"""Several models that look at the same picture."""
+"""Several models that predict for the same image."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from visus.apps.inference.runtimes_tmp import Model
 from visus.vision.images import Pixels
-from visus.apps.inference.combined_prediction import CombinedPrediction
+from visus.vision.model import Model, ModelWrapper
 from visus.vision.prediction import Prediction
 
 
-class CombinedModel(Model):
-    """Models that predict for the same pictures, one after the other.
+@dataclass(frozen=True, eq=False)
+class CombinedPrediction:
+    """The predictions of several models for one image.
+
+    Attributes:
+        names: Of the models.
+        parts: Their predictions, in the same order.
+    """
+
+    task: ClassVar[str] = ""
+
+    names: tuple[str, ...]
+    parts: tuple[Prediction, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The first model's keys, and under `and` those of the others, each with its `model`."""
+        others = [
+            {"model": name, **part.to_json()}
+            for name, part in zip(self.names[1:], self.parts[1:], strict=True)
+        ]
+        return {**self.parts[0].to_json(), "and": others}
+
+    def summary(self) -> str:
+        """See `Prediction.summary`."""
+        return "; ".join(part.summary() for part in self.parts)
+
+
+class CombinedModel(ModelWrapper):
+    """Models that predict for the same images, one after the other.
 
     Args:
         models: Two at least; the first gives runtime and metadata.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
+        super().__init__(models[0])
         self.models = tuple(models)
-        first = self.models[0]
-        self.name = " and ".join(model.name for model in self.models)
-        self.runtime, self.metadata = first.runtime, first.metadata
 
-    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """Of the first; see `Model.run`."""
-        return self.models[0].run(images)
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Of all models."""
+        return " and ".join(model.name for model in self.models)
 
-    def predict_pixels(self, image: Pixels) -> CombinedPrediction:
-        """See `Model.predict_pixels`."""
-        # Each checks for itself whether this is a picture that it takes.
+    @property
+    def workers(self) -> int:  # type: ignore[override]
+        """One: the models would have to agree on a number."""
+        return 1
+
+    def predict_image(self, image: Pixels) -> CombinedPrediction:
+        """See `Model.predict_image`."""
+        # Each checks for itself whether it takes this image.
         parts = tuple(model.predict(image) for model in self.models)
         return CombinedPrediction(tuple(model.name for model in self.models), parts)
 
-    def follow(self, prediction: Prediction) -> CombinedPrediction:
-        """See `Model.follow`."""
+    def apply_state(self, prediction: Prediction) -> CombinedPrediction:
+        """See `Model.apply_state`."""
         assert isinstance(prediction, CombinedPrediction)
         pairs = zip(self.models, prediction.parts, strict=True)
-        return replace(prediction, parts=tuple(model.follow(part) for model, part in pairs))
+        return replace(prediction, parts=tuple(m.apply_state(part) for m, part in pairs))
+
+
+def combine(models: Sequence[Model]) -> Model:
+    """Models as one."""
+    return CombinedModel(models) if len(models) > 1 else models[0]

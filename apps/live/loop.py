@@ -1,23 +1,28 @@
 """The loop: take a frame, predict, draw, hand it on."""
 
+import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import cv2
 
-from visus.apps.drawing_tmp import draw_note, draw_prediction
-from visus.apps.live.parallel import in_lanes
-from visus.apps.live.sinks.files_tmp import JsonLinesWriter, Sink
-from visus.apps.live.sources.files_tmp import Frame, Source
+from visus.apps.drawing import draw_prediction
+from visus.apps.live.parallel import parallel_map
+from visus.apps.live.sinks.base import Sink
+from visus.apps.live.sources.base import Source
 from visus.apps.live.stopping import until_stopped
 from visus.apps.live.times import LoopTimes
-from visus.apps.inference.runtimes_tmp import Model
+from visus.vision.drawing.panels import draw_note
 from visus.vision.errors import VisusError
-from visus.vision.images import Pixels, visible
+from visus.vision.frames import Frame
+from visus.vision.images import visible
+from visus.vision.model import Model
 from visus.vision.prediction import Prediction
 
 
@@ -34,14 +39,43 @@ class LoopResult:
     problems: list[str]
 
 
+class JsonLinesWriter:
+    """Writes one JSON object a line; each line is whole on the disk before the next begins.
+
+    Args:
+        target: A file, or `-` for the standard output.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._file: IO[str] = sys.stdout
+        if target != "-":
+            try:
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(target, "w", encoding="utf-8", errors="backslashreplace")
+            except OSError as error:
+                raise VisusError(
+                    f"--jsonl {target}: cannot be written ({error.strerror})"
+                ) from None
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one object."""
+        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; the standard output stays open."""
+        if self._file is not sys.stdout:
+            self._file.close()
+
+
 def run_loop(
     model: Model,
     source: Source,
     sinks: Sequence[Sink],
     jsonl: JsonLinesWriter | None = None,
     watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
-    draw: Callable[[Pixels, Any], Pixels] = draw_prediction,
     times: LoopTimes | None = None,
+    detailed: bool = False,
 ) -> LoopResult:
     """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C or SIGTERM comes.
 
@@ -52,7 +86,7 @@ def run_loop(
         jsonl: Takes a JSON object a frame; closed at the end.
         watchers: Called with each frame and its prediction.
         times: Takes how long each frame takes.
-        draw: Makes the drawn frames, of a picture and its prediction.
+        detailed: Draw details too, where there is time and room for them.
     """
     count = 0
     with ExitStack() as at_the_end:
@@ -63,41 +97,43 @@ def run_loop(
             at_the_end.callback(jsonl.close)
         frames = at_the_end.enter_context(closing(source.frames()))
         at_the_end.enter_context(until_stopped())
-        if model.lanes > 1:
-            # The lanes have the cores already.
+        if model.workers > 1:
+            # The workers use all cores already.
             at_the_end.callback(cv2.setNumThreads, cv2.getNumThreads())
             cv2.setNumThreads(1)
-        for looked in in_lanes(partial(_look, model), frames, model.lanes):
-            frame = looked.frame
-            if looked.prediction is None:
-                if looked.problem:
-                    source.problems.append(f"{frame.source}: {looked.problem}")
+        for result in parallel_map(partial(_predict, model), frames, model.workers):
+            frame = result.frame
+            if result.prediction is None:
+                if result.problem:
+                    source.problems.append(f"{frame.source}: {result.problem}")
                     continue
                 drawn = draw_note(visible(frame.image), frame.note)
                 if not all([sink.show(frame, drawn) for sink in sinks]):
                     break
                 continue
-            prediction = model.follow(looked.prediction)
+            prediction = model.apply_state(result.prediction)
             count += 1
             if jsonl is not None:
                 jsonl.write(to_entry(frame, prediction))
             for watch in watchers:
                 watch(frame, prediction)
-            told = time.perf_counter()
-            drawn = draw(frame.image, prediction) if sinks else visible(frame.image)
+            start = time.perf_counter()
+            drawn = visible(frame.image)
+            if sinks:
+                drawn = draw_prediction(drawn, prediction, detailed)
             finished = time.perf_counter()
             goes_on = all([sink.show(frame, drawn) for sink in sinks])
             shown = time.perf_counter()
             if times is not None:
-                stages = looked.seconds, finished - told, shown - finished
+                stages = result.seconds, finished - start, shown - finished
                 times.add(shown, shown - frame.captured, *stages)
             if not goes_on:
                 break
     return LoopResult(count, source.problems)
 
 
-class _Looked(NamedTuple):
-    """A frame, and what a model says of it, or why it says nothing; neither of one with a note."""
+class _Result(NamedTuple):
+    """A frame with its prediction, or why there is none; a repeated frame has neither."""
 
     frame: Frame
     prediction: Prediction | None
@@ -105,19 +141,19 @@ class _Looked(NamedTuple):
     seconds: float
 
 
-def _look(model: Model, frame: Frame) -> _Looked:
+def _predict(model: Model, frame: Frame) -> _Result:
     if frame.note:
-        return _Looked(frame, None, "", 0.0)
-    begun = time.perf_counter()
+        return _Result(frame, None, "", 0.0)
+    start = time.perf_counter()
     try:
         prediction = model.predict(frame.image)
     except VisusError as error:
-        return _Looked(frame, None, str(error), 0.0)
-    return _Looked(frame, prediction, "", time.perf_counter() - begun)
+        return _Result(frame, None, str(error), 0.0)
+    return _Result(frame, prediction, "", time.perf_counter() - start)
 
 
 def print_summary(frame: Frame, prediction: Prediction) -> None:
-    """Tell a person what was found, on a line."""
+    """Print one line for a frame."""
     place = "" if frame.index is None else f" frame {frame.index}"
     print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
 

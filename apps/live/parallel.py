@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 _PATIENCE = 0.1
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """The same items in the same order, the next one made by a thread while this one is used.
 
     An error of the thread is raised here in its turn. The thread ends with the items, or when
@@ -59,7 +59,9 @@ def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
         thread.join()
 
 
-def in_lanes(work: Callable[[Item], Result], items: Iterator[Item], lanes: int) -> Iterator[Result]:
+def parallel_map(
+    work: Callable[[Item], Result], items: Iterator[Item], workers: int
+) -> Iterator[Result]:
     """What `work` makes of each item, in the items' order.
 
     An error is raised here in its turn.
@@ -70,17 +72,17 @@ def in_lanes(work: Callable[[Item], Result], items: Iterator[Item], lanes: int) 
         lanes: How many at once, each in a thread of its own; with 1 the work is done here, and no
             item is taken before the result of the one before was used.
     """
-    if lanes == 1:
+    if workers == 1:
         yield from map(work, items)
         return
-    with ThreadPoolExecutor(lanes, thread_name_prefix="lane") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="lane") as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for item in items:
                 begun.append(pool.submit(work, item))
                 # More than lanes: they go on while a result is used, and while one that is done
                 # waits for its turn.
-                if len(begun) > lanes + 1:
+                if len(begun) > workers + 1:
                     yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()

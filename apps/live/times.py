@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from visus.apps.live.sources.files_tmp import Source
+from visus.apps.live.sources.base import Source
 
 STAGES = ("latency", "predict", "draw", "show")
 """What is measured of a frame: from capture until it is shown, and what that was spent on."""

@@ -1,7 +1,8 @@
-"""The Lightning CLI with the house's rules: run folders, trusted classes, facts from the data."""
+"""The Lightning CLI with the house's rules: run folders, trusted classes, data_info from the data."""
 
 import sys
 from pathlib import Path
+from pydoc import locate
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
@@ -16,37 +17,16 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 )
 
 from visus.apps.cli import CommandError
+from visus.apps.runs import create_run_folder, find_checkpoint
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport, progress_bar
-from visus.apps.runs import create_run_folder, find_checkpoint
+from visus.models.backbones import accepted_options
 from visus.tasks.base import VisionTask, plain
-from visus.tasks.checkpoints import begin_with
+from visus.tasks.checkpoints import load_initial_weights
+from visus.tasks.data_info import info_from_data, info_from_plain
+from visus.tasks.registry import trusted_packages
+from visus.tasks.spec import InputInfo
 from visus.vision.errors import VisusError
-
-TRUSTED_PACKAGES = ["tasks", "datamodules", "torch.optim", "pytorch_lightning"]
-"""The only packages from which a `class_path` may name a class, unless the user allows more."""
-
-# What the data know and the task needs; with a checkpoint, the checkpoint's own.
-FACTS = (
-    "class_names",
-    "image_size",
-    "in_channels",
-    "fit_mode",
-    "multi_label",
-    "class_counts",
-    "class_colours",
-    "anchors",
-    "masks",
-    "people_count",
-    "max_words",
-    "face_model",
-    "landmarks",
-    "model_digest",
-    "components",
-    "expressions",
-)
-# Of these, what a checkpoint tells the data before they look at the disk.
-_TOLD_TO_DATA = ("class_names", "image_size", "fit_mode", "multi_label", "in_channels")
 
 
 class TrainingParser(LightningArgumentParser):
@@ -59,7 +39,7 @@ class TrainingParser(LightningArgumentParser):
             CommandError: Always.
         """
         options = [option for action in self._actions for option in action.option_strings]
-        raise CommandError(tidy(message, ex, options, ", ".join(TRUSTED_PACKAGES))) from ex
+        raise CommandError(tidy(message, ex, options, ", ".join(trusted_packages()))) from ex
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -95,6 +75,8 @@ class VisusCLI(LightningCLI):
         self.running = running
         self.run_name = run_name
         self.checkpoint = checkpoint
+        self.stored = None if checkpoint is None else checkpoint["visus"]
+        self.given = {argument.partition("=")[0] for argument in arguments}
         super().__init__(
             VisionTask,
             pl.LightningDataModule,
@@ -110,57 +92,59 @@ class VisusCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Hand the data's facts to the task, so that nobody has to repeat them."""
-        parser.add_argument("--ckpt_path", type=str, help="a checkpoint to go on from")
+        """Link what the data module tells the task, so that nobody has to repeat it."""
         parser.add_argument(
-            "--start",
+            "--init_from",
             type=str,
-            help="a trained model of the same task, whose weights to begin with",
+            help="a trained model of the same task, whose weights are the initial weights",
         )
-        for fact in FACTS:
-            parser.link_arguments(
-                "data",
-                f"model.init_args.{fact}",
-                compute_fn=lambda data, fact=fact: self._fact(data, fact),
-                apply_on="instantiate",
-            )
+        parser.link_arguments(
+            "data",
+            "model.init_args.data_info",
+            compute_fn=self._data_info,
+            apply_on="instantiate",
+        )
 
     def before_instantiate_classes(self) -> None:
         """With a checkpoint, refuse other arguments of the model, and tell the data its classes."""
-        if self.config.start:
+        model = self.config.model.init_args
+        if self.config.init_from:
             # All weights come from there.
-            self.config.model.init_args["pretrained"] = False
-        if self.checkpoint is None:
+            model["pretrained"] = False
+        self._drop_options_of_another_backbone(model)
+        if self.stored is None:
             return
-        arguments = self.checkpoint["visus"]["arguments"]
-        chosen = self.config.model.init_args.as_dict()
-        for key, value in chosen.items():
-            # The weights come from the checkpoint; the file they began from may be gone.
-            if key in (*FACTS, "pretrained") or key not in arguments:
+        arguments = self.stored["arguments"]
+        for key, value in model.as_dict().items():
+            # The weights come from the checkpoint; the file of the initial ones may be gone.
+            if key in ("data_info", "pretrained") or key not in arguments:
                 continue
             if plain(value) == arguments[key]:
                 continue
             raise VisusError(
                 f"--model.{key} {value!r} contradicts the checkpoint, which was trained with "
-                f"{arguments[key]!r}; leave it out, or train a new model without --ckpt_path"
+                f"{arguments[key]!r}; leave it out, or train a new model without a checkpoint"
             )
-        self.config.model.init_args["pretrained"] = False
-        trained_on = self.checkpoint["visus"].get("data", {}).get("init_args", {}).get("root")
-        if self.running in ("validate", "test") and "evaluate_all" in self.config.data.init_args:
-            here = Path(self.config.data.init_args.root).resolve()
-            self.config.data.init_args["evaluate_all"] = here != Path(str(trained_on)).resolve()
-        for key in _TOLD_TO_DATA:
-            if key in self.config.data.init_args:
-                self.config.data.init_args[key] = arguments[key]
+        model["pretrained"] = False
+        data = self.config.data.init_args
+        trained_on = (self.stored.get("data", {}).get("init_args") or {}).get("root")
+        if self.running in ("validate", "test") and "evaluate_all" in data:
+            here = Path(data.root).resolve()
+            data["evaluate_all"] = here != Path(str(trained_on)).resolve()
+        # What the data module would find out, the checkpoint knows already.
+        module = locate(self.config.data.class_path)
+        for key in getattr(module, "checkpoint_arguments", ()):
+            if key in data and key in arguments["data_info"]:
+                data[key] = arguments["data_info"][key]
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with the run folder's loggers, checkpoints and report."""
-        if self.config.start and self.checkpoint is None:
-            # Before there is a folder: a start that does not fit leaves none behind.
-            self._begin(find_checkpoint(self.config.start))
-        self.folder = create_run_folder(self.model.task, self.run_name)
+        if self.config.init_from and self.checkpoint is None:
+            # Before there is a folder: weights that do not match leave none behind.
+            self._load_initial_weights(find_checkpoint(self.config.init_from))
+        self.folder = create_run_folder(self.model.spec.name, self.run_name)
         chosen = self.config_init.trainer
-        callbacks: list[Callback] = [RunReport(self.folder, self.stored()), *progress_bar()]
+        callbacks: list[Callback] = [RunReport(self.folder, self.to_store()), *progress_bar()]
         chosen["enable_checkpointing"] = self.running == "fit"
         if self.running == "fit":
             metric, mode = self.model.monitor
@@ -206,22 +190,47 @@ class VisusCLI(LightningCLI):
             return lightning_module.with_schedule(optimizer)
         return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
 
-    def stored(self) -> dict[str, Any]:
+    def to_store(self) -> dict[str, Any]:
         """What the checkpoint needs beside the task to be tested or resumed by itself."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         return {"name": self.run_name, "data": dumped["data"]}
 
-    def _begin(self, path: Path) -> None:
-        """Give the task the weights of a trained model, and say which tensors begin anew."""
-        anew = begin_with(self.model, path)
-        if anew:
+    def _load_initial_weights(self, path: Path) -> None:
+        """Load the weights of a trained model, and print which tensors do not fit."""
+        reset = load_initial_weights(self.model, path)
+        if reset:
             rank_zero_only(print)(
-                f"--start: {', '.join(anew)} begin anew, their shapes differ from those of {path}",
+                f"--init-from: {', '.join(reset)} keep their random initial values, their shapes "
+                f"differ from those of {path}",
                 file=sys.stderr,
             )
 
-    def _fact(self, data: object, fact: str) -> Any:
-        if self.checkpoint is not None:
-            return self.checkpoint["visus"]["arguments"].get(fact)
-        # A task takes no facts but its own, so that others may be missing.
-        return plain(getattr(data, fact, None))
+    def _data_info(self, data: object) -> InputInfo:
+        spec = _task_class(self.config.model.class_path).spec
+        if self.stored is not None:
+            return info_from_plain(spec.data_info, self.stored["arguments"]["data_info"])
+        return info_from_data(spec.data_info, data)
+
+    def _drop_options_of_another_backbone(self, model: Any) -> None:
+        """Options of a configuration's backbone do not apply to the one of the command line."""
+        options = model.get("backbone_options")
+        if not options or "--model.backbone" not in self.given:
+            return
+        if any(option.startswith("--model.backbone_options") for option in self.given):
+            return
+        known = accepted_options(model["backbone"])
+        foreign = sorted(set(options) - known)
+        if foreign:
+            rank_zero_only(print)(
+                f"--model.backbone {model['backbone']}: takes no option {', '.join(foreign)}, "
+                "which the configuration sets for another backbone; left out",
+                file=sys.stderr,
+            )
+            kept = {key: value for key, value in options.items() if key in known}
+            model["backbone_options"] = kept or None
+
+
+def _task_class(class_path: str) -> type[VisionTask]:
+    found = locate(class_path)
+    assert isinstance(found, type) and issubclass(found, VisionTask)
+    return found

@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterable
 
 from visus.apps.cli import did_you_mean, explain
+from visus.datamodules.registry import data_specs
+from visus.tasks.base import VisionTask
+from visus.tasks.registry import task_specs
 from visus.vision.errors import VisusError
 
 
@@ -58,8 +61,7 @@ def find_visus_error(error: BaseException | None) -> VisusError | None:
 
 def _parameters() -> list[str]:
     """Names of the arguments of all tasks and data modules."""
-    import datamodules
-    import tasks
-
-    classes = [getattr(home, name) for home in (tasks, datamodules) for name in home.__all__]
+    classes: list[type] = [VisionTask]
+    classes += [spec.lightning_class() for spec in task_specs().values()]
+    classes += [each for spec in data_specs().values() for each in spec.data_modules()]
     return sorted({name for c in classes for name in inspect.signature(c).parameters})

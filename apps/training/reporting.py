@@ -1,10 +1,9 @@
-"""What a run leaves behind and tells: figures, tables, pictures, predictions."""
+"""What a run leaves behind and tells: figures, tables, images, predictions."""
 
 import json
 import math
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +13,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from visus.apps.console import console
+from visus.datamodules.core.loading import make_loader
 from visus.tasks.base import VisionTask
-
-Reporter = Callable[[Any, str, Any, Path, dict[str, float]], list[Table | str]]
-"""From a task that was measured, the split, its data set, the run folder and the figures, to which
-it may add, to what shall be printed; pictures go into the folder."""
-
-
-def reporter(task: str) -> Reporter:
-    """The function that reports on a task."""
-    if task == "captioning":
-        from visus.tasks.captioning.report import report_captioning
-
-        return report_captioning
-    if task == "detection":
-        from visus.tasks.detection.report import report_detection
-
-        return report_detection
-    if task == "face3d":
-        from visus.tasks.face3d.report import report_face3d
-
-        return report_face3d
-    if task == "face_recognition":
-        from visus.tasks.face_recognition.report import report_face_recognition
-
-        return report_face_recognition
-    if task == "segmentation":
-        from visus.tasks.segmentation.report import report_segmentation
-
-        return report_segmentation
-    from visus.tasks.classification.report import report_classification
-
-    return report_classification
+from visus.tasks.spec import ReportContext
 
 
 def progress_bar() -> list[Callback]:
@@ -54,7 +24,7 @@ def progress_bar() -> list[Callback]:
 
 
 class RunReport(Callback):
-    """Writes `metrics.json`, pictures and predictions into the run folder, and prints the figures.
+    """Writes `metrics.json`, images and predictions into the run folder, and prints the figures.
 
     Args:
         folder: The run folder.
@@ -71,8 +41,7 @@ class RunReport(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what lets the checkpoint be tested and resumed by itself."""
-        class_path = f"tasks.{type(pl_module).__name__}"
-        checkpoint.setdefault("visus", {}).update(self.stored | {"class_path": class_path})
+        checkpoint.setdefault("visus", {}).update(self.stored)
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -84,13 +53,8 @@ class RunReport(Callback):
         task = _as_task(pl_module)
         height, width = task.image_size
         parameters = sum(p.numel() for p in pl_module.parameters())
-        people = getattr(data, "people_count", None)
-        noun = "words" if task.task == "captioning" else "classes"
-        kinds = f"{people} people" if people else f"{len(task.class_names)} {noun}"
-        numbers = getattr(task, "number_names", None)
-        kinds = f"{len(numbers)} numbers of a face" if numbers else kinds
         self._print(
-            f"{kinds}, pictures of {height} x {width}, "
+            f"{task.describe_outputs()}, images of {height} x {width}, "
             f"{parameters / 1e6:.2f} M parameters, "
             f"batch {data.batch_size} x {trainer.world_size} processes, "
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
@@ -112,44 +76,22 @@ class RunReport(Callback):
             self._print(f"best {monitored} {float(score):.4f} in {self.folder / 'best.ckpt'}")
         self._write(figures, None)
         self._print(
-            f"next: visus test {self.folder}, or visus infer {self.folder} PICTURE",
+            f"next: visus test {self.folder}, or visus predict {self.folder} IMAGE",
         )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the figures after `visus validate`, and without a bar those of each epoch."""
         if trainer.state.fn == "validate":
-            self._tell_evaluation(trainer, pl_module, "val")
+            self._report_evaluation(trainer, pl_module, "val")
         elif not trainer.sanity_checking and not sys.stderr.isatty():
-            self._tell_epoch(trainer)
+            self._report_epoch(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the figures and what else the task reports."""
-        self._tell_evaluation(trainer, pl_module, "test")
-
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Append the batch's predictions to the run folder's JSON Lines."""
-        rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
-        with (self.folder / f"predictions{rank}.jsonl").open("a", encoding="utf-8") as file:
-            for source, prediction, fit in zip(batch["source"], outputs, batch["fit"], strict=True):
-                height, width = fit.source_size
-                entry = {"source": source, "width": width, "height": height}
-                file.write(json.dumps({**entry, **prediction.to_json()}) + "\n")
+        self._report_evaluation(trainer, pl_module, "test")
 
     @rank_zero_only
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say where the predictions are."""
-        self._print(f"predictions in {self.folder}")
-
-    @rank_zero_only
-    def _tell_epoch(self, trainer: pl.Trainer) -> None:
+    def _report_epoch(self, trainer: pl.Trainer) -> None:
         figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
         told = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
         minutes = (time.perf_counter() - self.started) / 60
@@ -161,13 +103,23 @@ class RunReport(Callback):
         self.console.print(content, soft_wrap=isinstance(content, str))
 
     @rank_zero_only
-    def _tell_evaluation(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+    def _report_evaluation(
+        self, trainer: pl.Trainer, module: pl.LightningModule, split: str
+    ) -> None:
         task = _as_task(module)
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
         data = trainer.datamodule  # type: ignore[attr-defined]
         loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
         samples = len(loader.dataset)
-        told = reporter(task.task)(task, split, loader.dataset, self.folder, figures)
+        context = ReportContext(
+            split,
+            samples,
+            self.folder,
+            figures,
+            lambda name: loader.dataset.image(loader.dataset.index(name)),
+            lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers, train=False),
+        )
+        lines = task.spec.report()(task, context)
         table = Table("figure", "value", title=f"{split}: {samples} samples")
         for key, value in sorted(figures.items()):
             # Those of single classes stand in the task's own table.
@@ -176,7 +128,7 @@ class RunReport(Callback):
         self._print(table)
         if data.skipped:
             self._print(f"{data.skipped} bad samples were left out")
-        for item in told:
+        for item in lines:
             self._print(item)
         self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
 

@@ -1,11 +1,10 @@
-"""`visus fit`, `validate`, `test` and `predict`: from the command line to Lightning's trainer."""
+"""`visus fit`, `validate` and `test`: from the command line to Lightning's trainer."""
 
 import logging
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,25 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 from torch import Tensor
 
 from visus.apps.cli import CommandError
+from visus.apps.runs import find_checkpoint
+from visus.apps.training.arguments import Arguments, parse_arguments
+from visus.apps.training.cli import VisusCLI
 from visus.apps.training.memory import keep_freed_memory
 from visus.apps.training.parser_messages import find_visus_error
-from visus.apps.runs import find_checkpoint
-from visus.apps.inference.runtimes_tmp import Model
-from visus.apps.training.cli import FACTS, TRUSTED_PACKAGES, VisusCLI
-from visus.configs import config_names, find_config
-from visus.models.weights import find_weights
+from visus.configs import find_config
+from visus.datamodules.registry import migrate_data
 from visus.tasks.checkpoints import read_checkpoint
+from visus.tasks.registry import task_spec, trusted_packages
 from visus.vision.errors import VisusError
+from visus.vision.metadata import FORMAT
+from visus.vision.model import Model
 
 
 def run(subcommand: str, argv: Sequence[str]) -> int:
     """Run one of Lightning's subcommands.
 
     Args:
-        subcommand: `fit`, `validate`, `test` or `predict`.
+        subcommand: `fit`, `validate` or `test`.
         argv: The arguments after it. For all but `fit` the first may be MODEL.
 
     Returns:
@@ -49,7 +51,7 @@ def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, flo
 
     Args:
         argv: As in `run`.
-        exported: Answers in place of the network of MODEL, whose export it is; a batch of one.
+        exported: Predicts in place of the network of MODEL, whose export it is; a batch of one.
     """
     cli, keywords = _prepare("test", argv)
     if exported is not None:
@@ -66,131 +68,87 @@ def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, 
     """What runs a subcommand, and the arguments of the trainer's method for it."""
     quieten()
     keep_freed_memory()
-    arguments = list(argv)
-    # Enforced inside jsonargparse at every import it makes for a value, before it makes it.
-    if "--allow-custom-classes" in arguments:
-        arguments.remove("--allow-custom-classes")
-        sys.path.append(str(Path.cwd()))
-        # Its own list of dangerous modules stays denied.
-        set_parsing_settings(import_path_allowlist=TRUSTED_PACKAGES)
-    else:
-        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=TRUSTED_PACKAGES)
-    if subcommand != "fit" and arguments and not arguments[0].startswith("-"):
-        arguments = ["--ckpt_path", arguments[0], *arguments[1:]]
-    for argument in arguments:
-        option = argument.partition("=")[0].replace(".init_args.", ".")
-        if option in {f"--model.{fact}" for fact in FACTS}:
-            raise CommandError(
-                f"{option} follows from the data; change the data's arguments instead"
-            )
-    if subcommand != "fit":
-        arguments = _ready_made(arguments)
-    names = _resolve(arguments, ("--config", "-c"), find_config)
-    # A run is taken up where it stopped, and measured where it was best.
-    preferred = "last" if subcommand == "fit" else "best"
-    paths = _resolve(arguments, ("--ckpt_path",), partial(find_checkpoint, prefer=preferred))
-    if paths and any(argument.partition("=")[0] == "--start" for argument in arguments):
-        raise CommandError(
-            "--start begins with the weights of a model, but this command has a checkpoint; leave "
-            "one of the two out"
-        )
-    checkpoint = read_checkpoint(paths[-1]) if paths else None
+    given = parse_arguments(subcommand, argv)
+    _set_import_rules(given.allow_custom_classes)
+    path = _checkpoint(subcommand, given)
+    checkpoint = None if path is None else read_checkpoint(path)
     if subcommand == "fit" and checkpoint is not None and "optimizer_states" not in checkpoint:
         raise CommandError(
-            f"{paths[-1]}: holds weights alone; training goes on from a checkpoint of a run"
+            f"{path}: holds weights alone; training is resumed from a checkpoint of a run"
         )
-    asks_for_help = any(argument == "-h" or "help" in argument for argument in arguments)
-    if subcommand == "fit" and not names and not asks_for_help:
-        raise CommandError(
-            f"name a configuration: visus fit --config {' or '.join(config_names())}"
-        )
-    if subcommand != "fit" and checkpoint is None and not names and not asks_for_help:
-        raise CommandError(f"name a model: visus {subcommand} latest")
     with tempfile.TemporaryDirectory() as scratch:
+        arguments = given.rest
         if checkpoint is not None:
             stored = _write_stored_config(checkpoint, Path(scratch))
             arguments = ["--config", str(stored), *arguments]
-        name = names[-1].stem if names else _stored_name(checkpoint)
+        name = _run_name(given, checkpoint)
         try:
             cli = VisusCLI(subcommand, arguments, name, checkpoint)
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}
-    if paths:
-        keywords |= {"ckpt_path": str(paths[-1]), "weights_only": True}
-    if subcommand == "predict":
-        keywords["return_predictions"] = False
-    elif subcommand != "fit":
+    if path is not None:
+        keywords |= {"ckpt_path": str(path), "weights_only": True}
+    if subcommand != "fit":
         keywords["verbose"] = False
     return cli, keywords
 
 
+def _checkpoint(subcommand: str, given: Arguments) -> Path | None:
+    """The checkpoint that is resumed or measured."""
+    if given.model is None:
+        return None
+    # A run is resumed where it stopped, and measured where it was best.
+    return find_checkpoint(given.model, prefer="last" if subcommand == "fit" else "best")
+
+
+def _set_import_rules(allow_custom_classes: bool) -> None:
+    """Which classes a `class_path` may name; enforced inside jsonargparse before it imports."""
+    if allow_custom_classes:
+        sys.path.append(str(Path.cwd()))
+        # jsonargparse's own list of dangerous modules stays denied.
+        set_parsing_settings(import_path_allowlist=trusted_packages())
+    else:
+        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=trusted_packages())
+
+
 def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
+    method: Callable[..., Any] = getattr(cli.trainer, subcommand)
     try:
-        getattr(cli.trainer, subcommand)(cli.model, **keywords)
+        method(cli.model, **keywords)
     except (MisconfigurationException, ValueError) as error:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     except SystemExit:
-        # Lightning leaves so when it is stopped: at SIGTERM with 0, which would pass for success.
+        # Lightning exits so when it is stopped: at SIGTERM with 0, which would pass for success.
         raise KeyboardInterrupt from None
-
-
-def _ready_made(arguments: list[str]) -> list[str]:
-    """A name from the weights manifest stands for the configuration that measures it.
-
-    Raises:
-        CommandError: If none does.
-    """
-    if len(arguments) < 2 or arguments[0] != "--ckpt_path":
-        return arguments
-    entry = find_weights(arguments[1])
-    # What comes as a checkpoint knows its configuration.
-    if entry is None or not entry.task or entry.recipe or Path(arguments[1]).exists():
-        return arguments
-    config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"
-    if config not in config_names():
-        raise CommandError(
-            f"{arguments[1]!r} is ready made, and no configuration measures it; train on its "
-            f"weights with visus fit --config {entry.task}/custom"
-        )
-    return ["--config", config, *arguments[2:]]
-
-
-def _resolve(arguments: list[str], options: tuple[str, ...], find: Any) -> list[Path]:
-    """Replace the values of an option by the files they name, in place; return the files."""
-    found = []
-    for i, argument in enumerate(arguments):
-        option, equals, value = argument.partition("=")
-        if option not in options:
-            continue
-        if equals:
-            found.append(find(value))
-            arguments[i] = f"{option}={found[-1]}"
-        elif i + 1 < len(arguments):
-            found.append(find(arguments[i + 1]))
-            arguments[i + 1] = str(found[-1])
-    return found
 
 
 def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
     """A configuration with what a checkpoint knows of its model and its data."""
     stored = checkpoint["visus"]
-    missing = {"data", "arguments", "class_path"} - set(stored)
+    missing = {"data", "arguments"} - set(stored)
     if missing:
         raise VisusError(
             f"the checkpoint lacks {', '.join(sorted(missing))}; it was not written by visus fit"
         )
-    model = {key: value for key, value in stored["arguments"].items() if key not in FACTS}
+    model = {key: value for key, value in stored["arguments"].items() if key != "data_info"}
+    task_class = task_spec(stored["task"]).lightning_class()
     config = {
-        "model": {"class_path": stored["class_path"], "init_args": model},
-        "data": stored["data"],
+        "model": {
+            "class_path": f"{task_class.__module__}.{task_class.__name__}",
+            "init_args": model,
+        },
+        "data": migrate_data(stored["data"], stored.get("migrated_from", FORMAT)),
     }
     path = folder / "checkpoint.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
 
 
-def _stored_name(checkpoint: dict[str, Any] | None) -> str:
+def _run_name(given: Arguments, checkpoint: dict[str, Any] | None) -> str:
+    """Second part of the run folder's path: the configuration's name."""
+    if given.configs:
+        return find_config(given.configs[-1]).stem
     if checkpoint is None:
         return "custom"
     # Of a path only the last part: a file must not choose where folders are made.
@@ -198,7 +156,7 @@ def _stored_name(checkpoint: dict[str, Any] | None) -> str:
 
 
 def quieten() -> None:
-    """Leave out what libraries say at every run and no user can act on."""
+    """Suppress what libraries report at every run and no user can act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Random changes of training pictures that leave their captions true."""
+"""Random changes of training images that leave their captions true."""
 
 import re
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import numpy as np
 
 from visus.datamodules.core.random_numbers import SharedRandom
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode, fit
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import resize_to_input
 
 CaptionAugmentation = Literal["none", "captions"]
 """Recipes: `captions` cuts a little off and recolours a little, and mirrors where no caption speaks
@@ -20,21 +21,21 @@ _SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
 class CaptionTransform:
-    """From a picture of any size to a changed one of the given size.
+    """From an image of any size to a changed one of the given size.
 
-    Random numbers as in `datamodules.random_numbers`.
+    Random numbers as in `visus.datamodules.core.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
         size: (height, width) in pixels.
-        mode: How pictures are fitted where the recipe changes nothing.
+        mode: How images are fitted where the recipe changes nothing.
 
     Raises:
         VisusError: If there is no such recipe.
     """
 
     def __init__(
-        self, augmentation: CaptionAugmentation, size: tuple[int, int], mode: FitMode
+        self, augmentation: CaptionAugmentation, size: tuple[int, int], mode: ResizeMode
     ) -> None:
         if augmentation not in get_args(CaptionAugmentation):
             raise VisusError(
@@ -55,9 +56,9 @@ class CaptionTransform:
         )
 
     def __call__(self, image: Pixels, captions: Sequence[str]) -> Pixels:
-        """A changed copy of a picture (height, width, channels) with these captions."""
+        """A changed copy of an image (height, width, channels) with these captions."""
         if self.augmentation == "none":
-            return fit(image, self.size, self.mode)[0]
+            return resize_to_input(image, self.size, self.mode)[0]
         self.random.begin()
         changed = self.compose(image=image)["image"]
         sided = any(_SIDED.search(caption) for caption in captions)

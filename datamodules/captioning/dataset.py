@@ -1,4 +1,4 @@
-"""Pictures with captions as samples: what training learns from, and what evaluation compares."""
+"""Images with captions as samples: what training learns from, and what evaluation compares."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,25 +8,26 @@ import torch
 from visus.datamodules.captioning.augment import CaptionTransform
 from visus.datamodules.captioning.feature_cache import FeatureCache
 from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
-from visus.tasks.captioning.metrics import CaptionTruth
-from visus.vision.resize import FitMode, fit
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import resize_to_input
+from visus.vision.truth import CaptionTruth
 from visus.vision.vocabulary import Vocabulary, tokenise
 
 
 class Captioned(NamedTuple):
-    """A picture, uint8 RGB, and what is said of it."""
+    """An image, uint8 RGB, and what is said of it."""
 
     image: Pixels
     truth: CaptionTruth
 
 
 class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
-    """Pictures and captions that are read when they are asked for.
+    """Images and captions that are read when they are asked for.
 
     Args:
         sources: See `SourceDataset`.
-        read: From a source to a picture and its captions.
+        read: From a source to an image and its captions.
         size: See `SourceDataset`.
         mode: "
         vocabulary: The words.
@@ -40,7 +41,7 @@ class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
         sources: Sequence[object],
         read: Callable[[object], Captioned],
         size: tuple[int, int],
-        mode: FitMode,
+        mode: ResizeMode,
         vocabulary: Vocabulary,
         max_words: int,
         each: int = 1,
@@ -56,7 +57,7 @@ class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
         image, truth = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
-            image, item["fit"] = fit(image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(image, self.size, self.mode)
             item["truth"] = truth
         else:
             image = self.transform(image, truth.captions)
@@ -65,7 +66,7 @@ class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
         return item
 
     def lesson(self, index: int, captions: Sequence[str]) -> Batch:
-        """What is learnt of a picture: `words`, int64 (captions, max_words), and its `number`."""
+        """What is learnt of an image: `words`, int64 (captions, max_words), and its `number`."""
         order = torch.randperm(len(captions)).tolist()
         chosen = [captions[order[i % len(order)]] for i in range(self.each)]
         encoded = [self.vocabulary.encode(tokenise(text), self.max_words) for text in chosen]
@@ -74,27 +75,27 @@ class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
 
 
 class FeatureDataset(torch.utils.data.Dataset[Batch]):
-    """As training samples of a `CaptioningDataset`, with feature maps instead of pictures.
+    """As training samples of a `CaptioningDataset`, with feature maps instead of images.
 
     Args:
-        pictures: The data set; its sources have captions and a content.
+        images: The data set; its sources have captions and a content.
         cache: Holds the maps of all.
     """
 
-    def __init__(self, pictures: CaptioningDataset, cache: FeatureCache) -> None:
-        self.pictures = pictures
+    def __init__(self, images: CaptioningDataset, cache: FeatureCache) -> None:
+        self.images = images
         self.cache = cache
 
     def __len__(self) -> int:
-        """How many pictures."""
-        return len(self.pictures)
+        """How many images."""
+        return len(self.images)
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `features` of one of the picture's views, `source`, `words`, `number`."""
-        picture = self.pictures.sources[index]
-        maps = self.cache.read(picture.content)
+        """One sample: `features` of one of the image's views, `source`, `words`, `number`."""
+        image = self.images.sources[index]
+        maps = self.cache.read(image.content)
         assert maps is not None, "filled before training"
         view = int(torch.randint(len(maps), ()))
         features = torch.from_numpy(maps[view].copy())
-        lesson = self.pictures.lesson(index, picture.captions)
-        return {"source": self.pictures.name(index), "features": features, **lesson}
+        lesson = self.images.lesson(index, image.captions)
+        return {"source": self.images.name(index), "features": features, **lesson}

@@ -13,15 +13,15 @@ Maps = NDArray[np.float16]
 
 
 class FeatureCache:
-    """Keeps the feature maps of pictures, a file each, in `features` in the cache folder.
+    """Keeps the feature maps of images, a file each, in `features` in the cache folder.
 
     A file is named by all that its content depends on, so that none can be out of date, and gets
     its name when it is whole.
 
     Args:
         network: Tells networks with different weights apart.
-        recipe: Tells apart what is done to pictures first.
-        views: How many maps there are of a picture.
+        recipe: Tells apart what is done to images first.
+        views: How many maps there are of an image.
     """
 
     def __init__(self, network: str, recipe: str, views: int) -> None:
@@ -31,10 +31,10 @@ class FeatureCache:
         self.views = views
 
     def read(self, content: str) -> Maps | None:
-        """The maps of a picture, float16 of shape (views, channels, rows, columns).
+        """The maps of an image, float16 of shape (views, channels, rows, columns).
 
         Args:
-            content: `datamodules.splits.content_hash` of the picture's file.
+            content: `visus.datamodules.core.splits.content_hash` of the image's file.
 
         Returns:
             None where there are none, or the file is damaged.
@@ -47,7 +47,7 @@ class FeatureCache:
         return maps if whole else None
 
     def write(self, content: str, maps: Maps) -> None:
-        """Keep the maps of a picture, readable by this user only."""
+        """Keep the maps of an image, readable by this user only."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path(content)
         part = path.with_suffix(f".{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""Read pictures with captions: Flickr8k's text files, Karpathy's and COCO's JSON, or a plain list.
+"""Read images with captions: Flickr8k's text files, Karpathy's and COCO's JSON, or a plain list.
 
 Which of them a folder holds is recognised from its files.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.datamodules.core.csv_files import csv_rows
-from visus.datamodules.core.images import check_copies, inspect_pictures
+from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.errors import VisusError
@@ -19,8 +19,8 @@ from visus.vision.vocabulary import tokenise
 
 
 @dataclass(frozen=True)
-class CaptionedPicture:
-    """One picture and what people say of it.
+class CaptionedImage:
+    """One image and what people say of it.
 
     Attributes:
         path: The file.
@@ -39,22 +39,22 @@ class CaptionedPicture:
 
 @dataclass(frozen=True)
 class CaptionListing:
-    """All pictures of a data set, good ones only, and all that is wrong with it.
+    """All images of a data set, good ones only, and all that is wrong with it.
 
     Attributes:
-        pictures: Those that can be used, in a fixed order.
-        problems: What is wrong; the pictures of errors are not among `pictures`.
-        left_out: How many pictures that is.
+        images: Those that can be used, in a fixed order.
+        problems: What is wrong; the images of errors are not among `images`.
+        left_out: How many images that is.
     """
 
-    pictures: tuple[CaptionedPicture, ...]
+    images: tuple[CaptionedImage, ...]
     problems: tuple[Problem, ...]
     left_out: int
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A caption of a picture as a file states it; without a caption None."""
+    """A caption of an image as a file states it; without a caption None."""
 
     name: str
     caption: str | None
@@ -68,14 +68,14 @@ def is_captions(root: Path) -> bool:
 
 
 def read_captions(root: Path) -> CaptionListing:
-    """Read a data set and decode every picture once.
+    """Read a data set and decode every image once.
 
     Args:
         root: A file of captions, or a folder that holds such files: Flickr8k's `captions.txt` or
             `Flickr8k.token.txt`, with its lists of each split where they lie beside it; JSON as
             Karpathy or COCO write it; JSON of a list of `{"image", "captions"}`, or a CSV with the
             columns `image` and `caption`, both perhaps with `split`. A file's own name may state
-            its split. Pictures may lie anywhere below the folder.
+            its split. Images may lie anywhere below the folder.
 
     Raises:
         VisusError: If there are no captions at that place, or a file cannot be read as a whole.
@@ -88,17 +88,17 @@ def read_captions(root: Path) -> CaptionListing:
         )
     folder = root if root.is_dir() else root.parent
     entries = [entry for path in files for entry in _read(path)]
-    listed, problems = _by_picture(entries, folder, _flickr_splits(folder))
+    listed, problems = _by_image(entries, folder, _flickr_splits(folder))
     checked = []
-    for picture, check in zip(listed, inspect_pictures([p.path for p in listed]), strict=True):
-        found = check.problems(picture.place)
-        problems += [replace(p, message=f"{picture.path.name}: {p.message}") for p in found]
+    for image, check in zip(listed, inspect_images([p.path for p in listed]), strict=True):
+        found = check.problems(image.place)
+        problems += [replace(p, message=f"{image.path.name}: {p.message}") for p in found]
         if not any(problem.severity == "error" for problem in found):
-            checked.append(replace(picture, content=check.content))
+            checked.append(replace(image, content=check.content))
     kept, doubled = check_copies(checked)
     problems += doubled
     if not kept:
-        problems.append(Problem(str(root), "holds no picture with a caption", "fatal"))
+        problems.append(Problem(str(root), "holds no image with a caption", "fatal"))
     left_out = len({entry.name for entry in entries}) - len(kept)
     return CaptionListing(tuple(kept), tuple(problems), left_out)
 
@@ -183,7 +183,7 @@ def _read_json(path: Path) -> Iterator[_Entry]:
         return
     items = content.get("images") if isinstance(content, dict) else content
     if not isinstance(items, list):
-        raise VisusError(f"{path}: holds no list of pictures; see the page on captioning")
+        raise VisusError(f"{path}: holds no list of images; see the page on captioning")
     for number, item in enumerate(items):
         place = f"{path}: entry {number}"
         if not isinstance(item, dict):
@@ -194,7 +194,7 @@ def _read_json(path: Path) -> Iterator[_Entry]:
             name = f"{item['filepath']}/{name}"
         told = item.get("captions", item.get("caption", item.get("sentences")))
         split = str(item.get("split") or "").lower()
-        # Karpathy's restval are pictures of COCO's validation that everybody trains on.
+        # Karpathy's restval are images of COCO's validation that everybody trains on.
         split = "train" if split == "restval" else SPLIT_NAMES.get(split, split) or _split_of(path)
         captions = told if isinstance(told, list) else [] if told is None else [told]
         if not captions:
@@ -205,7 +205,7 @@ def _read_json(path: Path) -> Iterator[_Entry]:
 
 
 def _read_coco(path: Path, content: dict[str, Any]) -> Iterator[_Entry]:
-    """COCO's captions: pictures and annotations by the pictures' ids."""
+    """COCO's captions: images and annotations by the images' ids."""
     names: dict[Any, str] = {}
     for item in content.get("images") or []:
         names[item.get("id")] = str(item.get("file_name") or "")
@@ -213,7 +213,7 @@ def _read_coco(path: Path, content: dict[str, Any]) -> Iterator[_Entry]:
     for number, item in enumerate(content["annotations"]):
         place = f"{path}: annotation {number}"
         captioned.add(item.get("image_id"))
-        name = names.get(item.get("image_id"), f"picture of id {item.get('image_id')!r}")
+        name = names.get(item.get("image_id"), f"image of id {item.get('image_id')!r}")
         text = item.get("caption")
         yield _Entry(name, text if isinstance(text, str) else "", _split_of(path), place)
     for identity, name in names.items():
@@ -222,7 +222,7 @@ def _read_coco(path: Path, content: dict[str, Any]) -> Iterator[_Entry]:
 
 
 def _flickr_splits(folder: Path) -> dict[str, str]:
-    """Flickr8k's lists of the pictures of each split."""
+    """Flickr8k's lists of the images of each split."""
     splits = {}
     for word, split in (("train", "train"), ("dev", "val"), ("test", "test")):
         for path in folder.glob(f"*{word}Images.txt"):
@@ -230,10 +230,10 @@ def _flickr_splits(folder: Path) -> dict[str, str]:
     return splits
 
 
-def _by_picture(
+def _by_image(
     entries: Sequence[_Entry], folder: Path, stated: dict[str, str]
-) -> tuple[list[CaptionedPicture], list[Problem]]:
-    """Gather each picture's captions, and find its file."""
+) -> tuple[list[CaptionedImage], list[Problem]]:
+    """Gather each image's captions, and find its file."""
     found = list_images(folder)
     by_name = {path.name: path for path in reversed(found)}
     by_path = {str(path.relative_to(folder)): path for path in found}
@@ -249,20 +249,20 @@ def _by_picture(
             problems.append(Problem(entry.place, message, "warning"))
         elif entry.caption is not None:
             known.append(" ".join(entry.caption.split()))
-    pictures = []
+    images = []
     for (name, split), told in captions.items():
         place = places[name, split]
         path = by_path.get(name) or by_name.get(Path(name).name)
         if split not in {"", "train", "val", "test"}:
             message = f"split {split!r} is unknown; write train, val or test"
         elif not name:
-            message = "names no picture"
+            message = "names no image"
         elif path is None:
-            message = f"there is no picture {name!r} below {folder}"
+            message = f"there is no image {name!r} below {folder}"
         elif not told:
-            message = f"a picture without a caption: {name}"
+            message = f"an image without a caption: {name}"
         else:
-            pictures.append(CaptionedPicture(path, tuple(told), split, place))
+            images.append(CaptionedImage(path, tuple(told), split, place))
             continue
         problems.append(Problem(place, message, "error"))
-    return pictures, problems
+    return images, problems

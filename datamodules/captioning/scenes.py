@@ -11,8 +11,8 @@ from visus.datamodules.captioning.data import CaptioningData
 from visus.datamodules.captioning.dataset import Captioned, CaptioningDataset
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.splits import scene_seeds
-from visus.tasks.captioning.metrics import CaptionTruth
 from visus.vision.scenes import COLOURS, SHAPES, make_scene
+from visus.vision.truth import CaptionTruth
 from visus.vision.vocabulary import SPECIAL, Vocabulary
 
 _WORDS = ("a", "an", "and", "above", "below", "left", "right", "of", "empty", "ground")
@@ -36,19 +36,19 @@ class SceneTruth(CaptionTruth):
 
 
 class ScenesCaptioningData(CaptioningData):
-    """Procedural scenes (`vision.scenes`) with a sentence about their two largest shapes.
+    """Procedural scenes (`visus.vision.scenes`) with a sentence about their two largest shapes.
 
     Args:
-        count: Training pictures; a quarter as many for validation, and again for test.
+        count: Training images; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
-        seed: Chooses the pictures.
-        batch_size: Pictures a batch and process.
+        seed: Chooses the images.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         class_names: The words as a checkpoint states them.
     """
 
     in_channels = 3
-    fit_mode = "stretch"
+    resize_mode = "stretch"
     max_words = 10
 
     def __init__(
@@ -77,12 +77,12 @@ class ScenesCaptioningData(CaptioningData):
         """See `VisionData.dataset`."""
         transform = None
         if split == "train":
-            transform = CaptionTransform(self.augment, self.image_size, self.fit_mode)
+            transform = CaptionTransform(self.augment, self.image_size, self.resize_mode)
         return CaptioningDataset(
             scene_seeds(split, self.count, self.seed),
             partial(_read_scene, size=self.image_size),
             self.image_size,
-            self.fit_mode,
+            self.resize_mode,
             Vocabulary(self.class_names),
             self.max_words,
             transform=transform,

@@ -9,25 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from visus.datamodules.core.archives import Arrays, cifar10, fashion_mnist
 from visus.datamodules.classification.augment import Augmentation, TrainingTransform
 from visus.datamodules.classification.data import ClassificationData, encode_labels
-from visus.datamodules.core.loading import ArrayDataset, Batch, PictureDataset, default_workers
+from visus.datamodules.core.archives import Arrays, cifar10, fashion_mnist
+from visus.datamodules.core.loading import ArrayDataset, Batch, ImageDataset, default_workers
 from visus.datamodules.core.splits import content_hash, held_out, scene_seeds
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode, fit
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import resize_to_input
 from visus.vision.scenes import SHAPES, Scene, make_scene
 
 
-class ArrayClassData(ClassificationData):
+class ArrayClassificationData(ClassificationData):
     """Data sets small enough to be kept in memory.
 
     Args:
         image_size: See `ClassificationData`.
-        fit_mode: See `ClassificationData`.
-        val_share: Share of the training pictures held out for validation, by content.
-        batch_size: Pictures a batch and process.
+        resize_mode: See `ClassificationData`.
+        val_share: Share of the training images held out for validation, by content.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; 0 for none.
         augment: Random changes for training.
         class_names: The classes as a checkpoint states them; the data's own otherwise.
@@ -39,7 +40,7 @@ class ArrayClassData(ClassificationData):
     def __init__(
         self,
         image_size: tuple[int, int],
-        fit_mode: FitMode,
+        resize_mode: ResizeMode,
         val_share: float,
         batch_size: int,
         num_workers: int,
@@ -48,18 +49,18 @@ class ArrayClassData(ClassificationData):
     ) -> None:
         super().__init__(batch_size, num_workers, augment)
         self.image_size = (int(image_size[0]), int(image_size[1]))
-        self.fit_mode = fit_mode
+        self.resize_mode = resize_mode
         self.val_share = val_share
         self.class_names = tuple(class_names or self.names)
         self.in_channels = self.channels
 
     @abstractmethod
     def read(self) -> tuple[Arrays, Arrays]:
-        """Pictures and labels for training and for test."""
+        """Images and labels for training and for test."""
 
     @cached_property
     def splits(self) -> dict[str, Arrays]:
-        """Pictures and labels of each split."""
+        """Images and labels of each split."""
         (images, labels), test = self.read()
         out = _hold_out(images, labels, self.val_share)
         return {
@@ -70,15 +71,17 @@ class ArrayClassData(ClassificationData):
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
-        """Training pictures of each class."""
+        """Training images of each class."""
         counts = np.bincount(self.splits["train"][1], minlength=len(self.names))
         return [int(count) for count in counts]
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`; predictions are made for the test pictures."""
+        """See `ClassificationData.dataset`; predictions are made for the test images."""
         images, labels = self.splits["test" if split == "predict" else split]
-        fitted = np.stack([fit(image, self.image_size, self.fit_mode)[0] for image in images])
-        _, fit_of_all = fit(images[0], self.image_size, self.fit_mode)
+        fitted = np.stack(
+            [resize_to_input(image, self.image_size, self.resize_mode)[0] for image in images]
+        )
+        _, shared_geometry = resize_to_input(images[0], self.image_size, self.resize_mode)
         strangers = set(self.names) - set(self.class_names)
         if strangers:
             raise VisusError(
@@ -88,11 +91,11 @@ class ArrayClassData(ClassificationData):
         ids = np.array([self.class_names.index(name) for name in self.names])
         transform = None
         if split == "train" and self.augment != "none":
-            transform = TrainingTransform(self.augment, self.image_size, self.fit_mode)
-        return ArrayDataset(fitted, ids[labels], fit_of_all, transform)
+            transform = TrainingTransform(self.augment, self.image_size, self.resize_mode)
+        return ArrayDataset(fitted, ids[labels], shared_geometry, transform)
 
 
-class DigitsData(ArrayClassData):
+class DigitsData(ArrayClassificationData):
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels; a quarter is held out for test.
 
     Args: as `ArrayClassData`.
@@ -103,7 +106,7 @@ class DigitsData(ArrayClassData):
     def __init__(
         self,
         image_size: tuple[int, int] = (32, 32),
-        fit_mode: FitMode = "stretch",
+        resize_mode: ResizeMode = "stretch",
         val_share: float = 0.1,
         batch_size: int = 32,
         num_workers: int = 0,
@@ -111,7 +114,7 @@ class DigitsData(ArrayClassData):
         class_names: list[str] | None = None,
     ) -> None:
         super().__init__(
-            image_size, fit_mode, val_share, batch_size, num_workers, augment, class_names
+            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
         )
 
     def read(self) -> tuple[Arrays, Arrays]:
@@ -125,13 +128,13 @@ class DigitsData(ArrayClassData):
         return (images[~out], labels[~out]), (images[out], labels[out])
 
 
-class FashionMNISTData(ArrayClassData):
-    """Fashion-MNIST: 60,000 training and 10,000 test pictures of clothes, 28x28 grey.
+class FashionMNISTData(ArrayClassificationData):
+    """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 grey.
 
     Args:
         root: The folder with the four `.gz` files, or one to download them into.
         image_size: As `ArrayClassData`, like all that follow.
-        fit_mode: "
+        resize_mode: "
         val_share: "
         batch_size: "
         num_workers: "
@@ -156,7 +159,7 @@ class FashionMNISTData(ArrayClassData):
         self,
         root: str = "data",
         image_size: tuple[int, int] = (28, 28),
-        fit_mode: FitMode = "stretch",
+        resize_mode: ResizeMode = "stretch",
         val_share: float = 0.05,
         batch_size: int = 128,
         num_workers: int = 0,
@@ -164,7 +167,7 @@ class FashionMNISTData(ArrayClassData):
         class_names: list[str] | None = None,
     ) -> None:
         super().__init__(
-            image_size, fit_mode, val_share, batch_size, num_workers, augment, class_names
+            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
         )
         self.root = Path(root)
 
@@ -173,13 +176,13 @@ class FashionMNISTData(ArrayClassData):
         return fashion_mnist(self.root)
 
 
-class CIFAR10Data(ArrayClassData):
-    """CIFAR-10: 50,000 training and 10,000 test pictures of ten kinds of things, 32x32 RGB.
+class CIFAR10Data(ArrayClassificationData):
+    """CIFAR-10: 50,000 training and 10,000 test images of ten kinds of things, 32x32 RGB.
 
     Args:
         root: The folder that holds `cifar-10-batches-py`, or one to download it into.
         image_size: As `ArrayClassData`, like all that follow.
-        fit_mode: "
+        resize_mode: "
         val_share: "
         batch_size: "
         num_workers: "
@@ -205,7 +208,7 @@ class CIFAR10Data(ArrayClassData):
         self,
         root: str = "data",
         image_size: tuple[int, int] = (32, 32),
-        fit_mode: FitMode = "stretch",
+        resize_mode: ResizeMode = "stretch",
         val_share: float = 0.05,
         batch_size: int = 128,
         num_workers: int = 0,
@@ -213,7 +216,7 @@ class CIFAR10Data(ArrayClassData):
         class_names: list[str] | None = None,
     ) -> None:
         super().__init__(
-            image_size, fit_mode, val_share, batch_size, num_workers, augment, class_names
+            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
         )
         self.root = Path(root)
 
@@ -222,15 +225,15 @@ class CIFAR10Data(ArrayClassData):
         return cifar10(self.root)
 
 
-class ScenesClassData(ClassificationData):
-    """Procedural scenes (`vision.scenes`), named by their shape, or by all shapes in them.
+class ScenesClassificationData(ClassificationData):
+    """Procedural scenes (`visus.vision.scenes`), named by their shape, or by all shapes in them.
 
     Args:
-        count: Training pictures; a quarter as many for validation, and again for test.
+        count: Training images; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
-        multi_label: Several shapes a picture, each a label, instead of one.
-        seed: Chooses the pictures.
-        batch_size: Pictures a batch and process.
+        multi_label: Several shapes an image, each a label, instead of one.
+        seed: Chooses the images.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         class_names: The classes as a checkpoint states them.
     """
@@ -254,7 +257,7 @@ class ScenesClassData(ClassificationData):
         self.class_names = tuple(class_names or SHAPES)
         self.class_counts = None
         self.in_channels = 3
-        self.fit_mode = "stretch"
+        self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `ClassificationData.dataset`."""
@@ -264,7 +267,7 @@ class ScenesClassData(ClassificationData):
         shapes = [tuple(item.shape for item in draw(seed).objects) for seed in seeds]
         labels = encode_labels(shapes, self.class_names, self.multi_label)
         read = partial(_scene_image, draw)
-        return PictureDataset(seeds, read, labels, self.image_size, self.fit_mode)
+        return ImageDataset(seeds, read, labels, self.image_size, self.resize_mode)
 
 
 def _scene_image(draw: Callable[[int], Scene], seed: int) -> Pixels:

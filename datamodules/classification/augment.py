@@ -1,4 +1,4 @@
-"""Random changes of training pictures."""
+"""Random changes of training images."""
 
 from typing import Literal, get_args
 
@@ -7,29 +7,30 @@ import numpy as np
 
 from visus.datamodules.core.random_numbers import SharedRandom
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode, fit
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import resize_to_input
 
 Augmentation = Literal["none", "characters", "small", "photos"]
 """Recipes: `characters` shifts and turns a little and never mirrors; `small` mirrors, shifts and
-erases a patch, for pictures of some 32 pixels; `photos` crops at random, mirrors and recolours."""
+erases a patch, for images of some 32 pixels; `photos` crops at random, mirrors and recolours."""
 
 
 class TrainingTransform:
-    """From a picture of any size to a changed one of the given size.
+    """From an image of any size to a changed one of the given size.
 
-    Random numbers as in `datamodules.random_numbers`.
+    Random numbers as in `visus.datamodules.core.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
         size: (height, width) in pixels.
-        mode: How pictures are fitted where the recipe does not crop them itself.
+        mode: How images are fitted where the recipe does not crop them itself.
 
     Raises:
         VisusError: If there is no such recipe.
     """
 
-    def __init__(self, augmentation: Augmentation, size: tuple[int, int], mode: FitMode) -> None:
+    def __init__(self, augmentation: Augmentation, size: tuple[int, int], mode: ResizeMode) -> None:
         if augmentation not in get_args(Augmentation):
             raise VisusError(
                 f"data.augment {augmentation!r} is unknown; "
@@ -42,9 +43,9 @@ class TrainingTransform:
         self.compose = self.random.lend_to(A.Compose(_steps(augmentation, size)))
 
     def __call__(self, image: Pixels) -> Pixels:
-        """A changed copy of a picture (height, width, channels)."""
+        """A changed copy of an image (height, width, channels)."""
         if self.fits_first:
-            image = fit(image, self.size, self.mode)[0]
+            image = resize_to_input(image, self.size, self.mode)[0]
         self.random.begin()
         return np.ascontiguousarray(self.compose(image=image)["image"])
 

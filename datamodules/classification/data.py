@@ -1,4 +1,4 @@
-"""Pictures with class labels: what all such data offer, and a user's own folder or CSV."""
+"""Images with class labels: what all such data offer, and a user's own folder or CSV."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,21 +10,28 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from visus.datamodules.classification.augment import Augmentation, TrainingTransform
-from visus.datamodules.core.base import VisionData, settle
-from visus.datamodules.classification.files import Listing, Sample, count_classes, read_listing
-from visus.datamodules.core.loading import Batch, PictureDataset, default_workers
-from visus.datamodules.core.images import picture_paths, usable_pictures
-from visus.datamodules.core.splits import divide
+from visus.datamodules.classification.files import (
+    Labels,
+    Listing,
+    Sample,
+    check_labels,
+    count_classes,
+    read_labels,
+)
+from visus.datamodules.core.base import VisionDataModule, raise_or_warn
+from visus.datamodules.core.images import image_paths, usable_images
+from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
+from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
 from visus.vision.images import read_image
+from visus.vision.metadata import ResizeMode
 
 
-class ClassificationData(VisionData[Augmentation]):
+class ClassificationData(VisionDataModule[Augmentation]):
     """What all classification data offer; a subclass makes the data sets.
 
     Attributes:
-        class_counts: Training pictures of each class; None with a checkpoint's class names.
+        class_counts: Training images of each class; None with a checkpoint's class names.
         multi_label: Whether labels are rows of zeros and ones instead of class ids.
     """
 
@@ -32,26 +39,26 @@ class ClassificationData(VisionData[Augmentation]):
     multi_label: bool = False
 
 
-class PictureClassData(ClassificationData):
-    """A user's own pictures: a folder of class folders, or a CSV of paths and labels.
+class ImageClassificationData(ClassificationData):
+    """A user's own images: a folder of class folders, or a CSV of paths and labels.
 
     Args:
-        root: See `datamodules.classification_files.read_listing`.
-        image_size: (height, width); by default what the pictures' sizes suggest, 256 at most.
-        train_scale: Size of training pictures as a share of `image_size`, to multiples of 32.
-            Random crops make things look larger than they will in whole pictures; a share below 1
+        root: See `visus.datamodules.classification.files.read_listing`.
+        image_size: (height, width); by default what the images' sizes suggest, 256 at most.
+        train_scale: Size of training images as a share of `image_size`, to multiples of 32.
+            Random crops make things look larger than they will in whole images; a share below 1
             evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-        fit_mode: How pictures are brought to that size.
+        resize_mode: How images are brought to that size.
         val_share: Share held out for validation where the data set states no such split.
         fold: Which share, from 0, for cross-validation.
-        batch_size: Pictures a batch and process.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         augment: Random changes for training.
         skip_bad: Leave out bad samples and count them, instead of refusing.
         class_names: The classes as a checkpoint states them; the data's own otherwise.
-        multi_label: Whether a picture may have several labels; by default what the labels say.
+        multi_label: Whether an image may have several labels; by default what the labels say.
         in_channels: 3 for RGB, 1 for grey.
-        evaluate_all: Validate and test on all pictures where the data set states no splits; the
+        evaluate_all: Validate and test on all images where the data set states no splits; the
             command line sets it for other data than a checkpoint was trained on.
     """
 
@@ -60,7 +67,7 @@ class PictureClassData(ClassificationData):
         root: str,
         image_size: tuple[int, int] | None = None,
         train_scale: float = 1.0,
-        fit_mode: FitMode = "crop",
+        resize_mode: ResizeMode = "crop",
         val_share: float = 0.2,
         fold: int = 0,
         batch_size: int = 32,
@@ -80,7 +87,7 @@ class PictureClassData(ClassificationData):
         if not 0 < train_scale <= 1:
             raise VisusError(f"data.train_scale {train_scale} must lie above 0 and not exceed 1")
         self.train_scale = train_scale
-        self.fit_mode = fit_mode
+        self.resize_mode = resize_mode
         self.val_share = val_share
         self.fold = fold
         self.skip_bad = skip_bad
@@ -88,18 +95,26 @@ class PictureClassData(ClassificationData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
 
+    def read_labels(self) -> Labels:
+        """The labels as they are stored; a subclass reads another layout here."""
+        return read_labels(self.root)
+
+    def read_listing(self) -> Listing:
+        """The samples, every file checked."""
+        return check_labels(self.read_labels(), self.root, self.given_names)
+
     @cached_property
     def listing(self) -> Listing:
-        """The samples, checked; problems are told once."""
-        listing = read_listing(self.root, self.given_names)
-        settle(listing.problems, self.skip_bad)
+        """The samples, every file checked; problems are printed or raised."""
+        listing = self.read_listing()
+        raise_or_warn(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
 
     @cached_property
     def splits(self) -> dict[str, list[Sample]]:
         """The samples of each split."""
-        return divide(
+        return split_samples(
             self.listing.samples,
             lambda sample: sample.labels,
             self.val_share,
@@ -114,12 +129,12 @@ class PictureClassData(ClassificationData):
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
-        """Training pictures of each class."""
+        """Training images of each class."""
         return count_classes(self.splits["train"], self.class_names)
 
     @property
     def multi_label(self) -> bool:  # type: ignore[override]
-        """What was given, or whether any picture has several labels."""
+        """What was given, or whether any image has several labels."""
         given = self.given_multi_label
         return self.listing.multi_label if given is None else given
 
@@ -134,17 +149,17 @@ class PictureClassData(ClassificationData):
 
     @property
     def train_size(self) -> tuple[int, int]:
-        """(height, width) of training pictures in pixels."""
+        """(height, width) of training images in pixels."""
         if self.train_scale == 1:
             return self.image_size
         height, width = (max(32, round(s * self.train_scale / 32) * 32) for s in self.image_size)
         return height, width
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`; predictions need a folder of pictures, no labels."""
+        """See `ClassificationData.dataset`; predictions need a folder of images, no labels."""
         if split == "predict":
-            paths, problems = usable_pictures(picture_paths(self.root), self.in_channels)
-            settle(problems, self.skip_bad)
+            paths, problems = usable_images(image_paths(self.root), self.in_channels)
+            raise_or_warn(problems, self.skip_bad)
             labels = None
         else:
             paths = [sample.path for sample in self.splits[split]]
@@ -154,13 +169,13 @@ class PictureClassData(ClassificationData):
             labels = encode_labels(names, self.class_names, self.multi_label)
         transform = None
         if split == "train":
-            transform = TrainingTransform(self.augment, self.train_size, self.fit_mode)
-        return PictureDataset(
+            transform = TrainingTransform(self.augment, self.train_size, self.resize_mode)
+        return ImageDataset(
             paths,
             read_image,
             labels,
             self.image_size,
-            self.fit_mode,
+            self.resize_mode,
             self.in_channels,
             transform,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from visus.datamodules.core.csv_files import csv_rows
-from visus.datamodules.core.images import inspect_pictures
+from visus.datamodules.core.images import inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.errors import VisusError
@@ -15,11 +15,11 @@ from visus.vision.images import list_images
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and its labels.
+    """One image and its labels.
 
     Attributes:
         path: The file.
-        labels: Names of its classes; one, unless the data set has several a picture.
+        labels: Names of its classes; one, unless the data set has several an image.
         split: `train`, `val`, `test`, or empty where the data set states none.
         place: Where its label stands: the file itself, or the CSV and its line.
         content: `content_hash` of the file; empty before it is checked.
@@ -41,7 +41,7 @@ class Listing:
     Attributes:
         samples: The samples that can be read, in a fixed order.
         class_names: All classes that are named, in order.
-        multi_label: Whether a picture may have several labels.
+        multi_label: Whether an image may have several labels.
         problems: What is wrong; the samples of errors are not among `samples`.
         left_out: How many samples that is.
     """
@@ -53,36 +53,72 @@ class Listing:
     left_out: int
 
 
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a data set as they are stored, before any file is opened.
+
+    Attributes:
+        samples: All samples.
+        problems: What is wrong with the labels.
+        multi_label: Whether an image may have several labels.
+        empty: Names of classes without images.
+    """
+
+    samples: Sequence[Sample]
+    problems: Sequence[Problem] = ()
+    multi_label: bool = False
+    empty: Sequence[str] = ()
+
+
 def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listing:
-    """Read a data set and decode every picture once.
+    """Read a user's own data set and decode every image once.
+
+    Args:
+        root: See `read_labels`.
+        class_names: See `check_labels`.
+
+    Raises:
+        VisusError: If there is nothing to read at that place.
+    """
+    return check_labels(read_labels(root), root, class_names)
+
+
+def read_labels(root: Path) -> Labels:
+    """Read the labels of a user's own data set.
 
     Args:
         root: A folder of class folders, a folder of splits (`train`, `val`, `test`) of class
             folders, a folder with a `labels.csv`, or a CSV with the columns `path` and `label`
-            (several labels parted by `|`) and perhaps `split`; paths are relative to the CSV.
-        class_names: The classes to expect, in order, as a checkpoint states them: another label
-            is a problem, a missing class is none. None to take the classes from the data.
+            (several labels separated by `|`) and perhaps `split`; paths are relative to the CSV.
 
     Raises:
         VisusError: If there is nothing to read at that place.
     """
     if root.is_file() and root.suffix.lower() == ".csv":
-        samples, problems, several = _read_csv(root)
-        empty: list[str] = []
-    elif (root / "labels.csv").is_file():
-        samples, problems, several = _read_csv(root / "labels.csv")
-        empty = []
-    elif root.is_dir():
-        samples, problems, empty = _read_folders(root)
-        several = False
-    else:
-        raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
+        return _read_csv(root)
+    if (root / "labels.csv").is_file():
+        return _read_csv(root / "labels.csv")
+    if root.is_dir():
+        return _read_folders(root)
+    raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
+
+
+def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None = None) -> Listing:
+    """Decode every image once; find duplicates, unknown labels and missing classes.
+
+    Args:
+        labels: The labels.
+        root: Where they were read, for messages.
+        class_names: The classes to expect, in order, as a checkpoint states them: another label
+            is a problem, a missing class is none. None to take the classes from the data.
+    """
+    samples, problems, empty = list(labels.samples), list(labels.problems), labels.empty
     listed = len(samples) + sum(problem.severity == "error" for problem in problems)
     found = sorted({label for sample in samples for label in sample.labels} | set(empty))
     names = tuple(class_names) if class_names else tuple(found)
     if class_names is None:
         problems += [
-            Problem(name, "an empty class: no picture in it; fill or remove it", "error")
+            Problem(name, "an empty class: no image in it; fill or remove it", "error")
             for name in empty
         ]
         names = tuple(name for name in found if name not in empty)
@@ -103,21 +139,20 @@ def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listin
     kept, doubled = _check_duplicates(checked)
     problems += broken + doubled
     if not kept:
-        problems.append(Problem(str(root), "holds no readable picture; check the path", "fatal"))
-    return Listing(tuple(kept), names, several, tuple(problems), listed - len(kept))
+        problems.append(Problem(str(root), "holds no readable image; check the path", "fatal"))
+    return Listing(tuple(kept), names, labels.multi_label, tuple(problems), listed - len(kept))
 
 
 def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
     found = f"one class ({names[0]})" if names else "no class"
     return Problem(
         str(root),
-        f"holds {found}; a classifier needs at least two: a folder of pictures for each class",
+        f"holds {found}; a classifier needs at least two: a folder of images for each class",
         "fatal",
     )
 
 
-def _read_folders(root: Path) -> tuple[list[Sample], list[Problem], list[str]]:
-    """Samples, problems and the names of empty classes."""
+def _read_folders(root: Path) -> Labels:
     folders = _subfolders(root)
     splits = {folder: SPLIT_NAMES[folder.name.lower()] for folder in folders if _is_split(folder)}
     homes = [(c, split) for f, split in splits.items() for c in _subfolders(f)]
@@ -137,7 +172,7 @@ def _read_folders(root: Path) -> tuple[list[Sample], list[Problem], list[str]]:
             filled.add(folder.name)
             samples.append(Sample(path, (folder.name,), split, str(path)))
     empty = sorted({folder.name for folder, _ in homes} - filled)
-    return samples, problems, empty
+    return Labels(samples, problems, empty=empty)
 
 
 def _is_split(folder: Path) -> bool:
@@ -149,8 +184,7 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
-    """Samples, problems, and whether any picture has several labels."""
+def _read_csv(path: Path) -> Labels:
     samples, problems = [], []
     several = False
     for place, row in csv_rows(path, {"path", "label"}):
@@ -169,13 +203,13 @@ def _read_csv(path: Path) -> tuple[list[Sample], list[Problem], bool]:
             problems.append(Problem(place, f"there is no file {str(file)!r}", "error"))
         else:
             samples.append(Sample(file, labels, SPLIT_NAMES.get(stated, ""), place))
-    return samples, problems, several
+    return Labels(samples, problems, several)
 
 
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
-    """Decode every picture; return the readable samples, and problems for what is not as usual."""
+    """Decode every image; return the readable samples, and problems for what is not as usual."""
     good, problems = [], []
-    checks = inspect_pictures([sample.path for sample in samples])
+    checks = inspect_images([sample.path for sample in samples])
     for sample, check in zip(samples, checks, strict=True):
         problems += check.problems(sample.place)
         if check.info is not None:
@@ -185,7 +219,7 @@ def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]
 
 
 def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
-    """Leave out pictures whose copies contradict: other labels, or another stated split."""
+    """Leave out images whose copies contradict: other labels, or another stated split."""
     by_content: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_content[sample.content].append(sample)
@@ -194,7 +228,7 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
         if len(copies) == 1:
             continue
         first, others = copies[0], copies[1:]
-        same = f"the same picture as {first.path}"
+        same = f"the same image as {first.path}"
         if any(set(s.labels) != set(first.labels) for s in others):
             told = " and ".join(sorted({"|".join(s.labels) for s in copies}))
             left_out.update(copies)

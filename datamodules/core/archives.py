@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from visus.vision.errors import VisusError
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""Pictures (count, height, width, channels) and their class ids (count,)."""
+"""Images (count, height, width, channels) and their class ids (count,)."""
 
 
 def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
-    """Training and test pictures of Fashion-MNIST (Xiao et al. 2017), 28x28 grey.
+    """Training and test images of Fashion-MNIST (Xiao et al. 2017), 28x28 grey.
 
     Args:
         root: The folder with the four `.gz` files, or one to download them into.
@@ -37,7 +37,7 @@ def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
 
 
 def cifar10(root: Path) -> tuple[Arrays, Arrays]:
-    """Training and test pictures of CIFAR-10 (Krizhevsky 2009), 32x32 RGB.
+    """Training and test images of CIFAR-10 (Krizhevsky 2009), 32x32 RGB.
 
     Args:
         root: The folder that holds `cifar-10-batches-py`, or one to download it into.

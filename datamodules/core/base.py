@@ -1,9 +1,10 @@
 """What all data modules offer: loaders that count each sample once on any number of processes."""
 
+import copy
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
@@ -12,27 +13,35 @@ from torch.utils.data import DataLoader, Dataset
 from visus.datamodules.core.loading import Batch, make_loader
 from visus.datamodules.core.problems import Problem, refuse, report
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
+from visus.vision.metadata import ResizeMode
 
 Recipe = TypeVar("Recipe")
 
 
-class VisionData(pl.LightningDataModule, Generic[Recipe]):
+class VisionDataModule(pl.LightningDataModule, Generic[Recipe]):
     """Data of any task; a subclass makes the data sets.
 
     Attributes:
         class_names: One name for each class id, in order.
-        image_size: (height, width) of the batches' pictures.
+        image_size: (height, width) of the batches' images.
         in_channels: Their channels.
-        fit_mode: How pictures are brought to that size.
+        resize_mode: How images are brought to that size.
         skipped: Bad samples that were left out.
+        checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
+            trained with.
     """
 
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     in_channels: int
-    fit_mode: FitMode
+    resize_mode: ResizeMode
     skipped: int = 0
+    checkpoint_arguments: ClassVar[tuple[str, ...]] = (
+        "class_names",
+        "image_size",
+        "resize_mode",
+        "in_channels",
+    )
 
     def __init__(self, batch_size: int, num_workers: int, augment: Recipe) -> None:
         super().__init__()
@@ -48,6 +57,12 @@ class VisionData(pl.LightningDataModule, Generic[Recipe]):
     @abstractmethod
     def dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split: `train`, `val`, `test` or `predict`."""
+
+    def plain_dataset(self, split: str) -> Dataset[Batch]:
+        """The data set of a split without random changes."""
+        dataset = copy.copy(self.dataset(split))
+        dataset.transform = None  # type: ignore[attr-defined]
+        return dataset
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled and changed at random."""
@@ -74,12 +89,12 @@ class VisionData(pl.LightningDataModule, Generic[Recipe]):
         if len(dataset) < world:  # type: ignore[arg-type]
             raise VisusError(
                 f"the {split} split holds {len(dataset)} samples, "  # type: ignore[arg-type]
-                f"too few for {world} processes; add pictures, or raise data.val_share"
+                f"too few for {world} processes; add images, or raise data.val_share"
             )
         return make_loader(dataset, self.batch_size, self.num_workers, train, rank, world)
 
 
-def settle(problems: Sequence[Problem], skip_bad: bool) -> None:
+def raise_or_warn(problems: Sequence[Problem], skip_bad: bool) -> None:
     """Refuse what stops training, and tell the rest on the standard error stream.
 
     Args:

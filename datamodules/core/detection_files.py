@@ -1,4 +1,4 @@
-"""Read a detection data set of any format, and check every picture and every box."""
+"""Read a detection data set of any format, and check every image and every box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Literal, get_args
 
 from visus.datamodules.core.formats import coco, voc, yolo
-from visus.datamodules.core.labels import LabelledObject, LabelledPicture
-from visus.datamodules.core.images import check_copies, inspect_pictures
+from visus.datamodules.core.images import check_copies, inspect_images
+from visus.datamodules.core.labels import LabelledImage, LabelledObject
 from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
 from visus.vision.images import ImageInfo
@@ -17,7 +17,7 @@ Format = Literal["coco", "voc", "yolo"]
 FORMATS: dict[str, ModuleType] = {"coco": coco, "voc": voc, "yolo": yolo}
 
 Exif = Literal["auto", "apply", "ignore"]
-"""What EXIF orientation means to the labels: `apply`, they were made on the upright picture;
+"""What EXIF orientation means to the labels: `apply`, they were made on the upright image;
 `ignore`, on the pixels as stored; `auto`, find out, and stop where that is not possible."""
 
 _SLACK = 2.0
@@ -26,19 +26,19 @@ _SLACK = 2.0
 
 @dataclass(frozen=True)
 class DetectionListing:
-    """All labelled pictures of a data set, good ones only, and all that is wrong with it.
+    """All labelled images of a data set, good ones only, and all that is wrong with it.
 
     Attributes:
         format: What the labels were read as.
-        pictures: The pictures that can be read, in a fixed order, their boxes in pixels and clipped
+        images: The images that can be read, in a fixed order, their boxes in pixels and clipped
             to them.
         class_names: In the order of their ids.
-        problems: What is wrong; the objects and pictures of errors are left out.
-        left_out: How many objects and pictures that is.
+        problems: What is wrong; the objects and images of errors are left out.
+        left_out: How many objects and images that is.
     """
 
     format: str
-    pictures: tuple[LabelledPicture, ...]
+    images: tuple[LabelledImage, ...]
     class_names: tuple[str, ...]
     problems: tuple[Problem, ...]
     left_out: int
@@ -64,7 +64,7 @@ def read_detection(
     class_names: Sequence[str] | None = None,
     exif: Exif = "auto",
 ) -> DetectionListing:
-    """Read a data set, and decode every picture once.
+    """Read a data set, and decode every image once.
 
     Args:
         root: Its folder; or a COCO JSON file, or a YOLO YAML file.
@@ -92,47 +92,45 @@ def read_detection(
     problems: list[Problem] = list(labels.problems)
     names = tuple(class_names or labels.class_names)
     left_out = sum(problem.severity == "error" for problem in problems)
-    pictures = []
-    checks = inspect_pictures([picture.path for picture in labels.pictures])
-    for picture, check in zip(labels.pictures, checks, strict=True):
-        problems += check.problems(picture.place)
+    images = []
+    checks = inspect_images([image.path for image in labels.images])
+    for image, check in zip(labels.images, checks, strict=True):
+        problems += check.problems(image.place)
         info = check.info
         if info is None:
             left_out += 1
             continue
-        upright, oriented = _orientation(picture, info, exif)
+        upright, oriented = _orientation(image, info, exif)
         problems += oriented
         size = (info.height, info.width) if upright else info.stored
-        checked = replace(picture, content=check.content, size=size, upright=upright)
+        checked = replace(image, content=check.content, size=size, upright=upright)
         objects, wrong = _check_objects(checked, names)
         problems += wrong
         left_out += sum(problem.severity == "error" for problem in wrong)
-        pictures.append(replace(checked, objects=tuple(objects), relative=False))
-    kept, doubled = check_copies(pictures)
+        images.append(replace(checked, objects=tuple(objects), relative=False))
+    kept, doubled = check_copies(images)
     problems += doubled
-    left_out += len(pictures) - len(kept)
-    if not any(picture.objects for picture in kept):
+    left_out += len(images) - len(kept)
+    if not any(image.objects for image in kept):
         place = str(root)
-        problems.append(Problem(place, "holds no usable object in any readable picture", "fatal"))
+        problems.append(Problem(place, "holds no usable object in any readable image", "fatal"))
     return DetectionListing(name, tuple(kept), names, tuple(problems), left_out)
 
 
-def _orientation(
-    picture: LabelledPicture, info: ImageInfo, exif: Exif
-) -> tuple[bool, list[Problem]]:
-    """Whether to read the picture upright, and what is wrong with the size that its labels state.
+def _orientation(image: LabelledImage, info: ImageInfo, exif: Exif) -> tuple[bool, list[Problem]]:
+    """Whether to read the image upright, and what is wrong with the size that its labels state.
 
-    Some labelling tools show pictures as they are stored, whatever their EXIF orientation says,
-    so that the boxes of an oriented picture may belong to either way of reading it.
+    Some labelling tools show images as they are stored, whatever their EXIF orientation says,
+    so that the boxes of an oriented image may belong to either way of reading it.
     """
-    shown, declared = (info.height, info.width), picture.declared
+    shown, declared = (info.height, info.width), image.declared
     upright = exif != "ignore"
-    place, oriented = picture.place, info.orientation != 1
-    if oriented and picture.objects and exif == "auto":
-        told = f"the picture has EXIF orientation {info.orientation}"
+    place, oriented = image.place, info.orientation != 1
+    if oriented and image.objects and exif == "auto":
+        told = f"the image has EXIF orientation {info.orientation}"
         remedy = "look with visus data check --draw DIR, then give --data.exif apply or ignore"
         if declared is None or shown == info.stored:
-            why = "and nothing tells whether its labels were made on the upright picture"
+            why = "and nothing tells whether its labels were made on the upright image"
             return upright, [Problem(place, f"{told}, {why}; {remedy}", "fatal")]
         if declared == info.stored:
             why = f"and its labels state the size as stored, {_told(declared)}"
@@ -141,8 +139,8 @@ def _orientation(
     if declared is None or declared in allowed:
         return upright, []
     swapped = " (width and height swapped)" if declared[::-1] in allowed else ""
-    message = f"its labels state {_told(declared)}, the picture is {_told(shown)}{swapped}"
-    return upright, [Problem(place, f"{message}; mend the labels or the picture", "fatal")]
+    message = f"its labels state {_told(declared)}, the image is {_told(shown)}{swapped}"
+    return upright, [Problem(place, f"{message}; mend the labels or the image", "fatal")]
 
 
 def _told(size: tuple[int, int]) -> str:
@@ -150,15 +148,15 @@ def _told(size: tuple[int, int]) -> str:
 
 
 def _check_objects(
-    picture: LabelledPicture, class_names: Sequence[str]
+    image: LabelledImage, class_names: Sequence[str]
 ) -> tuple[list[LabelledObject], list[Problem]]:
     """The usable objects, in pixels and clipped, and what is wrong with the others."""
-    height, width = picture.size
+    height, width = image.size
     good: list[LabelledObject] = []
     problems = []
     seen: dict[tuple[float, ...], str] = {}
-    for item in picture.objects:
-        if picture.relative:
+    for item in image.objects:
+        if image.relative:
             item = _in_pixels(item, height, width)
         x1, y1, x2, y2 = item.box
         told = f"box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
@@ -171,13 +169,13 @@ def _check_objects(
         elif x2 - x1 < 1 or y2 - y1 < 1:
             message = f"{told} is degenerate: not a pixel wide or high"
         elif x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-            message = f"{told} is outside of the picture of {_told(picture.size)}"
+            message = f"{told} is outside of the image of {_told(image.size)}"
         elif overhang > _SLACK:
-            message = f"{told} reaches {overhang:g} px outside of the picture of {width} x {height}"
+            message = f"{told} reaches {overhang:g} px outside of the image of {width} x {height}"
         elif item.box in seen and seen[item.box] == item.label:
             message = f"{told} of {item.label!r} is a duplicate"
         elif item.runs and sum(item.runs) != height * width:
-            message = f"its run lengths fill another size than {_told(picture.size)}"
+            message = f"its run lengths fill another size than {_told(image.size)}"
         if message:
             problems.append(Problem(item.place, message, "error"))
             continue

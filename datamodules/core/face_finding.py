@@ -1,4 +1,4 @@
-"""Find the faces of many pictures, once, before training begins."""
+"""Find the faces of many images, once, before training begins."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 
 from visus.datamodules.core.splits import content_hash
+from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import ImageError, read_image
-from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.progress import track
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPicture:
-    """What a look at a picture gave.
+class SeenImage:
+    """What a look at an image gave.
 
     Attributes:
         faces: One at least; None where they were not looked for, or there is a problem.
         content: `content_hash` of the file; empty where it cannot be read.
-        problem: Why the picture cannot be used; empty where it can.
+        problem: Why the image cannot be used; empty where it can.
     """
 
     faces: FacePrediction | None
@@ -30,8 +30,8 @@ class SeenPicture:
 
 def look_for_faces(
     paths: Sequence[Path], stages: FaceStages | None, min_face: int
-) -> Iterator[SeenPicture]:
-    """Look at pictures one after the other.
+) -> Iterator[SeenImage]:
+    """Look at images one after the other.
 
     Args:
         paths: The files.
@@ -44,15 +44,15 @@ def look_for_faces(
         yield from track(pool.map(look, paths), "Finding faces", total=len(paths))
 
 
-def _look_at(path: Path, stages: FaceStages | None, min_face: int) -> SeenPicture:
+def _look_at(path: Path, stages: FaceStages | None, min_face: int) -> SeenImage:
     try:
         content = content_hash(path.read_bytes())
         image = read_image(path)
     except (ImageError, OSError) as error:
-        return SeenPicture(None, "", str(error).removeprefix(f"{path}: "))
+        return SeenImage(None, "", str(error).removeprefix(f"{path}: "))
     if stages is None:
-        return SeenPicture(None, content, "")
+        return SeenImage(None, content, "")
     found = find_faces(image, stages, min_face)
     if not len(found):
-        return SeenPicture(None, content, f"shows no face of {min_face} pixels or more")
-    return SeenPicture(found, content, "")
+        return SeenImage(None, content, f"shows no face of {min_face} pixels or more")
+    return SeenImage(found, content, "")

@@ -1,4 +1,4 @@
-"""Decode every picture of a data set once, on all cores, before anything is trained."""
+"""Decode every image of a data set once, on all cores, before anything is trained."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from visus.vision.images import ImageError, ImageInfo, inspect_image, list_image
 from visus.vision.progress import track
 
 
-class ListedPicture(Listed, Protocol):
-    """What a data set tells of a picture, whatever its labels are.
+class ListedImage(Listed, Protocol):
+    """What a data set tells of an image, whatever its labels are.
 
     Attributes:
         path: The file.
@@ -31,11 +31,11 @@ class ListedPicture(Listed, Protocol):
     def place(self) -> str: ...  # noqa: D102
 
 
-Picture = TypeVar("Picture", bound=ListedPicture)
+Image = TypeVar("Image", bound=ListedImage)
 
 
 @dataclass(frozen=True)
-class PictureCheck:
+class ImageCheck:
     """What decoding a file found.
 
     Attributes:
@@ -64,26 +64,26 @@ class PictureCheck:
         return [Problem(place, note, "warning") for note in self.info.notes]
 
 
-def inspect_pictures(paths: Sequence[Path]) -> Iterator[PictureCheck]:
-    """Decode every picture, in order."""
+def inspect_images(paths: Sequence[Path]) -> Iterator[ImageCheck]:
+    """Decode every image, in order."""
     # Pillow decodes outside the interpreter's lock, so threads use all cores.
     with ThreadPoolExecutor() as pool:
-        yield from track(pool.map(_inspect, paths), "Checking pictures", total=len(paths))
+        yield from track(pool.map(_inspect, paths), "Checking images", total=len(paths))
 
 
-def _inspect(path: Path) -> PictureCheck:
+def _inspect(path: Path) -> ImageCheck:
     try:
         data = path.read_bytes()
-        return PictureCheck(inspect_image(data), content_hash(data), "")
+        return ImageCheck(inspect_image(data), content_hash(data), "")
     except FileNotFoundError:
-        return PictureCheck(None, "", f"there is no file {str(path)!r}")
+        return ImageCheck(None, "", f"there is no file {str(path)!r}")
     except (ImageError, OSError) as error:
         # The decoder saw bytes, so that its message names no file; the place does.
-        return PictureCheck(None, "", str(error).removeprefix("picture: "))
+        return ImageCheck(None, "", str(error).removeprefix("image: "))
 
 
-def picture_paths(root: Path) -> list[Path]:
-    """All pictures of a folder, or of a CSV's column `path`; labels are not needed.
+def image_paths(root: Path) -> list[Path]:
+    """All images of a folder, or of a CSV's column `path`; labels are not needed.
 
     Raises:
         VisusError: If there is nothing to read at that place.
@@ -95,12 +95,10 @@ def picture_paths(root: Path) -> list[Path]:
     raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
 
 
-def usable_pictures(
-    paths: Sequence[Path], in_channels: int = 3
-) -> tuple[list[Path], list[Problem]]:
+def usable_images(paths: Sequence[Path], in_channels: int = 3) -> tuple[list[Path], list[Problem]]:
     """Those that can be read and have these channels, and what is wrong with all."""
     usable, problems = [], []
-    for path, check in zip(paths, inspect_pictures(paths), strict=True):
+    for path, check in zip(paths, inspect_images(paths), strict=True):
         found = check.problems(str(path), in_channels)
         problems += found
         if not any(problem.severity == "error" for problem in found):
@@ -108,17 +106,17 @@ def usable_pictures(
     return usable, problems
 
 
-def check_copies(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Problem]]:
-    """Leave out pictures that stand in training and elsewhere too, and tell all copies."""
+def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
+    """Leave out images that stand in training and elsewhere too, and tell all copies."""
     by_content = defaultdict(list)
-    for picture in pictures:
-        by_content[picture.content].append(picture)
+    for image in images:
+        by_content[image.content].append(image)
     problems: list[Problem] = []
     left_out: set[str] = set()
     for copies in by_content.values():
         first = copies[0]
         for other in copies[1:]:
-            same = f"the same picture as {first.path}"
+            same = f"the same image as {first.path}"
             if other.split != first.split:
                 told = " and ".join(sorted({c.split or "no split" for c in copies}))
                 message = f"{same}, in {told}: the figures would be too good"
@@ -127,11 +125,11 @@ def check_copies(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Probl
             else:
                 message = f"{same}; both are kept, on one side of the split"
                 problems.append(Problem(other.place, message, "warning"))
-    return [p for p in pictures if p.place + p.split not in left_out], problems
+    return [p for p in images if p.place + p.split not in left_out], problems
 
 
-def usual_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:
-    """The input size for pictures of these sizes: their middle aspect, in multiples of 32.
+def typical_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:
+    """The input size for images of these sizes: their middle aspect, in multiples of 32.
 
     Args:
         sizes: (height, width) of each in pixels.

@@ -1,4 +1,4 @@
-"""Labelled objects in pictures, as all formats of detection data sets are read into."""
+"""Labelled objects in images, as all formats of detection data sets are read into."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from visus.datamodules.core.problems import Problem
 
 Box = tuple[float, float, float, float]
-"""(x1, y1, x2, y2) in pixels, or in shares of the picture's size where said so."""
+"""(x1, y1, x2, y2) in pixels, or in shares of the image's size where said so."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class LabelledObject:
 
     Attributes:
         label: The name of its class.
-        box: In pixels of the labelled picture.
+        box: In pixels of the labelled image.
         place: Where it stands: the file and the line or key.
         crowd: Whether it is a region of many objects: not learnt, and ignored in evaluation.
         difficult: Whether its labeller calls it hard to see: treated as a crowd.
@@ -46,16 +46,16 @@ class LabelledObject:
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """One picture and the objects in it.
+class LabelledImage:
+    """One image and the objects in it.
 
     Attributes:
         path: The file.
-        objects: None in a picture that shows none.
+        objects: None in an image that shows none.
         split: `train`, `val`, `test`, or empty where the data set states none.
         place: Where it is listed.
         declared: (height, width) that the labels state; None where they state none.
-        relative: Whether boxes and polygons are shares of the picture's size.
+        relative: Whether boxes and polygons are shares of the image's size.
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) as it is read; (0, 0) before it is checked.
         upright: Whether it is read with its EXIF orientation applied.
@@ -74,15 +74,15 @@ class LabelledPicture:
 
 @dataclass
 class Labels:
-    """What a format's reader found, nothing of it compared with the pictures yet.
+    """What a format's reader found, nothing of it compared with the images yet.
 
     Attributes:
-        pictures: In a fixed order.
+        images: In a fixed order.
         class_names: In the order of their ids.
         problems: What could not be read.
     """
 
-    pictures: list[LabelledPicture] = field(default_factory=list)
+    images: list[LabelledImage] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from visus.vision.resize import FitMode, fit, to_channels, to_planes
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import resize_to_input, to_channels, to_planes
 
 Batch = dict[str, Any]
 Read = TypeVar("Read")
@@ -19,16 +20,16 @@ Change = TypeVar("Change")
 
 
 class SourceDataset(Dataset[Batch], Generic[Read, Change]):
-    """Pictures that are read when they are asked for: what the data sets of all tasks share.
+    """Images that are read when they are asked for: what the data sets of all tasks share.
 
     Args:
-        sources: What each picture is read from; named in reports.
+        sources: What each image is read from; named in reports.
         read: From a source to a sample; a function that can be pickled, since workers may be
             started anew.
-        size: (height, width) to bring pictures to.
+        size: (height, width) to bring images to.
         mode: How.
         in_channels: Channels to give them.
-        transform: Random changes for training, which also bring the picture to its size.
+        transform: Random changes for training, which also bring the image to its size.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class SourceDataset(Dataset[Batch], Generic[Read, Change]):
         sources: Sequence[Any],
         read: Callable[[Any], Read],
         size: tuple[int, int],
-        mode: FitMode,
+        mode: ResizeMode,
         in_channels: int = 3,
         transform: Change | None = None,
     ) -> None:
@@ -46,24 +47,35 @@ class SourceDataset(Dataset[Batch], Generic[Read, Change]):
         self.mode = mode
         self.in_channels = in_channels
         self.transform = transform
+        self._indices: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """How many pictures."""
+        """How many images."""
         return len(self.sources)
 
     def name(self, index: int) -> str:
-        """What a picture is called in reports: its file, or its seed."""
+        """What an image is called in reports: its file, or its seed."""
         source = self.sources[index]
         return str(getattr(source, "path", source))
 
+    def index(self, name: str) -> int:
+        """The index of the image of that name."""
+        if not self._indices:
+            self._indices = {self.name(i): i for i in range(len(self))}
+        return self._indices[name]
 
-class PictureDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
-    """Pictures, perhaps with their classes.
+    def image(self, index: int) -> Pixels:
+        """The original image, uint8 of shape (height, width, channels)."""
+        return image_of(self.read(self.sources[index]))
+
+
+class ImageDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
+    """Images, perhaps with their classes.
 
     Args:
         sources: See `SourceDataset`.
-        read: From a source to a picture, uint8 RGB.
-        labels: A class id for each picture, or a row of zeros and ones; None for no labels.
+        read: From a source to an image, uint8 RGB.
+        labels: A class id for each image, or a row of zeros and ones; None for no labels.
         size: See `SourceDataset`.
         mode: "
         in_channels: "
@@ -76,7 +88,7 @@ class PictureDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
         read: Callable[[Any], Pixels],
         labels: NDArray[Any] | None,
         size: tuple[int, int],
-        mode: FitMode,
+        mode: ResizeMode,
         in_channels: int = 3,
         transform: Callable[[Pixels], Pixels] | None = None,
     ) -> None:
@@ -88,7 +100,7 @@ class PictureDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
         image = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
-            image, item["fit"] = fit(image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(image, self.size, self.mode)
         else:
             image = self.transform(image)
         item["image"] = to_tensor(to_channels(image, self.in_channels))
@@ -98,12 +110,12 @@ class PictureDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
 
 
 class ArrayDataset(Dataset[Batch]):
-    """Pictures in memory, handed out a batch at a time.
+    """Images in memory, handed out a batch at a time.
 
     Args:
-        images: uint8 of shape (pictures, height, width, channels), already of the input's size.
+        images: uint8 of shape (images, height, width, channels), already of the input's size.
         labels: A class id for each.
-        fit_of_all: The map that brought each picture to that size.
+        fit_of_all: The map that brought each image to that size.
         transform: Random changes for training.
     """
 
@@ -111,21 +123,29 @@ class ArrayDataset(Dataset[Batch]):
         self,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
-        fit_of_all: object,
+        shared_geometry: object,
         transform: Callable[[Pixels], Pixels] | None = None,
     ) -> None:
         self.images = images
         self.tensors = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         self.labels = torch.from_numpy(labels)
-        self.fit_of_all = fit_of_all
+        self.shared_geometry = shared_geometry
         self.transform = transform
 
     def __len__(self) -> int:
-        """How many pictures."""
+        """How many images."""
         return len(self.images)
 
+    def index(self, name: str) -> int:
+        """The index of the image of that name."""
+        return int(name)
+
+    def image(self, index: int) -> Pixels:
+        """The image, uint8 of shape (height, width, channels)."""
+        return self.images[index]
+
     def __getitems__(self, indices: list[int]) -> Batch:
-        """A whole batch at once, which saves collating pictures one by one."""
+        """A whole batch at once, which saves collating images one by one."""
         if self.transform is None:
             images = self.tensors[indices]
         else:
@@ -133,9 +153,16 @@ class ArrayDataset(Dataset[Batch]):
         return {
             "image": images,
             "label": self.labels[indices],
-            "fit": [self.fit_of_all] * len(indices),
+            "geometry": [self.shared_geometry] * len(indices),
             "source": [str(i) for i in indices],
         }
+
+
+def image_of(sample: Any) -> Pixels:
+    """The image of what a data set reads: the array itself, its `image`, or its first part."""
+    if isinstance(sample, tuple):
+        sample = sample[0]
+    return np.asarray(getattr(sample, "image", sample))
 
 
 def to_tensor(image: Pixels) -> Tensor:

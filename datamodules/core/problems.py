@@ -60,6 +60,6 @@ def refuse(problems: Iterable[Problem], skip_bad: bool) -> None:
         remedy = (
             "mend what is fatal"
             if skip_bad
-            else "mend them, or leave the bad pictures out with --data.skip_bad true"
+            else "mend them, or leave the bad images out with --data.skip_bad true"
         )
         raise DataError(f"{report(problems)}; {remedy}")

@@ -12,7 +12,7 @@ class SharedRandom:
 
     It follows PyTorch's global generator, which differs between worker processes and epochs.
     (albumentations 2.0.8 by itself repeats its changes from epoch to epoch in workers, and its
-    `set_random_seed` gives each step the same numbers, so that a mirrored picture would always be
+    `set_random_seed` gives each step the same numbers, so that a mirrored image would always be
     shifted the same way.)
 
     Attributes:

@@ -79,7 +79,7 @@ def held_out(
     return [value in chosen for value in hashes]
 
 
-def divide(
+def split_samples(
     items: Sequence[Item],
     group: Callable[[Item], Hashable],
     share: float,
@@ -113,12 +113,12 @@ def divide(
 
 
 def scene_seeds(split: str, count: int, seed: int) -> range:
-    """The seeds of procedural pictures of a split; those of different splits lie far apart.
+    """The seeds of procedural images of a split; those of different splits lie far apart.
 
     Args:
         split: `train`, `val`, `test` or `predict`.
-        count: Training pictures; the others have a quarter as many.
-        seed: Where the training pictures begin.
+        count: Training images; the others have a quarter as many.
+        seed: Where the training images begin.
     """
     first = seed + ("train", "val", "test", "predict").index(split) * 10**8
     return range(first, first + (count if split == "train" else max(1, count // 4)))

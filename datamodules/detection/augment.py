@@ -1,4 +1,4 @@
-"""Random changes of training pictures that move boxes and masks along."""
+"""Random changes of training images that move boxes and masks along."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from visus.datamodules.core.random_numbers import SharedRandom
 from visus.vision.errors import VisusError
-from visus.vision.resize import LETTERBOX_GREY, FitMode, fit
 from visus.vision.images import Pixels
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import LETTERBOX_GREY, resize_to_input
 
 BoxAugmentation = Literal["none", "boxes", "mosaic"]
 """Recipes: `boxes` crops around the objects, mirrors, scales and recolours; `mosaic` does so too,
-and half of the time puts four pictures together, which suits one-stage detectors."""
+and half of the time puts four images together, which suits one-stage detectors."""
 
 _LEAST_VISIBLE = 0.2
 """An object of which a crop shows less than this share of its box is left out."""
@@ -23,7 +24,7 @@ _LEAST_VISIBLE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A picture with its objects.
+    """An image with its objects.
 
     Attributes:
         image: uint8 of shape (height, width, channels).
@@ -39,20 +40,22 @@ class Labelled:
 
 
 class BoxTransform:
-    """From a labelled picture of any size to a changed one of the given size.
+    """From a labelled image of any size to a changed one of the given size.
 
-    Random numbers as in `datamodules.random_numbers`.
+    Random numbers as in `visus.datamodules.core.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
         size: (height, width) in pixels.
-        mode: How pictures are fitted.
+        mode: How images are fitted.
 
     Raises:
         VisusError: If there is no such recipe.
     """
 
-    def __init__(self, augmentation: BoxAugmentation, size: tuple[int, int], mode: FitMode) -> None:
+    def __init__(
+        self, augmentation: BoxAugmentation, size: tuple[int, int], mode: ResizeMode
+    ) -> None:
         if augmentation not in get_args(BoxAugmentation):
             raise VisusError(
                 f"data.augment {augmentation!r} is unknown; "
@@ -77,7 +80,7 @@ class BoxTransform:
         """A changed copy of a sample.
 
         Args:
-            sample: The picture.
+            sample: The image.
             another: From a number of any size to another sample, for mosaics.
         """
         self.random.begin()
@@ -110,7 +113,7 @@ class BoxTransform:
         return Labelled(image, boxes, sample.labels[kept], masks)
 
     def _join(self, sample: Labelled, others: list[Labelled]) -> Labelled:
-        """Four pictures as one; the boxes' labels travel as their index."""
+        """Four images as one; the boxes' labels travel as their index."""
         data = [{"image": s.image, "bboxes": s.boxes, "index": s.labels} for s in (sample, *others)]
         changed = self.join(**data[0], mosaic_metadata=data[1:])
         boxes = np.asarray(changed["bboxes"], np.float32).reshape(-1, 4)
@@ -118,9 +121,9 @@ class BoxTransform:
         return Labelled(np.ascontiguousarray(changed["image"]), boxes, labels)
 
 
-def fit_labelled(sample: Labelled, size: tuple[int, int], mode: FitMode) -> Labelled:
-    """Bring a labelled picture to a size; objects that a crop cuts away are left out."""
-    image, mapping = fit(sample.image, size, mode)
+def fit_labelled(sample: Labelled, size: tuple[int, int], mode: ResizeMode) -> Labelled:
+    """Bring a labelled image to a size; objects that a crop cuts away are left out."""
+    image, mapping = resize_to_input(sample.image, size, mode)
     height, width = size
     corners = mapping.points_from_source(sample.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
     boxes = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
@@ -130,7 +133,10 @@ def fit_labelled(sample: Labelled, size: tuple[int, int], mode: FitMode) -> Labe
     keep = (seen >= _LEAST_VISIBLE * whole) & (sides >= 1)
     masks = sample.masks
     if masks is not None:
-        # Scaled as pictures are, then cut at one half; the grey of a letterbox lies below it.
-        scaled = [fit(mask[:, :, None] * 255, size, mode)[0][:, :, 0] > 127 for mask in masks[keep]]
+        # Scaled as images are, then cut at one half; the grey of a letterbox lies below it.
+        scaled = [
+            resize_to_input(mask[:, :, None] * 255, size, mode)[0][:, :, 0] > 127
+            for mask in masks[keep]
+        ]
         masks = np.array(scaled, np.uint8).reshape(-1, height, width)
     return Labelled(image, boxes[keep].astype(np.float32), sample.labels[keep], masks)

@@ -10,7 +10,7 @@ from visus.vision.progress import track
 
 
 def convert(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
-    """Write a data set in another format, pictures copied.
+    """Write a data set in another format, images copied.
 
     Args:
         listing: What was read.
@@ -28,25 +28,25 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
     output.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     names = []
-    for picture in listing.pictures:
-        stem, attempt = picture.path.stem, 1
+    for image in listing.images:
+        stem, attempt = image.path.stem, 1
         while stem in taken:
             attempt += 1
-            stem = f"{picture.path.stem}-{attempt}"
+            stem = f"{image.path.stem}-{attempt}"
         taken.add(stem)
-        names.append(Path(stem + picture.path.suffix))
+        names.append(Path(stem + image.path.suffix))
     module = FORMATS[format]
-    targets = module.write(listing.pictures, names, listing.class_names, output)
-    pairs = list(zip(listing.pictures, targets, strict=True))
-    for picture, target in track(pairs, "Copying pictures", len(pairs)):
+    targets = module.write(listing.images, names, listing.class_names, output)
+    pairs = list(zip(listing.images, targets, strict=True))
+    for image, target in track(pairs, "Copying images", len(pairs)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture.path, target)
+        shutil.copyfile(image.path, target)
     return _lost(listing, format, output)
 
 
 def _lost(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
     """What the format has no words for."""
-    objects = [item for picture in listing.pictures for item in picture.objects]
+    objects = [item for image in listing.images for item in image.objects]
     lost = {
         "masks": 0 if format == "coco" else sum(item.has_mask for item in objects),
         "marks of crowds": 0 if format == "coco" else sum(item.crowd for item in objects),

@@ -1,4 +1,4 @@
-"""Labelled pictures as samples: what training learns from, and what evaluation compares with."""
+"""Labelled images as samples: what training learns from, and what evaluation compares with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visus.datamodules.detection.augment import BoxTransform, Labelled
-from visus.datamodules.core.labels import LabelledObject, LabelledPicture
+from visus.datamodules.core.labels import LabelledImage, LabelledObject
 from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
+from visus.datamodules.detection.augment import BoxTransform, Labelled
 from visus.datamodules.segmentation.mask_polygons import object_mask
-from visus.tasks.detection.metrics import DetectionTruth
-from visus.vision.resize import fit, to_channels
 from visus.vision.images import read_image
-from visus.vision.run_lengths import encode_mask
+from visus.vision.masks import encode_mask
+from visus.vision.resize import resize_to_input, to_channels
+from visus.vision.truth import DetectionTruth
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A labelled picture in its own pixels, with what evaluation needs."""
+    """A labelled image in its own pixels, with what evaluation needs."""
 
     labelled: Labelled
     ignored: NDArray[np.bool_]
@@ -27,7 +27,7 @@ class Sample:
 
 
 class DetectionDataset(SourceDataset[Sample, BoxTransform]):
-    """Labelled pictures that are read when they are asked for."""
+    """Labelled images that are read when they are asked for."""
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`, and `target` in training, `fit` and `truth` otherwise."""
@@ -35,7 +35,7 @@ class DetectionDataset(SourceDataset[Sample, BoxTransform]):
         sample = self.read(source)
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
-            image, item["fit"] = fit(sample.labelled.image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(sample.labelled.image, self.size, self.mode)
             item["truth"] = _truth(sample)
         else:
             changed = self.transform(_learnt(sample), self._another)
@@ -56,7 +56,7 @@ def _learnt(sample: Sample) -> Labelled:
 
 
 def _target(labelled: Labelled) -> dict[str, torch.Tensor]:
-    """What the detectors learn from; see `models.detection.outputs.Targets`."""
+    """What the detectors learn from; see `visus.tasks.detection.networks.outputs.Targets`."""
     target = {
         "boxes": torch.from_numpy(labelled.boxes),
         "labels": torch.from_numpy(labelled.labels),
@@ -79,16 +79,16 @@ def object_boxes(objects: Sequence[LabelledObject]) -> NDArray[np.float32]:
     return np.array([item.box for item in objects], np.float32).reshape(-1, 4)
 
 
-def read_sample(picture: LabelledPicture, class_ids: dict[str, int], masks: bool) -> Sample:
-    """A picture of a data set with its objects.
+def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -> Sample:
+    """An image of a data set with its objects.
 
     Args:
-        picture: Checked.
+        image: Checked.
         class_ids: The id of each class name.
         masks: Whether to draw the objects' pixels.
     """
-    image = read_image(picture.path, picture.upright)
-    objects = picture.objects
+    image = read_image(record.path, record.upright)
+    objects = record.objects
     boxes = object_boxes(objects)
     sizes = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     areas = [
@@ -96,8 +96,8 @@ def read_sample(picture: LabelledPicture, class_ids: dict[str, int], masks: bool
     ]
     drawn = None
     if masks:
-        height, width = picture.size
-        drawn = np.array([object_mask(item, picture.size) for item in objects], np.uint8)
+        height, width = record.size
+        drawn = np.array([object_mask(item, record.size) for item in objects], np.uint8)
         drawn = drawn.reshape(-1, height, width)
     labels = np.array([class_ids[item.label] for item in objects], np.int64)
     ignored = np.array([item.ignored for item in objects], bool)

@@ -5,26 +5,26 @@ from functools import partial
 import numpy as np
 from torch.utils.data import Dataset
 
+from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.splits import scene_seeds
 from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform, Labelled
 from visus.datamodules.detection.data import DetectionData
 from visus.datamodules.detection.dataset import DetectionDataset, Sample
-from visus.datamodules.core.loading import Batch, default_workers
-from visus.datamodules.core.splits import scene_seeds
 from visus.vision.scenes import SHAPES, make_scene
 
 
 class ScenesDetectionData(DetectionData):
-    """Procedural scenes (`vision.scenes`) with 3 to 8 overlapping shapes: nothing to download.
+    """Procedural scenes (`visus.vision.scenes`) with 3 to 8 overlapping shapes: nothing to download.
 
-    Shapes are 12 pixels to two fifths of the picture's shorter side wide: larger ones would hide
+    Shapes are 12 pixels to two fifths of the image's shorter side wide: larger ones would hide
     each other until nobody could tell what they are.
 
     Args:
-        count: Training pictures; a quarter as many for validation, and again for test.
+        count: Training images; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
         masks: Learn instance masks too.
-        seed: Chooses the pictures.
-        batch_size: Pictures a batch and process.
+        seed: Chooses the images.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         augment: Random changes for training.
         class_names: The classes as a checkpoint states them.
@@ -49,7 +49,7 @@ class ScenesDetectionData(DetectionData):
         self.seed = seed
         self.class_names = tuple(class_names or SHAPES)
         self.in_channels = 3
-        self.fit_mode = "stretch"
+        self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`."""
@@ -57,8 +57,8 @@ class ScenesDetectionData(DetectionData):
         read = partial(_read_scene, size=self.image_size, masks=self.masks)
         transform = None
         if split == "train":
-            transform = BoxTransform(self.augment, self.image_size, self.fit_mode)
-        return DetectionDataset(seeds, read, self.image_size, self.fit_mode, 3, transform)
+            transform = BoxTransform(self.augment, self.image_size, self.resize_mode)
+        return DetectionDataset(seeds, read, self.image_size, self.resize_mode, 3, transform)
 
 
 def _read_scene(seed: int, size: tuple[int, int], masks: bool) -> Sample:

@@ -9,36 +9,36 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from visus.datamodules.core.base import VisionData, settle
+from visus.datamodules.core.base import VisionDataModule, raise_or_warn
+from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.splits import scene_seeds, split_samples
 from visus.datamodules.face3d.photographs import PhotographedFace, Photographs, find_photographed
 from visus.datamodules.face3d.renders import FaceRenderer
-from visus.datamodules.core.loading import Batch, default_workers
-from visus.datamodules.core.splits import divide, scene_seeds
-from visus.models.face3d.face_models import open_face_model
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model import FaceModel, five_points
+from visus.models.face3d.face_models import open_face_model
 from visus.tasks.face3d.prediction import FaceCrops
 from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.errors import VisusError
 
 _HELD_OUT = 0.1
 """Share of the photographs that are not trained on."""
 
 
-class FaceRendersData(VisionData[str]):
+class FaceRendersData(VisionDataModule[str]):
     """Faces rendered from a face model: nothing to download but the model.
 
     Identity, expression, pose, light, skin, hair, background and what covers a face are chosen at
-    random. Training never shows a picture twice; validation and test have their own.
+    random. Training never shows an image twice; validation and test have their own.
 
     Args:
         face_model: `ict-facekit` (see `visus weights`), `procedural`, or a file of your own.
         landmarks: A text file of 68 vertex numbers, where your model has none.
         components: Identity components to use.
         expressions: Names of the expressions to use; all by default.
-        count: Training pictures an epoch; a quarter as many for validation, and again for test.
+        count: Training images an epoch; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
-        seed: Chooses the pictures.
-        batch_size: Pictures a batch and process.
+        seed: Chooses the images.
+        batch_size: Images a batch and process.
         num_workers: Processes that render; one for each core beyond the first by default.
         photographs: A folder of photographs of people: the five points that a face finder sees in
             them teach too. A tenth is held out for validation and test.
@@ -50,7 +50,7 @@ class FaceRendersData(VisionData[str]):
 
     class_names = ()
     in_channels = 3
-    fit_mode = "stretch"
+    resize_mode = "stretch"
 
     def __init__(
         self,
@@ -114,9 +114,9 @@ class FaceRendersData(VisionData[str]):
         if self.photographs is None:
             return {}
         faces, problems = find_photographed(self.photographs)
-        settle(problems, skip_bad=True)
+        raise_or_warn(problems, skip_bad=True)
         self.skipped = len(problems)
-        splits = divide(faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)
+        splits = split_samples(faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)
         if not splits["train"]:
             raise VisusError(
                 f"data.photographs {str(self.photographs)!r}: shows no face to train on; give "
@@ -135,13 +135,13 @@ class FaceRendersData(VisionData[str]):
 
 
 class RenderDataset(Dataset[Batch]):
-    """Pictures of faces, rendered a batch at a time, perhaps with photographs beside them.
+    """Images of faces, rendered a batch at a time, perhaps with photographs beside them.
 
     Args:
         renderer: Makes them.
-        seeds: One for each picture.
+        seeds: One for each image.
         photographs: None for renders alone.
-        endless: Whether each look at a picture gives another one, and each batch has other
+        endless: Whether each look at an image gives another one, and each batch has other
             photographs; otherwise each render and each photograph is shown once.
     """
 
@@ -166,7 +166,7 @@ class RenderDataset(Dataset[Batch]):
         seeds = [self.seeds[i] for i in indices]
         if self.endless:
             # PyTorch's generator differs between epochs and workers, and repeats with the seed; the
-            # pictures' own seeds differ between processes. All stay below those of other splits.
+            # images' own seeds differ between processes. All stay below those of other splits.
             start = int(torch.randint(10**8, ()))
             seeds = [(start + seed) % 10**8 for seed in seeds]
         images, truth = self.renderer(seeds)
@@ -181,11 +181,11 @@ class RenderDataset(Dataset[Batch]):
             **batch,
             "image": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
             "source": [str(seed) for seed in seeds],
-            "fit": [_whole_picture(points, self.renderer.size) for points in marks],
+            "geometry": [_whole_image(points, self.renderer.size) for points in marks],
         }
 
 
-def _whole_picture(points: NDArray[np.float32], size: tuple[int, int]) -> FaceCrops:
+def _whole_image(points: NDArray[np.float32], size: tuple[int, int]) -> FaceCrops:
     """The one face of a render, which is cut out already."""
     low, high = points.min(0), points.max(0)
     boxes = np.concatenate([low, high])[None].astype(np.float32)

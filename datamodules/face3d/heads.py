@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.models.face3d.camera import rotation_from_angles
+from visus.models.face3d.face_model import FaceModel, five_points
 from visus.models.face3d.renderer import rasterise
 from visus.vision.faces.crop import face_square
-from visus.models.face3d.face_model import FaceModel, five_points
 
 _SPREAD = (24.0, 11.0, 10.0)
 _LIMITS = (60.0, 30.0, 30.0)
@@ -24,7 +24,7 @@ _LOOKED_AT = 256
 
 
 @dataclass(frozen=True, eq=False)
-class HeadNumbers:
+class HeadParameters:
     """Shapes and poses of heads.
 
     Attributes:
@@ -47,7 +47,7 @@ class RandomHeads:
 
     Args:
         model: With the identity components and expressions to be used.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
     """
 
     def __init__(self, model: FaceModel, size: tuple[int, int]) -> None:
@@ -58,7 +58,7 @@ class RandomHeads:
 
     def __call__(
         self, rngs: Sequence[np.random.Generator]
-    ) -> tuple[NDArray[np.float32], HeadNumbers]:
+    ) -> tuple[NDArray[np.float32], HeadParameters]:
         """One head for each generator.
 
         Returns:
@@ -80,7 +80,7 @@ class RandomHeads:
         # One axis after the other: NumPy is ten times as slow where the innermost axis is short.
         placed[..., 0] += position[:, :1]
         placed[..., 1] += position[:, 1:]
-        return placed, HeadNumbers(identity, expression, rotation, scale, position)
+        return placed, HeadParameters(identity, expression, rotation, scale, position)
 
     def _expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Some expressions, mostly as strong on the left as on the right."""
@@ -127,7 +127,7 @@ def misplaced(
 
 @lru_cache(maxsize=2)
 def visible_triangles(model: FaceModel, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which triangles some hundred random heads show in pictures of a size, and those around them.
+    """Which triangles some hundred random heads show in images of a size, and those around them.
 
     The rest, such as the backs of eyes and teeth and of the head, need not be drawn.
     """

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visus.datamodules.face3d.heads import misplaced
 from visus.datamodules.core.face_finding import look_for_faces
 from visus.datamodules.core.loading import Batch, to_tensor
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.face3d.heads import misplaced
 from visus.models.faces.mtcnn import create_face_finder
 from visus.vision.errors import VisusError
 from visus.vision.faces.crop import SMALLEST_FACE, crop_problem, cut_square, face_square
@@ -42,13 +42,13 @@ def find_photographed(folder: Path) -> tuple[list[PhotographedFace], list[Proble
     """The faces of all photographs of a folder, those that are clear enough.
 
     Args:
-        folder: With pictures, perhaps in folders within.
+        folder: With images, perhaps in folders within.
 
     Returns:
         The faces, and of photographs without one why they show none.
 
     Raises:
-        VisusError: If there are no pictures.
+        VisusError: If there are no images.
     """
     if not folder.is_dir():
         raise VisusError(
@@ -56,7 +56,7 @@ def find_photographed(folder: Path) -> tuple[list[PhotographedFace], list[Proble
         )
     paths = list_images(folder)
     if not paths:
-        raise VisusError(f"data.photographs {str(folder)!r}: holds no pictures; check the path")
+        raise VisusError(f"data.photographs {str(folder)!r}: holds no images; check the path")
     stages = create_face_finder().stages()
     faces, problems = [], []
     for path, seen in zip(paths, look_for_faces(paths, stages, SMALLEST_FACE), strict=True):

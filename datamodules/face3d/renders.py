@@ -1,4 +1,4 @@
-"""Pictures of random heads, rendered from a face model, each with all that it was made of."""
+"""Images of random heads, rendered from a face model, each with all that it was made of."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from visus.datamodules.face3d.heads import HeadNumbers, RandomHeads, visible_triangles
+from visus.datamodules.face3d.heads import HeadParameters, RandomHeads, visible_triangles
 from visus.datamodules.face3d.scenery import ground, hair_behind, occlude, photograph
 from visus.datamodules.face3d.skin import Complexion, Skins
-from visus.models.face3d.renderer import interpolate, rasterise, surface_normals
 from visus.models.face3d.face_model import FaceModel, five_points
+from visus.models.face3d.renderer import interpolate, rasterise, surface_normals
 
 
 @dataclass(frozen=True, eq=False)
-class FaceTruth(HeadNumbers):
-    """What pictures of faces were made of, in the order of the pictures.
+class FaceTruth(HeadParameters):
+    """What images of faces were made of, in the order of the images.
 
     Attributes:
         light: float32 (batch, 9, 3), see `shade`.
@@ -30,11 +30,11 @@ class FaceTruth(HeadNumbers):
 
 
 class FaceRenderer:
-    """Makes pictures of random faces.
+    """Makes images of random faces.
 
     Args:
         model: The whole head, with the identity components and expressions to be used.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
     """
 
     def __init__(self, model: FaceModel, size: tuple[int, int]) -> None:
@@ -47,7 +47,7 @@ class FaceRenderer:
         """Draw faces; equal seeds give equal pixels.
 
         Args:
-            seeds: One for each picture.
+            seeds: One for each image.
 
         Returns:
             uint8 RGB of shape (batch, height, width, 3), and what is in them.
@@ -56,10 +56,10 @@ class FaceRenderer:
         placed, pose = self.heads(rngs)
         light = np.stack([_random_light(rng) for rng in rngs])
         complexions = [self.skins(rng) for rng in rngs]
-        pictures = self._draw(placed, light, complexions, rngs)
+        images = self._draw(placed, light, complexions, rngs)
         skin = np.stack([complexion.skin for complexion in complexions])
         landmarks = placed[:, self.model.landmarks, :2]
-        return pictures, FaceTruth(**vars(pose), light=light, skin=skin, landmarks=landmarks)
+        return images, FaceTruth(**vars(pose), light=light, skin=skin, landmarks=landmarks)
 
     def _draw(
         self,
@@ -75,7 +75,7 @@ class FaceRenderer:
         # Triangles are about as large as pixels here: smoothed normals would look the same.
         faces *= shade(surface_normals(raster, triangles, placed), light)
         covered = raster.covered.view(np.uint8)
-        pictures = []
+        images = []
         for i, rng in enumerate(rngs):
             image = ground(rng, self.size)
             if rng.random() < 0.6:
@@ -88,8 +88,8 @@ class FaceRenderer:
             cv2.copyTo(faces[i], covered[i], image)
             eyes = five_points(placed[i, marks, :2])[:2]
             occlude(image, rng, complexions[i].skin, eyes)
-            pictures.append(photograph(image, rng))
-        return np.stack(pictures)
+            images.append(photograph(image, rng))
+        return np.stack(images)
 
 
 def shade(normals: NDArray[np.float32], light: NDArray[np.float32]) -> NDArray[np.float32]:

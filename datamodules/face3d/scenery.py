@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Canvas = NDArray[np.float32]
-"""A picture of shape (height, width, 3), RGB from 0 to 1."""
+"""An image of shape (height, width, 3), RGB from 0 to 1."""
 
 Random = np.random.Generator
 
 _STARTS = 1 << 20
-"""Places where a picture's grain may start in the noise that all of them share."""
+"""Places where an image's grain may start in the noise that all of them share."""
 
 
 def ground(rng: Random, size: tuple[int, int]) -> Canvas:
@@ -135,7 +135,7 @@ def _noise(rng: Random, cells: int, strength: float) -> Canvas:
 
 @cache
 def _grain(size: int) -> NDArray[np.float32]:
-    """Noise of which pictures take a stretch each: to draw it anew would take as long as a head."""
+    """Noise of which images take a stretch each: to draw it anew would take as long as a head."""
     return np.random.default_rng(0).standard_normal(size + _STARTS, np.float32)
 
 

@@ -16,7 +16,7 @@ FaceAugmentation = Literal["none", "faces"]
 class FaceTransform:
     """From an aligned face to a changed one of the same size.
 
-    Random numbers as in `datamodules.random_numbers`.
+    Random numbers as in `visus.datamodules.core.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
@@ -53,7 +53,7 @@ class FaceTransform:
 
 
 def _degradations() -> list[A.BasicTransform]:
-    """What cameras and messengers do to pictures."""
+    """What cameras and messengers do to images."""
     return [
         A.GaussianBlur(blur_limit=(3, 5)),
         A.Downscale(scale_range=(0.3, 0.7)),

@@ -1,4 +1,4 @@
-"""A folder a person: who is in it, and where the face is in each picture."""
+"""A folder a person: who is in it, and where the face is in each image."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from visus.datamodules.core.face_finding import look_for_faces
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES, content_hash
+from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import FaceStages
 from visus.vision.images import list_images
-from visus.tasks.face_recognition.prediction import FacePrediction
 
 
 @dataclass(frozen=True, eq=False)
-class FacePicture:
-    """A picture of a person.
+class FaceImage:
+    """An image of a person.
 
     Attributes:
         path: The file.
         person: Whose folder it lies in.
         split: `train`, `val`, `test`, or empty where the data set states none.
         content: `content_hash` of the person's name: people stay together.
-        face: The face that is meant; None where the picture is an aligned face as a whole, or
+        face: The face that is meant; None where the image is an aligned face as a whole, or
             shows none.
     """
 
@@ -42,8 +42,8 @@ class FacePicture:
         return None if self.face is None else self.face.landmarks[0]
 
 
-def list_people(root: Path) -> list[FacePicture]:
-    """The pictures of all people.
+def list_people(root: Path) -> list[FaceImage]:
+    """The images of all people.
 
     Args:
         root: A folder a person, or these within `train`, `val` and `test`.
@@ -63,51 +63,51 @@ def list_people(root: Path) -> list[FacePicture]:
         ]
     else:
         people = [("", person) for person in folders]
-    pictures = [
-        FacePicture(path, folder.name, split, content_hash(folder.name.encode()))
+    images = [
+        FaceImage(path, folder.name, split, content_hash(folder.name.encode()))
         for split, folder in people
         for path in list_images(folder)
     ]
-    if not pictures:
+    if not images:
         raise VisusError(
-            f"data.root {str(root)!r}: holds no folders with pictures; it needs a folder a person"
+            f"data.root {str(root)!r}: holds no folders with images; it needs a folder a person"
         )
-    return pictures
+    return images
 
 
 def find_people(
-    pictures: Sequence[FacePicture], stages: FaceStages | None, min_face: int
-) -> tuple[list[FacePicture], list[Problem]]:
-    """Read every picture once and find the face nearest to its centre.
+    images: Sequence[FaceImage], stages: FaceStages | None, min_face: int
+) -> tuple[list[FaceImage], list[Problem]]:
+    """Read every image once and find the face nearest to its centre.
 
     Args:
-        pictures: As listed.
-        stages: What finds faces; None where the pictures are aligned faces.
+        images: As listed.
+        stages: What finds faces; None where the images are aligned faces.
         min_face: The smallest face to look for, in pixels.
 
     Returns:
-        The pictures that can be used, and what is wrong with the others.
+        The images that can be used, and what is wrong with the others.
     """
     usable, problems = [], []
-    owners: dict[str, FacePicture] = {}
-    for picture, seen in zip(
-        pictures, look_for_faces([p.path for p in pictures], stages, min_face), strict=True
+    owners: dict[str, FaceImage] = {}
+    for image, seen in zip(
+        images, look_for_faces([p.path for p in images], stages, min_face), strict=True
     ):
         if seen.problem:
             remedy = "; see data.min_face" if seen.content else ""
-            problems.append(Problem(str(picture.path), seen.problem + remedy, "error"))
+            problems.append(Problem(str(image.path), seen.problem + remedy, "error"))
             continue
-        first = owners.setdefault(seen.content, picture)
-        if first.person != picture.person:
-            message = f"the same picture as {first.path}, of another person"
-            problems.append(Problem(str(picture.path), message, "error"))
+        first = owners.setdefault(seen.content, image)
+        if first.person != image.person:
+            message = f"the same image as {first.path}, of another person"
+            problems.append(Problem(str(image.path), message, "error"))
             continue
         found = seen.faces
         meant = None if found is None else found.select([found.nearest_to_centre()])
-        usable.append(replace(picture, face=meant))
+        usable.append(replace(image, face=meant))
     splits = defaultdict(set)
-    for picture in usable:
-        splits[picture.person].add(picture.split)
+    for image in usable:
+        splits[image.person].add(image.split)
     for person, names in splits.items():
         if len(names) > 1:
             told = " and ".join(sorted(names))

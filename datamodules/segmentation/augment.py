@@ -1,4 +1,4 @@
-"""Random changes of training pictures that move their masks along."""
+"""Random changes of training images that move their masks along."""
 
 from typing import Literal, get_args
 
@@ -8,25 +8,26 @@ from numpy.typing import NDArray
 
 from visus.datamodules.core.random_numbers import SharedRandom
 from visus.vision.errors import VisusError
-from visus.vision.resize import LETTERBOX_GREY, FitMode, fit
 from visus.vision.images import Pixels
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
+from visus.vision.metadata import ResizeMode
+from visus.vision.resize import LETTERBOX_GREY, resize_to_input
 
 MaskAugmentation = Literal["none", "crops"]
 """Recipes: `crops` scales from half to double, crops, mirrors and recolours."""
 
 
 class MaskTransform:
-    """From a picture and its mask of any size to changed ones of the given size.
+    """From an image and its mask of any size to changed ones of the given size.
 
-    Random numbers as in `datamodules.random_numbers`.
+    Random numbers as in `visus.datamodules.core.random_numbers`.
 
     Args:
         augmentation: The recipe's name.
-        size: (height, width) of the model's pictures in pixels: the scale that it will see.
-        mode: How pictures are fitted.
-        crop: (height, width) of what is cut out of a picture of that scale.
-        in_channels: Channels of the model's pictures; colours are changed in RGB only.
+        size: (height, width) of the model's images in pixels: the scale that it will see.
+        mode: How images are fitted.
+        crop: (height, width) of what is cut out of an image of that scale.
+        in_channels: Channels of the model's images; colours are changed in RGB only.
 
     Raises:
         VisusError: If there is no such recipe.
@@ -36,7 +37,7 @@ class MaskTransform:
         self,
         augmentation: MaskAugmentation,
         size: tuple[int, int],
-        mode: FitMode,
+        mode: ResizeMode,
         crop: tuple[int, int],
         in_channels: int = 3,
     ) -> None:
@@ -63,8 +64,8 @@ class MaskTransform:
         self.compose = self.random.lend_to(A.Compose([*steps, *cut, *recolour]))
 
     def __call__(self, image: Pixels, mask: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np.uint8]]:
-        """Changed copies of a picture (height, width, channels) and its mask (height, width)."""
-        image, mapping = fit(image, self.size, self.mode)
+        """Changed copies of an image (height, width, channels) and its mask (height, width)."""
+        image, mapping = resize_to_input(image, self.size, self.mode)
         mask = mapping.mask_from_source(mask, IGNORE)
         self.random.begin()
         changed = self.compose(image=image, mask=mask)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visus.datamodules.core.csv_files import csv_rows
 from visus.vision.colours import Colour
 from visus.vision.errors import VisusError
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
 
 MOST_CLASSES = 255
 """Class ids take one byte, and its last value stands for pixels of no class."""
@@ -37,7 +37,7 @@ class ClassTable:
         """A mask's class ids, uint8 (height, width); an unknown value becomes `IGNORE`.
 
         Args:
-            mask: As `vision.images.read_mask` reads it.
+            mask: As `visus.vision.images.read_mask` reads it.
         """
         known = np.array(sorted(self.ids), np.int64)
         classes = np.array([self.ids[int(value)] for value in known], np.uint8)

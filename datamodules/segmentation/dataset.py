@@ -1,4 +1,4 @@
-"""Pictures with masks as samples: what training learns from, and what evaluation compares with."""
+"""Images with masks as samples: what training learns from, and what evaluation compares with."""
 
 from pathlib import Path
 
@@ -6,27 +6,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
 from visus.datamodules.segmentation.augment import MaskTransform
 from visus.datamodules.segmentation.class_table import ClassTable
-from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
-from visus.datamodules.segmentation.mask_pairs import MaskedPicture
+from visus.datamodules.segmentation.mask_pairs import MaskedImage
 from visus.datamodules.segmentation.mask_polygons import draw_objects
-from visus.vision.resize import fit, to_channels
 from visus.vision.images import Pixels, read_image, read_mask
+from visus.vision.resize import resize_to_input, to_channels
 
 Masked = tuple[Pixels, NDArray[np.uint8]]
-"""A picture, uint8 RGB, and the class ids of its pixels, `IGNORE` where there is none."""
+"""An image, uint8 RGB, and the class ids of its pixels, `IGNORE` where there is none."""
 
 
 class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
-    """Pictures and masks that are read when they are asked for."""
+    """Images and masks that are read when they are asked for."""
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `source`, and `mask` in training, `fit` and `truth` otherwise."""
         image, mask = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
-            image, item["fit"] = fit(image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(image, self.size, self.mode)
             item["truth"] = mask
         else:
             image, mask = self.transform(image, mask)
@@ -35,15 +35,15 @@ class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
         return item
 
 
-def read_masked(picture: MaskedPicture, classes: ClassTable) -> Masked:
-    """A picture of a data set with its mask.
+def read_masked(sample: MaskedImage, classes: ClassTable) -> Masked:
+    """An image of a data set with its mask.
 
     Args:
-        picture: Checked.
+        image: Checked.
         classes: What the values of masks mean.
     """
-    image = read_image(picture.path, picture.upright)
-    if isinstance(picture.mask, Path):
-        return image, classes.to_ids(read_mask(picture.mask, classes.by_colour))
+    image = read_image(sample.path, sample.upright)
+    if isinstance(sample.mask, Path):
+        return image, classes.to_ids(read_mask(sample.mask, classes.by_colour))
     ids = {name: i for i, name in enumerate(classes.names)}
-    return image, draw_objects(picture.mask, picture.size, ids)
+    return image, draw_objects(sample.mask, sample.size, ids)

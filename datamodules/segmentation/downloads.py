@@ -5,31 +5,31 @@ from functools import cached_property
 from pathlib import Path
 
 from visus.datamodules.core.archives import download
+from visus.datamodules.core.base import raise_or_warn
 from visus.datamodules.segmentation.augment import MaskAugmentation
-from visus.datamodules.core.base import settle
 from visus.datamodules.segmentation.class_table import ClassTable
-from visus.datamodules.segmentation.mask_pairs import MaskedPicture
-from visus.datamodules.segmentation.data import MaskedPictureData, WholeFit
+from visus.datamodules.segmentation.data import MaskedImageData, WholeGeometry
 from visus.datamodules.segmentation.files import SegmentationListing, check_pairs
+from visus.datamodules.segmentation.mask_pairs import MaskedImage
 from visus.tasks.segmentation.networks.ready_made import voc_class_names
 from visus.vision.errors import VisusError
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
 
 
-class DownloadedMaskData(MaskedPictureData):
+class DownloadedMaskData(MaskedImageData):
     """A data set that is downloaded where it is absent; a subclass lists its files.
 
     Args:
         root: The folder that holds it, or to download it into.
-        image_size: See `MaskedPictureData`.
+        image_size: See `MaskedImageData`.
         crop_size: "
-        fit_mode: "
+        resize_mode: "
         val_share: "
         fold: "
         batch_size: "
         num_workers: "
         augment: "
-        skip_bad: Leave out bad pictures and count them, instead of refusing.
+        skip_bad: Leave out bad images and count them, instead of refusing.
         class_names: The classes as a checkpoint states them.
     """
 
@@ -38,7 +38,7 @@ class DownloadedMaskData(MaskedPictureData):
         root: str = "data",
         image_size: tuple[int, int] | None = None,
         crop_size: tuple[int, int] | None = None,
-        fit_mode: WholeFit = "letterbox",
+        resize_mode: WholeGeometry = "letterbox",
         val_share: float = 0.2,
         fold: int = 0,
         batch_size: int = 8,
@@ -50,7 +50,7 @@ class DownloadedMaskData(MaskedPictureData):
         super().__init__(
             image_size,
             crop_size,
-            fit_mode,
+            resize_mode,
             val_share,
             fold,
             batch_size,
@@ -64,8 +64,8 @@ class DownloadedMaskData(MaskedPictureData):
         self.given_names = class_names
 
     @abstractmethod
-    def pairs(self) -> list[MaskedPicture]:
-        """The pictures and their masks, downloaded if need be."""
+    def pairs(self) -> list[MaskedImage]:
+        """The images and their masks, downloaded if need be."""
 
     @abstractmethod
     def table(self) -> ClassTable:
@@ -73,12 +73,12 @@ class DownloadedMaskData(MaskedPictureData):
 
     @cached_property
     def listing(self) -> SegmentationListing:
-        """See `MaskedPictureData.listing`."""
+        """See `MaskedImageData.listing`."""
         table = self.table()
         if self.given_names is not None:
             table = table.renumbered(self.given_names)
         listing = check_pairs(self.root, self.pairs(), table)
-        settle(listing.problems, self.skip_bad)
+        raise_or_warn(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
 
@@ -90,13 +90,13 @@ class OxfordPetData(DownloadedMaskData):
     `DownloadedMaskData`.
     """
 
-    def pairs(self) -> list[MaskedPicture]:
+    def pairs(self) -> list[MaskedImage]:
         """See `DownloadedMaskData.pairs`; some of `trainval` are held out for validation."""
         folder = self.root / "oxford-iiit-pet"
         if not (folder / "annotations" / "trainval.txt").is_file():
             download("OxfordIIITPet", self.root)
         return [
-            MaskedPicture(
+            MaskedImage(
                 folder / "images" / f"{name}.jpg",
                 folder / "annotations" / "trimaps" / f"{name}.png",
                 split,
@@ -117,14 +117,14 @@ class VOCSegmentationData(DownloadedMaskData):
     Arguments as `DownloadedMaskData`.
     """
 
-    def pairs(self) -> list[MaskedPicture]:
+    def pairs(self) -> list[MaskedImage]:
         """See `DownloadedMaskData.pairs`."""
         folder = self.root / "VOCdevkit" / "VOC2012"
         lists = folder / "ImageSets" / "Segmentation"
         if not (lists / "train.txt").is_file():
             download("VOCSegmentation", self.root)
         return [
-            MaskedPicture(
+            MaskedImage(
                 folder / "JPEGImages" / f"{name}.jpg",
                 folder / "SegmentationClass" / f"{name}.png",
                 split,

@@ -1,4 +1,4 @@
-"""Read a segmentation data set, and check every picture against its mask."""
+"""Read a segmentation data set, and check every image against its mask."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,30 +7,41 @@ from pathlib import Path
 
 import numpy as np
 
-from visus.datamodules.segmentation.class_table import MOST_CLASSES, ClassTable, numbered_classes, packed, read_class_table
 from visus.datamodules.core.detection_files import Exif, recognise
-from visus.datamodules.segmentation.mask_pairs import MaskedPicture, find_csv, find_folders, find_pairs
-from visus.datamodules.segmentation.mask_polygons import read_polygons
-from visus.datamodules.core.images import check_copies, inspect_pictures
+from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.segmentation.class_table import (
+    MOST_CLASSES,
+    ClassTable,
+    numbered_classes,
+    packed,
+    read_class_table,
+)
+from visus.datamodules.segmentation.mask_pairs import (
+    MaskedImage,
+    find_csv,
+    find_folders,
+    find_pairs,
+)
+from visus.datamodules.segmentation.mask_polygons import read_polygons
 from visus.vision.errors import VisusError
 from visus.vision.images import ImageError, read_mask
+from visus.vision.masks import IGNORE
 from visus.vision.progress import track
-from visus.tasks.segmentation.metrics import IGNORE
 
 
 @dataclass(frozen=True)
 class SegmentationListing:
-    """All pictures of a data set with their masks, good ones only, and all that is wrong with it.
+    """All images of a data set with their masks, good ones only, and all that is wrong with it.
 
     Attributes:
-        pictures: Those that can be used, in a fixed order.
+        images: Those that can be used, in a fixed order.
         classes: What the values of masks mean.
-        problems: What is wrong; the pictures of errors are left out.
-        left_out: How many pictures that is.
+        problems: What is wrong; the images of errors are left out.
+        left_out: How many images that is.
     """
 
-    pictures: tuple[MaskedPicture, ...]
+    images: tuple[MaskedImage, ...]
     classes: ClassTable
     problems: tuple[Problem, ...]
     left_out: int
@@ -46,7 +57,7 @@ class _MaskCheck:
 
 
 def is_segmentation(root: Path) -> bool:
-    """Whether there are pictures with masks at that place (outlined objects are detection too)."""
+    """Whether there are images with masks at that place (outlined objects are detection too)."""
     return find_csv(root) is not None or (root.is_dir() and bool(find_folders(root)))
 
 
@@ -57,18 +68,18 @@ def read_segmentation(
     exif: Exif = "auto",
     in_channels: int = 3,
 ) -> SegmentationListing:
-    """Read a data set of pictures and masks, and decode every one of both.
+    """Read a data set of images and masks, and decode every one of both.
 
     Args:
-        root: See `datamodules.mask_pairs.find_pairs`; with a `classes.csv` in the folder, see
-            `datamodules.class_table.read_class_table`. Or a data set in COCO's form whose objects
-            have outlines, see `datamodules.mask_polygons`.
+        root: See `visus.datamodules.segmentation.mask_pairs.find_pairs`; with a `classes.csv` in the folder, see
+            `visus.datamodules.segmentation.class_table.read_class_table`. Or a data set in COCO's form whose objects
+            have outlines, see `visus.datamodules.segmentation.mask_polygons`.
         class_names: The classes, in order, as a checkpoint or a configuration states them. None
             to take them from `classes.csv`, or to number them.
         ignore: The value, or the name in `classes.csv`, of pixels that are neither learnt nor
             counted.
         exif: What EXIF orientation means to outlines in COCO's form.
-        in_channels: Channels that pictures must have; 1 can be made of RGB.
+        in_channels: Channels that images must have; 1 can be made of RGB.
 
     Raises:
         VisusError: If there is nothing to read at that place, or `classes.csv` is wrong.
@@ -77,7 +88,7 @@ def read_segmentation(
         if ignore != IGNORE:
             raise VisusError(f"data.ignore {ignore!r}: in COCO's form crowds are ignored, no class")
         if in_channels not in (1, 3):
-            raise VisusError(f"data.in_channels {in_channels}: COCO's pictures are RGB")
+            raise VisusError(f"data.in_channels {in_channels}: COCO's images are RGB")
         drawn, table, problems, left_out = read_polygons(root, class_names, exif)
         problems += _check_whole(root, drawn, table)
         return SegmentationListing(tuple(drawn), table, tuple(problems), left_out)
@@ -102,14 +113,12 @@ def _read_masks(
     return _check_pairs(root, pairs, checks, problems, table, in_channels)
 
 
-def check_pairs(
-    root: Path, pairs: Sequence[MaskedPicture], table: ClassTable
-) -> SegmentationListing:
-    """Decode pictures and masks that are known to belong together.
+def check_pairs(root: Path, pairs: Sequence[MaskedImage], table: ClassTable) -> SegmentationListing:
+    """Decode images and masks that are known to belong together.
 
     Args:
         root: The data set's folder, for messages.
-        pairs: The pictures and their masks.
+        pairs: The images and their masks.
         table: What the values of masks mean.
     """
     checks = list(_check_masks([Path(str(pair.mask)) for pair in pairs], table.by_colour))
@@ -118,19 +127,19 @@ def check_pairs(
 
 def _check_pairs(
     root: Path,
-    pairs: Sequence[MaskedPicture],
+    pairs: Sequence[MaskedImage],
     checks: Sequence[_MaskCheck],
     unpaired: Sequence[Problem],
     table: ClassTable,
     in_channels: int = 3,
 ) -> SegmentationListing:
-    pictures, problems, left_out = [], list(unpaired), len(unpaired)
-    found = inspect_pictures([pair.path for pair in pairs])
-    for pair, check, picture in zip(pairs, checks, found, strict=True):
-        wrong = picture.problems(pair.place, in_channels)
-        if picture.info is not None:
-            shown = (picture.info.height, picture.info.width)
-            wrong += _check_pair(pair, check, shown, picture.info.orientation, table)
+    images, problems, left_out = [], list(unpaired), len(unpaired)
+    found = inspect_images([pair.path for pair in pairs])
+    for pair, check, image in zip(pairs, checks, found, strict=True):
+        wrong = image.problems(pair.place, in_channels)
+        if image.info is not None:
+            shown = (image.info.height, image.info.width)
+            wrong += _check_pair(pair, check, shown, image.info.orientation, table)
         problems += wrong
         if any(problem.severity == "error" for problem in wrong):
             left_out += 1
@@ -139,12 +148,10 @@ def _check_pairs(
         for value, pixels in (check.values or {}).items():
             if table.ids[value] != IGNORE:
                 counts[table.ids[value]] += pixels
-        pictures.append(
-            replace(pair, content=picture.content, size=check.size, counts=tuple(counts))
-        )
-    kept, doubled = check_copies(pictures)
+        images.append(replace(pair, content=image.content, size=check.size, counts=tuple(counts)))
+    kept, doubled = check_copies(images)
     problems += doubled
-    left_out += len(pictures) - len(kept)
+    left_out += len(images) - len(kept)
     values = {value for check in checks for value in check.values or {}}
     if values == {0, 255} and table.ids.get(255) == IGNORE:
         message = (
@@ -177,23 +184,23 @@ def _check_mask(path: Path, colours: bool) -> _MaskCheck:
 
 
 def _check_pair(
-    pair: MaskedPicture,
+    pair: MaskedImage,
     check: _MaskCheck,
     shown: tuple[int, int],
     orientation: int,
     table: ClassTable,
 ) -> list[Problem]:
-    """What is wrong with a mask, given the size of its picture."""
+    """What is wrong with a mask, given the size of its image."""
     if check.values is None:
         return [Problem(pair.place, check.error, "error")]
     if check.size != shown:
-        told = f"{check.size[1]} x {check.size[0]}, its picture {shown[1]} x {shown[0]}"
+        told = f"{check.size[1]} x {check.size[0]}, its image {shown[1]} x {shown[0]}"
         message = f"{pair.mask}: the mask is {told}; make them equal"
         return [Problem(pair.place, message, "error")]
     if orientation != 1 and (orientation < 5 or shown[0] == shown[1]):
         message = (
-            f"the picture has EXIF orientation {orientation}, and nothing tells whether its mask "
-            "was drawn on the upright picture; save the picture upright, without that entry"
+            f"the image has EXIF orientation {orientation}, and nothing tells whether its mask "
+            "was drawn on the upright image; save the image upright, without that entry"
         )
         return [Problem(pair.place, message, "error")]
     strangers = {value: count for value, count in check.values.items() if value not in table.ids}
@@ -223,13 +230,13 @@ def _numbered(checks: Sequence[_MaskCheck], ignore: int | None) -> list[str]:
     return [f"class {number}" for number in range(min(MOST_CLASSES, max(values, default=0) + 1))]
 
 
-def _check_whole(root: Path, kept: Sequence[MaskedPicture], table: ClassTable) -> list[Problem]:
+def _check_whole(root: Path, kept: Sequence[MaskedImage], table: ClassTable) -> list[Problem]:
     """What is wrong with the data set as a whole."""
     if not kept:
-        return [Problem(str(root), "holds no usable pair of picture and mask", "fatal")]
+        return [Problem(str(root), "holds no usable pair of image and mask", "fatal")]
     if len(table.names) < 2:
         return [Problem(str(root), "its masks hold a single class; two at least differ", "fatal")]
-    total = np.sum([picture.counts for picture in kept], axis=0)
+    total = np.sum([image.counts for image in kept], axis=0)
     return [
         Problem(str(root), f"no pixel of class {name!r}", "warning")
         for name, count in zip(table.names, total, strict=True)

@@ -1,4 +1,4 @@
-"""Find which mask belongs to which picture, by name or as a CSV says."""
+"""Find which mask belongs to which image, by name or as a CSV says."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from visus.vision.errors import VisusError
 from visus.vision.images import list_images
 
 _ENDINGS = ("", "_mask", "_L")
-"""What the name of a mask may have after that of its picture."""
+"""What the name of a mask may have after that of its image."""
 
 
 @dataclass(frozen=True)
-class MaskedPicture:
-    """One picture and its mask.
+class MaskedImage:
+    """One image and its mask.
 
     Attributes:
-        path: The picture's file.
+        path: The image's file.
         mask: The mask's file, or the outlined objects that it is drawn from.
         split: `train`, `val`, `test`, or empty where the data set states none.
-        place: Where the pair is listed: the picture itself, or the CSV and its line.
-        content: `content_hash` of the picture; empty before it is checked.
+        place: Where the pair is listed: the image itself, or the CSV and its line.
+        content: `content_hash` of the image; empty before it is checked.
         size: (height, width) in pixels; (0, 0) before it is checked.
         counts: Pixels of each class; empty before it is checked.
-        upright: Whether the picture is read with its EXIF orientation applied.
+        upright: Whether the image is read with its EXIF orientation applied.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class MaskedPicture:
 
 
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
-    """The folders of pictures and of masks, each with the name of its split; none if unlike ours.
+    """The folders of images and of masks, each with the name of its split; none if unlike ours.
 
     Args:
         root: A folder.
@@ -73,7 +73,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _split_folders(images: Path) -> list[Path]:
-    """The folders of splits among the pictures; none where there are none.
+    """The folders of splits among the images; none where there are none.
 
     Raises:
         VisusError: If there is more beside them, which belongs to no split.
@@ -90,7 +90,7 @@ def _split_folders(images: Path) -> list[Path]:
 
 
 def find_csv(root: Path) -> Path | None:
-    """The CSV of pictures and masks: the file itself, or `masks.csv` in the folder."""
+    """The CSV of images and masks: the file itself, or `masks.csv` in the folder."""
     path = root if root.suffix.lower() == ".csv" else root / "masks.csv"
     if not path.is_file():
         return None
@@ -98,8 +98,8 @@ def find_csv(root: Path) -> Path | None:
         return path if "mask" in file.readline().strip().split(",") else None
 
 
-def find_pairs(root: Path) -> tuple[list[MaskedPicture], list[Problem]]:
-    """All pictures with their masks, and those that lack a partner or have several.
+def find_pairs(root: Path) -> tuple[list[MaskedImage], list[Problem]]:
+    """All images with their masks, and those that lack a partner or have several.
 
     Args:
         root: A folder with `images` and `masks`, or of splits that have both, or with a folder
@@ -116,10 +116,10 @@ def find_pairs(root: Path) -> tuple[list[MaskedPicture], list[Problem]]:
     folders = find_folders(root) if root.is_dir() else []
     if not folders:
         raise VisusError(
-            f"data.root {str(root)!r}: holds no pictures with masks; expected the folders images "
+            f"data.root {str(root)!r}: holds no images with masks; expected the folders images "
             "and masks, or train and trainannot, or a masks.csv with the columns path and mask"
         )
-    pairs: list[MaskedPicture] = []
+    pairs: list[MaskedImage] = []
     problems: list[Problem] = []
     for split, images, masks in folders:
         found, wrong = _pair(split, images, masks)
@@ -128,42 +128,42 @@ def find_pairs(root: Path) -> tuple[list[MaskedPicture], list[Problem]]:
     return pairs, problems
 
 
-def _read_csv(path: Path) -> tuple[list[MaskedPicture], list[Problem]]:
-    pairs: list[MaskedPicture] = []
+def _read_csv(path: Path) -> tuple[list[MaskedImage], list[Problem]]:
+    pairs: list[MaskedImage] = []
     problems = []
     seen: dict[Path, str] = {}
     for place, row in csv_rows(path, {"path", "mask"}):
-        picture = path.parent / (row["path"] or "").strip()
+        image = path.parent / (row["path"] or "").strip()
         mask = path.parent / (row["mask"] or "").strip()
         given = (row.get("split") or "").strip().lower()
-        missing = [str(file) for file in (picture, mask) if not file.is_file()]
+        missing = [str(file) for file in (image, mask) if not file.is_file()]
         if missing:
             problems.append(Problem(place, f"there is no file {missing[0]!r}", "error"))
         elif given and given not in SPLIT_NAMES:
             known = ", ".join(sorted(set(SPLIT_NAMES.values())))
             problems.append(Problem(place, f"split {given!r} is unknown; use {known}", "error"))
-        elif picture in seen:
-            message = f"{picture} is listed in {seen[picture]} already; keep one"
+        elif image in seen:
+            message = f"{image} is listed in {seen[image]} already; keep one"
             problems.append(Problem(place, message, "error"))
         else:
-            seen[picture] = place
-            pairs.append(MaskedPicture(picture, mask, SPLIT_NAMES.get(given, ""), place))
+            seen[image] = place
+            pairs.append(MaskedImage(image, mask, SPLIT_NAMES.get(given, ""), place))
     return pairs, problems
 
 
-def _pair(split: str, images: Path, masks: Path) -> tuple[list[MaskedPicture], list[Problem]]:
+def _pair(split: str, images: Path, masks: Path) -> tuple[list[MaskedImage], list[Problem]]:
     """Partners by name in two folders."""
-    pictures = _by_name(images, list_images(images, arrays=True))
+    paired = _by_name(images, list_images(images, arrays=True))
     partners = _by_name(masks, list_images(masks) if masks.is_dir() else [])
     pairs, problems = [], []
     taken: set[str] = set()
-    for name, files in pictures.items():
+    for name, files in paired.items():
         names = [name + ending for ending in _ENDINGS if name + ending in partners]
         taken.update(names)
         candidates = [path for partner in names for path in partners[partner]]
         place = str(files[0])
         if len(files) > 1:
-            told = f"{files[1]} has its name too; give each picture a name of its own"
+            told = f"{files[1]} has its name too; give each image a name of its own"
             problems.append(Problem(place, told, "error"))
         elif not candidates:
             problems.append(Problem(place, f"has no mask in {masks}; add or remove one", "error"))
@@ -171,10 +171,10 @@ def _pair(split: str, images: Path, masks: Path) -> tuple[list[MaskedPicture], l
             told = f"has several masks, {candidates[0]} and {candidates[1]}; keep one"
             problems.append(Problem(place, told, "error"))
         else:
-            pairs.append(MaskedPicture(files[0], candidates[0], split, place))
+            pairs.append(MaskedImage(files[0], candidates[0], split, place))
     for name, files in partners.items():
         if name not in taken:
-            message = f"is a mask without a picture in {images}; add or remove one"
+            message = f"is a mask without an image in {images}; add or remove one"
             problems.append(Problem(str(files[0]), message, "error"))
     return pairs, problems
 

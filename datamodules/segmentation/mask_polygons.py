@@ -8,14 +8,13 @@ import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 from numpy.typing import NDArray
 
-from visus.datamodules.segmentation.class_table import ClassTable, numbered_classes
 from visus.datamodules.core.detection_files import Exif, read_detection
 from visus.datamodules.core.labels import LabelledObject
-from visus.datamodules.segmentation.mask_pairs import MaskedPicture
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.segmentation.class_table import ClassTable, numbered_classes
+from visus.datamodules.segmentation.mask_pairs import MaskedImage
 from visus.vision.errors import VisusError
-from visus.vision.run_lengths import decode_mask
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE, decode_mask
 
 BACKGROUND = "background"
 """The class of pixels outside all outlines; its id is 0."""
@@ -23,16 +22,16 @@ BACKGROUND = "background"
 
 def read_polygons(
     root: Path, class_names: Sequence[str] | None, exif: Exif
-) -> tuple[list[MaskedPicture], ClassTable, list[Problem], int]:
+) -> tuple[list[MaskedImage], ClassTable, list[Problem], int]:
     """Read a data set in COCO's form whose objects have polygons or run lengths.
 
     Args:
-        root: See `datamodules.detection_files.read_detection`.
+        root: See `visus.datamodules.core.detection_files.read_detection`.
         class_names: The classes, the background first, as a checkpoint states them.
         exif: What EXIF orientation means to the outlines.
 
     Returns:
-        The pictures that can be used, the classes, what is wrong, and how much was left out.
+        The images that can be used, the classes, what is wrong, and how much was left out.
     """
     if class_names and class_names[0] != BACKGROUND:
         raise VisusError(
@@ -47,45 +46,45 @@ def read_polygons(
         )
     table = numbered_classes(class_names or (BACKGROUND, *listing.class_names), None)
     ids = {name: i for i, name in enumerate(table.names)}
-    pictures = []
+    images = []
     # An object that is left out would be learnt as background, so that nothing may be left out.
     problems = [
         replace(problem, severity="fatal") if problem.severity == "error" else problem
         for problem in listing.problems
     ]
     left_out = listing.left_out
-    for picture in listing.pictures:
-        bare = [item for item in picture.objects if not item.has_mask]
+    for image in listing.images:
+        bare = [item for item in image.objects if not item.has_mask]
         if bare:
             message = f"{bare[0].label!r} has a box but no outline, so that its pixels are unknown"
             problems.append(Problem(bare[0].place, message, "fatal"))
             left_out += 1
             continue
-        mask = draw_objects(picture.objects, picture.size, ids)
+        mask = draw_objects(image.objects, image.size, ids)
         counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)[: len(table.names)]
-        pictures.append(
-            MaskedPicture(
-                picture.path,
-                picture.objects,
-                picture.split,
-                picture.place,
-                picture.content,
-                picture.size,
+        images.append(
+            MaskedImage(
+                image.path,
+                image.objects,
+                image.split,
+                image.place,
+                image.content,
+                image.size,
                 tuple(int(count) for count in counts),
-                picture.upright,
+                image.upright,
             )
         )
-    return pictures, table, problems, left_out
+    return images, table, problems, left_out
 
 
 def draw_objects(
     objects: Sequence[LabelledObject], size: tuple[int, int], ids: Mapping[str, int]
 ) -> NDArray[np.uint8]:
-    """The class ids of a picture's pixels: smaller objects over larger ones, crowds ignored.
+    """The class ids of an image's pixels: smaller objects over larger ones, crowds ignored.
 
     Args:
         objects: With outlines in pixels.
-        size: (height, width) of the picture in pixels.
+        size: (height, width) of the image in pixels.
         ids: The class id of each label.
     """
     mask = np.zeros(size, np.uint8)
@@ -102,7 +101,7 @@ def object_mask(item: LabelledObject, size: tuple[int, int]) -> NDArray[np.bool_
 
     Args:
         item: Its polygons in pixels.
-        size: (height, width) of the picture in pixels.
+        size: (height, width) of the image in pixels.
     """
     height, width = size
     if item.runs:

@@ -4,23 +4,23 @@ from functools import partial
 
 from torch.utils.data import Dataset
 
-from visus.datamodules.segmentation.augment import MaskTransform
 from visus.datamodules.core.loading import Batch, default_workers
-from visus.datamodules.segmentation.mask_polygons import BACKGROUND
+from visus.datamodules.core.splits import scene_seeds
+from visus.datamodules.segmentation.augment import MaskTransform
 from visus.datamodules.segmentation.data import SegmentationData
 from visus.datamodules.segmentation.dataset import Masked, SegmentationDataset
-from visus.datamodules.core.splits import scene_seeds
+from visus.datamodules.segmentation.mask_polygons import BACKGROUND
 from visus.vision.scenes import SHAPES, make_scene
 
 
 class ScenesSegmentationData(SegmentationData):
-    """Procedural scenes (`vision.scenes`) with 1 to 4 shapes on a ground: nothing to download.
+    """Procedural scenes (`visus.vision.scenes`) with 1 to 4 shapes on a ground: nothing to download.
 
     Args:
-        count: Training pictures; a quarter as many for validation, and again for test.
+        count: Training images; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
-        seed: Chooses the pictures.
-        batch_size: Pictures a batch and process.
+        seed: Chooses the images.
+        batch_size: Images a batch and process.
         num_workers: Processes that load; one for each core beyond the first by default.
         class_names: The classes as a checkpoint states them.
     """
@@ -41,7 +41,7 @@ class ScenesSegmentationData(SegmentationData):
         self.seed = seed
         self.class_names = tuple(class_names or (BACKGROUND, *SHAPES))
         self.in_channels = 3
-        self.fit_mode = "stretch"
+        self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionData.dataset`."""
@@ -49,9 +49,9 @@ class ScenesSegmentationData(SegmentationData):
         transform = None
         if split == "train":
             size = self.image_size
-            transform = MaskTransform("none", size, self.fit_mode, size)
+            transform = MaskTransform("none", size, self.resize_mode, size)
         read = partial(_read_scene, size=self.image_size)
-        return SegmentationDataset(seeds, read, self.image_size, self.fit_mode, 3, transform)
+        return SegmentationDataset(seeds, read, self.image_size, self.resize_mode, 3, transform)
 
 
 def _read_scene(seed: int, size: tuple[int, int]) -> Masked:

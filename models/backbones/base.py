@@ -9,14 +9,14 @@ from visus.vision.errors import VisusError
 
 
 class Backbone(nn.Module, ABC):
-    """A network from pictures to feature maps.
+    """A network from images to feature maps.
 
     Attributes:
         name: The name in the registry.
-        in_channels: Channels of the pictures: 3 for RGB, 1 for grey.
+        in_channels: Channels of the images: 3 for RGB, 1 for grey.
         channels: Channels of each feature map, finest first.
-        strides: Nominal pixels of the picture for one step in each feature map, strictly rising.
-        mean: What to subtract from pictures of 0 to 255, one constant for each input channel.
+        strides: Nominal pixels of the image for one step in each feature map, strictly rising.
+        mean: What to subtract from images of 0 to 255, one constant for each input channel.
         std: What to divide by after that, one constant for each input channel.
     """
 
@@ -29,7 +29,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of normalised pictures.
+        """Feature maps of normalised images.
 
         Args:
             images: float of shape (batch, in_channels, height, width).
@@ -64,7 +64,7 @@ class Backbone(nn.Module, ABC):
     def classifier(
         self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
     ) -> nn.Sequential:
-        """The network's own classic form: from normalised pictures to class logits.
+        """The network's own classic form: from normalised images to class logits.
 
         Args:
             num_classes: How many logits.
@@ -72,7 +72,7 @@ class Backbone(nn.Module, ABC):
             dropout: Share of the features that is dropped before the last layer in training.
 
         Returns:
-            A `body` from pictures to a vector, and a `head` from there to (batch, num_classes).
+            A `body` from images to a vector, and a `head` from there to (batch, num_classes).
         """
 
 
@@ -84,7 +84,7 @@ def constants_for_channels(values: tuple[float, ...], in_channels: int) -> tuple
 
 
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation, one a channel, for pictures of 0 to 255."""
+"""Mean and standard deviation, one a channel, for images of 0 to 255."""
 
 IMAGENET_CONSTANTS: Constants = (
     constants_for_channels((0.485, 0.456, 0.406), 3),

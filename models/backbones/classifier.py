@@ -18,14 +18,14 @@ def create_classifier(
     dropout: float = 0.0,
     **options: Any,
 ) -> tuple[nn.Sequential, Backbone]:
-    """Build a network from normalised pictures to class logits.
+    """Build a network from normalised images to class logits.
 
     Args:
         backbone: A name from the registry.
         num_classes: How many logits.
-        in_channels: Channels of the pictures.
-        pretrained: As in `models.backbones.create_backbone`.
-        image_size: (height, width) of the pictures in pixels.
+        in_channels: Channels of the images.
+        pretrained: As in `visus.models.backbones.create_backbone`.
+        image_size: (height, width) of the images in pixels.
         dropout: Share of the features dropped before the last layer in training.
         options: The backbone's own.
 
@@ -33,7 +33,7 @@ def create_classifier(
         The network, with a `body` and a `head`, and the backbone that names its constants.
 
     Raises:
-        VisusError: As `models.backbones.create_backbone`.
+        VisusError: As `visus.models.backbones.create_backbone`.
     """
     # timm's classifiers are built anew from the name, so the features need no memory of their own.
     with nullcontext() if is_own_backbone(backbone) else torch.device("meta"):

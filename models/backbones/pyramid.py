@@ -36,7 +36,7 @@ class FeaturePyramid(nn.Module):
         self.merge = FeaturePyramidNetwork(channels, out_channels)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Merged maps of normalised pictures.
+        """Merged maps of normalised images.
 
         Args:
             images: float of shape (batch, in_channels, height, width).

@@ -1,6 +1,7 @@
 """One dictionary of our own backbones; every other name is timm's."""
 
 import difflib
+import inspect
 from collections.abc import Callable
 from fnmatch import fnmatch
 from typing import Any, TypeVar
@@ -40,11 +41,11 @@ def create_backbone(
     Args:
         name: One of ours (`lenet5`, `convnet`, `alexnet`, `resnet9`) or any timm model that
             gives features.
-        in_channels: Channels of the pictures.
+        in_channels: Channels of the images.
         pretrained: `True` for ImageNet weights (from an installed package where one carries them,
             otherwise from timm's hub), or the path of a weights file.
-        image_size: (height, width) of the pictures in pixels, for the networks that need it.
-        output_stride: See `models.backbones.timm_nets.TimmBackbone`.
+        image_size: (height, width) of the images in pixels, for the networks that need it.
+        output_stride: See `visus.models.backbones.timm_nets.TimmBackbone`.
         coarsest_stride: " Our own networks are small and stay whole.
         options: For our own networks: `activation` and `init`.
 
@@ -63,6 +64,10 @@ def create_backbone(
             )
         if output_stride != 32:
             raise VisusError(f"backbone {name!r} cannot be dilated; choose one of timm's")
+        foreign = sorted(set(options) - accepted_options(name))
+        if foreign:
+            known = ", ".join(sorted(accepted_options(name))) or "none"
+            raise VisusError(f"backbone {name!r} takes no option {foreign[0]!r}; it takes: {known}")
         return _REGISTRY[name](in_channels=in_channels, image_size=image_size, **options)
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, list_backbones(), 3)
@@ -74,6 +79,13 @@ def create_backbone(
             f"only {', '.join(sorted(_REGISTRY))} do"
         )
     return TimmBackbone(name, in_channels, pretrained, image_size, output_stride, coarsest_stride)
+
+
+def accepted_options(name: str) -> set[str]:
+    """Names of the options that a backbone takes; timm's take none."""
+    if name not in _REGISTRY:
+        return set()
+    return set(inspect.signature(_REGISTRY[name]).parameters) - {"in_channels", "image_size"}
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

@@ -40,8 +40,8 @@ class SmallBackbone(Backbone):
         strides: Stride after each stage.
         head: Makes the layers from the last map to the logits, given (features, classes, dropout)
             where features counts the numbers of the flattened last map.
-        in_channels: Channels of the pictures.
-        image_size: (height, width) of the pictures in pixels.
+        in_channels: Channels of the images.
+        image_size: (height, width) of the images in pixels.
         init: `he` (He et al. 2015) suits ReLU, `glorot` (Glorot and Bengio 2010) tanh and sigmoid.
     """
 
@@ -83,13 +83,13 @@ class SmallBackbone(Backbone):
         """See `Backbone.classifier`; the body shares its layers with this backbone."""
         body = nn.Sequential(*self.stages)
         with torch.no_grad():
-            picture = torch.zeros(1, self.in_channels, *self._image_size)
+            image = torch.zeros(1, self.in_channels, *self._image_size)
             try:
-                features = body.eval()(picture).numel()
+                features = body.eval()(image).numel()
             except RuntimeError:
                 height, width = self._image_size
                 raise VisusError(
-                    f"{self.name}: a picture of {height} x {width} is too small for its layers; "
+                    f"{self.name}: an image of {height} x {width} is too small for its layers; "
                     "choose a larger data.image_size"
                 ) from None
         body.train()
@@ -141,7 +141,7 @@ def convnet(
 ) -> Backbone:
     """Two blocks of convolution, batch normalisation, activation and pooling, then one layer.
 
-    On 28x28 pictures 7 x 7 x 32 = 1,568 flattened numbers go straight to the classes.
+    On 28x28 images 7 x 7 x 32 = 1,568 flattened numbers go straight to the classes.
     """
     act = _activation(activation)
 
@@ -222,7 +222,7 @@ def resnet9(
     init: Init = "he",
     width: int = 32,
 ) -> Backbone:
-    """ResNet-9 for small pictures: four convolutions, two residual blocks of two, one layer.
+    """ResNet-9 for small images: four convolutions, two residual blocks of two, one layer.
 
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
     et al. (2016); `width` is the channels of its first layer (64 in the original).

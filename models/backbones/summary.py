@@ -21,9 +21,9 @@ class Layer:
         output: Shape of its output without the batch.
         formula: How the output's height follows, where the layer has a window.
         parameters: Its own trainable numbers.
-        multiply_adds: Multiplications with addition for one picture.
-        receptive_field: Pixels of the picture along one side that an output number can depend on,
-            through the widest path; None once it is the whole picture.
+        multiply_adds: Multiplications with addition for one image.
+        receptive_field: Pixels of the image along one side that an output number can depend on,
+            through the widest path; None once it is the whole image.
     """
 
     name: str
@@ -51,14 +51,14 @@ _GLOBAL = (nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.MultiheadAt
 
 
 def summarise(network: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
-    """Run a picture of zeros through and note every layer, in order.
+    """Run an image of zeros through and note every layer, in order.
 
     Args:
-        network: Takes float pictures (batch, channels, height, width).
-        shape: (channels, height, width) of the picture.
+        network: Takes float images (batch, channels, height, width).
+        shape: (channels, height, width) of the image.
 
     Raises:
-        RuntimeError: If the network cannot take a picture of that shape.
+        RuntimeError: If the network cannot take an image of that shape.
     """
     layers: list[Layer] = []
     # Tensors are kept, so that no two of them share an address and reaches can be looked up by it.

@@ -17,8 +17,8 @@ class TimmBackbone(Backbone):
 
     Args:
         name: timm's name.
-        in_channels: Channels of the pictures; pretrained first layers are adapted.
-        pretrained: As in `models.backbones.create_backbone`.
+        in_channels: Channels of the images; pretrained first layers are adapted.
+        pretrained: As in `visus.models.backbones.create_backbone`.
         image_size: (height, width) in pixels; used by the models of a fixed size (ViT, Swin).
         output_stride: The coarsest stride; a smaller one than the model's own dilates the
             convolutions beyond it, so that they see as much as before (Chen et al. 2017).

@@ -1,7 +1,7 @@
-"""From a face in space to a picture: turns, and scaled orthography.
+"""From a face in space to an image: turns, and scaled orthography.
 
 Arrays and tensors both, where nothing but arithmetic is needed. A face's own frame has x to the
-right of the picture, y upwards and z towards the viewer; the picture's has y downwards.
+right of the image, y upwards and z towards the viewer; the image's has y downwards.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ def rotation_from_angles(angles: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rotation matrices of turned heads.
 
     Args:
-        angles: Shape (..., 3): yaw (the face turns to the right of the picture), pitch (it looks
-            down), roll (it leans counter-clockwise in the picture), in degrees, applied to the
+        angles: Shape (..., 3): yaw (the face turns to the right of the image), pitch (it looks
+            down), roll (it leans counter-clockwise in the image), in degrees, applied to the
             face in the order roll, pitch, yaw.
 
     Returns:
@@ -62,7 +62,7 @@ def rotation_from_six(six: Tensor) -> Tensor:
 
 
 def project(points: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
-    """Where points of a face lie in the picture, by scaled orthography.
+    """Where points of a face lie in the image, by scaled orthography.
 
     All of a face is as large as if it were equally far away, which holds from about a metre on.
 

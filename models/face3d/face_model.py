@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visus.vision.errors import VisusError
 
 FIVE_POINTS = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47), (30,), (48,), (54,))
-"""Which of the 68 landmarks have their middle at the eye on the left of the picture, the other
+"""Which of the 68 landmarks have their middle at the eye on the left of the image, the other
 eye, the tip of the nose, and both corners of the mouth: what face finders tell."""
 
 FACE_PART = "face"
@@ -22,7 +22,7 @@ class FaceModel:
     """Shapes of faces as `neutral + identity numbers * identity + expression numbers * expression`.
 
     Blanz and Vetter 1999, "A Morphable Model for the Synthesis of 3D Faces". The person looks
-    along z; x points to the right in the picture, y upwards. Identity numbers are independent and
+    along z; x points to the right in the image, y upwards. Identity numbers are independent and
     of standard deviation 1 among people; an expression's number is 0 at rest and 1 when it is
     full.
 
@@ -35,7 +35,7 @@ class FaceModel:
         triangles: int32 of shape (triangles, 3): indices of vertices, counter-clockwise as seen
             from outside.
         landmarks: int32 of shape (68,): indices of vertices, in the order of the iBUG 68-point
-            markup as it is in the picture: the jaw from left to right, brows, nose, eyes, mouth.
+            markup as it is in the image: the jaw from left to right, brows, nose, eyes, mouth.
         millimetres: Of one unit.
         part_names: What the parts of a head are called: `face`, and perhaps `head`, `eyes`,
             `teeth`, `mouth`.

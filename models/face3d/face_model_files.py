@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model import FACE_PART, FaceModel
+from visus.vision.errors import VisusError
 
 _PARTS = {
     "M_Face": FACE_PART,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model_files import read_face_model
+from visus.vision.errors import VisusError
 from visus.vision.progress import track
 
 NEUTRAL = "generic_neutral_mesh.obj"

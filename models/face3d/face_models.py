@@ -5,12 +5,18 @@ import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
-from visus.models.weights_entry import cache_folder
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model import FaceModel
 from visus.models.face3d.face_model_files import read_face_model
-from visus.models.face3d.face_model_import import FACTS, IDENTITIES, NEUTRAL, import_ict_facekit, read_facts
+from visus.models.face3d.face_model_import import (
+    FACTS,
+    IDENTITIES,
+    NEUTRAL,
+    import_ict_facekit,
+    read_facts,
+)
 from visus.models.face3d.procedural_head import procedural_head
+from visus.models.weights_entry import cache_folder
+from visus.vision.errors import VisusError
 from visus.vision.progress import track
 
 PROCEDURAL = "procedural"
@@ -41,7 +47,7 @@ def open_face_model(name: str, landmarks: str | None = None) -> FaceModel:
 
     Args:
         name: `ict-facekit`, `procedural` (a head made by code), or the path of a file that
-            `vision.face_model_files.read_face_model` reads.
+            `visus.models.face3d.face_model_files.read_face_model` reads.
         landmarks: The path of a text file of 68 vertex numbers, where the model has none.
 
     Raises:

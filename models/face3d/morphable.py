@@ -11,7 +11,7 @@ from visus.models.face3d.face_model import FaceModel
 
 
 class MorphableFace(nn.Module):
-    """Shapes of a face model (`vision.face_model.FaceModel`).
+    """Shapes of a face model (`visus.models.face3d.face_model.FaceModel`).
 
     Its numbers are no weights: they stay out of checkpoints and never learn.
 

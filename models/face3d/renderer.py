@@ -2,7 +2,7 @@
 
 Compiled by numba and free of torch, so that data loaders, applications and exported models can
 use it. Made for scaled orthography (`models.face3d.camera`), where shares of a triangle's corners
-in the picture are those on the triangle itself.
+in the image are those on the triangle itself.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NOTHING = -1
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What is seen in each pixel of each picture.
+    """What is seen in each pixel of each image.
 
     Attributes:
         triangles: int32 of shape (batch, height, width): the nearest triangle, or `NOTHING`.

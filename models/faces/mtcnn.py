@@ -1,7 +1,7 @@
 """MTCNN: three small networks that find faces from coarse to fine, with five landmarks each.
 
 Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks". The networks are here; `vision.face_detection` leads a picture through them.
+Networks". The networks are here; `visus.vision.faces.detection` leads an image through them.
 """
 
 import io
@@ -15,21 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from visus.models.weights import find_weights
+from visus.models.weights_manifest import PARTS
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import FaceStages, Network
 
 
 class _Stage(nn.Module):
-    """Normalises uint8 pictures itself, so that every runtime feeds it alike."""
+    """Normalises uint8 images itself, so that every runtime feeds it alike."""
 
     def normalise(self, images: Tensor) -> Tensor:
-        """From uint8 pictures to -1 to 1."""
+        """From uint8 images to -1 to 1."""
         return (images.float() - 127.5) / 128
 
 
 class ProposalNet(_Stage):
-    """P-Net: looks at a whole picture through windows of 12 pixels, two pixels apart."""
+    """P-Net: looks at a whole image through windows of 12 pixels, two pixels apart."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class FaceFinder(nn.Module):
         self.output = OutputNet()
 
     def stages(self) -> FaceStages:
-        """The networks as `vision.face_detection.find_faces` calls them."""
+        """The networks as `visus.vision.faces.detection.find_faces` calls them."""
         return FaceStages(*(_from_numpy(s) for s in (self.propose, self.refine, self.output)))
 
 
@@ -153,7 +153,7 @@ def create_face_finder(pretrained: bool = True) -> FaceFinder:
     finder = FaceFinder().eval()
     if pretrained:
         for name, stage in finder.named_children():
-            entry = find_weights(f"mtcnn-{name}")
+            entry = next(each for each in PARTS if each.name == f"mtcnn-{name}")
             assert entry is not None
             path = entry.path()
             _load_keras_arrays(stage, read_arrays(path), path)

@@ -3,21 +3,22 @@
 import numpy as np
 from PIL import Image
 
-from visus.apps.drawing_tmp import caption_strip, grid
-from visus.vision.images import Pixels
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.vision.drawing.grid import grid
+from visus.vision.drawing.panels import caption_strip
+from visus.vision.images import Pixels
 
 
 def draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
-    """A picture above its caption, and beside it once for each word with where it looked bright.
+    """An image above its caption, and beside it once for each word with where it looked bright.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
-        prediction: Made from this picture; without attention the picture stands alone.
+        prediction: Made from this image; without attention the image stands alone.
     """
     strip = caption_strip(prediction.caption, image.shape, 255).convert("RGB")
     captioned = np.concatenate([image, np.asarray(strip)])
-    if prediction.looks is None or not prediction.words:
+    if prediction.attention_maps is None or not prediction.words:
         return captioned
     cells, words = [], list(prediction.words)
     for i in range(len(words)):

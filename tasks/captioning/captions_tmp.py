@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from visus.apps.live.sources.files_tmp import Frame, Source
-from visus.apps.inference.runtimes_tmp import Model, TorchModel
-from visus.vision.errors import VisusError
-from visus.vision.images import Pixels
-from visus.tasks.captioning.prediction import CaptionPrediction
-from visus.vision.prediction import Prediction
 from visus.apps.inference.predictions_tmp import to_prediction
 
+from visus.apps.inference.loading import TorchModel
+from visus.apps.live.sources.base import Source
+from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.images import Pixels
+from visus.vision.model import Model
+from visus.vision.prediction import Prediction
+
 _SECONDS = 1.0
-"""Between two captions of a live picture."""
+"""Between two captions of a live image."""
 
 
 def set_beams(model: Model, beams: int) -> None:
@@ -62,7 +64,7 @@ class ClipSummary:
         """Take a frame."""
         import torch
 
-        batch, self._fit = self.model.prepare(frame.image)
+        batch, self._fit = self.model.preprocess(frame.image)
         features = self._task.look(torch.from_numpy(batch))
         self._total = features if self._total is None else self._total + features
         self._count += 1
@@ -81,7 +83,7 @@ class ClipSummary:
         return prediction
 
 
-class PacedModel(Model):
+class ThrottledModel(Model):
     """A model that looks once a second, and tells what it saw last for the frames between.
 
     On a live source it looks in a thread of its own, so that no frame waits for it.

@@ -1,4 +1,4 @@
-"""Captions without a language model: what people said of the pictures that look most alike."""
+"""Captions without a language model: what people said of the images that look most alike."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ def consensus_captions(
     captions: Sequence[Sequence[str]],
     neighbours: int = 20,
 ) -> list[str]:
-    """For each picture the caption that its nearest known pictures' captions agree with most.
+    """For each image the caption that its nearest known images' captions agree with most.
 
     Devlin et al. 2015, "Exploring Nearest Neighbor Approaches for Image Captioning".
 
     Args:
-        features: A vector for each picture, (pictures, numbers).
-        known: The same for the pictures whose captions are known.
+        features: A vector for each image, (images, numbers).
+        known: The same for the images whose captions are known.
         captions: People's captions of each of those.
         neighbours: How many of them are asked.
     """

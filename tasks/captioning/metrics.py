@@ -1,4 +1,4 @@
-"""How well captions of many pictures agree with people's, and whether they look at the picture."""
+"""How well captions of many images agree with people's, and whether they look at the image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,26 +11,11 @@ from visus.vision.vocabulary import tokenise
 
 
 @dataclass(frozen=True)
-class CaptionTruth:
-    """What people say of a picture.
-
-    Attributes:
-        captions: Their sentences.
-    """
-
-    captions: tuple[str, ...]
-
-    def judge(self, caption: str) -> bool | None:
-        """Whether a caption is true; None where only people could tell."""
-        return None
-
-
-@dataclass(frozen=True)
 class CaptionRecord:
-    """One picture's captions.
+    """One image's captions.
 
     Attributes:
-        source: What the picture is called.
+        source: What the image is called.
         caption: The model's.
         greedy: The model's without a search.
         references: People's.
@@ -44,7 +29,7 @@ class CaptionRecord:
     true: bool | None = None
 
 
-class CaptioningScores:
+class CaptioningMetrics:
     """Collects captions, in any order and by any number of processes, and scores them.
 
     Args:
@@ -52,15 +37,15 @@ class CaptioningScores:
     """
 
     def __init__(self, records: Sequence[CaptionRecord] = ()) -> None:
-        # The order decides which pictures are swapped.
+        # The order decides which images are swapped.
         self.records = sorted(records, key=lambda record: record.source)
 
     def add(self, record: CaptionRecord) -> None:
-        """Take one picture's."""
+        """Take one image's."""
         self.records.append(record)
 
-    def compute(self) -> "CaptionFigures":
-        """The figures of all that was collected, at least one picture."""
+    def compute(self) -> "CaptioningResult":
+        """The figures of all that was collected, at least one image."""
         records = sorted(self.records, key=lambda record: record.source)
         captions = [tokenise(record.caption) for record in records]
         references = [[tokenise(text) for text in record.references] for record in records]
@@ -71,14 +56,14 @@ class CaptioningScores:
         greedy_scores = np.array([cider.score(i, words) for i, words in enumerate(greedy)])
         told = _agreement(greedy, references, greedy_scores)
         figures |= {f"greedy_{name}": told[name] for name in ("bleu_1", "bleu_4", "cider_d")}
-        # Each picture is told the caption of the next one.
+        # Each image is told the caption of the next one.
         swapped = [cider.score(i, captions[i - 1]) for i in range(len(captions))]
         figures["shuffled_cider_d"] = float(np.mean(swapped))
         figures["distinct"] = len({tuple(words) for words in captions}) / len(captions)
         truths = [record.true for record in records if record.true is not None]
         if truths:
             figures["true"] = float(np.mean(truths))
-        return CaptionFigures(figures, tuple(records), scores, cider)
+        return CaptioningResult(figures, tuple(records), scores, cider)
 
 
 def _agreement(
@@ -93,12 +78,12 @@ def _agreement(
 
 
 @dataclass(frozen=True, eq=False)
-class CaptionFigures:
+class CaptioningResult:
     """What `CaptioningScores` found.
 
     Attributes:
         figures: By name: `bleu_1` to `bleu_4`, `rouge_l`, 0 to 1; `cider_d`, 0 to 10; `greedy_...`
-            of captions written without a search; `shuffled_cider_d` of each picture with another's
+            of captions written without a search; `shuffled_cider_d` of each image with another's
             caption; `distinct`, how many captions differ, and `true`, how many are true, 0 to 1.
         records: What was scored, by source.
         scores: CIDEr-D of each.
@@ -111,7 +96,7 @@ class CaptionFigures:
     cider: CiderD
 
     def compare(self, captions: dict[str, str]) -> dict[str, float]:
-        """The figures of others' captions of the same pictures, and how much ours exceed theirs.
+        """The figures of others' captions of the same images, and how much ours exceed theirs.
 
         Args:
             captions: One for each source.

@@ -1,6 +1,6 @@
 """How well captions agree with people's: BLEU, ROUGE-L and CIDEr-D, as pycocoevalcap counts them.
 
-All take captions as words, see `vision.vocabulary.tokenise`.
+All take captions as words, see `visus.vision.vocabulary.tokenise`.
 """
 
 import math
@@ -29,8 +29,8 @@ def bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> li
     the reference of the nearest length for the brevity penalty.
 
     Args:
-        captions: One for each picture.
-        references: People's captions of each picture, one at least.
+        captions: One for each image.
+        references: People's captions of each image, one at least.
 
     Returns:
         Four figures, 0 to 1.
@@ -59,7 +59,7 @@ def rouge_l(caption: Words, references: Sequence[Words]) -> float:
     Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries".
 
     Args:
-        caption: Of a picture.
+        caption: Of an image.
         references: People's captions of it, one at least.
 
     Returns:
@@ -99,12 +99,12 @@ class _Vectors:
 
 
 class CiderD:
-    """CIDEr-D: agreement in the runs of words that few pictures share.
+    """CIDEr-D: agreement in the runs of words that few images share.
 
     Vedantam et al. 2015, "CIDEr: Consensus-based Image Description Evaluation".
 
     Args:
-        references: People's captions of each picture of a set, which tell how rare a run is.
+        references: People's captions of each image of a set, which tell how rare a run is.
     """
 
     def __init__(self, references: Sequence[Sequence[Words]]) -> None:
@@ -116,20 +116,20 @@ class CiderD:
         self._log_count = math.log(max(1, len(references)))
         self._references = [[self._vectors(r) for r in known] for known in references]
 
-    def score(self, picture: int, caption: Words) -> float:
+    def score(self, image: int, caption: Words) -> float:
         """Of one caption, 0 to 10.
 
         Args:
-            picture: Number of the picture among `references`.
+            image: Number of the image among `references`.
             caption: Its words.
         """
         own = self._vectors(caption)
         total = 0.0
-        for reference in self._references[picture]:
+        for reference in self._references[image]:
             penalty = math.exp(-((own.words - reference.words) ** 2) / (2 * 6.0**2))
             for order in range(_ORDERS):
                 total += penalty * _agreement(own, reference, order)
-        return 10.0 * total / _ORDERS / len(self._references[picture])
+        return 10.0 * total / _ORDERS / len(self._references[image])
 
     def _vectors(self, words: Words) -> _Vectors:
         weights = []
@@ -167,9 +167,9 @@ def paired_bootstrap(
     Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation".
 
     Args:
-        first: A figure for each picture.
-        second: Another's for the same pictures.
-        rounds: How many times pictures are drawn.
+        first: A figure for each image.
+        second: Another's for the same images.
+        rounds: How many times images are drawn.
         seed: Chooses them.
     """
     difference = np.asarray(first) - np.asarray(second)

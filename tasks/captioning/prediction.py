@@ -1,20 +1,20 @@
-"""What a captioner tells: sentences about a picture, and where it looked for each word."""
+"""What a captioner tells: sentences about an image, and where it looked for each word."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.resize import Fit
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
+from visus.vision.resize import Geometry
 from visus.vision.vocabulary import END, UNKNOWN, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionPrediction:
-    """What a captioner tells of a picture.
+    """What a captioner tells of an image.
 
     Attributes:
         captions: Sentences of which no two are equal, the best first.
@@ -22,16 +22,18 @@ class CaptionPrediction:
             given the words before, 0 to 1.
         words: Those of the best caption.
         looks: float32 of shape (words, rows, columns), how much each place was looked at for each
-            word of the best caption; the places cover the fitted picture and sum to 1. None
+            word of the best caption; the places cover the fitted image and sum to 1. None
             without attention.
-        fit: The map that brought the picture to the model's input.
+        geometry: Maps the network's input back to the image.
     """
+
+    task: ClassVar[str] = "captioning"
 
     captions: tuple[str, ...]
     scores: NDArray[np.float32]
     words: tuple[str, ...]
-    looks: NDArray[np.float32] | None
-    fit: Fit
+    attention_maps: NDArray[np.float32] | None
+    geometry: Geometry
 
     @property
     def caption(self) -> str:
@@ -39,20 +41,20 @@ class CaptionPrediction:
         return self.captions[0]
 
     def look(self, word: int) -> NDArray[np.float32]:
-        """How much each pixel of the picture was looked at for a word, at most 1.
+        """How much each pixel of the image was looked at for a word, at most 1.
 
         Args:
             word: Its number in `words`.
 
         Returns:
-            float32 of the picture's shape (height, width).
+            float32 of the image's shape (height, width).
 
         Raises:
             ValueError: If the model has no attention.
         """
-        if self.looks is None:
-            raise ValueError("a captioner without attention looks at the whole picture")
-        plane = self.fit.plane_to_source(self.looks[word])
+        if self.attention_maps is None:
+            raise ValueError("a captioner without attention looks at the whole image")
+        plane = self.geometry.plane_to_source(self.attention_maps[word])
         return plane / max(float(plane.max()), 1e-9)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class CaptionPrediction:
             for caption, score in zip(self.captions, self.scores, strict=True)
         ]
         several = {"captions": told} if len(told) > 1 else {}
-        return {"task": "captioning", **told[0], **several}
+        return {"task": self.task, **told[0], **several}
 
     def summary(self) -> str:
         """The captions with their scores."""
@@ -73,18 +75,18 @@ class CaptionPrediction:
         return " | ".join(f"{caption or 'nothing'} {score:.2f}" for caption, score in told)
 
 
-def caption_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> CaptionPrediction:
+def postprocess(outputs: Outputs, geometry: Geometry, metadata: ModelMetadata) -> CaptionPrediction:
     """Turn numbers of words into sentences.
 
     Args:
         outputs: Numbers of words of shape (captions, length), the best caption first; the sum of
             their log-probabilities, (captions,); how much each place was looked at for each word,
             (captions, length, rows, columns), missing where there is no attention.
-        fit: The map that brought the picture to the model's input.
+        geometry: Maps the network's input back to the image.
         metadata: The model's; its class names are the words.
     """
     vocabulary = Vocabulary(metadata.class_names)
-    numbers, totals, *looks = (np.asarray(output) for output in outputs)
+    numbers, totals, *attention_maps = (np.asarray(output) for output in outputs)
     captions: dict[str, float] = {}
     for row, total in zip(numbers.astype(int), totals, strict=True):
         ends = np.flatnonzero(row == END)
@@ -97,6 +99,6 @@ def caption_prediction(outputs: Outputs, fit: Fit, metadata: ModelMetadata) -> C
         tuple(captions),
         np.array(list(captions.values()), np.float32),
         tuple(best),
-        looks[0][0][shown].astype(np.float32) if looks else None,
-        fit,
+        attention_maps[0][0][shown].astype(np.float32) if attention_maps else None,
+        geometry,
     )

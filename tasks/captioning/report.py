@@ -1,4 +1,4 @@
-"""The report of a captioner: against a consensus of known captions, and pictures with captions."""
+"""The report of a captioner: against a consensus of known captions, and images with captions."""
 
 import copy
 from pathlib import Path
@@ -10,28 +10,29 @@ from numpy.typing import NDArray
 from rich.table import Table
 from torch.utils.data import Subset
 
-from visus.tasks.captioning.attention import draw_attention
-from visus.apps.drawing_tmp import grid, write_image
-from visus.tasks.captioning.meteor import meteor
-from visus.apps.inference.runtimes_tmp import TorchModel
+from visus.apps.inference.loading import TorchModel
 from visus.datamodules.captioning.dataset import CaptioningDataset
 from visus.datamodules.core.loading import make_loader
-from visus.tasks.captioning.task import CaptioningTask
+from visus.tasks.captioning.attention import draw_attention
 from visus.tasks.captioning.consensus import consensus_captions
-from visus.tasks.captioning.metrics import CaptionFigures
-from visus.vision.images import Pixels
+from visus.tasks.captioning.meteor import meteor
+from visus.tasks.captioning.metrics import CaptioningResult
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.tasks.captioning.task import CaptioningTask
+from visus.vision.drawing.grid import grid
+from visus.vision.images import Pixels
+from visus.vision.output_files import write_image
 
-_PICTURES = 12
+_IMAGES = 12
 _WORST = 4
 _KNOWN = 2000
-"""Training pictures at most that the consensus is made from."""
+"""Training images at most that the consensus is made from."""
 
 
 def report_captioning(
     task: CaptioningTask, split: str, dataset: Any, folder: Path, figures: dict[str, float]
 ) -> list[Table | str]:
-    """See `apps.reporting.Reporter`."""
+    """See `visus.apps.training.reporting.Reporter`."""
     if split != "test" or task.tested is None:
         return []
     score, note = meteor(task.tested.records)
@@ -39,32 +40,32 @@ def report_captioning(
         figures["test/meteor_nltk"] = score
     told: list[Table | str] = [note] if note else []
     told += _compare(task, task.tested, dataset, figures)
-    pictures = folder / "examples.jpg"
-    write_image(pictures, _draw_examples(task, task.tested, dataset))
-    return [*told, f"worst and other pictures {pictures}"]
+    images = folder / "examples.jpg"
+    write_image(images, _draw_examples(task, task.tested, dataset))
+    return [*told, f"worst and other images {images}"]
 
 
 def _compare(
     task: CaptioningTask,
-    result: CaptionFigures,
+    result: CaptioningResult,
     dataset: CaptioningDataset,
     figures: dict[str, float],
 ) -> list[Table | str]:
-    """Beside a consensus of the nearest training pictures' captions, with no language model."""
+    """Beside a consensus of the nearest training images' captions, with no language model."""
     data = task.trainer.datamodule  # type: ignore[attr-defined]
     known = copy.copy(data.dataset("train"))
     known.transform = None
     tested = {record.source for record in result.records}
     numbers = [i for i in range(len(known)) if known.name(i) not in tested][:_KNOWN]
     if not numbers:
-        return ["no training pictures beside the tested ones: no consensus to compare with"]
+        return ["no training images beside the tested ones: no consensus to compare with"]
     features, names, _ = _look(task, dataset, data.num_workers)
     known_features, _, captions = _look(task, Subset(known, numbers), data.num_workers)
     written = consensus_captions(features, known_features, captions)
     others = result.compare(dict(zip(names, written, strict=True)))
     figures |= {f"test/consensus_{k}": v for k, v in others.items() if not k.startswith("gain")}
     figures |= {f"test/{k}": others[k] for k in ("gain_low", "gain_high")}
-    table = Table("", "BLEU-1", "BLEU-4", "CIDEr-D", title=f"with {len(numbers)} training pictures")
+    table = Table("", "BLEU-1", "BLEU-4", "CIDEr-D", title=f"with {len(numbers)} training images")
     rows = {
         "this model": result.figures,
         "the same, without a search": {
@@ -72,11 +73,11 @@ def _compare(
             for name, value in result.figures.items()
             if name.startswith("greedy_")
         },
-        "what the 20 nearest training pictures' captions agree on": others,
+        "what the 20 nearest training images' captions agree on": others,
     }
     for name, row in rows.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("bleu_1", "bleu_4", "cider_d")))
-    table.add_row("this model's captions on other pictures", "", "",
+    table.add_row("this model's captions on other images", "", "",
                   f"{result.figures['shuffled_cider_d']:.3f}")  # fmt: skip
     low, high = others["gain_low"], others["gain_high"]
     gain = f"CIDEr-D above the consensus by {low:+.3f} to {high:+.3f} (95 %, paired bootstrap)"
@@ -86,7 +87,7 @@ def _compare(
 def _look(
     task: CaptioningTask, dataset: Any, workers: int
 ) -> tuple[NDArray[np.float32], list[str], list[tuple[str, ...]]]:
-    """Of each picture the mean of its feature map, its name, and people's captions."""
+    """Of each image the mean of its feature map, its name, and people's captions."""
     vectors, names, captions = [], [], []
     for batch in make_loader(dataset, 32, workers, train=False):
         vectors.append(task.look(batch["image"]).mean((2, 3)).float().cpu())
@@ -96,12 +97,12 @@ def _look(
 
 
 def _draw_examples(
-    task: CaptioningTask, result: CaptionFigures, dataset: CaptioningDataset
+    task: CaptioningTask, result: CaptioningResult, dataset: CaptioningDataset
 ) -> Pixels:
-    """The worst pictures first, then an even choice of the rest; below, where the words looked."""
+    """The worst images first, then an even choice of the rest; below, where the words looked."""
     order = np.argsort(result.scores, kind="stable").tolist()
     rest = order[_WORST:]
-    count = min(len(rest), _PICTURES - _WORST)
+    count = min(len(rest), _IMAGES - _WORST)
     chosen = order[:_WORST] + [rest[i * len(rest) // count] for i in range(count)]
     by_name = {dataset.name(i): i for i in range(len(dataset))}
     model = TorchModel("tested", task)

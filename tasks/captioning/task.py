@@ -1,4 +1,4 @@
-"""Image captioning: a sentence about a picture."""
+"""Image captioning: a sentence about an image."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -7,23 +7,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visus.tasks.captioning.networks import Captioner, CellName, caption_loss, create_captioner, self_critical_loss, write_at_random, write_best, write_greedily
 from visus.tasks.base import VisionTask, gather_objects, weights_digest
+from visus.tasks.captioning.metrics import CaptioningMetrics, CaptioningResult, CaptionRecord
+from visus.tasks.captioning.networks import (
+    Captioner,
+    CellName,
+    beam_search,
+    caption_loss,
+    create_captioner,
+    greedy_search,
+    sample_captions,
+    self_critical_loss,
+)
 from visus.tasks.captioning.ngram_metrics import CiderD
-from visus.tasks.captioning.metrics import CaptionFigures, CaptioningScores, CaptionRecord
-from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.vision.errors import VisusError
+from visus.vision.metadata import ResizeMode
 from visus.vision.vocabulary import SPECIAL, Vocabulary, tokenise
 
 Batch = dict[str, Any]
 
 _DRAWN = 5
-"""Captions written at random for each picture in self-critical training."""
+"""Captions written at random for each image in self-critical training."""
 
 
 class CaptioningTask(VisionTask):
-    """Tell in a sentence what a picture shows.
+    """Tell in a sentence what an image shows.
 
     Args:
         backbone: A name from `visus backbones`.
@@ -32,7 +41,7 @@ class CaptioningTask(VisionTask):
             less of what; 0 for the coarsest.
         hidden: Numbers that the recurrent cell remembers.
         cell: `lstm` or `gru`.
-        attention: Look at places of the picture anew for each word.
+        attention: Look at places of the image anew for each word.
         dropout: Share of the decoder's numbers dropped in training.
         label_smoothing: Share of the truth that is spread over all words.
         scheduled_sampling: How often the decoder reads its own words instead of a person's at the
@@ -40,12 +49,12 @@ class CaptioningTask(VisionTask):
         self_critical_epochs: How many epochs, the last, learn from the CIDEr-D of captions that the
             model writes itself.
         beams: Captions that the search keeps in view; 1 for the surest word each time.
-        length_power: See `models.captioning.write_best`.
+        length_power: See `visus.tasks.captioning.networks.write_best`.
         max_words: Of a caption, its end included.
-        class_names: The words, see `vision.vocabulary`; the command line takes them from the data.
+        class_names: The words, see `visus.vision.vocabulary`; the command line takes them from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
         in_channels: See `VisionTask`; the command line takes it from the data.
-        fit_mode: See `VisionTask`; the command line takes it from the data.
+        resize_mode: See `VisionTask`; the command line takes it from the data.
         learning_rate: See `VisionTask`.
         backbone_learning_rate: See `VisionTask`.
         weight_decay: See `VisionTask`.
@@ -76,7 +85,7 @@ class CaptioningTask(VisionTask):
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (224, 224),
         in_channels: int = 3,
-        fit_mode: FitMode = "stretch",
+        resize_mode: ResizeMode = "stretch",
         learning_rate: float = 1e-3,
         backbone_learning_rate: float | None = None,
         weight_decay: float = 0.05,
@@ -90,7 +99,7 @@ class CaptioningTask(VisionTask):
             class_names,
             image_size,
             in_channels,
-            fit_mode,
+            resize_mode,
             learning_rate,
             backbone_learning_rate,
             weight_decay,
@@ -120,11 +129,11 @@ class CaptioningTask(VisionTask):
         self.length_power = length_power
         self.max_words = max_words
         self.vocabulary = Vocabulary(class_names)
-        self.collected = CaptioningScores()
-        self.tested: CaptionFigures | None = None
+        self.collected = CaptioningMetrics()
+        self.tested: CaptioningResult | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Captions of pictures.
+        """Captions of images.
 
         Args:
             images: uint8 of shape (batch, in_channels, height, width).
@@ -135,12 +144,12 @@ class CaptioningTask(VisionTask):
         return self.describe(self.encode(images))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Feature maps, (batch, channels, rows, columns), of uint8 pictures."""
+        """Feature maps, (batch, channels, rows, columns), of uint8 images."""
         features: Tensor = self.network(self.normalise(images))
         return features
 
     def look(self, images: Tensor) -> Tensor:
-        """As `encode`, of pictures anywhere, by the network as it is used."""
+        """As `encode`, of images anywhere, by the network as it is used."""
         training = self.body.training
         self.body.eval()
         with torch.no_grad():
@@ -168,10 +177,10 @@ class CaptioningTask(VisionTask):
         decoder = self.network.decoder
         state = decoder.start(features)
         if self.beams > 1:
-            found = write_best(decoder, state, self.max_words, self.beams, self.length_power)
+            found = beam_search(decoder, state, self.max_words, self.beams, self.length_power)
         else:
-            words, totals, looks = write_greedily(decoder, state, self.max_words)
-            found = words[:, None], totals[:, None], looks[:, None]
+            words, totals, attention_maps = greedy_search(decoder, state, self.max_words)
+            found = words[:, None], totals[:, None], attention_maps[:, None]
         if not decoder.attention:
             return found[:2]
         rows, columns = features.shape[2:]
@@ -206,16 +215,18 @@ class CaptioningTask(VisionTask):
 
     def _learn_from_people(self, features: Tensor, words: Tensor, epochs: int) -> Tensor:
         decoder = self.network.decoder
-        pictures = torch.arange(len(words), device=words.device).repeat_interleave(words.shape[1])
-        state = decoder.start(features).select(pictures)
-        own_share = self.scheduled_sampling * self.current_epoch / max(1, epochs - 1)
-        return caption_loss(decoder, state, words.flatten(0, 1), own_share, self.label_smoothing)
+        images = torch.arange(len(words), device=words.device).repeat_interleave(words.shape[1])
+        state = decoder.start(features).select(images)
+        sampling_probability = self.scheduled_sampling * self.current_epoch / max(1, epochs - 1)
+        return caption_loss(
+            decoder, state, words.flatten(0, 1), sampling_probability, self.label_smoothing
+        )
 
     def _learn_from_scores(self, features: Tensor, numbers: Tensor) -> Tensor:
         decoder = self.network.decoder
-        pictures = torch.arange(len(numbers), device=numbers.device).repeat_interleave(_DRAWN)
-        state = decoder.start(features).select(pictures)
-        words, totals, _ = write_at_random(decoder, state, self.max_words)
+        images = torch.arange(len(numbers), device=numbers.device).repeat_interleave(_DRAWN)
+        state = decoder.start(features).select(images)
+        words, totals, _ = sample_captions(decoder, state, self.max_words)
         scores = [
             self._rewards.score(number, self.vocabulary.decode(written))
             for number, written in zip(
@@ -228,15 +239,15 @@ class CaptioningTask(VisionTask):
 
     @cached_property
     def _rewards(self) -> CiderD:
-        """What scores captions of the training pictures, by their numbers."""
+        """What scores captions of the training images, by their numbers."""
         known: Sequence[Sequence[str]] = self.trainer.datamodule.train_captions  # type: ignore[attr-defined]
         return CiderD([[tokenise(caption) for caption in captions] for captions in known])
 
     def _collect(self, batch: Batch) -> None:
         features = self.encode(batch["image"])
-        best = self.to_predictions(self.describe(features), batch["fit"])
+        best = self.postprocess(self.describe(features), batch["geometry"])
         beams, self.beams = self.beams, 1
-        greedy = self.to_predictions(self.describe(features), batch["fit"]) if beams > 1 else best
+        greedy = self.postprocess(self.describe(features), batch["geometry"]) if beams > 1 else best
         self.beams = beams
         for source, found, plain, truth in zip(
             batch["source"], best, greedy, batch["truth"], strict=True
@@ -247,10 +258,10 @@ class CaptioningTask(VisionTask):
                 CaptionRecord(source, found.caption, plain.caption, truth.captions, true)
             )
 
-    def _finish(self, split: str) -> CaptionFigures | None:
+    def _finish(self, split: str) -> CaptioningResult | None:
         """Score what all processes collected, log the figures, and begin anew."""
-        collected = CaptioningScores(gather_objects(self.collected.records))
-        self.collected = CaptioningScores()
+        collected = CaptioningMetrics(gather_objects(self.collected.records))
+        self.collected = CaptioningMetrics()
         if self.trainer.sanity_checking:
             return None
         result = collected.compute()

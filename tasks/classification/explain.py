@@ -1,7 +1,6 @@
-"""Why a classifier says so: Grad-CAM and saliency, laid over the picture."""
+"""What a classification is based on: Grad-CAM and saliency, laid over the image."""
 
 import warnings
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,69 +8,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from visus.apps.drawing_tmp import grid, write_image
-from visus.apps.live.sinks.files_tmp import OutputNames, Sink
-from visus.apps.live.sources.files_tmp import Frame
-from visus.apps.inference.runtimes_tmp import Model, TorchModel
-from visus.tasks.classification.task import ClassificationTask
+from visus.tasks.base import VisionTask
+from visus.tasks.spec import Explanation
 from visus.vision.errors import VisusError
-from visus.vision.resize import Fit
 from visus.vision.images import Pixels
+from visus.vision.resize import Geometry, preprocess_image
+
+_CLASSES = 3
+"""How many of the best classes are explained."""
 
 
-class ExplainSink(Sink):
-    """Writes, for each picture, maps of what decided for its best classes.
+def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
+    """Grad-CAM for each of the best classes, and saliency for the best.
 
     Args:
-        model: A classifier in PyTorch: gradients are needed.
-        folder: Where to write.
-        classes: How many classes to explain.
+        task: A classifier in evaluation mode.
+        image: uint8 RGB of shape (height, width, 3).
 
     Raises:
-        VisusError: If the model cannot be explained.
+        VisusError: If the network has no convolution with a map larger than a point.
     """
-
-    def __init__(self, model: Model, folder: Path, classes: int = 3) -> None:
-        if not isinstance(model, TorchModel) or not isinstance(model.task, ClassificationTask):
-            raise VisusError(
-                "--explain needs a classifier as a checkpoint or a name: an exported file has no "
-                "gradients"
-            )
-        self.model = model
-        self.task = model.task
-        self.names = OutputNames(folder)
-        self.classes = classes
-
-    def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`: the picture, Grad-CAM for each class, saliency for the best."""
-        batch, fitted = self.model.prepare(frame.image)
-        inputs = self.task.normalise(torch.from_numpy(batch).to(self.task.device))
-        labels = self.task.class_names
-        with torch.inference_mode():
-            logits = self.task.network(inputs)[0]
-        best = logits.argsort(descending=True)[: self.classes].tolist()
-        pictures, captions = [frame.image], ["picture"]
-        for index in best:
-            pictures.append(overlay(frame.image, grad_cam(self.task, inputs, index), fitted))
-            captions.append(f"Grad-CAM: {labels[index]}")
-        pictures.append(overlay(frame.image, saliency(self.task, inputs, best[0]), fitted))
-        captions.append(f"saliency: {labels[best[0]]}")
-        ending = ".jpg" if frame.index is None else f"-{frame.index:06d}.jpg"
-        write_image(
-            self.names.name(frame.source, ending), grid(pictures, captions, len(pictures), 256)
-        )
-        return True
-
-    def close(self) -> None:
-        """Nothing is left open."""
+    batch, geometry = preprocess_image(image, task.metadata)
+    inputs = task.normalise(torch.from_numpy(batch).to(task.device))
+    with torch.inference_mode():
+        logits = task.network(inputs)[0]
+    best = logits.argsort(descending=True)[:_CLASSES].tolist()
+    names = task.class_names
+    maps = [(f"Grad-CAM: {names[index]}", grad_cam(task, inputs, index)) for index in best]
+    maps.append((f"saliency: {names[best[0]]}", saliency(task, inputs, best[0])))
+    return [Explanation(overlay(image, heat, geometry), caption) for caption, heat in maps]
 
 
-def grad_cam(task: ClassificationTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
+def grad_cam(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
     """Grad-CAM (Selvaraju et al. 2017) of the deepest convolution.
 
     Args:
         task: The classifier.
-        inputs: One normalised picture, float of shape (1, channels, height, width).
+        inputs: One normalised image, float of shape (1, channels, height, width).
         index: The class.
 
     Returns:
@@ -90,12 +63,12 @@ def grad_cam(task: ClassificationTask, inputs: Tensor, index: int) -> NDArray[np
     return np.asarray(maps[0], np.float32)
 
 
-def saliency(task: ClassificationTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
+def saliency(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
     """The gradient's size at each pixel (Simonyan et al. 2014).
 
     Args:
         task: The classifier.
-        inputs: One normalised picture, float of shape (1, channels, height, width).
+        inputs: One normalised image, float of shape (1, channels, height, width).
         index: The class.
 
     Returns:
@@ -134,10 +107,10 @@ def deepest_map(network: nn.Module, inputs: Tensor) -> nn.Module:
     return found[-1]
 
 
-def overlay(image: Pixels, heat: NDArray[np.float32], fitted: Fit) -> Pixels:
-    """Lay a map of the fitted picture over the original, from blue (0) to red (1)."""
+def overlay(image: Pixels, heat: NDArray[np.float32], geometry: Geometry) -> Pixels:
+    """Lay a map of the fitted image over the original, from blue (0) to red (1)."""
     levels = (heat * 255).astype(np.uint8)
-    at_source = fitted.mask_to_source(levels).astype(np.uint8)
+    at_source = geometry.mask_to_source(levels).astype(np.uint8)
     # Smooth, so that the coarse map does not look sharper than it is.
     at_source = np.asarray(
         cv2.GaussianBlur(at_source, (0, 0), max(image.shape[:2]) / 150), np.uint8

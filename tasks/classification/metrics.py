@@ -1,11 +1,116 @@
-"""Figures that are read off other figures: errors and tables for each class."""
+"""Accuracy, F1, calibration and confusion of a classifier, accumulated batch by batch."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Counts = NDArray[np.float64]
+_BINS = 15
+"""Of the calibration error; a confidence of exactly 1 has one more."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationResult:
+    """The figures of one evaluation.
+
+    Attributes:
+        figures: `loss`, `accuracy`, `macro_f1`, `calibration_error`, and with more than five
+            classes and one label an image `top5_accuracy`.
+        confusion: Counts of shape (classes, classes), true class by predicted class; with several
+            labels an image (classes, 2, 2), absent or present by predicted so.
+    """
+
+    figures: dict[str, float]
+    confusion: NDArray[np.int64]
+
+
+class ClassificationMetrics:
+    """Accumulates sums, whose size does not depend on the number of images.
+
+    Args:
+        classes: How many classes.
+        multi_label: Whether an image may belong to several; then the threshold is 0.5.
+
+    Attributes:
+        records: One dictionary of sums a process.
+    """
+
+    def __init__(self, classes: int, multi_label: bool) -> None:
+        self.classes = classes
+        self.multi_label = multi_label
+        shape = (classes, 2, 2) if multi_label else (classes, classes)
+        self.records: list[dict[str, Counts]] = [
+            {
+                "confusion": np.zeros(shape),
+                "top5": np.zeros(1),
+                "loss": np.zeros(2),
+                "bins": np.zeros((3, _BINS + 1)),
+            }
+        ]
+
+    def update(self, scores: NDArray[np.float32], labels: NDArray[Any], loss: float) -> None:
+        """Add one batch.
+
+        Args:
+            scores: Shape (batch, classes), 0 to 1.
+            labels: Class ids of shape (batch,), or rows of zeros and ones (batch, classes).
+            loss: The mean loss of the batch.
+        """
+        sums = self.records[0]
+        sums["loss"] += [loss * len(labels), len(labels)]
+        if self.multi_label:
+            present, predicted = labels.astype(int), (scores > 0.5).astype(int)
+            ids = np.broadcast_to(np.arange(self.classes), present.shape)
+            np.add.at(sums["confusion"], (ids, present, predicted), 1)
+            self._add_to_bins(scores.ravel(), present.ravel())
+            return
+        best = scores.argmax(1)
+        np.add.at(sums["confusion"], (labels, best), 1)
+        # Ties count for the lower class id, as in argmax.
+        better = (scores > scores[np.arange(len(labels)), labels][:, None]).sum(1)
+        sums["top5"] += (better < 5).sum()
+        self._add_to_bins(scores.max(1), best == labels)
+
+    def compute(self) -> ClassificationResult:
+        """The figures of all that was added."""
+        sums = {key: sum(record[key] for record in self.records) for key in self.records[0]}
+        confusion = np.asarray(sums["confusion"])
+        total, samples = np.asarray(sums["loss"])
+        count, confidence, correct = np.asarray(sums["bins"])
+        figures = {"loss": float(total / max(1, samples))}
+        hits, true, predicted = _hits(confusion)
+        f1 = 2 * hits / np.maximum(1, true + predicted)
+        if self.multi_label:
+            wrong = confusion[:, 0, 1] + confusion[:, 1, 0]
+            figures["accuracy"] = float((1 - wrong / max(1, samples)).mean())
+            figures["macro_f1"] = float(f1.mean())
+        else:
+            figures["accuracy"] = float(hits.sum() / max(1, samples))
+            # A class that neither occurs nor is predicted has no F1.
+            occurs = true + predicted > 0
+            figures["macro_f1"] = float(f1[occurs].mean()) if occurs.any() else 0.0
+        gap = np.abs(confidence - correct).sum() / max(1, count.sum())
+        figures["calibration_error"] = float(gap)
+        if not self.multi_label and self.classes > 5:
+            figures["top5_accuracy"] = float(np.asarray(sums["top5"])[0] / max(1, samples))
+        return ClassificationResult(figures, confusion.astype(np.int64))
+
+    def _add_to_bins(self, confidence: NDArray[np.float32], correct: NDArray[Any]) -> None:
+        """Expected calibration error (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+        index = (confidence * _BINS).astype(int)
+        for row, values in enumerate((np.ones(len(index)), confidence, correct)):
+            self.records[0]["bins"][row] += np.bincount(index, values, _BINS + 1)
+
+
+def _hits(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of each class: correctly predicted, true and predicted images."""
+    if confusion.ndim == 3:
+        return confusion[:, 1, 1], confusion[:, 1].sum(1), confusion[:, :, 1].sum(1)
+    return np.diag(confusion), confusion.sum(1), confusion.sum(0)
 
 
 def standard_error(share: float, samples: int) -> float:
@@ -19,27 +124,22 @@ def class_report(
     """Precision, recall and F1 of each class.
 
     Args:
-        confusion: Counts of shape (classes, classes), truth by prediction; or with several labels
-            a picture of shape (classes, 2, 2), absent or present by predicted so.
+        confusion: See `ClassificationResult`.
         class_names: One for each class.
 
     Returns:
         A dictionary a class with `label`, `precision`, `recall`, `f1` (0 to 1; 0 where undefined)
         and `samples`.
     """
-    if confusion.ndim == 3:
-        hits, truths, answers = (
-            confusion[:, 1, 1],
-            confusion[:, 1].sum(1),
-            confusion[:, :, 1].sum(1),
-        )
-    else:
-        hits, truths, answers = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     rows = []
-    for i, name in enumerate(class_names):
-        row: dict[str, Any] = {"label": name, "samples": int(truths[i])}
-        row["precision"] = float(hits[i] / max(1, answers[i]))
-        row["recall"] = float(hits[i] / max(1, truths[i]))
-        row["f1"] = float(2 * hits[i] / max(1, truths[i] + answers[i]))
-        rows.append(row)
+    for name, hit, true, predicted in zip(class_names, *_hits(confusion), strict=True):
+        rows.append(
+            {
+                "label": name,
+                "samples": int(true),
+                "precision": float(hit / max(1, predicted)),
+                "recall": float(hit / max(1, true)),
+                "f1": float(2 * hit / max(1, true + predicted)),
+            }
+        )
     return rows

@@ -1,14 +1,14 @@
 """How sure a classifier is of each class."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.resize import Fit
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
+from visus.vision.resize import Geometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +18,10 @@ class ClassificationPrediction:
     Attributes:
         scores: float32 of shape (classes,), each from 0 to 1; they sum to 1 unless `multi_label`.
         class_names: One name for each score.
-        multi_label: Whether a picture may belong to several classes at once.
+        multi_label: Whether an image may belong to several classes at once.
     """
+
+    task: ClassVar[str] = "classification"
 
     scores: NDArray[np.float32]
     class_names: tuple[str, ...]
@@ -47,7 +49,7 @@ class ClassificationPrediction:
         return [(self.class_names[i], float(self.scores[i])) for i in ids]
 
     def labels(self) -> list[tuple[str, float]]:
-        """What is reported: the best five, or with several labels a picture those from 0.5 up."""
+        """What is reported: the best five, or with several labels an image those from 0.5 up."""
         if self.multi_label:
             return [pair for pair in self.top(len(self.class_names)) if pair[1] >= 0.5]
         return self.top()
@@ -55,15 +57,15 @@ class ClassificationPrediction:
     def to_json(self) -> dict[str, Any]:
         """`{"task": "classification", "classes": [{"label", "score"}, ...]}`, best first."""
         classes = [{"label": label, "score": round(score, 6)} for label, score in self.labels()]
-        return {"task": "classification", "classes": classes}
+        return {"task": self.task, "classes": classes}
 
     def summary(self) -> str:
         """The reported labels with their scores, at most five."""
         return ", ".join(f"{label} {score:.2f}" for label, score in self.labels()[:5]) or "none"
 
 
-def classification_prediction(
-    outputs: Outputs, fit: Fit, metadata: ModelMetadata
+def postprocess(
+    outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> ClassificationPrediction:
     """Turn logits of shape (classes,) into scores; `fit` plays no part, a class has no place."""
     logits = np.asarray(outputs[0], np.float64)

@@ -1,74 +1,43 @@
-"""Classification: one or several labels for a picture."""
+"""Classification: one or several labels for an image."""
 
 from typing import Any, Literal
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import ConfusionMatrix, MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import (
-    BinaryCalibrationError,
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassF1Score,
-    MultilabelAccuracy,
-    MultilabelF1Score,
-)
 from torchvision.transforms.v2 import CutMix, MixUp, RandomChoice
 
 from visus.models.backbones.classifier import create_classifier
-from visus.tasks.base import VisionTask
+from visus.tasks.base import Batch, VisionTask
+from visus.tasks.classification.metrics import ClassificationMetrics, ClassificationResult
+from visus.tasks.classification.spec import ClassificationInfo, ClassificationSpec
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
-
-Batch = dict[str, Any]
 
 
 class ClassificationTask(VisionTask):
-    """Name what a picture shows.
+    """Assign labels to an image.
 
     Args:
-        backbone: A name from `visus backbones`.
-        pretrained: `true` for ImageNet weights, or the path of a weights file.
-        backbone_options: For our own networks: activation, init, width.
-        class_names: See `VisionTask`; the command line takes it from the data.
-        image_size: See `VisionTask`; the command line takes it from the data.
-        in_channels: See `VisionTask`; the command line takes it from the data.
-        fit_mode: See `VisionTask`; the command line takes it from the data.
-        multi_label: Whether a picture may belong to several classes; from the data.
-        class_counts: Training pictures of each class; from the data.
+        data_info: What the data module tells the task; the command line takes it from the data.
         class_weights: `balanced` weighs classes by the inverse of their counts, `auto` does so
-            where the largest class has at least 1.5 times the pictures of the smallest.
+            where the largest class has at least 1.5 times the images of the smallest.
         label_smoothing: Share of each target that is spread over all classes.
         mixup: Alpha of mixup (Zhang et al. 2018); 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With both, one of them a batch.
-        dropout: Share of the features dropped before the last layer.
+        dropout: Probability that a feature is dropped before the last layer in training.
         l1: Weight of the sum of absolute weights in the loss.
-        flip_at_test: Average the logits of a picture and its mirror image.
-        learning_rate: See `VisionTask`.
-        backbone_learning_rate: See `VisionTask`.
-        weight_decay: See `VisionTask`.
-        warmup: See `VisionTask`.
-        freeze_epochs: See `VisionTask`.
-        freeze_batch_norm: See `VisionTask`.
+        flip_at_test: Average the logits of an image and its mirror image.
+        kwargs: See `VisionTask`.
     """
 
-    class_weights: Tensor | None
-    task = "classification"
+    spec = ClassificationSpec()
     monitor = ("val/accuracy", "max")
+    class_weights: Tensor | None
+    tested: ClassificationResult | None
 
     def __init__(
         self,
-        backbone: str = "tf_efficientnet_lite0",
-        pretrained: bool | str = False,
-        backbone_options: dict[str, str | int] | None = None,
-        class_names: list[str] | None = None,
-        image_size: tuple[int, int] = (224, 224),
-        in_channels: int = 3,
-        fit_mode: FitMode = "crop",
-        multi_label: bool = False,
-        class_counts: list[int] | None = None,
+        data_info: ClassificationInfo | None = None,
         class_weights: Literal["auto", "balanced", "none"] = "auto",
         label_smoothing: float = 0.0,
         mixup: float = 0.0,
@@ -76,61 +45,37 @@ class ClassificationTask(VisionTask):
         dropout: float = 0.0,
         l1: float = 0.0,
         flip_at_test: bool = False,
-        learning_rate: float = 1e-3,
-        backbone_learning_rate: float | None = None,
-        weight_decay: float = 0.05,
-        warmup: float = 0.1,
-        freeze_epochs: int = 0,
-        freeze_batch_norm: bool = False,
+        **kwargs: Any,
     ) -> None:
-        class_names = class_names or []
         for name, value in (("mixup", mixup), ("cutmix", cutmix), ("l1", l1)):
             if value < 0:
                 raise VisusError(f"model.{name} {value} must not be negative; 0 for none")
-        super().__init__(
-            class_names,
-            image_size,
-            in_channels,
-            fit_mode,
-            learning_rate,
-            backbone_learning_rate,
-            weight_decay,
-            warmup,
-            freeze_epochs,
-            freeze_batch_norm,
-        )
-        self.save_hyperparameters(logger=False)
-        self.multi_label = multi_label
+        super().__init__(data_info=data_info, **kwargs)
+        assert data_info is not None
+        self.multi_label = data_info.multi_label
         self.label_smoothing = label_smoothing
         self.l1 = l1
         self.flip_at_test = flip_at_test
+        classes = len(self.class_names)
         self.network, described = create_classifier(
-            backbone,
-            len(class_names),
-            in_channels,
-            pretrained,
+            self.hparams["backbone"],
+            classes,
+            self.in_channels,
+            self.hparams["pretrained"],
             self.image_size,
             dropout,
-            **(backbone_options or {}),
+            **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(described.mean, described.std)
-        weights = loss_weights(class_counts, class_weights)
+        weights = loss_weights(data_info.class_counts, class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         mixes = [
-            mix(alpha=alpha, num_classes=len(class_names))
+            mix(alpha=alpha, num_classes=classes)
             for mix, alpha in ((MixUp, mixup), (CutMix, cutmix))
             if alpha > 0
         ]
         self.mix = RandomChoice(mixes) if mixes else None
-        self.val_metrics = self._metrics().clone(prefix="val/")
-        self.test_metrics = self._metrics().clone(prefix="test/")
-        self.tested: NDArray[Any] | None = None
-        self.confusion = ConfusionMatrix(
-            "multilabel" if multi_label else "multiclass",
-            num_classes=len(class_names),
-            num_labels=len(class_names),
-        )
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """Class logits.
@@ -158,48 +103,22 @@ class ClassificationTask(VisionTask):
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count one batch towards the validation figures."""
-        self._evaluate(batch, self.val_metrics)
+    def new_metrics(self, split: str) -> ClassificationMetrics:
+        """See `VisionTask.new_metrics`."""
+        return ClassificationMetrics(len(self.class_names), self.multi_label)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count one batch towards the test figures and the confusion matrix."""
-        logits = self._evaluate(batch, self.test_metrics)
-        scores = logits.sigmoid() if self.multi_label else logits
-        self.confusion.update(scores, batch["label"].long())
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the validation figures, gathered over all processes."""
-        self._log_metrics(self.val_metrics)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the test figures, gathered over all processes, and keep the confusion matrix."""
-        self._log_metrics(self.test_metrics)
-        self.tested = self.confusion.compute().cpu().numpy()
+    def update_metrics(self, metrics: ClassificationMetrics, batch: Batch) -> None:
+        """See `VisionTask.update_metrics`."""
+        logits: Tensor = self(batch["image"])[0].float()
+        labels = batch["label"]
+        # Without class weights: a weighted mean would depend on how samples fall into batches.
+        loss = float(self._loss(logits, labels, None))
+        scores = logits.sigmoid() if self.multi_label else logits.softmax(1)
+        metrics.update(scores.cpu().numpy(), labels.cpu().numpy(), loss)
 
     def options(self) -> dict[str, Any]:
         """Whether scores are independent."""
         return {"multi_label": self.multi_label}
-
-    def _evaluate(self, batch: Batch, metrics: MetricCollection) -> Tensor:
-        logits: Tensor = self(batch["image"])[0].float()
-        labels = batch["label"]
-        # Without class weights: a weighted mean would depend on how samples fall into batches.
-        loss = self._loss(logits, labels, None)
-        scores = logits.sigmoid() if self.multi_label else logits.softmax(1)
-        for name, metric in metrics.items(keep_base=True):
-            if name == "loss":
-                metric.update(loss, weight=len(labels))
-            elif isinstance(metric, BinaryCalibrationError):
-                metric.update(scores.flatten(), labels.flatten().long())
-            else:
-                metric.update(scores, labels.long())
-        return logits
-
-    def _log_metrics(self, metrics: MetricCollection) -> None:
-        for name, value in metrics.compute().items():
-            self.log(name, value, prog_bar=name == self.monitor[0])
-        metrics.reset()
 
     def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         if self.multi_label:
@@ -207,29 +126,14 @@ class ClassificationTask(VisionTask):
             return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
         return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
 
-    def _metrics(self) -> MetricCollection:
-        classes = len(self.class_names)
-        metrics: dict[str, Metric | MetricCollection] = {"loss": MeanMetric()}
-        if self.multi_label:
-            metrics["accuracy"] = MultilabelAccuracy(classes)
-            metrics["macro_f1"] = MultilabelF1Score(classes, average="macro")
-            metrics["calibration_error"] = BinaryCalibrationError(n_bins=15)
-        else:
-            metrics["accuracy"] = MulticlassAccuracy(classes, average="micro")
-            metrics["macro_f1"] = MulticlassF1Score(classes, average="macro")
-            metrics["calibration_error"] = MulticlassCalibrationError(classes, n_bins=15)
-            if classes > 5:
-                metrics["top5_accuracy"] = MulticlassAccuracy(classes, average="micro", top_k=5)
-        return MetricCollection(metrics, compute_groups=False)
-
 
 def loss_weights(
-    counts: list[int] | None, mode: Literal["auto", "balanced", "none"]
+    counts: tuple[int, ...] | None, mode: Literal["auto", "balanced", "none"]
 ) -> Tensor | None:
-    """Weights of the classes in the loss, inverse to their counts, with a mean of 1 a picture.
+    """Weights of the classes in the loss, inverse to their counts, with a mean of 1 an image.
 
     Args:
-        counts: Training pictures of each class; None where they are unknown.
+        counts: Training images of each class; None where they are unknown.
         mode: See `ClassificationTask`.
 
     Returns:
@@ -241,3 +145,10 @@ def loss_weights(
         return None
     values = torch.tensor(counts, dtype=torch.float)
     return values.sum() / (len(counts) * values)
+
+
+def imagenet_class_names() -> tuple[str, ...]:
+    """The 1,000 names in the order that ImageNet classifiers use."""
+    from torchvision.models import get_weight
+
+    return tuple(get_weight("ResNet18_Weights.IMAGENET1K_V1").meta["categories"])

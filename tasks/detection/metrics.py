@@ -10,6 +10,8 @@ from faster_coco_eval.core import mask as coco_mask
 from numpy.typing import NDArray
 
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.vision.boxes import box_iou
+from visus.vision.truth import DetectionTruth
 
 FIGURES = (
     *("map", "map_50", "map_75", "map_small", "map_medium", "map_large"),
@@ -17,26 +19,7 @@ FIGURES = (
 )
 """COCO's twelve: mean average precision over the overlaps 0.5 to 0.95, at 0.5, at 0.75, and for
 objects of less than 32 x 32 and 96 x 96 pixels and more; mean average recall with at most 1, 10 and
-100 detections a picture, and for the same three sizes."""
-
-
-@dataclass(frozen=True, eq=False)
-class DetectionTruth:
-    """What is in a picture.
-
-    Attributes:
-        boxes: float32 (N, 4), (x1, y1, x2, y2) in pixels of the picture.
-        class_ids: int64 (N,).
-        ignored: bool (N,): regions whose detections count neither as right nor as wrong.
-        areas: float32 (N,): pixels that each object covers, which decide its size.
-        masks: COCO run lengths of each object; None where masks are not measured.
-    """
-
-    boxes: NDArray[np.float32]
-    class_ids: NDArray[np.int64]
-    ignored: NDArray[np.bool_]
-    areas: NDArray[np.float32]
-    masks: tuple[dict[str, Any], ...] | None = None
+100 detections an image, and for the same three sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +40,7 @@ class Scores:
 
 
 @dataclass
-class DetectionScores:
+class DetectionMetrics:
     """Collects predictions with their truth, and scores them all at once.
 
     Args:
@@ -68,7 +51,7 @@ class DetectionScores:
     records: list[tuple[str, DetectionPrediction, DetectionTruth]] = field(default_factory=list)
 
     def add(self, source: str, prediction: DetectionPrediction, truth: DetectionTruth) -> None:
-        """Add one picture; `source` names it in the results."""
+        """Add one image; `source` names it in the results."""
         self.records.append((source, prediction, truth))
 
     def compute(self) -> Scores:
@@ -92,7 +75,7 @@ class DetectionScores:
         return Scores(figures, by_class, recall, curves)
 
     def results(self, index: int) -> list[dict[str, Any]]:
-        """The detections of one picture as COCO results, its number from 1 as `image_id`."""
+        """The detections of one image as COCO results, its number from 1 as `image_id`."""
         _, found, truth = self.records[index]
         boxes = found.boxes.astype(np.float64)
         boxes[:, 2:] -= boxes[:, :2]
@@ -108,8 +91,8 @@ class DetectionScores:
             entries.append(entry)
         return entries
 
-    def picture_f1(self, index: int) -> float:
-        """How well one picture went, 0 to 1: F1 of what is shown, at overlap 0.5."""
+    def image_f1(self, index: int) -> float:
+        """How well one image went, 0 to 1: F1 of what is shown, at overlap 0.5."""
         _, found, truth = self.records[index]
         shown = found.shown()
         hits, counted = match(shown, truth)
@@ -136,7 +119,7 @@ class DetectionScores:
         return round(float(steps[f1.mean(0).argmax()]), 2)
 
     def truth(self) -> dict[str, Any]:
-        """What is in the pictures as a COCO data set, their numbers from 1."""
+        """What is in the images as a COCO data set, their numbers from 1."""
         annotations: list[dict[str, Any]] = []
         for index, (_, _, truth) in enumerate(self.records):
             boxes = truth.boxes.astype(np.float64)
@@ -175,7 +158,7 @@ def match(
     """
     hits = np.zeros(len(found), bool)
     counted = np.ones(len(found), bool)
-    overlaps = box_overlaps(found.boxes, truth.boxes)
+    overlaps = box_iou(found.boxes, truth.boxes)
     overlaps[found.class_ids[:, None] != truth.class_ids] = 0
     free = ~truth.ignored
     for i, row in enumerate(overlaps):
@@ -187,15 +170,6 @@ def match(
         elif (row[truth.ignored] >= least).any():
             counted[i] = False
     return hits, counted
-
-
-def box_overlaps(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union of each of (N, 4) boxes with each of (M, 4) others: (N, M)."""
-    a, b = boxes.astype(np.float64)[:, None], others.astype(np.float64)[None]
-    corners = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = corners.clip(0).prod(-1)
-    areas = [(x[..., 2:] - x[..., :2]).prod(-1) for x in (a, b)]
-    return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-12))
 
 
 def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> Any:

@@ -1,34 +1,36 @@
 """What a detector found: boxes, names, scores, perhaps masks and the numbers of tracks."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.resize import Fit
+from visus.vision.masks import encode_mask
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
-from visus.vision.run_lengths import encode_mask
+from visus.vision.resize import Geometry
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionPrediction:
-    """The objects found in a picture, the surest first.
+    """The objects found in an image, the surest first.
 
     Attributes:
-        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the picture.
+        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the image.
         scores: float32 of shape (N,), 0 to 1.
         class_ids: int64 of shape (N,), indices of `class_names`.
         class_names: One name for each class.
-        size: (height, width) of the picture in pixels.
+        size: (height, width) of the image in pixels.
         threshold: The score from which on a detection is shown and reported.
         mask_grids: float32 of shape (N, rows, columns), 0 to 1: how sure each cell of a grid over
             the box belongs to the object; None for a detector of boxes.
         tracks: int64 of shape (N,): a number for each object that stays from frame to frame; None
             where nothing is tracked.
     """
+
+    task: ClassVar[str] = "detection"
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -128,7 +130,7 @@ class DetectionPrediction:
             if shown.mask_grids is not None:
                 entry["segmentation"] = encode_mask(shown.mask(i))
             detections.append(entry)
-        return {"task": "detection", "detections": detections}
+        return {"task": self.task, "detections": detections}
 
     def summary(self) -> str:
         """How many of each class reach the threshold."""
@@ -137,20 +139,20 @@ class DetectionPrediction:
         return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
 
 
-def detection_prediction(
-    outputs: Outputs, fit: Fit, metadata: ModelMetadata
+def postprocess(
+    outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> DetectionPrediction:
-    """Turn a detector's outputs for one fitted picture into detections in the original's pixels.
+    """Turn a detector's outputs for one fitted image into detections in the original's pixels.
 
     Args:
         outputs: Boxes (N, 4), scores (N,), labels (N,) and perhaps masks (N, rows, columns);
             those with a score of 0 only fill up.
-        fit: The map that brought the picture to the model's input.
+        geometry: Maps the network's input back to the image.
         metadata: The model's.
     """
     boxes, scores, labels = (np.asarray(output) for output in outputs[:3])
-    mapped = fit.boxes_to_source(boxes.astype(np.float32))
-    # Boxes in the margin of a letterbox have no area in the picture.
+    mapped = geometry.boxes_to_source(boxes.astype(np.float32))
+    # Boxes in the margin of a letterbox have no area in the image.
     keep = (scores > 0) & (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
     masks = np.asarray(outputs[3], np.float32)[keep] if len(outputs) > 3 else None
     return DetectionPrediction(
@@ -158,7 +160,7 @@ def detection_prediction(
         scores[keep].astype(np.float32).clip(0, 1),
         labels[keep].astype(np.int64),
         metadata.class_names,
-        fit.source_size,
+        geometry.source_size,
         float(metadata.options.get("threshold", 0.5)),
         masks,
     )

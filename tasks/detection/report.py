@@ -1,4 +1,4 @@
-"""The report of a detector: its classes, precision against recall, pictures, COCO results."""
+"""The report of a detector: its classes, precision against recall, images, COCO results."""
 
 import json
 import math
@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from visus.apps.drawing_tmp import draw_boxes, grid, write_image
-from visus.vision.drawing.plots import draw_curves
 from visus.datamodules.detection.dataset import DetectionDataset
+from visus.tasks.detection.metrics import DetectionMetrics
 from visus.tasks.detection.task import DetectionTask
-from visus.tasks.detection.metrics import DetectionScores
+from visus.vision.drawing.boxes import draw_boxes
+from visus.vision.drawing.grid import grid
+from visus.vision.drawing.plots import draw_curves
+from visus.vision.output_files import write_image
 
-_PICTURES = 12
+_IMAGES = 12
 _WORST = 4
 
 
 def report_detection(
     task: DetectionTask, split: str, dataset: Any, folder: Path, figures: dict[str, float]
 ) -> list[Table | str]:
-    """See `apps.reporting.Reporter`."""
+    """See `visus.apps.training.reporting.Reporter`."""
     if split != "test" or task.tested is None:
         return []
     collected, scores = task.tested
@@ -41,17 +43,17 @@ def report_detection(
     names = {str(i + 1): source for i, (source, _, _) in enumerate(collected.records)}
     images = folder / "images.json"
     images.write_text(json.dumps(names, indent=1), encoding="utf-8")
-    pictures = folder / "examples.jpg"
-    write_image(pictures, _draw_examples(collected, dataset))
+    examples = folder / "examples.jpg"
+    write_image(examples, _draw_examples(collected, dataset))
     return [
         classes,
         f"precision and recall {curves}",
-        f"worst and other pictures {pictures}",
-        f"detections in COCO's form {results}, the pictures' ids {images}",
+        f"worst and other images {images}",
+        f"detections in COCO's form {results}, the images' ids {images}",
     ]
 
 
-def _coco_results(collected: DetectionScores) -> list[dict[str, Any]]:
+def _coco_results(collected: DetectionMetrics) -> list[dict[str, Any]]:
     entries = [e for i in range(len(collected.records)) for e in collected.results(i)]
     for entry in entries:
         if "segmentation" in entry:
@@ -60,11 +62,11 @@ def _coco_results(collected: DetectionScores) -> list[dict[str, Any]]:
     return entries
 
 
-def _draw_examples(collected: DetectionScores, dataset: DetectionDataset) -> Any:
-    """Pairs of truth and detections: the worst pictures first, then an even choice of the rest."""
-    order = sorted(range(len(collected.records)), key=collected.picture_f1)
+def _draw_examples(collected: DetectionMetrics, dataset: DetectionDataset) -> Any:
+    """Pairs of truth and detections: the worst images first, then an even choice of the rest."""
+    order = sorted(range(len(collected.records)), key=collected.image_f1)
     rest = order[_WORST:]
-    count = min(len(rest), _PICTURES - _WORST)
+    count = min(len(rest), _IMAGES - _WORST)
     chosen = order[:_WORST] + [rest[i * len(rest) // count] for i in range(count)]
     by_name = {dataset.name(i): i for i in range(len(dataset))}
     images, captions = [], []
@@ -78,6 +80,6 @@ def _draw_examples(collected: DetectionScores, dataset: DetectionDataset) -> Any
         answer = draw_boxes(image, shown.boxes, told, shown.class_ids)
         images += [truly, answer]
         captions += [
-            f"{Path(source).name}, truth", f"found, F1 {collected.picture_f1(index):.2f}",
+            f"{Path(source).name}, truth", f"found, F1 {collected.image_f1(index):.2f}",
         ]  # fmt: skip
     return grid(images, captions, 4, 420)

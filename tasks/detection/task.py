@@ -5,18 +5,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visus.tasks.detection.networks import Architecture, OneStageDetector, TwoStageDetector, create_detector
 from visus.tasks.base import VisionTask, gather_objects
-from visus.tasks.detection.metrics import DetectionScores, Scores
-from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
+from visus.tasks.detection.metrics import DetectionMetrics, Scores
+from visus.tasks.detection.networks import (
+    Architecture,
+    OneStageDetector,
+    TwoStageDetector,
+    create_detector,
+)
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.vision.errors import VisusError
+from visus.vision.metadata import ResizeMode
 
 Batch = dict[str, Any]
 
 
 class DetectionTask(VisionTask):
-    """Find things in a picture.
+    """Find things in an image.
 
     Args:
         architecture: `faster_rcnn` (two-stage) or `one_stage` (faster) on any backbone, or one of
@@ -27,11 +32,11 @@ class DetectionTask(VisionTask):
         pretrained: `true` for ImageNet weights, for torchvision's own detectors COCO weights; or
             the path of a weights file.
         channels: Channels of the feature pyramid.
-        proposals: Regions a picture that the second stage of Faster R-CNN looks at.
+        proposals: Regions an image that the second stage of Faster R-CNN looks at.
         class_names: See `VisionTask`; the command line takes it from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
         in_channels: See `VisionTask`; the command line takes it from the data.
-        fit_mode: See `VisionTask`; the command line takes it from the data.
+        resize_mode: See `VisionTask`; the command line takes it from the data.
         anchors: Shapes of the anchors of Faster R-CNN; from the data, with `data.anchors auto`.
         masks: Whether to find pixels too (Mask R-CNN); from the data.
         strides: Of the maps that the one-stage detector looks at, finest first: 4, 8 and 16 where
@@ -60,7 +65,7 @@ class DetectionTask(VisionTask):
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (320, 320),
         in_channels: int = 3,
-        fit_mode: FitMode = "letterbox",
+        resize_mode: ResizeMode = "letterbox",
         anchors: list[list[list[float]]] | None = None,
         masks: bool = False,
         strides: list[int] | None = None,
@@ -80,7 +85,7 @@ class DetectionTask(VisionTask):
             class_names,
             image_size,
             in_channels,
-            fit_mode,
+            resize_mode,
             learning_rate,
             backbone_learning_rate,
             weight_decay,
@@ -106,8 +111,8 @@ class DetectionTask(VisionTask):
         self.set_normalisation(mean, std)
         # Of what is found, applications show what reaches this; set where validation does best.
         self.register_buffer("threshold", torch.tensor(0.5))
-        self.collected = DetectionScores(tuple(class_names))
-        self.tested: tuple[DetectionScores, Scores] | None = None
+        self.collected = DetectionMetrics(tuple(class_names))
+        self.tested: tuple[DetectionMetrics, Scores] | None = None
 
     @property
     def body(self) -> torch.nn.Module:
@@ -121,7 +126,7 @@ class DetectionTask(VisionTask):
             images: uint8 of shape (batch, in_channels, height, width).
 
         Returns:
-            See `models.detection.outputs.Outputs`.
+            See `visus.tasks.detection.networks.outputs.Outputs`.
         """
         outputs: tuple[Tensor, ...] = self.network(self.normalise(images))
         return outputs
@@ -168,12 +173,12 @@ class DetectionTask(VisionTask):
             assert isinstance(found, DetectionPrediction)
             self.collected.add(source, found, truth)
 
-    def _finish(self, split: str) -> tuple[DetectionScores, Scores]:
+    def _finish(self, split: str) -> tuple[DetectionMetrics, Scores]:
         """Score what all processes collected, log the figures, and begin anew."""
         names = tuple(self.class_names)
-        collected = DetectionScores(names, gather_objects(self.collected.records))
+        collected = DetectionMetrics(names, gather_objects(self.collected.records))
         scores = collected.compute()
         for name, value in scores.figures.items():
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        self.collected = DetectionScores(names)
+        self.collected = DetectionMetrics(names)
         return collected, scores

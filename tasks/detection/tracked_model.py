@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.apps.inference.runtimes_tmp import Model
-from visus.vision.images import Pixels
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.vision.prediction import Prediction
 from visus.tasks.detection.tracking import Tracker
+from visus.vision.images import Pixels
+from visus.vision.model import Model
+from visus.vision.prediction import Prediction
 
 
 class TrackedModel(Model):
@@ -20,7 +20,7 @@ class TrackedModel(Model):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.name, self.runtime, self.metadata = model.name, model.runtime, model.metadata
-        self.lanes = model.lanes
+        self.workers = model.workers
         self._tracker = Tracker()
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:

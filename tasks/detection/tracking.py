@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from visus.tasks.detection.metrics import box_overlaps
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.vision.boxes import box_iou
 
 _LEAST_OVERLAP = 0.2
 _LEAST_OVERLAP_OF_UNSURE = 0.5
@@ -49,9 +49,9 @@ class Tracker:
         confirm: Frames in which an object must be seen before it is given a number.
     """
 
-    def __init__(self, patience: int = 30, confirm: int = 2) -> None:
-        self.patience = patience
-        self.confirm = confirm
+    def __init__(self, max_age: int = 30, min_hits: int = 2) -> None:
+        self.max_age = max_age
+        self.min_hits = min_hits
         self._tracks: list[_Track] = []
         self._next = 1
         self._frames = 0
@@ -84,10 +84,10 @@ class Tracker:
             track
             for track in self._tracks
             # An object that was seen once only may have been a mistake.
-            if track.missed <= (self.patience if track.seen >= self.confirm else 0)
+            if track.missed <= (self.max_age if track.seen >= self.min_hits else 0)
         ]
         # In the first frame there is nothing to confirm by.
-        least = 1 if self._frames == 1 else self.confirm
+        least = 1 if self._frames == 1 else self.min_hits
         shown = sorted(i for i, track in owners.items() if track.seen >= least)
         numbers = np.array([owners[i].number for i in shown], np.int64)
         threshold = min([prediction.threshold, *prediction.scores[shown].tolist()])
@@ -106,7 +106,7 @@ class Tracker:
         if len(indices) == 0 or not tracks:
             return tracks
         places = np.array([track.box for track in tracks])
-        overlaps = box_overlaps(places, prediction.boxes[indices])
+        overlaps = box_iou(places, prediction.boxes[indices])
         kinds = np.array([track.class_id for track in tracks])
         overlaps[kinds[:, None] != prediction.class_ids[indices]] = 0
         rows, columns = linear_sum_assignment(-overlaps)

@@ -1,27 +1,27 @@
-"""Draw faces in space on their picture: the lit mesh, landmarks, and which way the head looks."""
+"""Draw faces in space on their image: the lit mesh, landmarks, and which way the head looks."""
 
 import cv2
 import numpy as np
 
 from visus.models.face3d.renderer import rasterise, surface_normals
-from visus.vision.images import Pixels
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.images import Pixels
 
 _TINT = np.array([150, 190, 255], np.float32)
 _AXES = ((230, 60, 60), (60, 200, 80), (70, 120, 255))
 
 
 def draw_face_meshes(image: Pixels, prediction: Face3DPrediction) -> Pixels:
-    """A copy of the picture with the mesh of each face laid over it.
+    """A copy of the image with the mesh of each face laid over it.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
-        prediction: Made from this picture.
+        prediction: Made from this image.
     """
     canvas = image.copy()
     size = image.shape[:2]
     for i in range(len(prediction)):
-        placed = prediction.in_picture(i)
+        placed = prediction.in_image(i)
         raster = rasterise(placed[None], prediction.triangles, size)
         normals = surface_normals(raster, prediction.triangles, placed[None])[0]
         covered = raster.covered[0]

@@ -10,13 +10,13 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
-from visus.apps.live.sinks.files_tmp import OutputNames
-from visus.apps.live.sources.files_tmp import Frame
 from visus.models.face3d.renderer import interpolate, rasterise, surface_normals
-from visus.vision.errors import VisusError
-from visus.vision.images import Pixels, visible
 from visus.tasks.face3d.mesh_holes import close_holes
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.images import Pixels, visible
+from visus.vision.output_files import OutputNames
 from visus.vision.prediction import Prediction
 
 MeshFormat = Literal["glb", "obj", "ply"]
@@ -25,14 +25,14 @@ _TEXTURE = 512
 """The texture's side in pixels."""
 
 _FACING = 0.25
-"""A place of the face is taken from the picture where its normal points so far to the viewer."""
+"""A place of the face is taken from the image where its normal points so far to the viewer."""
 
 _DEEPER = 1.5
 """How many pixels a place may lie behind what is seen there, and still count as seen."""
 
 
 class MeshFiles:
-    """Writes a file for each face of each picture, and of each frame of a video.
+    """Writes a file for each face of each image, and of each frame of a video.
 
     Args:
         folder: Where to.
@@ -44,7 +44,7 @@ class MeshFiles:
         self.kind = kind
 
     def __call__(self, frame: Frame, prediction: Prediction) -> None:
-        """Write those of one picture.
+        """Write those of one image.
 
         Raises:
             VisusError: If the prediction is none of faces in space, or a file cannot be written.
@@ -67,7 +67,7 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
     Args:
         path: `.glb` (textured, in metres), `.obj` (with `.mtl` and `.png` beside it) or `.ply`
             (a colour for each vertex, the face model's own vertices, order and units).
-        image: The picture that the face was found in, uint8 RGB.
+        image: The image that the face was found in, uint8 RGB.
         prediction: Its faces.
         i: Which of them.
 
@@ -127,7 +127,7 @@ def _write_obj(path: Path, mesh: trimesh.Trimesh) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FaceTexture:
-    """What a picture shows of a face, unrolled.
+    """What an image shows of a face, unrolled.
 
     Attributes:
         texture: uint8 RGB of shape (side, side, 3).
@@ -141,19 +141,19 @@ class FaceTexture:
 
 
 def face_texture(image: Pixels, prediction: Face3DPrediction, i: int) -> FaceTexture:
-    """Colours from a picture; what it does not show is mirrored from what it does.
+    """Colours from an image; what it does not show is mirrored from what it does.
 
     Args:
-        image: The picture, uint8 RGB.
+        image: The image, uint8 RGB.
         prediction: Its faces.
         i: Which of them.
     """
     unrolled, places = _unroll(prediction.vertices[i])
     triangles = close_holes(prediction.vertices[i], prediction.triangles)
     raster = rasterise(unrolled[None], triangles, (_TEXTURE, _TEXTURE))
-    placed = prediction.in_picture(i)
+    placed = prediction.in_image(i)
     height, width = image.shape[:2]
-    # Where in the picture each place of the texture is, and whether it is seen there.
+    # Where in the image each place of the texture is, and whether it is seen there.
     where = interpolate(raster, triangles, placed[None])[0]
     seen = rasterise(placed[None], triangles, (height, width))
     columns = np.clip(where[..., 0].astype(int), 0, width - 1)

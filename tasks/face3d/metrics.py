@@ -10,7 +10,7 @@ Points = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class FaceShape:
-    """A face in space and in its picture.
+    """A face in space and in its image.
 
     Attributes:
         vertices: Shape (vertices, 3), in millimetres, in the face's own frame.
@@ -26,7 +26,7 @@ class FaceShape:
 
 
 @dataclass
-class Face3DScores:
+class Face3DMetrics:
     """Errors of faces one by one, and their means.
 
     Attributes:

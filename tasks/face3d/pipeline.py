@@ -1,16 +1,16 @@
-"""From a picture to its faces in space: find, check, cut out, reconstruct."""
+"""From an image to its faces in space: find, check, cut out, reconstruct."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from visus.apps.inference.predictions_tmp import to_prediction
 
-from visus.apps.inference.runtimes_tmp import Model
+from visus.tasks.face3d.prediction import Face3DPrediction, FaceCrops
 from visus.vision.faces.crop import SMALLEST_FACE, crop_problem, cut_square, face_square
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import Pixels
-from visus.tasks.face3d.prediction import Face3DPrediction, FaceCrops
-from visus.apps.inference.predictions_tmp import to_prediction
+from visus.vision.model import Model
 
 
 class Face3DModel(Model):
@@ -34,7 +34,7 @@ class Face3DModel(Model):
         return self.network.run(images)
 
     def predict_pixels(self, image: Pixels) -> Face3DPrediction:
-        """The faces of a picture in space."""
+        """The faces of an image in space."""
         cut, crops = self._cut(image)
         height, width = self.metadata.image_size
         # One face at least, since not all runtimes know empty batches.
@@ -49,7 +49,7 @@ class Face3DModel(Model):
         return self._cut(image)[1]
 
     def _cut(self, image: Pixels) -> tuple[FaceCrops, NDArray[np.uint8]]:
-        """The faces of a picture, and those that are clear, of shape (faces, 3, *image_size)."""
+        """The faces of an image, and those that are clear, of shape (faces, 3, *image_size)."""
         found = find_faces(image, self.stages, SMALLEST_FACE)
         found = replace(found, problems=tuple(crop_problem(found, i) for i in range(len(found))))
         clear = [i for i, problem in enumerate(found.problems) if not problem]

@@ -1,28 +1,28 @@
-"""Faces in space: shape, pose and landmarks of each face of a picture."""
+"""Faces in space: shape, pose and landmarks of each face of an image."""
 
 import base64
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
-from visus.tasks.face_recognition.prediction import FacePrediction
 
 _FRONT = np.array([1, -1, 1], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class FaceCrops:
-    """The faces of a picture, and the squares that a network was shown of them.
+    """The faces of an image, and the squares that a network was shown of them.
 
     Attributes:
         found: The faces; those with a problem have no square.
         squares: float32 of shape (faces without a problem, 3): left, top and side in pixels of
-            the picture.
+            the image.
     """
 
     found: FacePrediction
@@ -30,22 +30,22 @@ class FaceCrops:
 
     @property
     def source_size(self) -> tuple[int, int]:
-        """The picture's (height, width), as a `Fit` names it."""
+        """The image's (height, width), as a `Fit` names it."""
         return self.found.size
 
 
 @dataclass(frozen=True, eq=False)
 class Face3DPrediction:
-    """The faces found in a picture, and the shapes of those without a problem.
+    """The faces found in an image, and the shapes of those without a problem.
 
-    A face's own frame has x to the right of the picture, y upwards and z out of the face, in the
+    A face's own frame has x to the right of the image, y upwards and z out of the face, in the
     units of the face model.
 
     Attributes:
         found: The faces, the surest first, each with its problem if it has one.
         vertices: float32 (faces without a problem, vertices, 3) in the face's own frame.
         rotations: float32 (faces, 3, 3): from there to how the head is turned.
-        scales: float32 (faces,): pixels of the picture for one unit.
+        scales: float32 (faces,): pixels of the image for one unit.
         positions: float32 (faces, 2): where the frame's origin lies, (x, y) in pixels.
         numbers: float32 (faces, numbers): identity, then expression.
         expressions: Names of the last numbers.
@@ -53,6 +53,8 @@ class Face3DPrediction:
         landmarks: int32 (68,): which vertices are the landmarks of the iBUG markup.
         millimetres: Of one unit.
     """
+
+    task: ClassVar[str] = "face3d"
 
     found: FacePrediction
     vertices: NDArray[np.float32]
@@ -85,8 +87,8 @@ class Face3DPrediction:
         """For each shape, which face of `found` it is of."""
         return [i for i, problem in enumerate(self.found.problems) if not problem]
 
-    def in_picture(self, i: int) -> NDArray[np.float32]:
-        """The vertices of the i-th shape in its picture.
+    def in_image(self, i: int) -> NDArray[np.float32]:
+        """The vertices of the i-th shape in its image.
 
         Returns:
             float32 (vertices, 3): x and y in pixels, and z towards the viewer in pixels.
@@ -97,13 +99,13 @@ class Face3DPrediction:
 
     def landmarks68(self, i: int) -> NDArray[np.float32]:
         """The landmarks of the i-th shape, float32 (68, 2), (x, y) in pixels."""
-        return self.in_picture(i)[self.landmarks, :2]
+        return self.in_image(i)[self.landmarks, :2]
 
     def pose(self, i: int) -> dict[str, float]:
         """How the i-th head is turned, in degrees.
 
         Returns:
-            `yaw` (to the right of the picture), `pitch` (down) and `roll` (counter-clockwise).
+            `yaw` (to the right of the image), `pitch` (down) and `roll` (counter-clockwise).
         """
         rotation = self.rotations[i].astype(np.float64)
         return {
@@ -137,7 +139,7 @@ class Face3DPrediction:
                 }
                 shape += 1
             faces.append(entry)
-        return {"task": "face3d", "faces": faces}
+        return {"task": self.task, "faces": faces}
 
     def summary(self) -> str:
         """How many faces, and how they are turned."""
@@ -151,13 +153,11 @@ class Face3DPrediction:
         return "  ".join(f"{name} {value:+.0f}°" for name, value in self.pose(i).items())
 
 
-def face3d_prediction(
-    outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata
-) -> Face3DPrediction:
-    """Bring what a network found in crops to the pixels of the picture.
+def postprocess(outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata) -> Face3DPrediction:
+    """Bring what a network found in crops to the pixels of the image.
 
     Args:
-        outputs: As `tasks.Face3DTask.forward` gives them for the faces without a problem, or for
+        outputs: As `visus.tasks.face3d.task.Face3DTask.forward` gives them for the faces without a problem, or for
             one face without the batch dimension.
         crops: The faces, and the squares that the network was shown.
         metadata: The model's.

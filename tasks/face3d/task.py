@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visus.models.face3d.camera import project
-from visus.tasks.face3d.networks.create import FaceNumbers, create_face_regressor
+from visus.models.face3d.face_model import FIVE_POINTS
 from visus.models.face3d.face_models import open_face_model
-from visus.tasks.face3d.networks.mirror import FaceMirror
 from visus.models.face3d.morphable import MorphableFace
 from visus.tasks.base import VisionTask, gather_objects
+from visus.tasks.face3d.metrics import Face3DMetrics, FaceShape
+from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_regressor
+from visus.tasks.face3d.networks.mirror import FaceMirror
 from visus.vision.errors import VisusError
-from visus.tasks.face3d.metrics import Face3DScores, FaceShape
-from visus.models.face3d.face_model import FIVE_POINTS
 
 Batch = dict[str, Any]
 
@@ -39,9 +39,9 @@ class Face3DTask(VisionTask):
         number_weight: Of the squared error of identity and expression.
         light_weight: Of the squared error of light and skin.
         photograph_weight: Of the mean distance of the five points in photographs, as a share of the
-            crop's side; see `datamodules.FaceRendersData`.
+            crop's side; see `visus.datamodules.face3d.data.FaceRendersData`.
         flip_at_test: Average the numbers of a face and of its mirror image.
-        face_model: See `datamodules.FaceRendersData`; the command line takes it from the data.
+        face_model: See `visus.datamodules.face3d.data.FaceRendersData`; the command line takes it from the data.
         landmarks: "
         model_digest: Of the face model; the command line takes it from the data.
         components: See `face_model`.
@@ -129,12 +129,12 @@ class Face3DTask(VisionTask):
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
-        self.collected = Face3DScores()
+        self.collected = Face3DMetrics()
         self.photographed: list[float] = []
-        self.tested: Face3DScores | None = None
+        self.tested: Face3DMetrics | None = None
 
     @property
-    def number_names(self) -> tuple[str, ...]:
+    def coefficient_names(self) -> tuple[str, ...]:
         """Names of the identity and expression numbers, in order."""
         identities = tuple(f"identity{i}" for i in range(len(self.model.identity)))
         return identities + self.model.expression_names
@@ -152,7 +152,7 @@ class Face3DTask(VisionTask):
             numbers).
         """
         normalised = self.normalise(images)
-        found: FaceNumbers = self.network(normalised)
+        found: FaceCoefficients = self.network(normalised)
         if self.mirror is not None and not self.training:
             found = self.mirror(found, self.network(normalised.flip(3)), self.image_size[1])
         vertices = self.shapes(found.identity, found.expression)
@@ -161,7 +161,7 @@ class Face3DTask(VisionTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        found: FaceNumbers = self.network(self.normalise(batch["image"]))
+        found: FaceCoefficients = self.network(self.normalise(batch["image"]))
         losses = self._losses(found, batch)
         if "photograph" in batch:
             losses["photographs"] = self._photograph_loss(batch)
@@ -171,7 +171,7 @@ class Face3DTask(VisionTask):
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def _losses(self, found: FaceNumbers, truth: Batch) -> dict[str, Tensor]:
+    def _losses(self, found: FaceCoefficients, truth: Batch) -> dict[str, Tensor]:
         centimetres = self.model.millimetres / 10
         true_shapes = self.shapes(truth["identity"], truth["expression"])
         shapes = self.shapes(found.identity, found.expression)
@@ -195,7 +195,7 @@ class Face3DTask(VisionTask):
 
     def _photograph_loss(self, batch: Batch) -> Tensor:
         """Where the mesh and the points that are placed first put the five points."""
-        found: FaceNumbers = self.network(self.normalise(batch["photograph"]))
+        found: FaceCoefficients = self.network(self.normalise(batch["photograph"]))
         shapes = self.shapes(found.identity, found.expression)
         marks = self._marks(shapes, found.rotation, found.scale, found.position)
         true = batch["five_points"]
@@ -267,13 +267,13 @@ class Face3DTask(VisionTask):
         """The 68 landmarks in the crop, shape (batch, 68, 2)."""
         return project(vertices[:, self.shapes.landmarks], rotation, scale, position)[..., :2]
 
-    def _finish(self, split: str) -> Face3DScores:
+    def _finish(self, split: str) -> Face3DMetrics:
         """Score what all processes saw, log the figures, and begin anew."""
         pairs = list(zip(self.collected.records, self.collected.numbers, strict=True))
         gathered = gather_objects(pairs)
-        self.collected = Face3DScores()
-        scores = Face3DScores([record for record, _ in gathered], [n for _, n in gathered])
-        figures = scores.compute(self.number_names)
+        self.collected = Face3DMetrics()
+        scores = Face3DMetrics([record for record, _ in gathered], [n for _, n in gathered])
+        figures = scores.compute(self.coefficient_names)
         photographed = gather_objects(self.photographed)
         self.photographed = []
         if photographed:

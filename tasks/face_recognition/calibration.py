@@ -1,22 +1,22 @@
-"""Find the similarity that a false-accept rate needs, from pictures of known people."""
+"""Find the similarity that a false-accept rate needs, from images of known people."""
 
 from pathlib import Path
 
 import numpy as np
 
 from visus.tasks.face_recognition.gallery import Calibration
+from visus.tasks.face_recognition.metrics import VerificationMetrics, threshold_at
 from visus.tasks.face_recognition.pipeline import FaceModel
 from visus.vision.errors import VisusError
 from visus.vision.faces.pairs import read_pairs
 from visus.vision.images import read_image
 from visus.vision.progress import track
-from visus.tasks.face_recognition.metrics import VerificationScores, threshold_at
 
 
 def calibrate_threshold(
     model: FaceModel, pairs_file: Path, images: Path, far: float
 ) -> tuple[Calibration, str]:
-    """Embed the pictures that a file of pairs names, and compare all of different people.
+    """Embed the images that a file of pairs names, and compare all of different people.
 
     Args:
         model: Whose threshold is sought.
@@ -28,11 +28,11 @@ def calibrate_threshold(
         The threshold, and a line on what it was measured on.
 
     Raises:
-        VisusError: If there are too few pictures for that rate.
+        VisusError: If there are too few images for that rate.
     """
     pairs = read_pairs(pairs_file, images)
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
-    scores = VerificationScores()
+    scores = VerificationMetrics()
     for name in track(names, "Embedding", len(names)):
         prediction = model.predict_pixels(read_image(name))
         embedding = None
@@ -45,7 +45,7 @@ def calibrate_threshold(
     if far * len(strangers) < 10:
         raise VisusError(
             f"--far {far:g}: {len(strangers)} pairs of different people are too few to measure it; "
-            f"give {int(10 / far)} pairs' worth of pictures, or a larger rate"
+            f"give {int(10 / far)} pairs' worth of images, or a larger rate"
         )
     threshold = threshold_at(strangers, far)
     same = [pair for pair in pairs if pair.same]
@@ -57,7 +57,7 @@ def calibrate_threshold(
     missed = sum(embedding is None for _, _, embedding in scores.records)
     told = (
         f"from {len(strangers)} pairs of different people; of {len(same)} pairs of one person "
-        f"{np.mean(accepted):.1%} are accepted; {missed} of {len(names)} pictures showed no usable "
+        f"{np.mean(accepted):.1%} are accepted; {missed} of {len(names)} images showed no usable "
         "face"
     )
     return Calibration(threshold, far), told

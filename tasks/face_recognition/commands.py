@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from visus.apps.commands.infer import report_problems
 
 from visus.apps.cli import CommandError
-from visus.apps.commands.infer import report_problems
+from visus.apps.live.sources import open_source
 from visus.tasks.face_recognition.gallery import Gallery
 from visus.tasks.face_recognition.loading_tmp import open_face_model, open_gallery
 from visus.tasks.face_recognition.pipeline import FaceModel
-from visus.apps.live.sources.files_tmp import open_source
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels, read_image
 from visus.vision.progress import track
@@ -30,7 +30,7 @@ Embedded = tuple[NDArray[np.float32], Pixels]
 
 
 def enroll(args: Namespace) -> int:
-    """Keep the faces of one person; a picture that cannot be used is named, the others count."""
+    """Keep the faces of one person; an image that cannot be used is named, the others count."""
     if not args.consent.strip():
         raise CommandError("--consent: say how and when the person agreed, as 'in writing, 3 May'")
     if not args.name.strip():
@@ -40,7 +40,7 @@ def enroll(args: Namespace) -> int:
     problems: list[str] = []
     if args.camera is not None:
         found = list(_faces_from_camera(model, args.camera))
-    for path in args.pictures:
+    for path in args.images:
         try:
             found.append(model.only_face(read_image(path), str(path)))
         except VisusError as error:
@@ -56,16 +56,17 @@ def enroll(args: Namespace) -> int:
 
 
 def identify(args: Namespace) -> int:
-    """Name the faces of pictures or a video."""
-    from visus.apps.live.loop import print_summary, run_loop
-    from visus.apps.live.sinks.files_tmp import JsonLinesWriter, PictureSink, Sink
+    """Name the faces of images or a video."""
+    from visus.apps.live.loop import JsonLinesWriter, print_summary, run_loop
+    from visus.apps.live.sinks.base import Sink
+    from visus.apps.live.sinks.video import ImageSink
 
     source = open_source(args.source)
     model, gallery = _open(args)
     model.gallery = gallery
     if args.jsonl != "-":
         print(model.calibration)
-    sinks: list[Sink] = [PictureSink(args.draw, source.rate)] if args.draw else []
+    sinks: list[Sink] = [ImageSink(args.draw, source.rate)] if args.draw else []
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
 
     watchers = [] if args.jsonl == "-" else [print_summary]
@@ -74,10 +75,10 @@ def identify(args: Namespace) -> int:
 
 
 def verify(args: Namespace) -> int:
-    """Compare two pictures, or one or a camera with a person; exit code 0 for a match, else 1."""
+    """Compare two images, or one or a camera with a person; exit code 0 for a match, else 1."""
     expected = 1 if args.name else 2
-    if args.camera is None and len(args.pictures) != expected:
-        raise CommandError(f"verify compares {expected} pictures here, not {len(args.pictures)}")
+    if args.camera is None and len(args.images) != expected:
+        raise CommandError(f"verify compares {expected} images here, not {len(args.images)}")
     if args.camera is not None and not args.name:
         raise CommandError("verify --camera needs --name: whom shall the camera see?")
     if args.name and not args.gallery:
@@ -87,7 +88,7 @@ def verify(args: Namespace) -> int:
         model.gallery = open_gallery(args.gallery, model)
     if args.camera is not None:
         return _verify_camera(model, args)
-    embeddings = [model.only_face(read_image(path), str(path))[0] for path in args.pictures]
+    embeddings = [model.only_face(read_image(path), str(path))[0] for path in args.images]
     if args.name:
         assert model.gallery is not None
         similarity = model.gallery.similarity(args.name, embeddings[0])
@@ -118,7 +119,7 @@ def list_people(args: Namespace) -> int:
 def reembed(args: Namespace) -> int:
     """Replace all embeddings by those of another model, from the crops that were kept."""
     from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
-    from visus.vision.resize import fit, to_planes
+    from visus.vision.resize import resize_to_input, to_planes
 
     path = Path(args.gallery)
     if not path.is_file():
@@ -134,7 +135,7 @@ def reembed(args: Namespace) -> int:
     renewed = {}
     for number, _, crop in track(kept, "Embedding", len(kept)):
         face = np.asarray(Image.open(io.BytesIO(crop or b"")).convert("RGB"))
-        face = fit(face, model.metadata.image_size, "stretch")[0]
+        face = resize_to_input(face, model.metadata.image_size, "stretch")[0]
         renewed[number] = model.run(to_planes(face)[None])[0][0]
     gallery.replace_embeddings(model.fingerprint, renewed)
     print(f"{len(renewed)} faces embedded anew; calibrate again if you had calibrated")
@@ -209,7 +210,7 @@ def _verify_camera(model: FaceModel, args: Namespace) -> int:
     for frame in source.frames():
         if time.monotonic() > deadline:
             break
-        # A picture that stands still is nobody who is there now.
+        # An image that stands still is nobody who is there now.
         if frame.note:
             held.clear()
             continue

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from visus.apps.inference.loading import load_model
 from visus.tasks.face_recognition.gallery import Gallery
 from visus.tasks.face_recognition.pipeline import FaceModel
-from visus.apps.inference.runtimes_tmp import load_model
 from visus.vision.errors import VisusError
 
 _QDRANT = "qdrant://"

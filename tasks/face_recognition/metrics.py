@@ -7,25 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.vision.errors import VisusError
+from visus.vision.truth import FacePair
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FacePair:
-    """Two pictures, and whether they show the same person.
-
-    Attributes:
-        first: Name of a picture.
-        second: Name of the other.
-        same: Whether both show the same person.
-        fold: Which part of the test they belong to, from 0; people do not cross folds.
-    """
-
-    first: str
-    second: str
-    same: bool
-    fold: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +23,7 @@ class VerificationResult:
         fold_accuracy: Of each fold, shape (folds,).
         false_accepts: Of the ROC, shape (points,), rising.
         true_accepts: Of the ROC, shape (points,).
-        similarities: Of each pair, shape (pairs,); -1 where a picture shows no face.
+        similarities: Of each pair, shape (pairs,); -1 where an image shows no face.
         threshold: The similarity that false accepts of 1e-3 need.
     """
 
@@ -52,11 +36,11 @@ class VerificationResult:
 
 
 @dataclass
-class VerificationScores:
-    """Collects embeddings by picture, and compares pairs of them.
+class VerificationMetrics:
+    """Collects embeddings by image, and compares pairs of them.
 
     Attributes:
-        records: Name of the picture, whose face it shows, and its embedding of length one, or None
+        records: Name of the image, whose face it shows, and its embedding of length one, or None
             where no face was found.
     """
 
@@ -67,10 +51,10 @@ class VerificationScores:
         self.records.append((source, person, embedding))
 
     def compute(self, pairs: Sequence[FacePair]) -> VerificationResult:
-        """Compare the pairs; those with a picture without a face count as wrong.
+        """Compare the pairs; those with an image without a face count as wrong.
 
         Raises:
-            VisusError: If there are no pairs of both kinds, or a picture is missing.
+            VisusError: If there are no pairs of both kinds, or an image is missing.
         """
         by_name = {source: embedding for source, _, embedding in self.records}
         same = np.array([pair.same for pair in pairs], bool)

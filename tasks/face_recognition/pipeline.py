@@ -1,18 +1,18 @@
-"""From a picture to its faces' embeddings: find, check, align, embed, in any runtime."""
+"""From an image to its faces' embeddings: find, check, align, embed, in any runtime."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from visus.apps.inference.predictions_tmp import to_prediction
 
 from visus.tasks.face_recognition.gallery import Calibration, Gallery
-from visus.apps.inference.runtimes_tmp import Model
+from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import align_face, sharpness
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import Pixels
-from visus.tasks.face_recognition.prediction import FacePrediction
-from visus.apps.inference.predictions_tmp import to_prediction
+from visus.vision.model import Model
 
 _LOOK_BELOW = 0.75
 """Faces down to this share of the smallest that is embedded are found too, to be told."""
@@ -49,7 +49,7 @@ class FaceModel(Model):
         return own or Calibration(float(options["threshold"]), options.get("far"))
 
     def predict_pixels(self, image: Pixels) -> FacePrediction:
-        """The faces of a picture, embedded, and named where there is a gallery."""
+        """The faces of an image, embedded, and named where there is a gallery."""
         found, aligned = self.find(image)
         embeddings = np.zeros((0, int(self.metadata.options["embedding"])), np.float32)
         if len(aligned):
@@ -59,7 +59,7 @@ class FaceModel(Model):
         return self._named(prediction) if self.gallery else prediction
 
     def find(self, image: Pixels) -> tuple[FacePrediction, NDArray[np.uint8]]:
-        """The faces of a picture, and those fit to be embedded, aligned.
+        """The faces of an image, and those fit to be embedded, aligned.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
@@ -78,7 +78,7 @@ class FaceModel(Model):
             if side < smallest:
                 problems.append(f"too small: {side:.0f} pixels, {smallest} needed")
             elif not inside:
-                problems.append("partly outside the picture")
+                problems.append("partly outside the image")
             elif sharpness(face) < float(self.metadata.options["min_sharpness"]):
                 problems.append("too blurred")
             else:
@@ -92,11 +92,11 @@ class FaceModel(Model):
         return _planes(self.find(image)[1])
 
     def only_face(self, image: Pixels, place: str) -> tuple[NDArray[np.float32], Pixels]:
-        """The embedding and the aligned picture of the one face that a picture must show.
+        """The embedding and the aligned image of the one face that an image must show.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
-            place: What the picture is called in messages.
+            place: What the image is called in messages.
 
         Raises:
             VisusError: If it shows no face, several, or one that is not fit to be embedded.
@@ -110,10 +110,10 @@ class FaceModel(Model):
             )
         if len(found) > 1:
             raise VisusError(
-                f"{place}: shows {len(found)} faces; take a picture of one person, or cut it out"
+                f"{place}: shows {len(found)} faces; take an image of one person, or cut it out"
             )
         if found.problems[0]:
-            raise VisusError(f"{place}: the face is {found.problems[0]}; take another picture")
+            raise VisusError(f"{place}: the face is {found.problems[0]}; take another image")
         return self.run(_planes(aligned))[0][0], aligned[0]
 
     def _named(self, prediction: FacePrediction) -> FacePrediction:
@@ -130,5 +130,5 @@ class FaceModel(Model):
 
 
 def _planes(aligned: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Aligned faces as networks take pictures, shape (faces, 3, height, width)."""
+    """Aligned faces as networks take images, shape (faces, 3, height, width)."""
     return np.ascontiguousarray(aligned.transpose(0, 3, 1, 2))

@@ -1,8 +1,8 @@
-"""Whose faces a picture shows: boxes, landmarks, embeddings, and names from a gallery."""
+"""Whose faces an image shows: boxes, landmarks, embeddings, and names from a gallery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ from visus.vision.prediction import Outputs
 
 @dataclass(frozen=True, eq=False)
 class FacePrediction:
-    """The faces found in a picture, the surest first.
+    """The faces found in an image, the surest first.
 
     Attributes:
-        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the picture.
+        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the image.
         scores: float32 of shape (N,), 0 to 1: how sure it is that this is a face.
         landmarks: float32 of shape (N, 5, 2), (x, y) in pixels: the eye on the left of the
-            picture, the other, the nose, the corner of the mouth on the left, the other.
-        size: (height, width) of the picture in pixels.
+            image, the other, the nose, the corner of the mouth on the left, the other.
+        size: (height, width) of the image in pixels.
         problems: For each face why it was not embedded; empty where it was.
         embeddings: float32 of shape (N, numbers), of length one, NaN where there is none; None
             before faces are embedded.
@@ -30,6 +30,8 @@ class FacePrediction:
         tells_embeddings: Whether `to_json` holds the embeddings.
     """
 
+    task: ClassVar[str] = "face_recognition"
+
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     landmarks: NDArray[np.float32]
@@ -38,7 +40,7 @@ class FacePrediction:
     embeddings: NDArray[np.float32] | None = None
     names: tuple[str | None, ...] | None = None
     similarities: NDArray[np.float32] | None = None
-    tells_embeddings: bool = False
+    include_embeddings: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no list of faces.
@@ -64,7 +66,7 @@ class FacePrediction:
 
     @classmethod
     def none(cls, size: tuple[int, int]) -> "FacePrediction":
-        """A picture of (height, width) pixels without a face."""
+        """An image of (height, width) pixels without a face."""
         boxes, landmarks = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)
         return cls(boxes, np.zeros(0, np.float32), landmarks, size)
 
@@ -74,7 +76,7 @@ class FacePrediction:
 
     @property
     def source_size(self) -> tuple[int, int]:
-        """The picture's (height, width), as a `Fit` names it."""
+        """The image's (height, width), as a `Fit` names it."""
         return self.size
 
     @property
@@ -102,7 +104,7 @@ class FacePrediction:
         return int((self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).argmax())
 
     def nearest_to_centre(self) -> int:
-        """The index of the face whose centre is nearest to the picture's."""
+        """The index of the face whose centre is nearest to the image's."""
         centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
         middle = np.array([self.size[1] / 2, self.size[0] / 2])
         return int(np.linalg.norm(centres - middle, axis=1).argmin())
@@ -126,10 +128,10 @@ class FacePrediction:
                 entry["similarity"] = None if np.isnan(similarity) else round(similarity, 4)
             if self.problems[i]:
                 entry["problem"] = self.problems[i]
-            elif self.tells_embeddings and self.embeddings is not None:
+            elif self.include_embeddings and self.embeddings is not None:
                 entry["embedding"] = [round(float(value), 7) for value in self.embeddings[i]]
             faces.append(entry)
-        return {"task": "face_recognition", "faces": faces}
+        return {"task": self.task, "faces": faces}
 
     def summary(self) -> str:
         """How many faces, and who they are."""
@@ -148,9 +150,7 @@ class FacePrediction:
         return name if np.isnan(similarity) else f"{name} {similarity:.2f}"
 
 
-def face_prediction(
-    outputs: Outputs, found: FacePrediction, metadata: ModelMetadata
-) -> FacePrediction:
+def postprocess(outputs: Outputs, found: FacePrediction, metadata: ModelMetadata) -> FacePrediction:
     """Give faces the embeddings that a network made of them.
 
     Args:
@@ -164,4 +164,4 @@ def face_prediction(
     embeddings = np.full((len(found), vectors.shape[1]), np.nan, np.float32)
     embeddings[[not problem for problem in found.problems]] = vectors
     tells = bool(metadata.options.get("tells_embeddings", False))
-    return replace(found, embeddings=embeddings, tells_embeddings=tells)
+    return replace(found, embeddings=embeddings, include_embeddings=tells)

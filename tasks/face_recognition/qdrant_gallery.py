@@ -37,7 +37,7 @@ def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGalle
 
 
 class QdrantGallery:
-    """See `apps.faces.gallery.Gallery`; keeps no crops.
+    """See `visus.tasks.face_recognition.gallery.Gallery`; keeps no crops.
 
     Args:
         client: A `qdrant_client.QdrantClient`.

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from visus.apps.drawing_tmp import grid, write_image
-from visus.vision.drawing.plots import draw_curves
 from visus.datamodules.face_recognition.data import FaceDataset, PeopleData
+from visus.tasks.face_recognition.metrics import VerificationResult
 from visus.tasks.face_recognition.task import FaceRecognitionTask
+from visus.vision.drawing.grid import grid
+from visus.vision.drawing.plots import draw_curves
 from visus.vision.images import Pixels
-from visus.tasks.face_recognition.metrics import FacePair, VerificationResult
+from visus.vision.output_files import write_image
+from visus.vision.truth import FacePair
 
 _WORST = 8
 _LOWEST_RATE = 1e-4
@@ -20,7 +22,7 @@ _LOWEST_RATE = 1e-4
 def report_face_recognition(
     task: FaceRecognitionTask, split: str, dataset: Any, folder: Path, figures: dict[str, float]
 ) -> list[Table | str]:
-    """See `apps.reporting.Reporter`."""
+    """See `visus.apps.training.reporting.Reporter`."""
     if split != "test" or task.tested is None:
         return []
     result = task.tested
@@ -33,9 +35,9 @@ def report_face_recognition(
         folds.add_row(str(number), f"{accuracy:.4f}", str(int((numbers == number).sum())))
     curve = folder / "roc.png"
     write_image(curve, _draw_roc(result))
-    pictures = folder / "worst_pairs.jpg"
-    write_image(pictures, _draw_worst(result, pairs, dataset))
-    return [folds, f"ROC {curve}", f"worst pairs {pictures}"]
+    images = folder / "worst_pairs.jpg"
+    write_image(images, _draw_worst(result, pairs, dataset))
+    return [folds, f"ROC {curve}", f"worst pairs {images}"]
 
 
 def _draw_roc(result: VerificationResult) -> Pixels:
@@ -49,7 +51,7 @@ def _draw_roc(result: VerificationResult) -> Pixels:
 
 def _draw_worst(result: VerificationResult, pairs: list[FacePair], dataset: FaceDataset) -> Pixels:
     """The most unlike pairs of one person, then the most alike of two, as the network saw them."""
-    by_name = {str(picture.path): picture for picture in dataset.sources}
+    by_name = {str(image.path): image for image in dataset.sources}
     same = np.array([pair.same for pair in pairs])
     order = np.argsort(result.similarities)
     chosen = [*order[same[order]][:_WORST], *order[~same[order]][::-1][:_WORST]]

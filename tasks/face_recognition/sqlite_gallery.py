@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
-from visus.vision.errors import VisusError
 from visus.tasks.face_recognition.similarity_search import SimilarityIndex
+from visus.vision.errors import VisusError
 
 FORMAT = 1
 _WAIT_SECONDS = 10.0
@@ -135,7 +135,7 @@ class SqliteGallery:
                 run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, str(value)))
 
     def crops(self) -> list[tuple[int, str, bytes | None]]:
-        """Of every face its number, its person and its aligned picture as PNG, where kept."""
+        """Of every face its number, its person and its aligned image as PNG, where kept."""
         with self._told_as_user_error():
             return self._connection.execute(
                 "SELECT faces.id, name, crop FROM faces JOIN people ON person = people.id"

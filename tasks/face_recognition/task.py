@@ -5,13 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visus.tasks.face_recognition.networks import Architecture, create_embedder, create_identity_loss
-from visus.tasks.face_recognition.networks.losses import LossName
 from visus.tasks.base import VisionTask, gather_objects, weights_digest
+from visus.tasks.face_recognition.metrics import VerificationMetrics, VerificationResult
+from visus.tasks.face_recognition.networks import (
+    Architecture,
+    create_embedder,
+    create_identity_loss,
+)
+from visus.tasks.face_recognition.networks.losses import LossName
+from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import ALIGNMENT
-from visus.tasks.face_recognition.prediction import FacePrediction
-from visus.tasks.face_recognition.metrics import VerificationResult, VerificationScores
 
 Batch = dict[str, Any]
 
@@ -35,8 +39,8 @@ class FaceRecognitionTask(VisionTask):
         flip_at_test: Average the embeddings of a face and its mirror image.
         people_count: How many people are trained on; from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
-        min_face: The smallest face that is embedded, in pixels of the picture.
-        min_sharpness: The least `vision.face_alignment.sharpness` of a face that is embedded.
+        min_face: The smallest face that is embedded, in pixels of the image.
+        min_sharpness: The least `visus.vision.faces.alignment.sharpness` of a face that is embedded.
         threshold: The similarity from which on two faces are taken for one person's.
         far: The share of pairs of different people that reach this threshold.
         learning_rate: See `VisionTask`.
@@ -102,7 +106,7 @@ class FaceRecognitionTask(VisionTask):
         self.identity_loss = create_identity_loss(
             loss, embedding, people_count or 1, scale, given if margin is None else margin
         )
-        self.collected = VerificationScores()
+        self.collected = VerificationMetrics()
         self.tested: VerificationResult | None = None
 
     threshold: Tensor
@@ -207,11 +211,11 @@ class FaceRecognitionTask(VisionTask):
 
     def _finish(self, split: str) -> VerificationResult | None:
         """Score what all processes embedded, log the figures, and begin anew."""
-        collected = VerificationScores(gather_objects(self.collected.records))
-        self.collected = VerificationScores()
+        collected = VerificationMetrics(gather_objects(self.collected.records))
+        self.collected = VerificationMetrics()
         if self.trainer.sanity_checking:
             return None
-        # A batch cannot tell which pictures are compared.
+        # A batch cannot tell which images are compared.
         result = collected.compute(self._data.pairs(split))
         for name, value in result.figures.items():
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from visus.apps.live.sinks.files_tmp import OutputNames
-from visus.apps.live.sources.files_tmp import Frame
-from visus.vision.errors import VisusError
-from visus.vision.prediction import Prediction
 from visus.tasks.segmentation.prediction import SegmentationPrediction
+from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.output_files import OutputNames
+from visus.vision.prediction import Prediction
 
 
 class MaskFiles:
-    """Writes the mask of each picture, and of each frame of a video, as a PNG.
+    """Writes the mask of each image, and of each frame of a video, as a PNG.
 
     Args:
         folder: Where to.
@@ -30,7 +30,7 @@ class MaskFiles:
         number = "" if frame.index is None else f"-{frame.index:06d}"
         path = self.names.name(frame.source, f"{number}.png")
         if path.exists():
-            # It may be a true mask, or a picture that is yet to be read.
+            # It may be a true mask, or an image that is yet to be read.
             raise VisusError(f"--masks {path}: exists already; name another folder, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.tasks.segmentation.prediction import SegmentationPrediction
-
-IGNORE = 255
-"""The value of a true mask's pixels that belong to no class: neither learnt nor counted."""
+from visus.vision.masks import IGNORE
 
 _TOLERANCE = 0.0075
-"""Boundaries match within this share of the picture's diagonal (Csurka et al. 2013)."""
+"""Boundaries match within this share of the image's diagonal (Csurka et al. 2013)."""
 
 
 @dataclass(frozen=True, eq=False)
-class PictureScore:
-    """What is kept of a picture that was compared with its truth.
+class ImageScore:
+    """What is kept of an image that was compared with its truth.
 
     Attributes:
         source: Its file.
@@ -35,7 +33,7 @@ class PictureScore:
 
     @property
     def miou(self) -> float:
-        """Mean IoU over the classes in this picture; NaN where nothing is labelled."""
+        """Mean IoU over the classes in this image; NaN where nothing is labelled."""
         return _mean(iou(self.confusion))
 
 
@@ -56,8 +54,8 @@ class Scores:
     confusion: NDArray[np.int64]
 
 
-class SegmentationScores:
-    """Collects pictures one by one, and scores them all together.
+class SegmentationMetrics:
+    """Collects images one by one, and scores them all together.
 
     Args:
         class_names: One name for each id.
@@ -69,7 +67,7 @@ class SegmentationScores:
         self,
         class_names: tuple[str, ...],
         thorough: bool = False,
-        records: Sequence[PictureScore] = (),
+        records: Sequence[ImageScore] = (),
     ) -> None:
         self.class_names = class_names
         self.thorough = thorough
@@ -78,27 +76,27 @@ class SegmentationScores:
     def add(
         self, source: str, prediction: SegmentationPrediction, truth: NDArray[np.uint8]
     ) -> None:
-        """Compare one picture.
+        """Compare one image.
 
         Args:
             source: Its name.
-            prediction: Of the picture's size.
+            prediction: Of the image's size.
             truth: Class ids of shape (height, width), `IGNORE` where there is none.
         """
         classes = len(self.class_names)
         table = confusion(truth, prediction.mask, classes)
         if self.thorough:
             f1 = boundary_f1(truth, prediction.mask, classes)
-            self.records.append(PictureScore(source, table, f1, prediction.png()))
+            self.records.append(ImageScore(source, table, f1, prediction.png()))
         elif self.records:
-            # Tables of many classes and pictures would fill the memory.
+            # Tables of many classes and images would fill the memory.
             table += self.records[0].confusion
-            self.records = [PictureScore("", table)]
+            self.records = [ImageScore("", table)]
         else:
-            self.records = [PictureScore("", table)]
+            self.records = [ImageScore("", table)]
 
     def compute(self) -> Scores:
-        """The figures of all pictures: pixels are counted over the whole set, not by picture."""
+        """The figures of all images: pixels are counted over the whole set, not by image."""
         classes = len(self.class_names)
         tables = [record.confusion for record in self.records]
         total = np.sum(tables, axis=0) if tables else np.zeros((classes, classes), np.int64)
@@ -147,7 +145,7 @@ def boundary_f1(
 ) -> NDArray[np.float64]:
     """How well the outlines of each class agree, 0 to 1.
 
-    The F1 of the shares of boundary pixels that lie within 0.75 % of the picture's diagonal of the
+    The F1 of the shares of boundary pixels that lie within 0.75 % of the image's diagonal of the
     other's boundary (Csurka et al. 2013, "What is a good evaluation measure for semantic
     segmentation?"). Edges between a class and unlabelled pixels are no boundaries.
 

@@ -3,27 +3,29 @@
 import base64
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from visus.vision.colours import Colour, class_colour
-from visus.vision.resize import Fit
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
+from visus.vision.resize import Geometry
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentationPrediction:
-    """A class for every pixel of a picture.
+    """A class for every pixel of an image.
 
     Attributes:
-        mask: Class ids, uint8 of shape (height, width) of the picture.
+        mask: Class ids, uint8 of shape (height, width) of the image.
         class_names: One name for each id.
         colours: One for each class, to draw it with.
     """
+
+    task: ClassVar[str] = "segmentation"
 
     mask: NDArray[np.uint8]
     class_names: tuple[str, ...]
@@ -45,7 +47,7 @@ class SegmentationPrediction:
             raise ValueError(f"class id {self.mask.max()} of {len(self.class_names)} classes")
 
     def areas(self) -> dict[str, float]:
-        """The share of the picture, 0 to 1, of each class that is in it, the largest first."""
+        """The share of the image, 0 to 1, of each class that is in it, the largest first."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.class_names))
         order = np.argsort(-counts, kind="stable")
         return {self.class_names[i]: counts[i] / self.mask.size for i in order if counts[i]}
@@ -61,36 +63,36 @@ class SegmentationPrediction:
     def to_json(self) -> dict[str, Any]:
         """`{"task": "segmentation", "mask": PNG of class ids in base64, "areas": {label: share}}`.
 
-        Classes that are not in the picture are left out of the areas.
+        Classes that are not in the image are left out of the areas.
         """
         return {
-            "task": "segmentation",
+            "task": self.task,
             "mask": base64.b64encode(self.png()).decode("ascii"),
             "areas": {name: round(share, 6) for name, share in self.areas().items()},
         }
 
     def summary(self) -> str:
-        """The five largest classes with their shares of the picture."""
+        """The five largest classes with their shares of the image."""
         largest = list(self.areas().items())[:5]
         return ", ".join(f"{name} {share:.1%}" for name, share in largest)
 
 
-def segmentation_prediction(
-    outputs: Outputs, fit: Fit, metadata: ModelMetadata
+def postprocess(
+    outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> SegmentationPrediction:
-    """Turn logits for one fitted picture into a mask of the original's size.
+    """Turn logits for one fitted image into a mask of the original's size.
 
     Args:
-        outputs: Logits of shape (classes, rows, columns), which cover the fitted picture.
-        fit: The map that brought the picture to the model's input.
+        outputs: Logits of shape (classes, rows, columns), which cover the fitted image.
+        geometry: Maps the network's input back to the image.
         metadata: The model's.
     """
     logits = np.asarray(outputs[0], np.float32)
-    # A class at a time: all at the size of a large picture would fill the memory.
-    best = fit.plane_to_source(logits[0])
-    mask = np.zeros(fit.source_size, np.uint8)
+    # A class at a time: all at the size of a large image would fill the memory.
+    best = geometry.plane_to_source(logits[0])
+    mask = np.zeros(geometry.source_size, np.uint8)
     for number in range(1, len(logits)):
-        plane = fit.plane_to_source(logits[number])
+        plane = geometry.plane_to_source(logits[number])
         better = plane > best
         mask[better] = number
         np.maximum(best, plane, out=best)

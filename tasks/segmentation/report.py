@@ -1,4 +1,4 @@
-"""The report of a segmenter: its classes, its confusion, pictures with the worst first."""
+"""The report of a segmenter: its classes, its confusion, images with the worst first."""
 
 import io
 import math
@@ -9,22 +9,25 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from visus.apps.drawing_tmp import draw_areas, grid, write_image
-from visus.vision.drawing.plots import draw_confusion
 from visus.datamodules.segmentation.dataset import SegmentationDataset
-from visus.tasks.segmentation.task import SegmentationTask
-from visus.vision.images import Pixels, visible
+from visus.tasks.segmentation.metrics import SegmentationMetrics
 from visus.tasks.segmentation.prediction import class_colours
-from visus.tasks.segmentation.metrics import IGNORE, SegmentationScores
+from visus.tasks.segmentation.task import SegmentationTask
+from visus.vision.drawing.grid import grid
+from visus.vision.drawing.masks import draw_areas
+from visus.vision.drawing.plots import draw_confusion
+from visus.vision.images import Pixels, visible
+from visus.vision.masks import IGNORE
+from visus.vision.output_files import write_image
 
-_PICTURES = 12
+_IMAGES = 12
 _WORST = 6
 
 
 def report_segmentation(
     task: SegmentationTask, split: str, dataset: Any, folder: Path, figures: dict[str, float]
 ) -> list[Table | str]:
-    """See `apps.reporting.Reporter`."""
+    """See `visus.apps.training.reporting.Reporter`."""
     if split != "test" or task.tested is None:
         return []
     collected, scores = task.tested
@@ -36,19 +39,19 @@ def report_segmentation(
         classes.add_row(name, *told, f"{count / max(1, pixels.sum()):.2%}")
     matrix = folder / "confusion.png"
     write_image(matrix, draw_confusion(scores.confusion, task.class_names, shares=True))
-    pictures = folder / "examples.jpg"
-    write_image(pictures, _draw_examples(task, collected, dataset))
-    return [classes, f"confusion matrix {matrix}", f"worst and other pictures {pictures}"]
+    images = folder / "examples.jpg"
+    write_image(images, _draw_examples(task, collected, dataset))
+    return [classes, f"confusion matrix {matrix}", f"worst and other images {images}"]
 
 
 def _draw_examples(
-    task: SegmentationTask, collected: SegmentationScores, dataset: SegmentationDataset
+    task: SegmentationTask, collected: SegmentationMetrics, dataset: SegmentationDataset
 ) -> Pixels:
-    """Truth beside answer: the worst pictures first, then an even choice of the rest."""
+    """Truth beside answer: the worst images first, then an even choice of the rest."""
     records = [record for record in collected.records if math.isfinite(record.miou)]
     order = sorted(records, key=lambda record: record.miou)
     rest = order[_WORST:]
-    count = min(len(rest), _PICTURES - _WORST)
+    count = min(len(rest), _IMAGES - _WORST)
     chosen = order[:_WORST] + [rest[i * len(rest) // count] for i in range(count)]
     by_name = {dataset.name(i): i for i in range(len(dataset))}
     palette = class_colours(task.metadata)

@@ -5,20 +5,26 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from visus.tasks.segmentation.networks import LOSSES, Architecture, Upsampling, create_segmenter, segmentation_losses
-from visus.tasks.segmentation.networks.losses import balancing_weights
 from visus.tasks.base import VisionTask, gather_objects
+from visus.tasks.segmentation.metrics import Scores, SegmentationMetrics
+from visus.tasks.segmentation.networks import (
+    LOSSES,
+    Architecture,
+    Upsampling,
+    create_segmenter,
+    segmentation_losses,
+)
+from visus.tasks.segmentation.networks.losses import balancing_weights
+from visus.tasks.segmentation.prediction import SegmentationPrediction
 from visus.vision.colours import Colour
 from visus.vision.errors import VisusError
-from visus.vision.resize import FitMode
-from visus.tasks.segmentation.prediction import SegmentationPrediction
-from visus.tasks.segmentation.metrics import Scores, SegmentationScores
+from visus.vision.metadata import ResizeMode
 
 Batch = dict[str, Any]
 
 
 class SegmentationTask(VisionTask):
-    """Name every pixel of a picture.
+    """Name every pixel of an image.
 
     Args:
         architecture: `fcn`, `unet` or `deeplabv3plus` on any backbone, or one of torchvision's own
@@ -30,18 +36,18 @@ class SegmentationTask(VisionTask):
         finest_stride: Of `fcn`, the stride of the finest feature map that votes, 8 as in the paper;
             4 or 2 sharpen outlines.
         upsampling: How coarse logits come to every pixel: `bilinear`, or `joint_bilateral`, which
-            follows the picture's own edges (`fcn` and `deeplabv3plus`).
+            follows the image's own edges (`fcn` and `deeplabv3plus`).
         class_names: See `VisionTask`; the command line takes it from the data.
         image_size: See `VisionTask`; the command line takes it from the data.
         in_channels: See `VisionTask`; the command line takes it from the data.
-        fit_mode: See `VisionTask`; the command line takes it from the data.
+        resize_mode: See `VisionTask`; the command line takes it from the data.
         class_counts: Training pixels of each class; from the data.
         class_colours: (red, green, blue) to draw each class with; from the data.
         losses: The share of each loss in what is learnt: `cross_entropy`, `focal`, `dice`; by
             default `{cross_entropy: 1}`.
         class_weights: `balanced` makes pixels of rare classes count more in `cross_entropy` and
             `focal`; in `dice` all classes count alike anyway.
-        flip_at_test: Average the logits of a picture and its mirror image.
+        flip_at_test: Average the logits of an image and its mirror image.
         learning_rate: See `VisionTask`.
         backbone_learning_rate: See `VisionTask`.
         weight_decay: See `VisionTask`.
@@ -65,7 +71,7 @@ class SegmentationTask(VisionTask):
         class_names: list[str] | None = None,
         image_size: tuple[int, int] = (256, 256),
         in_channels: int = 3,
-        fit_mode: FitMode = "letterbox",
+        resize_mode: ResizeMode = "letterbox",
         class_counts: list[int] | None = None,
         class_colours: list[Colour] | None = None,
         losses: dict[str, float] | None = None,
@@ -83,13 +89,13 @@ class SegmentationTask(VisionTask):
         _check_losses(losses)
         if channels < 1:
             raise VisusError(f"model.channels {channels} must be at least 1")
-        if fit_mode == "crop":
-            raise VisusError("data.fit_mode crop leaves pixels without a class; use letterbox")
+        if resize_mode == "crop":
+            raise VisusError("data.resize_mode crop leaves pixels without a class; use letterbox")
         super().__init__(
             class_names,
             image_size,
             in_channels,
-            fit_mode,
+            resize_mode,
             learning_rate,
             backbone_learning_rate,
             weight_decay,
@@ -120,8 +126,8 @@ class SegmentationTask(VisionTask):
             )
         weights = balancing_weights(class_counts or []) if class_weights == "balanced" else None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.collected = SegmentationScores(tuple(class_names))
-        self.tested: tuple[SegmentationScores, Scores] | None = None
+        self.collected = SegmentationMetrics(tuple(class_names))
+        self.tested: tuple[SegmentationMetrics, Scores] | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """How sure each place is of each class.
@@ -130,7 +136,7 @@ class SegmentationTask(VisionTask):
             images: uint8 of shape (batch, in_channels, height, width).
 
         Returns:
-            Logits of shape (batch, classes, rows, columns), which cover the picture, perhaps at
+            Logits of shape (batch, classes, rows, columns), which cover the image, perhaps at
             a coarser resolution.
         """
         normalised = self.normalise(images)
@@ -157,7 +163,7 @@ class SegmentationTask(VisionTask):
 
     def on_test_epoch_start(self) -> None:
         """Measure boundaries too, and keep what the report shows."""
-        self.collected = SegmentationScores(tuple(self.class_names), thorough=True)
+        self.collected = SegmentationMetrics(tuple(self.class_names), thorough=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Compare one batch's predictions with their truth."""
@@ -185,21 +191,21 @@ class SegmentationTask(VisionTask):
             assert isinstance(found, SegmentationPrediction)
             self.collected.add(source, found, truth)
 
-    def _finish(self, split: str) -> tuple[SegmentationScores, Scores]:
+    def _finish(self, split: str) -> tuple[SegmentationMetrics, Scores]:
         """Score what all processes collected, log the figures, and begin anew."""
         names = tuple(self.class_names)
-        collected = SegmentationScores(names, True, gather_objects(self.collected.records))
+        collected = SegmentationMetrics(names, True, gather_objects(self.collected.records))
         scores = collected.compute()
         for name, value in scores.figures.items():
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        self.collected = SegmentationScores(names)
+        self.collected = SegmentationMetrics(names)
         return collected, scores
 
 
 def _check_deeplab_batch(images: Tensor) -> None:
     if len(images) == 1:
         raise VisusError(
-            "deeplabv3plus cannot learn from a batch of one picture: it pools each into one "
+            "deeplabv3plus cannot learn from a batch of one image: it pools each into one "
             "value, of which batch norm needs two; set data.batch_size to 2 or more"
         )
     height, width = images.shape[2:]

@@ -1,25 +1,24 @@
-"""Segment a large picture in overlapping tiles, without visible seams."""
+"""Segment a large image in overlapping tiles, without visible seams."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.apps.inference.runtimes_tmp import Model
+from visus.tasks.segmentation.prediction import SegmentationPrediction, class_colours
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
-from visus.tasks.segmentation.prediction import SegmentationPrediction
-from visus.tasks.segmentation.prediction import class_colours
+from visus.vision.model import Model
 
 
 class TiledModel(Model):
-    """A segmenter that looks at a picture through overlapping squares.
+    """A segmenter that looks at an image through overlapping squares.
 
-    Each tile is fitted to the model's input as a whole picture would be. Where tiles overlap, their
-    logits are averaged with weights that fall towards each tile's edge. A picture that fits into
+    Each tile is fitted to the model's input as a whole image would be. Where tiles overlap, their
+    logits are averaged with weights that fall towards each tile's edge. An image that fits into
     one tile gives what the model gives without tiles.
 
     Args:
         model: The segmenter.
-        tile: Side of a tile in pixels of the picture.
+        tile: Side of a tile in pixels of the image.
         overlap: Pixels that neighbouring tiles share at least.
 
     Raises:
@@ -38,7 +37,7 @@ class TiledModel(Model):
         self.tile = tile
         self.overlap = overlap
         self.name, self.runtime, self.metadata = model.name, model.runtime, model.metadata
-        self.lanes = model.lanes
+        self.workers = model.workers
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""
@@ -50,7 +49,7 @@ class TiledModel(Model):
         classes = len(self.metadata.class_names)
         tops, lefts = (tile_starts(side, self.tile, self.overlap) for side in (height, width))
         mask = np.empty((height, width), np.uint8)
-        # Only one row of tiles is kept at a time: all classes of a large picture would not fit.
+        # Only one row of tiles is kept at a time: all classes of a large image would not fit.
         band = np.zeros((classes, min(self.tile, height), width), np.float32)
         for top, following in zip(tops, [*tops[1:], height], strict=True):
             for left in lefts:
@@ -66,7 +65,7 @@ class TiledModel(Model):
         self, cut: Pixels, top: int, left: int, image: Pixels
     ) -> NDArray[np.float32]:
         """A tile's logits at each of its pixels, (classes, height, width), times its weights."""
-        batch, fitted = self.prepare(np.ascontiguousarray(cut))
+        batch, fitted = self.preprocess(np.ascontiguousarray(cut))
         logits = self.run(batch)[0][0].astype(np.float32)
         planes = np.stack([fitted.plane_to_source(plane) for plane in logits])
         rows = self._weights(cut.shape[0], top, image.shape[0])
@@ -91,7 +90,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     """Where tiles begin so that they cover a length, the last one flush with its end.
 
     Args:
-        length: Of the picture's side in pixels.
+        length: Of the image's side in pixels.
         tile: Of a tile's side in pixels.
         overlap: Pixels that neighbours share at least.
     """

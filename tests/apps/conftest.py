@@ -1,4 +1,4 @@
-"""Pictures of faces, and machines that have nothing installed but what they need."""
+"""Images of faces, and machines that have nothing installed but what they need."""
 
 import os
 import re
@@ -35,8 +35,8 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(workplace):
-    """Pictures of a face, of none, of two, and of faces that cannot be used."""
+def images(workplace):
+    """Images of a face, of none, of two, and of faces that cannot be used."""
     face = np.ascontiguousarray(astronaut()[:300, 80:380])
     small = cv2.resize(face, (75, 75), interpolation=cv2.INTER_AREA)
     drawn = {
@@ -64,7 +64,7 @@ def pictures(workplace):
 def edge(tmp_path):
     """Runs an exported folder's program with nothing installed but what it says it needs."""
 
-    def prepare(bundle: Path):
+    def preprocess(bundle: Path):
         requirements = (bundle / "requirements-edge.txt").read_text().splitlines()
         assert not any(name in " ".join(requirements) for name in ("torch", "timm", "lightning"))
         site = tmp_path / "site"
@@ -88,7 +88,7 @@ def edge(tmp_path):
 
         return run
 
-    return prepare
+    return preprocess
 
 
 def closure(requirements):

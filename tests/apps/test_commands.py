@@ -4,12 +4,13 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from visus.apps.drawing_tmp import draw_prediction, grid
-from visus.tasks.classification.metrics import class_report, standard_error
-from visus.vision.drawing.plots import draw_confusion
+from visus.apps.drawing import draw_prediction
 from visus.apps.runs import create_run_folder
-from visus.vision.images import read_image
+from visus.tasks.classification.metrics import class_report, standard_error
 from visus.tasks.classification.prediction import ClassificationPrediction
+from visus.vision.drawing.grid import grid
+from visus.vision.drawing.plots import draw_confusion
+from visus.vision.images import read_image
 
 
 def test_help_names_every_command(visus):
@@ -25,13 +26,13 @@ def test_help_names_every_command(visus):
 
 def test_packages_that_are_missing_are_named(visus, monkeypatch, tmp_path):
     with monkeypatch.context() as context:
-        context.setattr("apps.networks.find_spec", lambda name: None)
+        context.setattr("visus.apps.inference.networks_tmp.find_spec", lambda name: None)
         (tmp_path / "m.onnx").touch()
         (tmp_path / "a.png").touch()
         code, _, err = visus("infer", str(tmp_path / "m.onnx"), str(tmp_path / "a.png"))
         assert code == 2 and "pip install onnxruntime" in err
     missing = ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
-    monkeypatch.setattr("apps.runtimes.load_model", Mock(side_effect=missing))
+    monkeypatch.setattr("visus.apps.inference.runtimes_tmp.load_model", Mock(side_effect=missing))
     code, _, err = visus("infer", "imagenet", str(tmp_path / "a.png"))
     assert code == 2 and "the package torch is missing" in err
 
@@ -98,13 +99,13 @@ def test_doctor_notices_a_headless_opencv(visus, monkeypatch):
 
 def test_data_check_counts_and_names(visus, photos):
     code, out, _ = visus("data", "check", photos)
-    assert code == 0 and "no problems" in out and "20 readable pictures" in out
+    assert code == 0 and "no problems" in out and "20 readable images" in out
     (photos / "circle" / "bad.jpg").write_text("text")
     code, out, _ = visus("data", "check", photos)
     assert code == 2 and "bad.jpg" in out and "1 problems (1 error)" in out
 
 
-def test_the_demo_leaves_its_pictures(visus, workplace):
+def test_the_demo_leaves_its_images(visus, workplace):
     code, out, err = visus("demo", "--epochs", "1", "--output", "there")
     assert code == 0, err
     for name in ("digits.png", "confusion.png", "photographs/cat.jpg", "photographs/coffee.jpg"):
@@ -138,14 +139,14 @@ def test_figures_by_class_agree_with_a_hand_count():
 
 
 @pytest.mark.parametrize("classes", [2, 20, 60])
-def test_confusion_pictures_of_every_size(classes):
+def test_confusion_images_of_every_size(classes):
     names = [f"Straße {i}" for i in range(classes)]
-    picture = draw_confusion(np.eye(classes, dtype=int) * 7, names)
-    assert picture.ndim == 3 and picture.std() > 0
+    image = draw_confusion(np.eye(classes, dtype=int) * 7, names)
+    assert image.ndim == 3 and image.std() > 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 300), (600, 40)])
-def test_labels_are_drawn_on_pictures_of_every_shape(size):
+def test_labels_are_drawn_on_images_of_every_shape(size):
     image = np.zeros((*size, 3), np.uint8)
     scores = np.array([0.9, 0.1], np.float32)
     drawn = draw_prediction(image, ClassificationPrediction(scores, ("Ähre", "a" * 90)))
@@ -163,6 +164,6 @@ def test_letters_beyond_ascii_are_written():
     assert all((drawn[i] != drawn[j]).any() for i in range(4) for j in range(i))
 
 
-def test_a_grid_holds_pictures_of_all_sizes():
-    pictures = [np.zeros((5, 50, 3), np.uint8), np.zeros((500, 20, 3), np.uint8)]
-    assert grid(pictures, ["wide", "!tall"], 2, 100).shape[1] == 200
+def test_a_grid_holds_images_of_all_sizes():
+    images = [np.zeros((5, 50, 3), np.uint8), np.zeros((500, 20, 3), np.uint8)]
+    assert grid(images, ["wide", "!tall"], 2, 100).shape[1] == 200

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from visus.models.backbones import create_backbone, list_backbones, register_backbone
-from visus.models.backbones.summary import summarise
 from visus.models.backbones.classifier import create_classifier
+from visus.models.backbones.summary import summarise
 from visus.vision.errors import VisusError
 
 FAMILIES = {
@@ -45,10 +45,10 @@ def test_timm_families_give_maps_of_rising_stride(name, side):
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_own_networks(name, side, strides, channels):
     network, backbone = create_classifier(name, 7, channels, image_size=(side, side))
-    pictures = torch.zeros(2, channels, side, side)
-    assert network.eval()(pictures).shape == (2, 7)
+    images = torch.zeros(2, channels, side, side)
+    assert network.eval()(images).shape == (2, 7)
     assert backbone.strides == strides
-    assert tuple(m.shape[1] for m in backbone(pictures)) == backbone.channels
+    assert tuple(m.shape[1] for m in backbone(images)) == backbone.channels
     assert len(backbone.mean) == len(backbone.std) == channels
 
 
@@ -86,7 +86,7 @@ def test_unknown_names_are_answered_with_near_ones():
     assert list_backbones("*lite0") == ["efficientnet_lite0", "tf_efficientnet_lite0"]
 
 
-def test_a_picture_too_small_is_named():
+def test_a_image_too_small_is_named():
     with pytest.raises(VisusError, match="too small"):
         create_classifier("alexnet", 10, 3, image_size=(32, 32))
 

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from visus.models.weights import find_weights
 from visus.models.weights_manifest import MANIFEST
+from visus.tasks.registry import find_weights
 from visus.vision.errors import VisusError
 
 

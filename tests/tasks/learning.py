@@ -16,7 +16,7 @@ def trainer(**arguments):
 
 
 def show_training_set(data):
-    """Evaluation sees the training pictures, unchanged."""
+    """Evaluation sees the training images, unchanged."""
     made = data.dataset
 
     def dataset(split):
@@ -28,15 +28,15 @@ def show_training_set(data):
     data.dataset = dataset
 
 
-def learn_by_heart(task, data, figure, goal, epochs, **arguments):
+def overfit(task, data, figure, goal, epochs, **arguments):
     """Train until a figure of the training set reaches a goal, for so many epochs at most.
 
     How fast that goes depends on the processor, whose roundings differ.
 
     Returns:
-        The test figures on the same pictures.
+        The test figures on the same images.
     """
-    reached = EarlyStopping(f"val/{figure}", mode="max", patience=epochs, stopping_threshold=goal)
+    reached = EarlyStopping(f"val/{figure}", mode="max", max_age=epochs, stopping_threshold=goal)
     trainer(max_epochs=epochs, check_val_every_n_epoch=10, callbacks=[reached], **arguments).fit(
         task, data
     )

@@ -73,13 +73,13 @@ def animation() -> bytes:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"just some text", "not a picture"),
+        (b"just some text", "not an image"),
         (encoded(gradient(), "JPEG")[:400], "truncated"),
         (encoded(gradient(), "PNG")[:-60], "truncated"),
         (bomb(), "over the limit"),
         (animation(), "animation of 3 frames"),
         (encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     ],
 )
 def test_bad_files_are_refused_by_name(tmp_path, data, words):
@@ -117,7 +117,7 @@ def test_list_images_leaves_out_what_is_hidden(tmp_path):
     assert [p.name for p in list_images(tmp_path)] == ["c.png", "b.JPG"]
 
 
-def test_a_picture_can_be_read_as_stored(tmp_path):
+def test_a_image_can_be_read_as_stored(tmp_path):
     image = Image.new("RGB", (30, 20), "red")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -129,7 +129,7 @@ def test_a_picture_can_be_read_as_stored(tmp_path):
     assert info.stored == (20, 30) and info.orientation == 6
 
 
-def test_an_array_of_any_channels_is_a_picture(tmp_path):
+def test_an_array_of_any_channels_is_a_image(tmp_path):
     bands = np.random.default_rng(0).integers(0, 256, (6, 5, 7)).astype(np.uint8)
     np.save(tmp_path / "a.npy", bands)
     assert (read_image(tmp_path / "a.npy") == bands).all()
@@ -151,7 +151,7 @@ def test_an_array_of_any_channels_is_a_picture(tmp_path):
         (lambda path: path.write_bytes(b""), "the file is empty"),
     ],
 )
-def test_an_array_that_is_no_picture_is_refused(tmp_path, write, words):
+def test_an_array_that_is_no_image_is_refused(tmp_path, write, words):
     write(tmp_path / "a.npy")
     with pytest.raises(ImageError, match=f"a.npy: .*{words}"):
         read_image(tmp_path / "a.npy")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visus.vision.resize import fit, to_channels, to_planes
+from visus.vision.resize import resize_to_input, to_channels, to_planes
 from visus.vision.scenes import make_scene
 
 sides = st.integers(1, 60)
@@ -14,7 +14,7 @@ modes = st.sampled_from(["stretch", "letterbox", "crop"])
 @given(sides, sides, sides, sides, modes)
 def test_size_and_way_back(height, width, to_height, to_width, mode):
     image = np.zeros((height, width, 3), np.uint8)
-    fitted, mapping = fit(image, (to_height, to_width), mode)
+    fitted, mapping = resize_to_input(image, (to_height, to_width), mode)
     assert fitted.shape == (to_height, to_width, 3)
     points = np.array([[0, 0], [width, height], [width / 2, height / 3]], np.float32)
     back = mapping.points_to_source(mapping.points_from_source(points))
@@ -23,8 +23,8 @@ def test_size_and_way_back(height, width, to_height, to_width, mode):
 
 
 @given(sides, sides, modes)
-def test_boxes_stay_inside_the_picture(height, width, mode):
-    _, mapping = fit(np.zeros((height, width, 3), np.uint8), (32, 32), mode)
+def test_boxes_stay_inside_the_image(height, width, mode):
+    _, mapping = resize_to_input(np.zeros((height, width, 3), np.uint8), (32, 32), mode)
     boxes = mapping.boxes_to_source(np.array([[-5.0, -5, 40, 40], [3, 4, 9, 12]]))
     assert (boxes >= 0).all()
     assert (boxes[:, [0, 2]] <= width).all() and (boxes[:, [1, 3]] <= height).all()
@@ -32,17 +32,17 @@ def test_boxes_stay_inside_the_picture(height, width, mode):
 
 def test_letterbox_pads_and_crop_cuts():
     image = np.full((10, 20, 3), 200, np.uint8)
-    letterboxed, mapping = fit(image, (20, 20), "letterbox")
+    letterboxed, mapping = resize_to_input(image, (20, 20), "letterbox")
     assert (letterboxed[:5] == 114).all() and (letterboxed[5:15] == 200).all()
     assert mapping.offset == (0, 5)
-    cropped, mapping = fit(image, (10, 10), "crop")
+    cropped, mapping = resize_to_input(image, (10, 10), "crop")
     assert (cropped == 200).all()
     assert mapping.offset == (-5, 0)
 
 
 def test_a_mask_comes_back_in_place():
     image = np.zeros((10, 20, 3), np.uint8)
-    _, mapping = fit(image, (40, 40), "letterbox")
+    _, mapping = resize_to_input(image, (40, 40), "letterbox")
     mask = np.zeros((40, 40), int)
     mask[10:30, :20] = 7
     back = mapping.mask_to_source(mask)
@@ -50,10 +50,10 @@ def test_a_mask_comes_back_in_place():
 
 
 @given(st.floats(1.0, 9.0), st.floats(1.0, 9.0))
-def test_a_shrunk_picture_shows_the_mean_of_what_each_pixel_covers(down, across):
+def test_a_shrunk_image_shows_the_mean_of_what_each_pixel_covers(down, across):
     image = make_scene(3, (180, 240), (5, 9)).image
     height, width = round(180 / down), round(240 / across)
-    fitted, _ = fit(image, (height, width), "stretch")
+    fitted, _ = resize_to_input(image, (height, width), "stretch")
     means = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     # Of 255 levels; sampling between neighbours alone is 2 to 6 away.
     assert np.abs(fitted.astype(float) - means).mean() < 1.2
@@ -61,7 +61,7 @@ def test_a_shrunk_picture_shows_the_mean_of_what_each_pixel_covers(down, across)
 
 def test_an_unknown_mode_is_named():
     with pytest.raises(ValueError, match="squeeze"):
-        fit(np.zeros((2, 2, 3), np.uint8), (4, 4), "squeeze")
+        resize_to_input(np.zeros((2, 2, 3), np.uint8), (4, 4), "squeeze")
 
 
 def test_grey_follows_luma():
@@ -72,24 +72,24 @@ def test_grey_follows_luma():
         to_channels(image, 5)
 
 
-def test_a_long_narrow_picture_stays_small():
+def test_a_long_narrow_image_stays_small():
     import tracemalloc
 
     image = np.zeros((60000, 1, 3), np.uint8)
     tracemalloc.start()
-    fitted, _ = fit(image, (224, 224), "crop")
+    fitted, _ = resize_to_input(image, (224, 224), "crop")
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
     assert fitted.shape == (224, 224, 3)
 
 
 @pytest.mark.parametrize("channels", [1, 4, 5, 9])
-def test_pictures_of_any_channels_are_fitted_channel_by_channel(channels):
+def test_images_of_any_channels_are_fitted_channel_by_channel(channels):
     image = np.random.default_rng(0).integers(0, 256, (30, 40, channels)).astype(np.uint8)
-    fitted, _ = fit(image, (16, 24), "letterbox")
+    fitted, _ = resize_to_input(image, (16, 24), "letterbox")
     assert fitted.shape == (16, 24, channels)
     for i in range(channels):
-        alone, _ = fit(image[:, :, i : i + 1], (16, 24), "letterbox")
+        alone, _ = resize_to_input(image[:, :, i : i + 1], (16, 24), "letterbox")
         assert (fitted[:, :, i] == alone[:, :, 0]).all()
 
 

@@ -78,6 +78,6 @@ def test_every_caption_is_judged_true(seed):
     assert scene.is_true(scene.caption())
 
 
-def test_too_small_a_picture_is_refused():
+def test_too_small_a_image_is_refused():
     with pytest.raises(ValueError, match="no room"):
         make_scene(0, (10, 10))

@@ -1,1 +1,1 @@
-"""Drawing primitives: text, boxes, panels, plots.."""
+"""Drawing primitives: text, panels, boxes, masks, grids and plots."""

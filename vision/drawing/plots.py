@@ -1,4 +1,4 @@
-"""Curves and tables of counts as pictures, by Pillow: a handful of lines need no library."""
+"""Curves and tables of counts as images, by Pillow: a handful of lines need no library."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from visus.apps.drawing_tmp import BAR
+from visus.vision.colours import BAR, class_colour
 from visus.vision.drawing.text import font, shorten
-from visus.vision.colours import class_colour
 from visus.vision.images import Pixels
 
 _LEFT, _TOP, _SIDE, _BOTTOM = 56, 16, 480, 44
@@ -66,7 +65,7 @@ def draw_curves(
 def draw_confusion(
     confusion: NDArray[np.integer], class_names: Sequence[str], shares: bool = False
 ) -> Pixels:
-    """A confusion matrix as a picture: truth in rows, answers in columns, coloured by share.
+    """A confusion matrix as an image: truth in rows, answers in columns, coloured by share.
 
     Args:
         confusion: Counts of shape (classes, classes), truth by prediction.

@@ -1,4 +1,4 @@
-"""Text for pictures, by Pillow, which knows more than ASCII; what is drawn again is kept."""
+"""Text for images, by Pillow, which knows more than ASCII; what is drawn again is kept."""
 
 from functools import lru_cache
 from importlib.util import find_spec
@@ -42,7 +42,7 @@ def wrap(text: str, width: int, size: int) -> list[str]:
 
 @lru_cache(maxsize=512)
 def tag_of(text: str, size: int, colour: Colour) -> Pixels:
-    """A line of text on its colour; drawn once, as Pillow's text is slow for a live picture."""
+    """A line of text on its colour; drawn once, as Pillow's text is slow for a live image."""
     canvas = Image.new("RGB", (round(font(size).getlength(text)) + 8, size + 6), colour)
     ink = "black" if sum(colour) > 380 else "white"
     ImageDraw.Draw(canvas).text((4, (size + 6) // 2), text, ink, font(size), anchor="lm")

@@ -62,12 +62,12 @@ def align_face(image: Pixels, landmarks: NDArray[np.floating], size: tuple[int, 
 
     Args:
         image: uint8 of shape (height, width, 3).
-        landmarks: Shape (5, 2), (x, y) in pixels: left eye in the picture, right eye, nose, left
+        landmarks: Shape (5, 2), (x, y) in pixels: left eye in the image, right eye, nose, left
             and right corner of the mouth.
         size: (height, width) of the aligned face in pixels.
 
     Returns:
-        uint8 of shape (*size, 3); black where the picture ends.
+        uint8 of shape (*size, 3); black where the image ends.
     """
     matrix = similarity_transform(landmarks, template(size))
     zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))

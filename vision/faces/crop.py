@@ -1,17 +1,17 @@
-"""The square of a picture that a network for 3D faces looks at."""
+"""The square of an image that a network for 3D faces looks at."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.images import Pixels
 from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.images import Pixels
 
 SMALLEST_FACE = 32
 """The smallest face that is looked at, in pixels."""
 
 _LEAST_INSIDE = 0.75
-"""The least share of a face's square that must lie within the picture."""
+"""The least share of a face's square that must lie within the image."""
 
 _MARGIN = 5.0
 """The square's side in mean distances of the five landmarks from their middle: with the chin and
@@ -41,7 +41,7 @@ def face_square(points: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def cut_square(image: Pixels, square: NDArray[np.floating], size: tuple[int, int]) -> Pixels:
-    """A square of a picture, brought to a size; black where the picture ends.
+    """A square of an image, brought to a size; black where the image ends.
 
     Args:
         image: uint8 of shape (height, width, 3).
@@ -70,10 +70,10 @@ def cut_square(image: Pixels, square: NDArray[np.floating], size: tuple[int, int
 
 
 def crop_problem(found: FacePrediction, i: int) -> str:
-    """Why a face of a picture is not looked at; empty where it is.
+    """Why a face of an image is not looked at; empty where it is.
 
     Args:
-        found: The faces of the picture.
+        found: The faces of the image.
         i: Which of them.
     """
     height, width = found.size
@@ -84,9 +84,9 @@ def crop_problem(found: FacePrediction, i: int) -> str:
     if found.sides[i] < SMALLEST_FACE:
         return f"too small: {found.sides[i]:.0f} pixels, {SMALLEST_FACE} needed"
     if not ((marks >= 0) & (marks < (width, height))).all():
-        return "partly outside the picture"
+        return "partly outside the image"
     if shown_width * shown_height < _LEAST_INSIDE * side * side:
-        return "partly outside the picture"
+        return "partly outside the image"
     # Beyond the line from eye to eye in a profile; along it, so that a leaning head is none.
     along = (marks[1] - marks[0]).astype(np.float64)
     share = float((marks[2] - marks[0]) @ along / max(float(along @ along), 1e-9))

@@ -1,4 +1,4 @@
-"""Find faces: lead a picture through MTCNN's three networks, whatever runtime they run in."""
+"""Find faces: lead an image through MTCNN's three networks, whatever runtime they run in."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.vision.images import Pixels
 from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.images import Pixels
 
 Network = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], ...]]
-"""From uint8 pictures of shape (batch, 3, height, width) to a network's outputs."""
+"""From uint8 images of shape (batch, 3, height, width) to a network's outputs."""
 
 _WINDOW, _STEP = 12, 2
 _SHRINK = 0.709
@@ -24,10 +24,10 @@ Boxes = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FaceStages:
-    """The three networks; see `models.face_recognition.mtcnn` for what they return.
+    """The three networks; see `visus.models.faces.mtcnn` for what they return.
 
     Attributes:
-        propose: Scores and shifts for windows all over a picture.
+        propose: Scores and shifts for windows all over an image.
         refine: Scores and shifts for crops of 24 x 24 pixels.
         output: Scores, shifts and landmarks for crops of 48 x 48 pixels.
     """
@@ -38,7 +38,7 @@ class FaceStages:
 
 
 def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePrediction:
-    """Find the faces of a picture, the surest first.
+    """Find the faces of an image, the surest first.
 
     Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
     Networks".
@@ -74,7 +74,7 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePredicti
 
 
 def _propose(image: Pixels, network: Network, min_face: int) -> Boxes:
-    """Boxes (N, 4) from windows over the picture in many sizes, the surest first."""
+    """Boxes (N, 4) from windows over the image in many sizes, the surest first."""
     found = [np.zeros((0, 9), np.float32)]
     for scale, small in _pyramid(image, min_face):
         scores, shifts = network(_batch(small[None]))
@@ -92,7 +92,7 @@ def _propose(image: Pixels, network: Network, min_face: int) -> Boxes:
 
 
 def _pyramid(image: Pixels, min_face: int) -> Iterator[tuple[float, Pixels]]:
-    """The picture in smaller and smaller sizes, in which a window is a larger and larger face."""
+    """The image in smaller and smaller sizes, in which a window is a larger and larger face."""
     height, width = image.shape[:2]
     scale = _WINDOW / min_face
     while min(height, width) * scale >= _WINDOW:
@@ -120,7 +120,7 @@ def _squares(boxes: Boxes) -> Boxes:
 
 
 def _crops(image: Pixels, squares: Boxes, side: int) -> NDArray[np.uint8]:
-    """What lies in the squares, black beyond the picture, uint8 (N, 3, side, side)."""
+    """What lies in the squares, black beyond the image, uint8 (N, 3, side, side)."""
     height, width = image.shape[:2]
     crops = np.zeros((len(squares), side, side, 3), np.uint8)
     for crop, square in zip(crops, np.rint(squares).astype(int), strict=True):

@@ -1,4 +1,4 @@
-"""Pairs of face pictures to verify: read from a file as LFW's, or made from people's pictures."""
+"""Pairs of face images to verify: read from a file as LFW's, or made from people's images."""
 
 import itertools
 import random
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from visus.vision.errors import VisusError
 from visus.vision.images import EXTENSIONS
-from visus.tasks.face_recognition.metrics import FacePair
+from visus.vision.truth import FacePair
 
 _FOLDS = 10
 _MOST_OF_A_PERSON = 30
@@ -18,14 +18,14 @@ def read_pairs(path: Path, root: Path) -> list[FacePair]:
 
     The first line tells how many folds there are and how many pairs of each kind a fold has. Then,
     fold by fold, come lines `person number number` (one person) and `person number person number`
-    (two), apart by tabs or spaces. Picture 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
+    (two), apart by tabs or spaces. Image 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
 
     Args:
         path: The file.
         root: The folder of people.
 
     Raises:
-        VisusError: Naming the line that is none of these, or all pictures that are missing.
+        VisusError: Naming the line that is none of these, or all images that are missing.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -52,7 +52,7 @@ def read_pairs(path: Path, root: Path) -> list[FacePair]:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise VisusError(
-            f"{path}: names {missing[0]}{more}, which is not there; check the folder of pictures"
+            f"{path}: names {missing[0]}{more}, which is not there; check the folder of images"
         )
     return pairs
 
@@ -61,11 +61,9 @@ def _pair(path: Path, line: int, words: list[str], fold: int, root: Path) -> Fac
     try:
         if len(words) == 3:
             person, first, second = words
-            return FacePair(
-                _picture(root, person, first), _picture(root, person, second), True, fold
-            )
+            return FacePair(_image(root, person, first), _image(root, person, second), True, fold)
         person, first, other, second = words
-        return FacePair(_picture(root, person, first), _picture(root, other, second), False, fold)
+        return FacePair(_image(root, person, first), _image(root, other, second), False, fold)
     except ValueError:
         raise VisusError(
             f"{path}:{line}: {' '.join(words)!r} is neither 'person number number' nor "
@@ -73,7 +71,7 @@ def _pair(path: Path, line: int, words: list[str], fold: int, root: Path) -> Fac
         ) from None
 
 
-def _picture(root: Path, person: str, number: str) -> str:
+def _image(root: Path, person: str, number: str) -> str:
     if Path(person).name != person:
         raise ValueError("a path is no person")
     stem = root / person / f"{person}_{int(number):04d}"
@@ -82,45 +80,45 @@ def _picture(root: Path, person: str, number: str) -> str:
 
 
 def people_in(pairs: Sequence[FacePair]) -> set[str]:
-    """The people whose pictures are compared."""
+    """The people whose images are compared."""
     return {Path(name).parent.name for pair in pairs for name in (pair.first, pair.second)}
 
 
-def make_pairs(pictures: Mapping[str, Sequence[str]], seed: int = 0) -> list[FacePair]:
-    """All pairs of a person's pictures, and as many of different people, in folds by people.
+def make_pairs(images: Mapping[str, Sequence[str]], seed: int = 0) -> list[FacePair]:
+    """All pairs of a person's images, and as many of different people, in folds by people.
 
     Args:
-        pictures: Of each person.
+        images: Of each person.
         seed: Chooses among the pairs of different people, and among those of people with more than
-            a few pictures.
+            a few images.
 
     Raises:
-        VisusError: If nobody has two pictures, or there are no two people.
+        VisusError: If nobody has two images, or there are no two people.
     """
     rng = random.Random(seed)
-    people = sorted(pictures)
+    people = sorted(images)
     rng.shuffle(people)
-    several = sum(len(pictures[person]) > 1 for person in people)
+    several = sum(len(images[person]) > 1 for person in people)
     folds = max(1, min(_FOLDS, several // 2))
-    # Each fold needs people with several pictures.
-    people.sort(key=lambda person: len(pictures[person]) < 2)
+    # Each fold needs people with several images.
+    people.sort(key=lambda person: len(images[person]) < 2)
     pairs: list[FacePair] = []
     for fold in range(folds):
         members = people[fold::folds]
         same = []
         for person in members:
-            of_person = list(itertools.combinations(pictures[person], 2))
+            of_person = list(itertools.combinations(images[person], 2))
             chosen = rng.sample(of_person, min(_MOST_OF_A_PERSON, len(of_person)))
             same += [FacePair(a, b, True, fold) for a, b in chosen]
         pairs += same
         if len(members) > 1:
             for _ in same:
                 a, b = rng.sample(members, 2)
-                first, second = rng.choice(pictures[a]), rng.choice(pictures[b])
+                first, second = rng.choice(images[a]), rng.choice(images[b])
                 pairs.append(FacePair(first, second, False, fold))
     if not any(pair.same for pair in pairs) or all(pair.same for pair in pairs):
         raise VisusError(
-            f"{len(people)} people of whom {several} have two pictures or more: verification needs "
-            "two people, one of them with two pictures; add pictures, or raise data.val_share"
+            f"{len(people)} people of whom {several} have two images or more: verification needs "
+            "two people, one of them with two images; add images, or raise data.val_share"
         )
     return pairs

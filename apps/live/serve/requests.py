@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from visus.apps.live.serve.server import PageServer
 
 MAX_BYTES = 20 * 2**20
-"""Of a picture that is sent."""
+"""Of an image that is sent."""
 
 _PATIENCE = 10.0
 """Seconds within which a request must have come."""
@@ -67,14 +67,14 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """What `--serve` names: `PORT`, or `HOST:PORT`.
+    """Where a server listens: `PORT`, or `HOST:PORT`.
 
     Raises:
         VisusError: If it is neither.
     """
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise VisusError(f"--serve {text!r} is no address; write a port, or HOST:PORT")
+        raise VisusError(f"{text!r} is no address to listen on; write a port, or HOST:PORT")
     return Address(text, host.strip("[]") or "127.0.0.1", int(port))
 
 
@@ -176,7 +176,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             )
 
     def _page(self) -> None:
-        html = (files("apps.live") / "page.html").read_text(encoding="utf-8")
+        html = (files("visus.apps.live") / "page.html").read_text(encoding="utf-8")
         html = html.replace("MAX_BYTES", str(MAX_BYTES))
         headers = {
             "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; "
@@ -190,7 +190,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         self._send(html.encode(), "text/html; charset=utf-8", headers=headers)
 
     def _stream(self) -> None:
-        """Motion JPEG: one picture after the other in one answer."""
+        """Motion JPEG: one image after the other in one answer."""
         if not self.server_page.seats.acquire(blocking=False):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"{STREAMS} browsers watch already; close one"
@@ -214,7 +214,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         places = self.server_page.places
         if not places.acquire(blocking=False):
             raise RequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many pictures wait; send it again later"
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many images wait; send it again later"
             )
         try:
             entry = self._answer_to(self._body())
@@ -238,13 +238,13 @@ class RequestHandler(BaseHTTPRequestHandler):
         except Exception as error:
             raise RequestError(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                f"the model failed on this picture ({type(error).__name__}: {error})",
+                f"the model failed on this image ({type(error).__name__}: {error})",
             ) from None
 
     def _body(self) -> bytes:
         if not self._unread:
             raise RequestError(
-                HTTPStatus.LENGTH_REQUIRED, "send a picture's bytes, with their Content-Length"
+                HTTPStatus.LENGTH_REQUIRED, "send an image's bytes, with their Content-Length"
             )
         if self._unread > MAX_BYTES:
             raise RequestError(

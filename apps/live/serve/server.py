@@ -1,4 +1,4 @@
-"""Live pictures and answers over HTTP: a page for people, `POST /predict` for programs."""
+"""Live images and answers over HTTP: a page for people, `POST /predict` for programs."""
 
 import base64
 import os
@@ -13,21 +13,22 @@ from typing import Any
 
 import cv2
 
-from visus.apps.drawing_tmp import draw_prediction, to_bgr
+from visus.apps.drawing import draw_prediction
 from visus.apps.live.loop import to_entry
 from visus.apps.live.serve.requests import STREAMS, Address, RequestHandler, parse_address
-from visus.apps.live.sinks.files_tmp import Sink
-from visus.apps.live.sources.files_tmp import Frame
+from visus.apps.live.sinks.base import Sink
 from visus.apps.live.stopping import until_stopped
-from visus.apps.inference.runtimes_tmp import Model
+from visus.vision.drawing.grid import to_bgr
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels
+from visus.vision.model import Model
 
 TOKEN_VARIABLE = "VISUS_TOKEN"
 """The environment variable of the token; a new one is made where it is not set."""
 
 _WAITING = 8
-"""Pictures that may wait for the model; more are refused before they are read."""
+"""Images that may wait for the model; more are refused before they are read."""
 
 _DECODED = 2
 """Of them, how many are held decoded: 20 MB may become half a gigabyte."""
@@ -36,7 +37,7 @@ _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
 
 
 class PageServer(Sink):
-    """Shows frames in browsers, and answers pictures that are sent to it.
+    """Shows frames in browsers, and answers images that are sent to it.
 
     All predictions are made by the thread that calls `show` or `wait`, one after the other.
 
@@ -50,7 +51,7 @@ class PageServer(Sink):
         figures: Tells a line for the page.
         token: What requests from elsewhere must know; empty where only this machine can ask.
         seats: Taken by the browsers that watch.
-        places: Taken by the pictures that are sent, until each has its answer.
+        places: Taken by the images that are sent, until each has its answer.
         decoders: " while they are held decoded.
 
     Raises:
@@ -90,9 +91,9 @@ class PageServer(Sink):
         return f"http://{host}:{self._server.server_port}/{token}"
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; answers a picture that waits, and pauses where it is told to.
+        """See `Sink.show`; answers an image that waits, and pauses where it is told to.
 
-        A picture, which is no frame of a video, stays until the page goes on.
+        An image, which is no frame of a video, stays until the page goes on.
         """
         with self._changed:
             self._frame = drawn
@@ -106,7 +107,7 @@ class PageServer(Sink):
         return True
 
     def wait(self) -> None:
-        """Answer pictures until Ctrl+C or SIGTERM comes."""
+        """Answer images until Ctrl+C or SIGTERM comes."""
         with until_stopped():
             while True:
                 self._answer(0.5)
@@ -123,19 +124,19 @@ class PageServer(Sink):
         self._server.server_close()
 
     def ask(self, image: Pixels, name: str, drawn: bool) -> Future[dict[str, Any]]:
-        """Have a picture predicted; what comes is its JSON Lines object.
+        """Have an image predicted; what comes is its JSON Lines object.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
             name: What the answer calls it.
-            drawn: Whether the answer has the drawn picture too, as `drawn`, a data URL.
+            drawn: Whether the answer has the drawn image too, as `drawn`, a data URL.
         """
         future: Future[dict[str, Any]] = Future()
         self._jobs.put((image, name, drawn, future))
         return future
 
     def state(self) -> dict[str, Any]:
-        """What the page shows beside the picture."""
+        """What the page shows beside the image."""
         figures = self._note or self.figures()
         return {"figures": figures, "paused": self._paused, "moving": self.moving}
 
@@ -162,7 +163,7 @@ class PageServer(Sink):
         return number, jpeg
 
     def _answer(self, seconds: float) -> None:
-        """Predict one picture that waits, if one comes in time."""
+        """Predict one image that waits, if one comes in time."""
         try:
             image, name, drawn, future = self._jobs.get(timeout=seconds or None, block=seconds > 0)
         except queue.Empty:
@@ -178,7 +179,7 @@ class PageServer(Sink):
             # Whoever asked has gone.
             pass
         except Exception as error:
-            # No picture that somebody sends may stop the camera.
+            # No image that somebody sends may stop the camera.
             future.set_exception(error)
 
 
@@ -201,6 +202,6 @@ def _listen(address: Address, page: PageServer) -> ThreadingHTTPServer:
         return Server((address.host, address.port), Handler)
     except OSError as error:
         raise VisusError(
-            f"--serve {address.text}: cannot listen there ({error.strerror}); "
+            f"{address.text}: cannot listen there ({error.strerror}); "
             "check the host, or name another port"
         ) from None

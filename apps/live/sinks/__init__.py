@@ -1,1 +1,1 @@
-"""apps/live/sinks."""
+"""Where frames go: files, a window."""

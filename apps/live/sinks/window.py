@@ -10,22 +10,23 @@ from typing import Any
 
 import cv2
 
-from visus.apps.drawing_tmp import draw_lines, to_bgr, write_image
-from visus.apps.live.sinks.files_tmp import Sink, VideoSink
-from visus.apps.live.sources.files_tmp import Frame
+from visus.apps.live.sinks.base import Sink
+from visus.apps.live.sinks.video import VideoSink
+from visus.vision.drawing.grid import to_bgr
+from visus.vision.drawing.panels import draw_lines
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels
+from visus.vision.output_files import write_image
 
 HELP = (
     "q  quit",
-    "space  pause, or the next picture",
+    "space  pause, or the next image",
     "s  snapshot",
     "r  record, or end the recording",
     "+ -  threshold of a detector",
     "h  this help",
 )
-_STEP = 0.05
-"""By which a key changes the threshold."""
 
 
 class WindowSink(Sink):
@@ -39,8 +40,8 @@ class WindowSink(Sink):
 
     Attributes:
         figures: Tells a line to show on top.
-        change_threshold: Raises or lowers the model's threshold by that much; returns a line to
-            show. None where it has none.
+        adjust: Changes what is shown by one step, +1 or -1; returns a line to show. None where
+            nothing can be adjusted.
 
     Raises:
         VisusError: If there is no screen, or OpenCV has no window support.
@@ -52,7 +53,7 @@ class WindowSink(Sink):
             raise VisusError(f"no window: {reason}; use --video FILE, --serve PORT or --jsonl FILE")
         self.title = title
         self.figures: Callable[[], str] = str
-        self.change_threshold: Callable[[float], str] | None = None
+        self.adjust: Callable[[int], str] | None = None
         self._shown = False
         self._help = False
         self._message = ""
@@ -61,7 +62,7 @@ class WindowSink(Sink):
         os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; a picture stays until it is told to go on."""
+        """See `Sink.show`; an image stays until it is told to go on."""
         if not self._shown:
             flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             cv2.namedWindow(self.title, flags)
@@ -107,8 +108,8 @@ class WindowSink(Sink):
         elif key == "r" and frame.time is not None:
             self._recording = VideoSink(Path(f"visus-{stamp}.mp4"), 25.0, frame.time)
             self._message = f"recording {self._recording.path}"
-        elif key in "+-" and self.change_threshold is not None:
-            self._message = self.change_threshold(_STEP if key == "+" else -_STEP)
+        elif key in "+-" and self.adjust is not None:
+            self._message = self.adjust(1 if key == "+" else -1)
 
 
 def why_no_window() -> str:

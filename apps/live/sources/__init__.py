@@ -1,1 +1,66 @@
-"""apps/live/sources."""
+"""Where frames come from, by what SOURCE on the command line names."""
+
+import glob
+import math
+import sys
+from pathlib import Path
+
+from visus.apps.addresses import SCHEMES, is_stream
+from visus.apps.live.sources.base import SampledSource, Source
+from visus.apps.live.sources.files import ImageSource, VideoSource
+from visus.apps.live.sources.raw import RawSource, parse_size
+from visus.vision.errors import VisusError
+from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
+
+__all__ = ["SampledSource", "Source", "open_source"]
+
+
+def open_source(source: str, size: str | None = None, rate: float | None = None) -> Source:
+    """What SOURCE on the command line names.
+
+    Args:
+        source: An image, a folder, a glob, a video, a camera's number, the address of a stream, or
+            `-` for raw frames on the standard input.
+        size: Of raw frames, such as `640x480`.
+        rate: Of raw frames, in frames a second.
+
+    Raises:
+        VisusError: If it names nothing that can be opened.
+    """
+    from visus.apps.live.sources.streams import open_camera, open_stream
+
+    if (size is not None) != (source == "-"):
+        raise VisusError("source - needs --size WIDTHxHEIGHT of its raw frames, and no other does")
+    if rate is not None and (source != "-" or not 0 < rate < math.inf):
+        raise VisusError(f"--rate {rate:g}: is the frames a second of the raw frames of source -")
+    if size is not None:
+        return RawSource(sys.stdin.buffer, parse_size(size), rate or 0.0)
+    if source.isdecimal():
+        return open_camera(int(source))
+    if is_stream(source):
+        return open_stream(source)
+    if "://" in source:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise VisusError(f"source {source!r}: visus reads addresses that begin with {known}")
+    if not source:
+        raise VisusError("the source is empty; name a file, a folder or a camera's number")
+    path = Path(source)
+    if path.is_dir():
+        paths = list_images(path, arrays=True)
+        if not paths:
+            raise VisusError(f"source {source!r}: the folder holds no image")
+        return ImageSource(paths)
+    if not path.exists() and glob.has_magic(source):
+        paths = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        paths = [path for path in paths if path.suffix.lower() in {*EXTENSIONS, ARRAY_EXTENSION}]
+        if not paths:
+            raise VisusError(f"source {source!r}: matches no image")
+        return ImageSource(paths)
+    if not path.is_file():
+        raise VisusError(
+            f"source {source!r}: there is no such file; "
+            "give an image, a folder, a glob, a video, a camera's number or a stream's address"
+        )
+    if path.suffix.lower() in VIDEO_EXTENSIONS:
+        return VideoSource(path)
+    return ImageSource([path])

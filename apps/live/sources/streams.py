@@ -1,4 +1,4 @@
-"""Live pictures: cameras and network streams, always the newest, taken up again after a break."""
+"""Live images: cameras and network streams, always the newest, taken up again after a break."""
 
 import sys
 import threading
@@ -10,8 +10,10 @@ from typing import Any
 import cv2
 
 from visus.apps.addresses import without_secrets
-from visus.apps.live.sources.files_tmp import Frame, Source, quiet_capture, to_rgb
+from visus.apps.live.sources.base import Source
+from visus.apps.live.sources.files import quiet_capture, to_rgb
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 
 _SILENCE = 5.0
 """Seconds without a frame after which a stream counts as interrupted."""
@@ -64,9 +66,9 @@ class StreamSource(Source):
         try:
             while True:
                 interrupted = time.perf_counter() - seen >= _SILENCE
-                patience = _AGAIN if interrupted else _SILENCE
+                max_age = _AGAIN if interrupted else _SILENCE
                 with self._arrived:
-                    self._arrived.wait_for(lambda: self._newest is not None, patience)
+                    self._arrived.wait_for(lambda: self._newest is not None, max_age)
                     frame, self._newest = self._newest, None
                 now = time.perf_counter()
                 if frame is not None:
@@ -83,7 +85,7 @@ class StreamSource(Source):
                     if not interrupted:
                         self.problems.append(f"{self.name}: sent nothing for a while")
                         self._tell("has sent nothing for 5 seconds; waiting for it to return")
-                    yield replace(last, note=f"no picture for {now - seen:.0f} s")
+                    yield replace(last, note=f"no image for {now - seen:.0f} s")
         finally:
             self._closing.set()
             self._thread.join(timeout=2)

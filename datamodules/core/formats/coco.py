@@ -9,9 +9,9 @@ from typing import Any
 
 from faster_coco_eval.core import mask as coco_mask
 
-from visus.datamodules.core.labels import LabelledObject, LabelledPicture, Labels, is_number
+from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
 from visus.datamodules.core.splits import SPLIT_NAMES
-from visus.vision.run_lengths import encode_mask
+from visus.vision.masks import encode_mask
 
 _OTHER_KINDS = ("captions", "person_keypoints", "image_info", "stuff", "panoptic")
 
@@ -74,15 +74,15 @@ def _read_file(path: Path, root: Path, split: str, labels: Labels) -> None:
         known.add(key)
         file_name = entry.get("file_name")
         if ids[key] > 1:
-            labels.error(place, f"shares its id {key} with another picture; give it its own")
+            labels.error(place, f"shares its id {key} with another image; give it its own")
         elif not isinstance(file_name, str) or not file_name or "\0" in file_name:
             labels.error(place, f"has no usable file_name ({file_name!r})")
         else:
             size = (entry.get("height"), entry.get("width"))
             whole = all(isinstance(side, int) and is_number(side) and side > 0 for side in size)
-            labels.pictures.append(
-                LabelledPicture(
-                    _find_picture(file_name, path, root),
+            labels.images.append(
+                LabelledImage(
+                    _find_image(file_name, path, root),
                     tuple(objects.pop(key, ())),
                     split,
                     place,
@@ -94,7 +94,7 @@ def _read_file(path: Path, root: Path, split: str, labels: Labels) -> None:
     for key, orphans in objects.items():
         if key not in known:
             for orphan in orphans:
-                labels.error(orphan.place, f"names picture {key}, which is not listed")
+                labels.error(orphan.place, f"names image {key}, which is not listed")
 
 
 def _read_categories(path: Path, entries: list[Any], labels: Labels) -> dict[str, str]:
@@ -120,7 +120,7 @@ def _read_categories(path: Path, entries: list[Any], labels: Labels) -> dict[str
 def _read_annotations(
     path: Path, entries: list[Any], names: dict[str, str], labels: Labels
 ) -> dict[str, list[LabelledObject]]:
-    """The objects of each picture, by its id as a word."""
+    """The objects of each image, by its id as a word."""
     objects = defaultdict(list)
     seen: set[str] = set()
     for index, entry in enumerate(entries):
@@ -182,8 +182,8 @@ def _read_segmentation(
     return None
 
 
-def _find_picture(name: str, annotations: Path, root: Path) -> Path:
-    """The file that is meant, looked for where such data sets keep pictures."""
+def _find_image(name: str, annotations: Path, root: Path) -> Path:
+    """The file that is meant, looked for where such data sets keep images."""
     home = annotations.parent
     # instances_train2017.json belongs to train2017/.
     folder = annotations.stem.rpartition("_")[2]
@@ -193,12 +193,12 @@ def _find_picture(name: str, annotations: Path, root: Path) -> Path:
     return home / name
 
 
-def write(pictures: Sequence[LabelledPicture], names: Sequence[Path], class_names: Sequence[str],
+def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write a JSON file a split; returns where each picture belongs.
+    """Write a JSON file a split; returns where each image belongs.
 
     Args:
-        pictures: Checked.
+        images: Checked.
         names: A file name for each, no two alike.
         class_names: In the order of their ids.
         output: A folder.
@@ -207,18 +207,18 @@ def write(pictures: Sequence[LabelledPicture], names: Sequence[Path], class_name
     targets = []
     content: dict[str, dict[str, Any]] = {}
     number = 0
-    for picture, name in zip(pictures, names, strict=True):
-        split = picture.split or "all"
+    for image, name in zip(images, names, strict=True):
+        split = image.split or "all"
         targets.append(output / split / name)
         categories = [{"id": ids[n], "name": n} for n in class_names]
         empty = {"images": [], "annotations": [], "categories": categories}
         part = content.setdefault(split, empty)
         image_id = len(part["images"]) + 1
-        height, width = picture.size
+        height, width = image.size
         part["images"].append(
             {"id": image_id, "file_name": str(name), "width": width, "height": height}
         )
-        for item in picture.objects:
+        for item in image.objects:
             number += 1
             x1, y1, x2, y2 = item.box
             entry: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from visus.datamodules.core.labels import LabelledObject, LabelledPicture, Labels, is_number
+from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.images import EXTENSIONS
 
@@ -47,7 +47,7 @@ def read(root: Path) -> Labels:
     """Read all XML files, or those that the lists in `ImageSets/Main` name, split by split."""
     labels = Labels()
     files = find(root)
-    pictures = {
+    images = {
         (path.parent, path.stem): path
         for path in sorted(root.rglob("*"))
         if path.suffix.lower() in EXTENSIONS
@@ -66,13 +66,13 @@ def read(root: Path) -> Labels:
                 if name and name not in by_stem:
                     labels.error(f"{path}:{number}", f"names {name!r}, which has no XML file")
                 elif name:
-                    _read_file(by_stem[name], root, split, pictures, labels)
+                    _read_file(by_stem[name], root, split, images, labels)
     else:
         for path in files:
             words = [part.lower() for part in path.relative_to(root).parts[:-1]]
             split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
-            _read_file(path, root, split, pictures, labels)
-    names = {item.label for picture in labels.pictures for item in picture.objects}
+            _read_file(path, root, split, images, labels)
+    names = {item.label for image in labels.images for item in image.objects}
     labels.class_names = sorted(names)
     return labels
 
@@ -85,7 +85,7 @@ def _lines(path: Path, labels: Labels) -> list[str]:
         return []
 
 
-def _read_file(path: Path, root: Path, split: str, pictures: dict[tuple[Path, str], Path],
+def _read_file(path: Path, root: Path, split: str, images: dict[tuple[Path, str], Path],
                labels: Labels) -> None:  # fmt: skip
     try:
         tree = _parse(path)
@@ -94,9 +94,9 @@ def _read_file(path: Path, root: Path, split: str, pictures: dict[tuple[Path, st
     stated = Path(tree.value("filename").replace("\\", "/")).stem
     homes = (root / "JPEGImages", root / "images", path.parent)
     places = [(home, stem) for stem in (path.stem, stated) for home in homes]
-    picture = next((pictures[place] for place in places if place in pictures), None)
-    if picture is None:
-        return labels.error(str(path), f"there is no picture named {path.stem!r} for it")
+    image = next((images[place] for place in places if place in images), None)
+    if image is None:
+        return labels.error(str(path), f"there is no image named {path.stem!r} for it")
     size = tree.find("size")
     declared = None
     if size is not None:
@@ -112,7 +112,7 @@ def _read_file(path: Path, root: Path, split: str, pictures: dict[tuple[Path, st
             item = _read_object(f"{path}:{element.line}", element, labels)
             if item is not None:
                 objects.append(item)
-    labels.pictures.append(LabelledPicture(picture, tuple(objects), split, str(path), declared))
+    labels.images.append(LabelledImage(image, tuple(objects), split, str(path), declared))
 
 
 def _read_object(place: str, element: _Element, labels: Labels) -> LabelledObject | None:
@@ -172,22 +172,22 @@ def _parse(path: Path) -> _Element:
     return top.children[0]
 
 
-def write(pictures: Sequence[LabelledPicture], names: Sequence[Path], class_names: Sequence[str],
+def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write an XML file a picture, and the lists of the splits; see `formats.coco.write`."""
+    """Write an XML file an image, and the lists of the splits; see `formats.coco.write`."""
     targets = []
     lists: dict[str, list[str]] = {}
-    for picture, name in zip(pictures, names, strict=True):
+    for image, name in zip(images, names, strict=True):
         targets.append(output / "JPEGImages" / name)
-        if picture.split:
-            lists.setdefault(picture.split, []).append(name.stem)
-        height, width = picture.size
+        if image.split:
+            lists.setdefault(image.split, []).append(name.stem)
+        height, width = image.size
         lines = [
             "<annotation>",
             f"\t<filename>{escape(str(name))}</filename>",
             f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
         ]
-        for item in picture.objects:
+        for item in image.objects:
             pairs = zip(_CORNERS, item.box, strict=True)
             corners = "".join(f"<{tag}>{value:.12g}</{tag}>" for tag, value in pairs)
             lines += [

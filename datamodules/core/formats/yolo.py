@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from visus.datamodules.core.labels import LabelledObject, LabelledPicture, Labels, is_number
+from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.images import list_images
 
@@ -21,7 +21,7 @@ _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
 
 def find(root: Path) -> list[Path]:
-    """What makes `root` such a data set: its YAML file, or label files beside pictures."""
+    """What makes `root` such a data set: its YAML file, or label files beside images."""
     if root.is_file():
         return [root] if root.suffix in {".yaml", ".yml"} else []
     described = [path for path in _yaml_files(root) if _parse_yaml(path)]
@@ -30,7 +30,7 @@ def find(root: Path) -> list[Path]:
 
 
 def read(root: Path) -> Labels:
-    """Read the pictures that the YAML file names, or all in `images`, with their label files."""
+    """Read the images that the YAML file names, or all in `images`, with their label files."""
     labels = Labels()
     described = [root] if root.is_file() else [p for p in _yaml_files(root) if _parse_yaml(p)]
     if len(described) > 1:
@@ -38,11 +38,11 @@ def read(root: Path) -> Labels:
         labels.fatal(str(root), f"has several descriptions ({told}); give one as data.root")
         return labels
     if described:
-        pictures = _read_yaml(described[0], labels)
+        images = _read_yaml(described[0], labels)
     else:
-        pictures = _read_folders(root, labels)
-    for picture, split in pictures:
-        _read_picture(picture, split, labels)
+        images = _read_folders(root, labels)
+    for image, split in images:
+        _read_image(image, split, labels)
     return labels
 
 
@@ -58,14 +58,14 @@ def _parse_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict) or "names" not in content:
         return {}
-    # A sibling of the same layout describes masks; its pictures have no label files.
+    # A sibling of the same layout describes masks; its images have no label files.
     return content if any(key in content for key in SPLIT_NAMES) else {}
 
 
 def _read_yaml(path: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
     content = _parse_yaml(path)
     if not content:
-        labels.fatal(str(path), "needs names, and train or val: the folders of the pictures")
+        labels.fatal(str(path), "needs names, and train or val: the folders of the images")
         return
     names = content["names"]
     if isinstance(names, dict) and all(type(key) is int for key in names):
@@ -96,7 +96,7 @@ def _read_yaml(path: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
                 else:
                     labels.warn(place, f"{told}; the data set is used without that split")
             elif home.is_dir():
-                yield from ((picture, split) for picture in list_images(home))
+                yield from ((image, split) for image in list_images(home))
             else:
                 lines = home.read_text(encoding="utf-8-sig").splitlines()
                 yield from ((home.parent / line.strip(), split) for line in lines if line.strip())
@@ -120,10 +120,10 @@ def _read_folders(root: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
             "no file names the classes; add a data.yaml with names, or a classes.txt, a line a "
             "class in the order of their numbers",
         )
-    for picture in list_images(root):
-        words = [part.lower() for part in picture.relative_to(root).parts[:-1]]
+    for image in list_images(root):
+        words = [part.lower() for part in image.relative_to(root).parts[:-1]]
         if "images" in words:
-            yield picture, next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
+            yield image, next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
 
 
 def _refuse_doubles(place: str, labels: Labels) -> None:
@@ -133,17 +133,17 @@ def _refuse_doubles(place: str, labels: Labels) -> None:
         labels.fatal(place, f"names {', '.join(doubled)} twice; give each class its own name")
 
 
-def label_file(picture: Path) -> Path:
-    """Where the labels of a picture are: the last `images` of its path reads `labels`."""
-    parts = list(picture.parts)
+def label_file(image: Path) -> Path:
+    """Where the labels of an image are: the last `images` of its path reads `labels`."""
+    parts = list(image.parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i] == "images":
-            return Path(*parts[:i], "labels", *parts[i + 1 : -1], picture.stem + ".txt")
-    return picture.with_suffix(".txt")
+            return Path(*parts[:i], "labels", *parts[i + 1 : -1], image.stem + ".txt")
+    return image.with_suffix(".txt")
 
 
-def _read_picture(picture: Path, split: str, labels: Labels) -> None:
-    path = label_file(picture)
+def _read_image(image: Path, split: str, labels: Labels) -> None:
+    path = label_file(image)
     objects = []
     if path.is_file():
         try:
@@ -154,9 +154,7 @@ def _read_picture(picture: Path, split: str, labels: Labels) -> None:
             item = _read_line(f"{path}:{number}", line, labels) if line.strip() else None
             if item is not None:
                 objects.append(item)
-    labels.pictures.append(
-        LabelledPicture(picture, tuple(objects), split, str(picture), relative=True)
-    )
+    labels.images.append(LabelledImage(image, tuple(objects), split, str(image), relative=True))
     return None
 
 
@@ -186,21 +184,21 @@ def _read_line(place: str, line: str, labels: Labels) -> LabelledObject | None:
     return None
 
 
-def write(pictures: Sequence[LabelledPicture], names: Sequence[Path], class_names: Sequence[str],
+def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write a text file a picture, and `data.yaml`; see `formats.coco.write`.
+    """Write a text file an image, and `data.yaml`; see `formats.coco.write`.
 
     An outline of one ring is written as such, which stands for its box too.
     """
     targets = []
     numbers = {name: i for i, name in enumerate(class_names)}
-    splits = dict.fromkeys(picture.split or "train" for picture in pictures)
-    for picture, name in zip(pictures, names, strict=True):
-        target = output / "images" / (picture.split or "train") / name
+    splits = dict.fromkeys(image.split or "train" for image in images)
+    for image, name in zip(images, names, strict=True):
+        target = output / "images" / (image.split or "train") / name
         targets.append(target)
-        height, width = picture.size
+        height, width = image.size
         lines = []
-        for item in picture.objects:
+        for item in image.objects:
             x1, y1, x2, y2 = item.box
             values = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height]
             values += [(x2 - x1) / width, (y2 - y1) / height]

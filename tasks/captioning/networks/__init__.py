@@ -2,8 +2,8 @@
 
 from visus.tasks.captioning.networks.create import Captioner, create_captioner
 from visus.tasks.captioning.networks.decoder import CELLS, CaptionDecoder, CellName, State
-from visus.tasks.captioning.networks.search import write_at_random, write_best, write_greedily
 from visus.tasks.captioning.networks.losses import caption_loss, self_critical_loss
+from visus.tasks.captioning.networks.search import beam_search, greedy_search, sample_captions
 
 __all__ = [
     "CELLS",

@@ -25,7 +25,7 @@ class Captioner(nn.Module):
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Tensor:
-        """The feature map of normalised pictures, (batch, channels, rows, columns)."""
+        """The feature map of normalised images, (batch, channels, rows, columns)."""
         features: Tensor = self.body(images)[self.number]
         return features
 
@@ -42,14 +42,14 @@ def create_captioner(
     attention: bool,
     dropout: float,
 ) -> tuple[Captioner, Constants]:
-    """Build a captioner, and tell the constants that its pictures are normalised with.
+    """Build a captioner, and tell the constants that its images are normalised with.
 
     Args:
         words: How many words it knows.
         backbone: A name from the registry.
-        in_channels: Channels of the pictures.
-        pretrained: As in `models.backbones.create_backbone`.
-        image_size: (height, width) of the pictures in pixels.
+        in_channels: Channels of the images.
+        pretrained: As in `visus.models.backbones.create_backbone`.
+        image_size: (height, width) of the images in pixels.
         stride: Of the feature map that is looked at, in pixels; 0 for the coarsest.
         hidden: See `CaptionDecoder`.
         cell: "
@@ -60,7 +60,7 @@ def create_captioner(
         A network with a `body` and a `decoder`.
 
     Raises:
-        VisusError: As `models.backbones.create_backbone` and `CaptionDecoder`.
+        VisusError: As `visus.models.backbones.create_backbone` and `CaptionDecoder`.
     """
     body = create_backbone(
         backbone, in_channels, pretrained, image_size, coarsest_stride=stride or None

@@ -20,7 +20,7 @@ class State(NamedTuple):
     """What a decoder remembers between two words, each tensor's first dimension the captions.
 
     Attributes:
-        values: The picture's places, float of shape (captions, places, hidden).
+        values: The image's places, float of shape (captions, places, hidden).
         keys: The same as attention compares them; empty without attention.
         hidden: The cell's output, (captions, hidden).
         cell: The cell's memory, (captions, hidden); a GRU has none and leaves it be.
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class CaptionDecoder(nn.Module):
-    """An LSTM or GRU that is given a picture's feature map.
+    """An LSTM or GRU that is given an image's feature map.
 
     With soft attention it looks at the map anew for each word: Xu et al. 2015, "Show, Attend and
     Tell: Neural Image Caption Generation with Visual Attention". Without, it is shown the map's
@@ -51,7 +51,7 @@ class CaptionDecoder(nn.Module):
         channels: Of the feature map.
         hidden: Numbers that the cell remembers, and that a word is.
         cell: `lstm` or `gru`.
-        attention: Whether to look at places of the picture.
+        attention: Whether to look at places of the image.
         dropout: Share of the numbers dropped in training, of features, words and outputs.
 
     Raises:
@@ -90,10 +90,10 @@ class CaptionDecoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(words))
 
     def start(self, features: Tensor) -> State:
-        """Look at pictures, before the first word.
+        """Look at images, before the first word.
 
         Args:
-            features: float of shape (pictures, channels, rows, columns).
+            features: float of shape (images, channels, rows, columns).
         """
         seen = self.dropout(features).flatten(2).transpose(1, 2)
         values = self.project(seen) + self.place(_coordinates(features))

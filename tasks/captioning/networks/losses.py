@@ -9,13 +9,17 @@ from visus.vision.vocabulary import BEGIN, PAD
 
 
 def caption_loss(
-    decoder: CaptionDecoder, state: State, words: Tensor, own_share: float, smoothing: float
+    decoder: CaptionDecoder,
+    state: State,
+    words: Tensor,
+    sampling_probability: float,
+    smoothing: float,
 ) -> Tensor:
     """The mean cross-entropy of each word, given those before it.
 
     Args:
         decoder: What learns.
-        state: Of each caption's picture, from `CaptionDecoder.start`.
+        state: Of each caption's image, from `CaptionDecoder.start`.
         words: int64 of shape (captions, length), filled up with `PAD`.
         own_share: How often the decoder reads the word that it would have written itself instead
             of a person's: Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction".
@@ -32,21 +36,21 @@ def caption_loss(
         told.append(logits)
         word = words[:going_on, i]
         wanted.append(word)
-        if own_share:
-            own = torch.rand_like(logits[:, 0]) < own_share
+        if sampling_probability:
+            own = torch.rand_like(logits[:, 0]) < sampling_probability
             word = torch.where(own, logits.argmax(1), word)
     return F.cross_entropy(torch.cat(told), torch.cat(wanted), label_smoothing=smoothing)
 
 
 def self_critical_loss(totals: Tensor, rewards: Tensor) -> Tensor:
-    """Makes captions likelier that score better than others of the same picture.
+    """Makes captions likelier that score better than others of the same image.
 
-    Rennie et al. 2017, "Self-critical Sequence Training for Image Captioning", with the mean of a
-    picture's other captions to compare with, as in Luo 2020, "A Better Variant of Self-Critical
+    Rennie et al. 2017, "Self-critical Sequence Training for Image Captioning", with the mean of an
+    image's other captions to compare with, as in Luo 2020, "A Better Variant of Self-Critical
     Sequence Training".
 
     Args:
-        totals: Log-probabilities of captions written at random, (pictures, captions), two captions
+        totals: Log-probabilities of captions written at random, (images, captions), two captions
             at least.
         rewards: Their scores, of the same shape.
     """

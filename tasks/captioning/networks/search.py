@@ -14,24 +14,24 @@ def forbid(logits: Tensor) -> Tensor:
     return logits.masked_fill(banned, float("-inf")).log_softmax(-1)
 
 
-def write_greedily(
+def greedy_search(
     decoder: CaptionDecoder, state: State, length: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The surest word each time, for a fixed number of steps; what follows `END` is `PAD`.
 
     Args:
         decoder: What writes.
-        state: Of each picture, from `CaptionDecoder.start`.
+        state: Of each image, from `CaptionDecoder.start`.
         length: Words at most, the end included.
 
     Returns:
-        Words, int64 of shape (pictures, length); the sum of their log-probabilities, (pictures,);
-        where each word looked, (pictures, length, places).
+        Words, int64 of shape (images, length); the sum of their log-probabilities, (images,);
+        where each word looked, (images, length, places).
     """
     return _write(decoder, state, length, sample=False)
 
 
-def write_at_random(
+def sample_captions(
     decoder: CaptionDecoder, state: State, length: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Words drawn by their probabilities; see `write_greedily`."""
@@ -57,37 +57,37 @@ def _write(
     return torch.stack(words, 1), total, torch.stack(places, 1)
 
 
-def write_best(
+def beam_search(
     decoder: CaptionDecoder, state: State, length: int, beams: int, length_power: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Beam search: keep the best beginnings of captions, and tell the best whole ones.
 
     Args:
         decoder: What writes.
-        state: Of each picture, from `CaptionDecoder.start`.
+        state: Of each image, from `CaptionDecoder.start`.
         length: Words at most, the end included.
         beams: How many beginnings are kept, and captions told.
         length_power: Captions are compared by their log-probability over their length to this
             power: 0 prefers short ones, 1 compares the mean of a word (Wu et al. 2016).
 
     Returns:
-        As `write_greedily`, with a dimension of `beams` captions after that of the pictures, the
+        As `write_greedily`, with a dimension of `beams` captions after that of the images, the
         best first.
     """
-    pictures, device = len(state.hidden), state.hidden.device
-    firsts = torch.arange(pictures, device=device)[:, None] * beams
-    state = state.select(torch.arange(pictures, device=device).repeat_interleave(beams))
-    words = torch.full((pictures * beams, 0), PAD, dtype=torch.long, device=device)
-    looks = torch.zeros((pictures * beams, 0, state.keys.shape[1]), device=device)
-    word = torch.full((pictures * beams,), BEGIN, dtype=torch.long, device=device)
+    images, device = len(state.hidden), state.hidden.device
+    firsts = torch.arange(images, device=device)[:, None] * beams
+    state = state.select(torch.arange(images, device=device).repeat_interleave(beams))
+    words = torch.full((images * beams, 0), PAD, dtype=torch.long, device=device)
+    attention_maps = torch.zeros((images * beams, 0, state.keys.shape[1]), device=device)
+    word = torch.full((images * beams,), BEGIN, dtype=torch.long, device=device)
     # All beams begin alike, so that only one may grow at first.
-    total = torch.full((pictures, beams), float("-inf"), device=device)
+    total = torch.full((images, beams), float("-inf"), device=device)
     total[:, 0] = 0.0
-    lengths = torch.zeros((pictures, beams), device=device)
-    ended = torch.zeros((pictures, beams), dtype=torch.bool, device=device)
+    lengths = torch.zeros((images, beams), device=device)
+    ended = torch.zeros((images, beams), dtype=torch.bool, device=device)
     for _ in range(length):
         logits, state, looked = decoder.step(word, state)
-        sure = forbid(logits).view(pictures, beams, -1)
+        sure = forbid(logits).view(images, beams, -1)
         # An ended caption goes on in one way only, which costs nothing.
         stay = torch.full_like(sure, float("-inf"))
         stay[..., PAD] = 0.0
@@ -103,11 +103,11 @@ def write_best(
         state = state.select(rows)
         word = chosen.flatten()
         words = torch.cat([words[rows], word[:, None]], 1)
-        looks = torch.cat([looks[rows], looked[rows][:, None]], 1)
+        attention_maps = torch.cat([attention_maps[rows], looked[rows][:, None]], 1)
         if bool(ended.all()):
             break
     missing = length - words.shape[1]
     words = torch.nn.functional.pad(words, (0, missing), value=PAD)
-    looks = torch.nn.functional.pad(looks, (0, 0, 0, missing))
-    shape = (pictures, beams)
-    return words.view(*shape, length), total, looks.view(*shape, length, -1)
+    attention_maps = torch.nn.functional.pad(attention_maps, (0, 0, 0, missing))
+    shape = (images, beams)
+    return words.view(*shape, length), total, attention_maps.view(*shape, length, -1)

@@ -12,7 +12,7 @@ _SCORE_POWER, _OVERLAP_POWER = 1.0, 6.0
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """What each place of one picture shall learn.
+    """What each place of one image shall learn.
 
     Attributes:
         scores: float (places, classes): the score to reach, 0 where there is no object.

@@ -7,7 +7,11 @@ from visus.models.backbones import FeaturePyramid, create_backbone
 from visus.models.backbones.base import IMAGENET_CONSTANTS, Constants
 from visus.tasks.detection.networks.one_stage import OneStageDetector
 from visus.tasks.detection.networks.ready_made import READY_MADE, create_ready_made
-from visus.tasks.detection.networks.two_stage import AnchorShapes, TwoStageDetector, create_two_stage
+from visus.tasks.detection.networks.two_stage import (
+    AnchorShapes,
+    TwoStageDetector,
+    create_two_stage,
+)
 from visus.vision.errors import VisusError
 
 Architecture = Literal[
@@ -34,26 +38,26 @@ def create_detector(
     masks: bool = False,
     strides: Sequence[int] | None = None,
 ) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
-    """Build a detector, and tell the constants that its pictures are normalised with.
+    """Build a detector, and tell the constants that its images are normalised with.
 
     Args:
         architecture: See `Architecture`.
         num_classes: How many kinds of objects.
         backbone: A name from the registry with feature maps of the strides 4 to 32 (two-stage) or
             8 to 32 (one-stage); torchvision's own detectors bring theirs.
-        in_channels: Channels of the pictures.
-        pretrained: As in `models.backbones.create_backbone`; for torchvision's own detectors
+        in_channels: Channels of the images.
+        pretrained: As in `visus.models.backbones.create_backbone`; for torchvision's own detectors
             `True` for the weights trained on COCO.
-        image_size: (height, width) of the pictures in pixels.
+        image_size: (height, width) of the images in pixels.
         channels: Channels of the feature pyramid.
-        anchors: See `models.detection.two_stage.create_two_stage`.
+        anchors: See `visus.tasks.detection.networks.two_stage.create_two_stage`.
         proposals: "
         masks: Whether to predict instance masks too.
         strides: Of the maps that a one-stage detector looks at, finest first; 8, 16 and 32 for
             None.
 
     Raises:
-        VisusError: If these do not go together, or as `models.backbones.create_backbone`.
+        VisusError: If these do not go together, or as `visus.models.backbones.create_backbone`.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -2,7 +2,7 @@
 
 At each place of each pyramid level two small towers of convolutions tell the scores of the classes
 and the distances to the four sides of the box. Which places learn an object is decided by how well
-they already predict it (`models.detection.alignment`).
+they already predict it (`visus.tasks.detection.networks.alignment`).
 """
 
 import math
@@ -14,7 +14,13 @@ from torchvision.ops import batched_nms, complete_box_iou_loss
 
 from visus.models.backbones import FeaturePyramid
 from visus.tasks.detection.networks.alignment import assign
-from visus.tasks.detection.networks.outputs import MAX_DETECTIONS, SCORE_THRESHOLD, Outputs, Targets, pad_detections
+from visus.tasks.detection.networks.outputs import (
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+    Outputs,
+    Targets,
+    pad_detections,
+)
 
 _CANDIDATES = 1000
 _PRIOR = 0.01
@@ -81,7 +87,7 @@ class OneStageDetector(nn.Module):
         return {"scores": scores, "boxes": _BOX_SHARE * overlap, "sides": _SIDE_SHARE * spread}
 
     def forward(self, images: Tensor) -> Outputs:
-        """What is found in normalised pictures; see `models.detection.outputs.Outputs`."""
+        """What is found in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
         logits, bins, places, strides = self._predict(images)
         boxes = self._decode(bins, places, strides)
         height, width = images.shape[2:]
@@ -95,7 +101,7 @@ class OneStageDetector(nn.Module):
         )
 
     def _select(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
-        """The best of one picture: scores (places * classes,) and boxes (places, 4)."""
+        """The best of one image: scores (places * classes,) and boxes (places, 4)."""
         best, index = scores.topk(min(_CANDIDATES, scores.numel()))
         # The best always stays: OpenVINO makes one detection of stale memory out of none.
         sure = torch.cat([torch.ones_like(best[:1], dtype=torch.bool), best[1:] > SCORE_THRESHOLD])

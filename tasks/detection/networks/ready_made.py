@@ -4,17 +4,15 @@ from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_weights
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
+from visus.models.weights import load_ready_made
 from visus.tasks.detection.networks.outputs import MAX_DETECTIONS, SCORE_THRESHOLD
 from visus.tasks.detection.networks.region_pooling import RegionPooling
 from visus.tasks.detection.networks.two_stage import TwoStageDetector
-from visus.models.weights import load_ready_made
+from visus.tasks.detection.weights import WEIGHTS
 from visus.vision.errors import VisusError
 
-READY_MADE = {
-    "fasterrcnn_resnet50_fpn_v2": "coco-fasterrcnn-resnet50-v2",
-    "fasterrcnn_mobilenet_v3_large_fpn": "coco-fasterrcnn-mobilenet",
-}
-"""torchvision's names, and the manifest's entry of each one's weights."""
+READY_MADE = {entry.network: entry for entry in WEIGHTS}
+"""The weights of torchvision's networks by its names of them."""
 
 
 def create_ready_made(
@@ -27,13 +25,13 @@ def create_ready_made(
         num_classes: How many kinds of objects; the last layer of another number is made anew.
         in_channels: Must be 3.
         pretrained: `True` for the manifest's COCO weights, or the path of such a file.
-        proposals: Regions a picture that the second stage looks at when it predicts.
+        proposals: Regions an image that the second stage looks at when it predicts.
 
     Raises:
-        VisusError: If the weights cannot be had, or pictures are not RGB.
+        VisusError: If the weights cannot be had, or images are not RGB.
     """
     if in_channels != 3:
-        raise VisusError(f"{name} takes RGB pictures only, not {in_channels} channels")
+        raise VisusError(f"{name} takes RGB images only, not {in_channels} channels")
     build = getattr(torchvision_detection, name)
     detector = build(
         weights=None,

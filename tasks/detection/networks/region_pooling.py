@@ -25,17 +25,17 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
 
         Args:
             x: Maps by name, of shape (batch, channels, rows, columns), the finest first.
-            boxes: A picture each, (regions, 4), in pixels of the pictures.
-            image_shapes: (height, width) of the pictures, all alike.
+            boxes: An image each, (regions, 4), in pixels of the images.
+            image_shapes: (height, width) of the images, all alike.
 
         Returns:
-            Shape (regions of all pictures, channels, *output_size).
+            Shape (regions of all images, channels, *output_size).
         """
         maps = [x[name] for name in self.featmap_names if name in x]
         # Of sides that the stride does not divide the maps' are rounded.
         strides = [round(math.log2(image_shapes[0][0] / level.shape[2])) for level in maps]
-        pictures = [torch.full_like(box[:, :1], i) for i, box in enumerate(boxes)]
-        regions = torch.cat([torch.cat(pictures), torch.cat(boxes)], dim=1)
+        images = [torch.full_like(box[:, :1], i) for i, box in enumerate(boxes)]
+        regions = torch.cat([torch.cat(images), torch.cat(boxes)], dim=1)
         sides = box_area(regions[:, 1:]).sqrt()
         suited = (_USUAL_LEVEL + torch.log2(sides / _USUAL_SIDE) + 1e-6).floor()
         # By number, as torchvision's MobileNet gives two maps of the same stride.

@@ -15,7 +15,13 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from visus.models.backbones import FeaturePyramid
-from visus.tasks.detection.networks.outputs import MAX_DETECTIONS, SCORE_THRESHOLD, Outputs, Targets, pad_detections
+from visus.tasks.detection.networks.outputs import (
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+    Outputs,
+    Targets,
+    pad_detections,
+)
 from visus.tasks.detection.networks.region_pooling import RegionPooling
 
 _REPRESENTATION = 1024
@@ -33,7 +39,7 @@ class TwoStageDetector(nn.Module):
     """A torchvision detector behind the interface that all our detectors have.
 
     Args:
-        detector: Takes lists of pictures; its own resizing and normalising is taken out.
+        detector: Takes lists of images; its own resizing and normalising is taken out.
         body: The part of it that is the backbone's.
     """
 
@@ -54,7 +60,7 @@ class TwoStageDetector(nn.Module):
 
         Args:
             images: Normalised, float of shape (batch, channels, height, width).
-            targets: A dictionary a picture: `boxes` float (N, 4), `labels` int64 (N,) from 0, and
+            targets: A dictionary an image: `boxes` float (N, 4), `labels` int64 (N,) from 0, and
                 `masks` uint8 (N, height, width) where masks are learnt.
         """
         # Here class 0 is the ground.
@@ -64,7 +70,7 @@ class TwoStageDetector(nn.Module):
 
     @contextmanager
     def of_one_size(self) -> Iterator[None]:
-        """Meanwhile look at equally many regions in each picture, and give unsure detections too.
+        """Meanwhile look at equally many regions in each image, and give unsure detections too.
 
         For OpenVINO, which makes a detection of stale memory out of none, and is faster where it
         knows the rows of a layer of weights before.
@@ -78,10 +84,10 @@ class TwoStageDetector(nn.Module):
             heads.score_thresh, self.detector.rpn = threshold, proposing
 
     def forward(self, images: Tensor) -> Outputs:
-        """What is found in normalised pictures; see `models.detection.outputs.Outputs`."""
+        """What is found in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
         found = self.detector(images)
-        for picture in found:
-            picture["labels"] = picture["labels"] - 1
+        for image in found:
+            image["labels"] = image["labels"] - 1
         return pad_detections(found)
 
 
@@ -98,7 +104,7 @@ def create_two_stage(
         pyramid: With four strides; a fifth, coarser level is pooled from the last.
         num_classes: Without the ground.
         anchors: Shapes of five levels with equally many each; `DEFAULT_ANCHORS` for None.
-        proposals: Regions a picture that the second stage looks at when it predicts.
+        proposals: Regions an image that the second stage looks at when it predicts.
         masks: Whether to predict instance masks too.
     """
     generator = _ShapedAnchors(anchors or DEFAULT_ANCHORS)
@@ -177,7 +183,7 @@ class _FilledProposals(nn.Module):
 
 
 class _PassOn(nn.Module):
-    """Stands in for torchvision's transform: pictures come normalised and of one size."""
+    """Stands in for torchvision's transform: images come normalised and of one size."""
 
     def forward(self, images: Tensor, targets: Targets | None) -> tuple[ImageList, Targets | None]:
         sizes = [(int(images.shape[2]), int(images.shape[3]))] * len(images)

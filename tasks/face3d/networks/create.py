@@ -16,7 +16,7 @@ from visus.models.face3d.camera import rotation_from_six
 _CHANNELS, _SQUEEZED = 128, 48
 _LIGHT = 27
 _REACH = 0.3
-"""Unit of the offsets of votes, as a share of the picture's side."""
+"""Unit of the offsets of votes, as a share of the image's side."""
 
 _USUAL_SIZE = 0.25
 """Root of the mean square of the points' distances from their middle, before anything is learnt."""
@@ -25,7 +25,7 @@ _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
-class FaceNumbers:
+class FaceCoefficients:
     """What a network says of face crops.
 
     Attributes:
@@ -34,7 +34,7 @@ class FaceNumbers:
         rotation: Shape (batch, 3, 3), see `models.face3d.camera`.
         scale: Shape (batch,): pixels of the crop for one unit of the face model.
         position: Shape (batch, 2): where the model's origin lies, in pixels of the crop.
-        light: Shape (batch, 9, 3), as in `datamodules.face3d_renders.shade`.
+        light: Shape (batch, 9, 3), as in `visus.datamodules.face3d.renders.shade`.
         skin: Shape (batch, 3): RGB of the skin, 0 to 1.
         points: Shape (batch, points, 2): where some vertices lie, (x, y) in pixels of the crop,
             found before all numbers.
@@ -102,7 +102,7 @@ class FaceRegressor(nn.Module):
         nn.init.normal_(self.last.weight, std=0.01 / math.sqrt(hidden))
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, images: Tensor) -> FaceNumbers:
+    def forward(self, images: Tensor) -> FaceCoefficients:
         """Numbers of normalised crops of shape (batch, channels, *image_size)."""
         maps = self.body(images)[-3:]
         points = self.votes(self._finest(maps))
@@ -120,7 +120,7 @@ class FaceRegressor(nn.Module):
         identity, expression, six, scale, position, light, skin = self.last(hidden).split(
             self.sizes, dim=1
         )
-        return FaceNumbers(
+        return FaceCoefficients(
             identity,
             expression,
             rotation_from_six(six + six.new_tensor(_UPRIGHT)),
@@ -147,12 +147,12 @@ class PointVotes(nn.Module):
 
     Each place says where it believes a point to be, as an offset from itself, and how much that
     counts. Sun et al. 2018, "Integral Human Pose Regression", has the weights alone, with which no
-    point lies outside the picture.
+    point lies outside the image.
 
     Args:
         channels: Of the map.
         usual: Shape (points, 2): where the points lie before anything is learnt, (x, y) as shares
-            of the picture's sides.
+            of the image's sides.
         rows: Of the map.
         columns: Of the map.
     """
@@ -178,7 +178,7 @@ class PointVotes(nn.Module):
             level: Shape (batch, channels, rows, columns).
 
         Returns:
-            Shape (batch, points, 2): (x, y) as shares of the picture's sides.
+            Shape (batch, points, 2): (x, y) as shares of the image's sides.
         """
         weight, *offsets = self.vote(level).flatten(2).split(self.points, dim=1)
         weight = weight.softmax(-1)
@@ -197,11 +197,11 @@ def create_face_regressor(
     hidden: int,
     extent: float,
 ) -> tuple[FaceRegressor, Constants]:
-    """Build the network, and tell the constants that its pictures are normalised with.
+    """Build the network, and tell the constants that its images are normalised with.
 
     Args:
         backbone: A name from the registry with two feature maps at least.
-        pretrained: As in `models.backbones.create_backbone`.
+        pretrained: As in `visus.models.backbones.create_backbone`.
         image_size: See `FaceRegressor`.
         components: "
         expressions: "
@@ -210,7 +210,7 @@ def create_face_regressor(
         extent: "
 
     Raises:
-        VisusError: As `models.backbones.create_backbone`.
+        VisusError: As `visus.models.backbones.create_backbone`.
     """
     body = create_backbone(backbone, 3, pretrained, image_size)
     network = FaceRegressor(body, image_size, components, expressions, points, hidden, extent)

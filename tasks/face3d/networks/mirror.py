@@ -1,4 +1,4 @@
-"""What the picture of a face in a mirror says of the face."""
+"""What the image of a face in a mirror says of the face."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from visus.models.face3d.camera import rotation_from_six
-from visus.tasks.face3d.networks.create import FaceNumbers
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model import FaceModel
+from visus.tasks.face3d.networks.create import FaceCoefficients
+from visus.vision.errors import VisusError
 
 _APART = 1.0
 """Millimetres that a vertex of the mean face may lie from the mirror image of its counterpart."""
@@ -21,7 +21,7 @@ _LEFT_OVER = 0.1
 
 
 class FaceMirror(nn.Module):
-    """Averages what a network says of a picture and of its mirror image.
+    """Averages what a network says of an image and of its mirror image.
 
     Args:
         model: A face model whose faces in a mirror are faces of the model.
@@ -40,16 +40,18 @@ class FaceMirror(nn.Module):
         side = torch.tensor([-1.0, 1.0, 1.0])
         self.register_buffer("turned", side[:, None] * side, persistent=False)
 
-    def forward(self, seen: FaceNumbers, mirrored: FaceNumbers, width: int) -> FaceNumbers:
+    def forward(
+        self, seen: FaceCoefficients, mirrored: FaceCoefficients, width: int
+    ) -> FaceCoefficients:
         """The averaged face.
 
         Args:
-            seen: What the network says of pictures.
+            seen: What the network says of images.
             mirrored: What it says of their mirror images.
-            width: Of the pictures in pixels.
+            width: Of the images in pixels.
 
         Returns:
-            The mean of both in the pictures' own frame; of light, skin and points those of `seen`.
+            The mean of both in the images' own frame; of light, skin and points those of `seen`.
         """
         told = torch.cat([mirrored.identity, mirrored.expression], dim=1) @ self.numbers
         identity = (seen.identity + told[:, : self.components]) / 2

@@ -1,8 +1,12 @@
 """Face recognition: networks that find faces, and networks that tell whose they are."""
 
-from visus.tasks.face_recognition.networks.create import ARCHITECTURES, Architecture, create_embedder
-from visus.tasks.face_recognition.networks.losses import LOSSES, IdentityLoss, create_identity_loss
 from visus.models.faces.mtcnn import FaceFinder, create_face_finder
+from visus.tasks.face_recognition.networks.create import (
+    ARCHITECTURES,
+    Architecture,
+    create_embedder,
+)
+from visus.tasks.face_recognition.networks.losses import LOSSES, IdentityLoss, create_identity_loss
 
 __all__ = [
     "ARCHITECTURES",

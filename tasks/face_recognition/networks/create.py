@@ -7,8 +7,15 @@ from torch.nn import functional as F
 
 from visus.models.backbones.base import Constants
 from visus.models.backbones.classifier import create_classifier
-from visus.tasks.face_recognition.networks.dlib_resnet import EMBEDDING, MEAN, SIZE, STD, DlibResNet, load_dlib_weights
-from visus.models.weights import find_weights
+from visus.tasks.face_recognition.networks.dlib_resnet import (
+    EMBEDDING,
+    MEAN,
+    SIZE,
+    STD,
+    DlibResNet,
+    load_dlib_weights,
+)
+from visus.tasks.face_recognition.weights import WEIGHTS
 from visus.vision.errors import VisusError
 
 Architecture = Literal["embedding", "dlib_resnet"]
@@ -49,7 +56,7 @@ def create_embedder(
         architecture: See `Architecture`.
         numbers: Length of an embedding; dlib's network has 128.
         backbone: A name from the registry, for `embedding`.
-        pretrained: As in `models.backbones.create_backbone`; for `dlib_resnet` `True` for dlib's
+        pretrained: As in `visus.models.backbones.create_backbone`; for `dlib_resnet` `True` for dlib's
             weights, from the pip package `face-recognition-models`.
         image_size: (height, width) of the aligned faces in pixels.
         dropout: Share of the features dropped before the last layer in training.
@@ -58,7 +65,7 @@ def create_embedder(
         A network with a `body` and a `head`.
 
     Raises:
-        VisusError: If these do not go together, or as `models.backbones.create_backbone`.
+        VisusError: If these do not go together, or as `visus.models.backbones.create_backbone`.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -73,7 +80,7 @@ def create_embedder(
             )
         network = DlibResNet()
         if pretrained:
-            entry = find_weights("dlib-face-recognition")
+            entry = WEIGHTS[0]
             assert entry is not None
             load_dlib_weights(network, entry.path())
         return Embedder(network, nn.Identity()), (MEAN, STD)

@@ -20,7 +20,7 @@ Architecture = Literal[
 ARCHITECTURES = get_args(Architecture)
 
 Upsampling = Literal["bilinear", "joint_bilateral"]
-"""How coarse logits come to every pixel: evenly, or along the picture's own edges."""
+"""How coarse logits come to every pixel: evenly, or along the image's own edges."""
 
 
 def create_segmenter(
@@ -34,7 +34,7 @@ def create_segmenter(
     finest_stride: int = 8,
     upsampling: Upsampling = "bilinear",
 ) -> tuple[nn.Module, Constants]:
-    """Build a segmenter, and tell the constants that its pictures are normalised with.
+    """Build a segmenter, and tell the constants that its images are normalised with.
 
     Args:
         architecture: See `Architecture`.
@@ -42,20 +42,20 @@ def create_segmenter(
         backbone: A name from the registry: for `fcn` with feature maps of the strides from
             `finest_stride` to 32, for `deeplabv3plus` with stride 4 and one of timm's that can be
             dilated; `unet` takes any. torchvision's own segmenters bring theirs.
-        in_channels: Channels of the pictures.
-        pretrained: As in `models.backbones.create_backbone`; for torchvision's own segmenters
+        in_channels: Channels of the images.
+        pretrained: As in `visus.models.backbones.create_backbone`; for torchvision's own segmenters
             `True` for the weights trained on COCO with the classes of Pascal VOC.
-        image_size: (height, width) of the pictures in pixels.
+        image_size: (height, width) of the images in pixels.
         channels: Width of the heads of `unet` and `deeplabv3plus`.
         finest_stride: Of `fcn`, the stride of the finest feature map that votes: 8 as in the paper,
             4 or 2 for sharper outlines, 16 or 32.
         upsampling: See `Upsampling`; `joint_bilateral` for `fcn` and `deeplabv3plus`.
 
     Returns:
-        A network with a `body`, from normalised pictures to logits as `Segmenter` gives them.
+        A network with a `body`, from normalised images to logits as `Segmenter` gives them.
 
     Raises:
-        VisusError: If these do not go together, or as `models.backbones.create_backbone`.
+        VisusError: If these do not go together, or as `visus.models.backbones.create_backbone`.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -1,6 +1,6 @@
 """Three ways from feature maps to a class for every pixel: FCN, U-Net, DeepLabV3+.
 
-Each takes the pictures and then the chosen feature maps, finest first, and gives logits.
+Each takes the images and then the chosen feature maps, finest first, and gives logits.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class FCNHead(nn.Module):
 
 
 class UNetHead(nn.Module):
-    """Climbs from the coarsest map back to the picture's size, joining each finer map on its way.
+    """Climbs from the coarsest map back to the image's size, joining each finer map on its way.
 
     Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image
     Segmentation"; the decoder is segmentation_models.pytorch's, each map batch-normalised before it
@@ -54,7 +54,7 @@ class UNetHead(nn.Module):
         steps = [max(16, width >> i) for i in range(len(channels))]
         # A pretrained body's maps are several times as strong as what climbs, and would drown it.
         self.skip_norms = nn.ModuleList(nn.BatchNorm2d(count) for count in channels[:-1])
-        # The decoder leaves out the first entry, the picture itself.
+        # The decoder leaves out the first entry, the image itself.
         self.climb = UnetDecoder([0, *channels], steps, n_blocks=len(steps))
         self.vote = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
         # Its own models begin so; with PyTorch's weights it learns several times as slowly.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
 
 _FOCUS = 2.0
 

@@ -13,8 +13,8 @@ class Segmenter(nn.Module):
     Args:
         backbone: Where the maps come from; kept as `body`.
         strides: Which of its maps, by their stride in pixels, finest first.
-        head: From these maps, and the pictures themselves as the first, to logits.
-        upsampling: From the normalised pictures and these logits to logits of every pixel; None
+        head: From these maps, and the images themselves as the first, to logits.
+        upsampling: From the normalised images and these logits to logits of every pixel; None
             leaves them as coarse as they are.
 
     Raises:
@@ -41,7 +41,7 @@ class Segmenter(nn.Module):
             images: Normalised, float of shape (batch, in_channels, height, width).
 
         Returns:
-            Logits of shape (batch, classes, rows, columns): they cover the picture, at the head's
+            Logits of shape (batch, classes, rows, columns): they cover the image, at the head's
             own stride without upsampling.
         """
         maps = self.body(images)

@@ -5,20 +5,18 @@ from torchvision.models import get_model_weights
 from torchvision.models import segmentation as torchvision_segmentation
 
 from visus.models.weights import load_ready_made
+from visus.tasks.segmentation.weights import WEIGHTS
 from visus.vision.errors import VisusError
 
-READY_MADE = {
-    "deeplabv3_mobilenet_v3_large": "voc-deeplabv3-mobilenet",
-    "fcn_resnet50": "voc-fcn-resnet50",
-}
-"""torchvision's names, and the manifest's entry of each one's weights."""
+READY_MADE = {entry.network: entry for entry in WEIGHTS}
+"""The weights of torchvision's networks by its names of them."""
 
 
 class ReadyMadeSegmenter(nn.Module):
     """A segmenter of torchvision's as ours are: a `body`, and logits at the head's own stride.
 
     Args:
-        body: From pictures to a dictionary of maps, of which the head takes `out`.
+        body: From images to a dictionary of maps, of which the head takes `out`.
         head: From that map to logits.
     """
 
@@ -28,7 +26,7 @@ class ReadyMadeSegmenter(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor:
-        """See `models.segmentation.network.Segmenter.forward`."""
+        """See `visus.tasks.segmentation.networks.network.Segmenter.forward`."""
         logits: Tensor = self.head(self.body(images)["out"])
         return logits
 
@@ -45,10 +43,10 @@ def create_ready_made(
         pretrained: `True` for the manifest's weights, or the path of such a file.
 
     Raises:
-        VisusError: If the weights cannot be had, or pictures are not RGB.
+        VisusError: If the weights cannot be had, or images are not RGB.
     """
     if in_channels != 3:
-        raise VisusError(f"{name} takes RGB pictures only, not {in_channels} channels")
+        raise VisusError(f"{name} takes RGB images only, not {in_channels} channels")
     known = len(voc_class_names())
     build = getattr(torchvision_segmentation, name)
     network = build(

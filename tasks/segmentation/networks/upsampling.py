@@ -1,4 +1,4 @@
-"""From coarse logits to the picture's pixels, along the picture's own edges."""
+"""From coarse logits to the image's pixels, along the image's own edges."""
 
 import math
 
@@ -18,7 +18,7 @@ class JointBilateralUpsampling(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Logarithms, so that both stay positive; for pictures normalised to about -1 to 1.
+        # Logarithms, so that both stay positive; for images normalised to about -1 to 1.
         self.colour = nn.Parameter(torch.tensor(math.log(30.0)))
         self.distance = nn.Parameter(torch.tensor(math.log(0.1)))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.conftest import save_scene
 
 
-def test_the_bundle_runs_with_its_requirements_alone(visus, pictures, edge):
+def test_the_bundle_runs_with_its_requirements_alone(visus, images, edge):
     code, out, err = visus("export", "faces", "--output", "bundle")
     assert code == 0, err
     assert "onnxruntime" in out and "embeddings by" in out
@@ -37,8 +37,8 @@ def test_the_bundle_runs_with_its_requirements_alone(visus, pictures, edge):
     assert code == 2 and "holds other files" in err
 
 
-def test_the_network_of_a_bundle_computes_in_the_precision_that_is_asked_for(visus, pictures):
-    from visus.apps.inference.runtimes_tmp import load_model
+def test_the_network_of_a_bundle_computes_in_the_precision_that_is_asked_for(visus, images):
+    from visus.apps.inference.loading import load_model
 
     code, _, err = visus("export", "faces", "--output", "exact", "--precision", "bf16")
     assert code == 0, err

@@ -8,18 +8,18 @@ import pytest
 from PIL import Image
 
 from visus.apps.export.executorch_file import MobileModel
-from visus.apps.inference.networks_tmp import computes_bfloat16
-from visus.apps.inference.runtimes_tmp import load_model
+from visus.apps.inference.backends import computes_bfloat16
+from visus.apps.inference.loading import load_model
 from visus.vision.scenes import make_scene
 
 
 @pytest.fixture
 def calibration(workplace):
-    """A folder of pictures like those that the model was trained on."""
-    Path("pictures").mkdir()
+    """A folder of images like those that the model was trained on."""
+    Path("images").mkdir()
     for seed in range(12):
-        Image.fromarray(make_scene(seed, (48, 64)).image).save(f"pictures/{seed}.png")
-    return "pictures"
+        Image.fromarray(make_scene(seed, (48, 64)).image).save(f"images/{seed}.png")
+    return "images"
 
 
 def cells(out, figure):
@@ -31,14 +31,14 @@ def cells(out, figure):
 def answers(path, runtime):
     model = load_model(path, runtime)
     images = [make_scene(seed, (48, 64)).image for seed in range(20, 36)]
-    return np.concatenate([model.run(model.prepare(image)[0])[0] for image in images])
+    return np.concatenate([model.run(model.preprocess(image)[0])[0] for image in images])
 
 
 def test_an_int8_file_answers_nearly_as_the_model_and_is_measured(visus, calibration, model):
     arguments = ["--output", "new/q.onnx", "--precision", "int8", "--calibration", calibration]
     code, out, err = visus("export", model[1], *arguments, "--data")
     assert code == 0, err
-    # Both were measured on the run's own test pictures.
+    # Both were measured on the run's own test images.
     before, after = (float(cell) for cell in cells(out, "test/accuracy"))
     assert abs(before - after) <= 0.25
     assert Path("new/q.onnx").stat().st_size < 0.4 * model[0].stat().st_size
@@ -66,15 +66,15 @@ def test_a_bfloat16_file_says_so_and_runs_everywhere(visus, calibration, model):
 
 
 def test_a_program_for_phones_answers_as_the_model(visus, calibration, model):
-    code, out, err = visus("export", model[1], "--output", "new/m.pte", "--pictures", calibration)
+    code, out, err = visus("export", model[1], "--output", "new/m.pte", "--images", calibration)
     assert code == 0, err
     difference, same, _ = cells(out, "executorch")
     assert float(difference) < 1e-3 and same == "100%"
     program = MobileModel(Path("new/m.pte"))
-    picture = make_scene(20, (48, 64)).image
+    image = make_scene(20, (48, 64)).image
     other = load_model(str(model[0]))
     assert program.metadata == other.metadata
-    found, expected = (one.predict(picture).labels() for one in (program, other))
+    found, expected = (one.predict(image).labels() for one in (program, other))
     assert [label for label, _ in found] == [label for label, _ in expected]
 
 
@@ -90,19 +90,19 @@ def test_what_is_exported_already_and_what_is_a_folder_is_told(visus, model):
     ("arguments", "words"),
     [
         (["q.onnx", "--precision", "int8"], "need each other"),
-        (["q.onnx", "--calibration", "pictures"], "need each other"),
+        (["q.onnx", "--calibration", "images"], "need each other"),
         (["q.ckpt", "--precision", "bf16"], "not for .ckpt"),
         (["q.pte", "--precision", "bf16"], "not for .pte"),
         (["q.pte", "--data"], "not for .pte"),
-        (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no picture"),
-        (["q.onnx", "--precision", "int8", "--calibration", "pictures"], "bad.png"),
-        (["q.onnx", "--pictures", "pictures"], "bad.png"),
+        (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no image"),
+        (["q.onnx", "--precision", "int8", "--calibration", "images"], "bad.png"),
+        (["q.onnx", "--images", "images"], "bad.png"),
         (["q.onnx", "--data", "empty"], "unknown option 'root'"),
     ],
 )
 def test_what_cannot_be_exported_leaves_no_file(visus, calibration, model, arguments, words):
     Path("empty").mkdir()
-    Path("pictures/bad.png").write_bytes(b"no picture")
+    Path("images/bad.png").write_bytes(b"no image")
     code, _, err = visus("export", model[1], "--output", *arguments)
     assert code == 2 and words in err
     assert not Path(arguments[0]).exists()

@@ -1,6 +1,6 @@
 """How fast a model runs in each runtime, measured through the command line."""
 
-from visus.apps.inference.networks_tmp import usable_cores
+from visus.apps.inference.backends import usable_cores
 
 
 def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
@@ -17,7 +17,7 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
         assert onnx[3] < 0.7 * torch[3] and onnx[4] < torch[4]
         for median, p95, rate, memory, _ in (torch, onnx):
             assert 0 < median <= p95 and memory > 20
-            # Half of the pictures take the median, rounded here, or longer.
+            # Half of the images take the median, rounded here, or longer.
             assert 0 < rate <= 2000 / (median - 0.05)
     assert [row[0].strip() for row in rows if "visus live" in row[-1]] == ["torch"]
 

@@ -7,11 +7,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from visus.apps.inference.networks_tmp import PRECISION_KEY, load_network
+from visus.apps.inference.backends import PRECISION_KEY, load_network
 
 
 def write(path, nodes, shape, outputs, constants=None, properties=None):
-    """A network of (kind, inputs, outputs, attributes), from pictures `images` to `values`."""
+    """A network of (kind, inputs, outputs, attributes), from images `images` to `values`."""
     graph = helper.make_graph(
         [helper.make_node(kind, given, made, **more) for kind, given, made, more in nodes],
         "network",
@@ -25,7 +25,7 @@ def write(path, nodes, shape, outputs, constants=None, properties=None):
 
 
 def write_network(path):
-    """One that only turns pictures into floats."""
+    """One that only turns images into floats."""
     shape = ("batch", 3, 4, 4)
     write(path, [("Cast", ["images"], ["values"], {"to": TensorProto.FLOAT})], shape, shape)
 
@@ -33,7 +33,7 @@ def write_network(path):
 SIGNALLED = """
 import gc, os, signal, sys
 from pathlib import Path
-from apps.networks import load_network
+from visus.apps.inference.networks_tmp import load_network
 
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 for _ in range(2):
@@ -57,7 +57,7 @@ FIRST_AT_ONCE = """
 import sys, threading
 from pathlib import Path
 import numpy as np
-from apps.networks import load_network
+from visus.apps.inference.networks_tmp import load_network
 
 network = load_network(Path(sys.argv[1]), "openvino", 3)
 begun = threading.Event()
@@ -85,7 +85,7 @@ def test_the_first_requests_of_a_process_may_come_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_threads_share_a_network_and_it_takes_any_number_of_pictures(tmp_path, runtime):
+def test_threads_share_a_network_and_it_takes_any_number_of_images(tmp_path, runtime):
     write_network(tmp_path / "a.onnx")
     network = load_network(tmp_path / "a.onnx", runtime, 3)
     batches = [np.full((1 + i % 4 // 3, 3, 4, 4), i, np.uint8) for i in range(60)]
@@ -95,7 +95,7 @@ def test_threads_share_a_network_and_it_takes_any_number_of_pictures(tmp_path, r
 
 
 PLACES = [
-    # As many rows as the picture has pixels that are not black, a place in each.
+    # As many rows as the image has pixels that are not black, a place in each.
     ("NonZero", ["images"], ["places"], {}),
     ("Transpose", ["places"], ["rows"], {}),
     ("Cast", ["rows"], ["floats"], {"to": TensorProto.FLOAT}),
@@ -108,7 +108,7 @@ FIRST_SIXTEEN = [
 
 
 @pytest.mark.parametrize("rows", [None, 16])
-def test_threads_share_a_network_whose_sizes_depend_on_the_picture(tmp_path, rows):
+def test_threads_share_a_network_whose_sizes_depend_on_the_image(tmp_path, rows):
     nodes = [*PLACES, *(FIRST_SIXTEEN if rows else [])]
     nodes.append(("MatMul", ["fixed" if rows else "floats", "weights"], ["values"], {}))
     constants = {
@@ -120,12 +120,12 @@ def test_threads_share_a_network_whose_sizes_depend_on_the_picture(tmp_path, row
     }
     write(tmp_path / "a.onnx", nodes, (1, 1, 4, 4), (rows or "n", 4), constants)
     network = load_network(tmp_path / "a.onnx", "openvino", 3)
-    pictures = [np.full((1, 1, 4, 4), 7, np.uint8) for _ in range(60)]
-    for i, picture in enumerate(pictures):
-        picture[..., : i % 4] = 0
+    images = [np.full((1, 1, 4, 4), 7, np.uint8) for _ in range(60)]
+    for i, image in enumerate(images):
+        image[..., : i % 4] = 0
     with ThreadPoolExecutor(3) as pool:
-        for picture, (values,) in zip(pictures, pool.map(network, pictures), strict=True):
-            places = np.argwhere(picture)
+        for image, (values,) in zip(images, pool.map(network, images), strict=True):
+            places = np.argwhere(image)
             np.testing.assert_array_equal(values[: len(places)], places)
             assert not values[len(places) :].any()
 
@@ -136,13 +136,13 @@ def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(
         ("Cast", ["images"], ["floats"], {"to": TensorProto.FLOAT}),
         ("Reshape", ["floats", "shape"], ["pixels"], {}),
         ("Add", ["pixels", "corners"], ["regions"], {}),
-        ("RoiAlign", ["map", "regions", "picture"], ["pooled"], {"sampling_ratio": 1}),
+        ("RoiAlign", ["map", "regions", "image"], ["pooled"], {"sampling_ratio": 1}),
         ("Conv", ["pooled", "weights"], ["values"], {}),
     ]
     constants = {
         "map": np.tile(np.arange(256, dtype=np.float32) - 200, (1, 1, 4, 1)),
         "corners": np.array([0.4, 0, 1.4, 1], np.float32),
-        "picture": np.zeros(1, np.int64),
+        "image": np.zeros(1, np.int64),
         "shape": np.array([1, 4]),
         "weights": np.ones((8, 1, 1, 1), np.float32),
     }

@@ -1,4 +1,4 @@
-"""Pictures and videos through infer and live: what is written, and what is refused."""
+"""Images and videos through infer and live: what is written, and what is refused."""
 
 import json
 import signal
@@ -14,13 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visus.apps.live.loop import run_loop
-from visus.apps.live.sinks.files_tmp import JsonLinesWriter, Sink, VideoSink
-from visus.apps.live.sources.files_tmp import Frame, PictureSource, VideoSource, open_source
-from visus.apps.live.times import LoopTimes
-from visus.apps.inference.runtimes_tmp import Model, load_model
 from tests.conftest import PATIENCE, save_scene
+from visus.apps.inference.loading import load_model
+from visus.apps.live.loop import JsonLinesWriter, run_loop
+from visus.apps.live.sinks.base import Sink
+from visus.apps.live.sinks.video import VideoSink
+from visus.apps.live.sources import open_source
+from visus.apps.live.sources.files import ImageSource, VideoSource
+from visus.apps.live.times import LoopTimes
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.model import Model
 
 
 def write_video(path, frames=20, codec="MJPG", size=(64, 48)):
@@ -43,7 +47,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_pictures_are_named_drawn_and_written(visus, workplace, photos, model):
+def test_images_are_named_drawn_and_written(visus, workplace, photos, model):
     (photos / "circle" / "bad.jpg").write_text("text")
     code, _, err = visus("infer", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
     assert code == 3
@@ -94,8 +98,8 @@ def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
     ("source", "words"),
     [
         ("nowhere.png", "no such file"),
-        ("*.nothing", "matches no picture"),
-        ("empty", "holds no picture"),
+        ("*.nothing", "matches no image"),
+        ("empty", "holds no image"),
         ("damaged.mp4", "cannot be opened"),
         ("99", "camera 99"),
     ],
@@ -107,12 +111,12 @@ def test_sources_that_are_none(workplace, source, words):
         open_source(source)
 
 
-def test_a_picture_a_folder_and_a_glob(workplace):
+def test_a_image_a_folder_and_a_glob(workplace):
     for i in range(3):
         save_scene(workplace / "p" / f"{i}.png", i)
     counts = [len(list(open_source(s).frames())) for s in ("p/0.png", "p", "p/[01].png")]
     assert counts == [1, 3, 2]
-    assert isinstance(open_source("p"), PictureSource)
+    assert isinstance(open_source("p"), ImageSource)
 
 
 def test_the_times_of_each_stage_are_reported(visus, workplace, model):
@@ -140,7 +144,7 @@ def test_the_line_of_times_tells_rate_and_latency():
 
 def test_infer_with_an_exported_file_does_not_import_torch(photos, model):
     code = (
-        "import sys; from apps.cli import main; "
+        "import sys; from visus.apps.cli import main; "
         f"assert main(['infer', {str(model[0])!r}, {str(photos)!r}, '--draw', 'd']) == 0; "
         "assert 'torch' not in sys.modules"
     )
@@ -149,10 +153,10 @@ def test_infer_with_an_exported_file_does_not_import_torch(photos, model):
 
 def test_runtimes_agree(visus, photos, model):
     onnx, run = model
-    picture = photos / "cross" / "3.png"
+    image = photos / "cross" / "3.png"
     answers = []
     for target, runtime in ((run, "torch"), (onnx, "onnxruntime"), (onnx, "openvino")):
-        code, out, err = visus("infer", target, picture, "--jsonl", "-", "--runtime", runtime)
+        code, out, err = visus("infer", target, image, "--jsonl", "-", "--runtime", runtime)
         assert code == 0, err
         answers.append({c["label"]: c["score"] for c in json.loads(out)["classes"]})
     for other in answers[1:]:
@@ -184,9 +188,9 @@ def test_wrong_models_and_runtimes_are_named(visus, workplace, photos, model):
 def test_explanations_are_written(visus, workplace, photos, model):
     code, _, err = visus("infer", model[1], photos / "circle" / "0.png", "--explain", "why")
     assert code == 0, err
-    picture = cv2.imread(str(workplace / "why" / "0.jpg"))
-    # The picture, three classes, saliency: five squares of 256 pixels.
-    assert picture.shape[1] == 5 * 256
+    image = cv2.imread(str(workplace / "why" / "0.jpg"))
+    # The image, three classes, saliency: five squares of 256 pixels.
+    assert image.shape[1] == 5 * 256
     code, _, err = visus("infer", model[0], photos, "--explain", "why")
     assert code == 2 and "gradients" in err
 
@@ -199,12 +203,12 @@ def test_the_python_door(photos, model):
     path = photos / "circle" / "0.png"
     from_array, from_file = loaded.predict(read_image(path)), loaded.predict(path)
     assert from_array.top(1) == from_file.top(1)
-    with pytest.raises(ValueError, match="a picture is uint8"):
+    with pytest.raises(ValueError, match="an image is uint8"):
         loaded.predict(np.zeros((4, 4, 3)))
     assert door.__version__
 
 
-def test_pictures_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):
+def test_images_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):
     (workplace / "in").mkdir()
     cv2.imwrite("in/a.png", np.full((1, 1, 3), 255, np.uint8))
     cv2.imwrite("in/b.png", np.full((40, 400, 3), 255, np.uint8))
@@ -217,8 +221,8 @@ def test_pictures_of_all_sizes_become_one_video_and_keep_their_shape(visus, work
 
 
 def test_a_source_is_never_overwritten(visus, workplace, model):
-    picture = save_scene(workplace / "cat.jpg", 1)
-    before = picture.read_bytes()
+    image = save_scene(workplace / "cat.jpg", 1)
+    before = image.read_bytes()
     for option in ("--draw", "--explain"):
         code, _, err = visus("infer", model[1], "cat.jpg", option, ".")
         assert code == 2 and "would be overwritten" in err
@@ -232,10 +236,10 @@ def test_a_source_is_never_overwritten(visus, workplace, model):
     assert visus("live", "imagenet", "cat.jpg", "--jsonl", "a.mp4", "--video", "a.mp4")[0] == 2
     code, _, err = visus("live", model[0], "clip.mp4", "--video", "http://u:secret@h/x.mp4")
     assert code == 2 and "is an address" in err and "secret" not in err
-    assert picture.read_bytes() == before and (workplace / "clip.mp4").read_bytes() == clip
+    assert image.read_bytes() == before and (workplace / "clip.mp4").read_bytes() == clip
 
 
-def test_pictures_of_one_name_get_an_explanation_each(visus, workplace, photos, model):
+def test_images_of_one_name_get_an_explanation_each(visus, workplace, photos, model):
     for label in ("circle", "cross"):
         for path in sorted((photos / label).iterdir())[1:]:
             path.unlink()
@@ -244,7 +248,7 @@ def test_pictures_of_one_name_get_an_explanation_each(visus, workplace, photos, 
 
 
 def test_a_slow_models_video_keeps_the_cameras_pace(workplace):
-    from visus.apps.live.sinks.files_tmp import VideoSink
+    from visus.apps.live.sinks.video import VideoSink
 
     sink = VideoSink(workplace / "slow.mp4", 30.0)
     image = np.zeros((48, 64, 3), np.uint8)
@@ -268,7 +272,7 @@ def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, mod
         assert code == 2 and words in err and name in err
 
 
-def test_no_picture_beside_the_sources_is_written_over(visus, photos):
+def test_no_image_beside_the_sources_is_written_over(visus, photos):
     folder = photos / "circle"
     Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
     kept = (folder / "1.jpg").read_bytes()
@@ -299,7 +303,7 @@ def test_an_error_of_the_network_leaves_no_thread_that_reads(workplace, model):
     whole = load_model(str(model[0]), "onnxruntime")
 
     class Failing(Model):
-        name, runtime, metadata, lanes = "failing", whole.runtime, whole.metadata, 1
+        name, runtime, metadata, workers = "failing", whole.runtime, whole.metadata, 1
 
         def run(self, images):
             raise MemoryError("too large")
@@ -318,12 +322,12 @@ def test_an_error_of_the_network_leaves_no_thread_that_reads(workplace, model):
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model, runtime):
     write_video(workplace / "v.avi", frames=30)
-    for lanes in (1, 3):
-        loaded = load_model(str(model[0]), runtime, lanes)
-        assert loaded.lanes == lanes
+    for workers in (1, 3):
+        loaded = load_model(str(model[0]), runtime, workers)
+        assert loaded.workers == workers
         writer = JsonLinesWriter(f"{lanes}.jsonl")
         assert run_loop(loaded, VideoSource(workplace / "v.avi"), [], writer).frames == 30
-    alone, together = (lines(workplace / f"{lanes}.jsonl") for lanes in (1, 3))
+    alone, together = (lines(workplace / f"{lanes}.jsonl") for workers in (1, 3))
     assert [entry["frame"] for entry in together] == list(range(30))
     for one, other in zip(alone, together, strict=True):
         scores = ([found["score"] for found in entry.pop("classes")] for entry in (one, other))
@@ -336,7 +340,7 @@ def test_what_follows_from_the_frames_before_is_done_in_their_order(workplace, m
     followed = []
 
     class Uneven(Model):
-        name, runtime, metadata, lanes = "uneven", whole.runtime, whole.metadata, 3
+        name, runtime, metadata, workers = "uneven", whole.runtime, whole.metadata, 3
 
         def run(self, images):
             raise NotImplementedError

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visus.apps.live.parallel import in_lanes, one_ahead
 from tests.conftest import PATIENCE
+from visus.apps.live.parallel import parallel_map, prefetch
 
 
 @given(st.lists(st.integers()))
 def test_the_items_are_the_same_in_the_same_order(items):
-    assert list(one_ahead(iter(items))) == items
+    assert list(prefetch(iter(items))) == items
 
 
 def test_an_error_comes_in_its_turn():
@@ -20,7 +20,7 @@ def test_an_error_comes_in_its_turn():
         yield 1
         raise ValueError("cut here")
 
-    ahead = one_ahead(items())
+    ahead = prefetch(items())
     assert next(ahead) == 1
     with pytest.raises(ValueError, match="cut here"):
         next(ahead)
@@ -34,7 +34,7 @@ def test_the_next_item_is_made_while_this_one_is_used():
         second.set()
         yield 2
 
-    ahead = one_ahead(items())
+    ahead = prefetch(items())
     assert next(ahead) == 1
     assert second.wait(PATIENCE)
     assert list(ahead) == [2]
@@ -48,7 +48,7 @@ def test_the_thread_ends_when_nobody_asks_for_more():
             made.append(i)
             yield i
 
-    ahead = one_ahead(items())
+    ahead = prefetch(items())
     assert next(ahead) == 0
     ahead.close()
     assert len(made) <= 4
@@ -56,8 +56,8 @@ def test_the_thread_ends_when_nobody_asks_for_more():
 
 
 @given(st.lists(st.integers()), st.integers(1, 4))
-def test_lanes_give_their_results_in_order(items, lanes):
-    assert list(in_lanes(str, iter(items), lanes)) == [str(item) for item in items]
+def test_lanes_give_their_results_in_order(items, workers):
+    assert list(parallel_map(str, iter(items), workers)) == [str(item) for item in items]
 
 
 def test_lanes_work_at_once_and_errors_come_in_their_turn():
@@ -70,7 +70,7 @@ def test_lanes_work_at_once_and_errors_come_in_their_turn():
             raise ValueError("three")
         return item
 
-    results = in_lanes(work, iter(range(6)), 2)
+    results = parallel_map(work, iter(range(6)), 2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(results)
@@ -84,5 +84,5 @@ def test_one_lane_takes_no_item_before_it_is_asked_for():
             taken.append(i)
             yield i
 
-    results = in_lanes(str, items(), 1)
+    results = parallel_map(str, items(), 1)
     assert next(results) == "0" and taken == [0]

@@ -7,11 +7,20 @@ import pytest
 import torch
 import yaml
 
-from visus.configs import config_names, find_config
 from tests.apps.live.test_loop import start
-from tests.conftest import PATIENCE, newest, newest_figures, save_captions, save_detection, save_masked, save_people, save_scene
+from tests.conftest import (
+    PATIENCE,
+    newest,
+    newest_figures,
+    save_captions,
+    save_detection,
+    save_masked,
+    save_people,
+    save_scene,
+)
 from tests.datamodules.core.test_archives import write_cifar, write_fashion
 from tests.datamodules.segmentation.test_downloads import write_pets, write_voc
+from visus.configs import config_names, find_config
 
 TINY = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
 SMALL = [*TINY, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
@@ -325,7 +334,7 @@ def test_a_hostile_class_path_in_a_checkpoint_is_ignored(visus, workplace):
     assert not (workplace / "exploded").exists()
 
 
-def test_bad_pictures_stop_training_unless_they_may_be_left_out(visus, photos):
+def test_bad_images_stop_training_unless_they_may_be_left_out(visus, photos):
     (photos / "circle" / "bad.jpg").write_text("text")
     arguments = [
         "fit",
@@ -363,15 +372,15 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
 
 def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
     """The samplers, the gathered figures and the handed-on run folder, for real."""
-    fit = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "67"]
-    told = two_processes(*fit, "--data.num_workers", "0")
+    training = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "67"]
+    told = two_processes(*training, "--data.num_workers", "0")
     assert "sync_dist" not in told
     (run,) = Path().glob("runs/*/*/*")
-    # 16 test pictures and batches of 3: neither divides evenly between the processes.
+    # 16 test images and batches of 3: neither divides evenly between the processes.
     same_by_two_processes(run, "--data.batch_size", "3")
 
 
-def test_several_labels_a_picture(visus, photos):
+def test_several_labels_a_image(visus, photos):
     rows = [f"circle/{i}.png,circle|round" for i in range(10)]
     rows += [f"cross/{i}.png,cross" for i in range(9)] + ["cross/9.png,|"]
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows]))
@@ -388,7 +397,7 @@ def test_several_labels_a_picture(visus, photos):
     assert code == 2 and "circle|round" in err and "one label is expected" in err
 
 
-def test_predict_names_bad_pictures_and_needs_no_labels(visus, photos):
+def test_predict_names_bad_images_and_needs_no_labels(visus, photos):
     arguments = [*SMALL, *ARGUMENTS["classification/custom"]]
     assert visus("fit", "--config", "classification/custom", *arguments)[0] == 0
     run = newest("runs/*/*/*")
@@ -405,7 +414,9 @@ def test_predict_names_bad_pictures_and_needs_no_labels(visus, photos):
 
 def test_a_model_meets_only_classes_it_knows(visus):
     assert fit_scenes(visus)[0] == 0
-    code, _, err = visus("test", "latest", "--data", "datamodules.DigitsData")
+    code, _, err = visus(
+        "test", "latest", "--data", "visus.datamodules.classification.arrays.DigitsData"
+    )
     assert code == 2 and "unknown label" in err and "circle" in err
 
 

@@ -5,12 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from visus.datamodules.captioning.data import PictureCaptioningData
-from visus.datamodules.captioning.scenes import ScenesCaptioningData
-from visus.datamodules.captioning.augment import CaptionTransform
-from visus.datamodules.captioning.data import fill_cache
-from visus.datamodules.captioning.feature_cache import FeatureCache
 from tests.conftest import save_captions
+from visus.datamodules.captioning.augment import CaptionTransform
+from visus.datamodules.captioning.data import ImageCaptioningData, fill_cache
+from visus.datamodules.captioning.feature_cache import FeatureCache
+from visus.datamodules.captioning.scenes import ScenesCaptioningData
 from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
 from visus.vision.vocabulary import END, SPECIAL, UNKNOWN, tokenise
@@ -18,7 +17,7 @@ from visus.vision.vocabulary import END, SPECIAL, UNKNOWN, tokenise
 
 def data(root, **arguments):
     given = {"image_size": (32, 32), "num_workers": 0, "batch_size": 2, "min_count": 1}
-    return PictureCaptioningData(str(root), **{**given, **arguments})
+    return ImageCaptioningData(str(root), **{**given, **arguments})
 
 
 class Looker(torch.nn.Module):
@@ -26,10 +25,10 @@ class Looker(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.looks = 0
+        self.attention_maps = 0
 
     def look(self, images):
-        self.looks += 1
+        self.attention_maps += 1
         return images[:, :2, :4, :4].float()
 
 
@@ -43,13 +42,13 @@ def test_the_vocabulary_holds_frequent_words_of_training_only(tmp_path):
 
 
 def test_a_sample_has_its_captions_as_numbers(tmp_path):
-    captions = data(save_captions(tmp_path, 8), captions_per_picture=3, max_words=6)
+    captions = data(save_captions(tmp_path, 8), captions_per_image=3, max_words=6)
     sample = captions.dataset("train")[0]
     assert sample["words"].shape == (3, 6) and sample["words"].dtype == torch.int64
     assert (sample["words"] == END).sum(1).tolist() == [1, 1, 1]
     assert not (sample["words"] == UNKNOWN).any()
     told = captions.dataset("val")[0]
-    assert set(told) == {"image", "source", "fit", "truth"} and told["truth"].captions
+    assert set(told) == {"image", "source", "geometry", "truth"} and told["truth"].captions
 
 
 def test_unknown_words_are_told_and_a_strange_vocabulary_refused(tmp_path, capsys):
@@ -63,14 +62,14 @@ def test_unknown_words_are_told_and_a_strange_vocabulary_refused(tmp_path, capsy
 
 def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monkeypatch):
     monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
-    pictures = data(save_captions(tmp_path / "set", 8)).pictures("train")
-    looker, count = Looker(), len(pictures)
+    images = data(save_captions(tmp_path / "set", 8)).images("train")
+    looker, count = Looker(), len(images)
     cache = FeatureCache("weights a", "recipe", views=3)
-    fill_cache(cache, pictures, looker, range(count))
-    assert looker.looks == count
-    fill_cache(FeatureCache("weights a", "recipe", 3), pictures, looker, range(count))
-    assert looker.looks == count, "nothing anew"
-    content = pictures.sources[0].content
+    fill_cache(cache, images, looker, range(count))
+    assert looker.attention_maps == count
+    fill_cache(FeatureCache("weights a", "recipe", 3), images, looker, range(count))
+    assert looker.attention_maps == count, "nothing anew"
+    content = images.sources[0].content
     kept = np.array(cache.read(content))
     assert kept.shape == (3, 2, 4, 4) and kept.dtype == np.float16
     files = sorted(cache.folder.iterdir())
@@ -78,8 +77,8 @@ def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monke
     # Truncated, and of no kind of array: neither is taken for a map.
     files[0].write_bytes(files[0].read_bytes()[:-10])
     files[1].write_bytes(b"")
-    fill_cache(cache, pictures, looker, range(count))
-    assert looker.looks == count + 2
+    fill_cache(cache, images, looker, range(count))
+    assert looker.attention_maps == count + 2
     np.testing.assert_array_equal(cache.read(content), kept)
     # Other weights, another recipe, more views: other maps.
     for other in (
@@ -88,12 +87,12 @@ def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monke
         ("weights a", "recipe", 4),
     ):
         assert FeatureCache(*other).read(content) is None
-    Image.new("RGB", (20, 20)).save(pictures.sources[0].path)
-    again = data(tmp_path / "set").pictures("train")
-    assert cache.read(again.sources[0].content) is None, "another picture of the same name"
+    Image.new("RGB", (20, 20)).save(images.sources[0].path)
+    again = data(tmp_path / "set").images("train")
+    assert cache.read(again.sources[0].content) is None, "another image of the same name"
 
 
-def test_pictures_are_mirrored_unless_a_caption_knows_left_from_right():
+def test_images_are_mirrored_unless_a_caption_knows_left_from_right():
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, :14] = 255
     change = CaptionTransform("captions", (32, 32), "stretch")
@@ -124,5 +123,5 @@ def test_wrong_arguments_are_told(tmp_path):
     with pytest.raises(VisusError, match=r"data.views 0 must be at least 1"):
         data(tmp_path, views=0)
     (tmp_path / "captions.json").write_text(json.dumps([{"image": "a.png", "captions": ["a"]}]))
-    with pytest.raises(VisusError, match="there is no picture"):
+    with pytest.raises(VisusError, match="there is no image"):
         print(data(tmp_path).splits)

@@ -8,7 +8,7 @@ from visus.datamodules.captioning.files import is_captions, read_captions
 from visus.vision.errors import VisusError
 
 
-def pictures(root, count=4, folder="images"):
+def images(root, count=4, folder="images"):
     for i in range(count):
         path = root / folder / f"p{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,14 +81,14 @@ def write_list(root):
     ],
 )
 def test_every_format_is_recognised(tmp_path, write, splits):
-    write(pictures(tmp_path))
+    write(images(tmp_path))
     assert is_captions(tmp_path)
     listing = read_captions(tmp_path)
-    assert [p.path.name for p in listing.pictures] == [f"p{i}.png" for i in range(4)]
-    assert [p.split for p in listing.pictures] == splits
-    for i, picture in enumerate(listing.pictures):
+    assert [p.path.name for p in listing.images] == [f"p{i}.png" for i in range(4)]
+    assert [p.split for p in listing.images] == splits
+    for i, image in enumerate(listing.images):
         assert (
-            picture.captions[0]
+            image.captions[0]
             .replace('"', "")
             .replace(" ,", ",")
             .startswith(f"A grey square, number {i}")
@@ -97,57 +97,57 @@ def test_every_format_is_recognised(tmp_path, write, splits):
 
 
 def test_quotes_and_commas_stay_in_captions(tmp_path):
-    write_csv(pictures(tmp_path))
-    first = read_captions(tmp_path).pictures[0]
+    write_csv(images(tmp_path))
+    first = read_captions(tmp_path).images[0]
     assert first.captions == ('A "grey" square, number 0.', "Another, without quotes")
 
 
 def test_a_file_alone_is_a_data_set(tmp_path):
-    write_list(pictures(tmp_path))
+    write_list(images(tmp_path))
     listing = read_captions(tmp_path / "train.json")
-    assert [p.path.name for p in listing.pictures] == ["p0.png", "p1.png"]
+    assert [p.path.name for p in listing.images] == ["p0.png", "p1.png"]
 
 
 def test_everything_bad_is_named_in_one_report(tmp_path):
-    root = pictures(tmp_path)
-    (root / "images" / "p1.png").write_bytes(b"no picture")
+    root = images(tmp_path)
+    (root / "images" / "p1.png").write_bytes(b"no image")
     content = [
         {"image": "p0.png", "captions": ["A good one.", " . "]},
-        {"image": "p1.png", "captions": ["Of a broken picture."]},
-        {"image": "gone.png", "captions": ["Of a missing picture."]},
+        {"image": "p1.png", "captions": ["Of a broken image."]},
+        {"image": "gone.png", "captions": ["Of a missing image."]},
         {"image": "p2.png", "captions": []},
         {"image": "p3.png", "captions": ["In no split."], "split": "later"},
-        {"captions": ["Of no picture."]},
+        {"captions": ["Of no image."]},
         "text",
     ]
     (root / "all.json").write_text(json.dumps(content))
     listing = read_captions(root)
-    assert [p.path.name for p in listing.pictures] == ["p0.png"]
-    assert listing.pictures[0].captions == ("A good one.",)
+    assert [p.path.name for p in listing.images] == ["p0.png"]
+    assert listing.images[0].captions == ("A good one.",)
     told = "\n".join(map(str, listing.problems))
     for words in (
         "entry 0: an empty caption of p0.png",
         "entry 1: p1.png: ",
-        "entry 2: there is no picture 'gone.png'",
-        "entry 3: a picture without a caption: p2.png",
+        "entry 2: there is no image 'gone.png'",
+        "entry 3: an image without a caption: p2.png",
         "entry 4: split 'later' is unknown",
-        "entry 5: names no picture",
-        "names no picture",
+        "entry 5: names no image",
+        "names no image",
     ):
         assert words in told, told
     assert listing.left_out == 5
 
 
-def test_a_coco_picture_without_captions_and_a_caption_without_a_picture_are_told(tmp_path):
+def test_a_coco_image_without_captions_and_a_caption_without_a_image_are_told(tmp_path):
     content = {
         "images": [{"id": 0, "file_name": "p0.png"}, {"id": 1, "file_name": "p1.png"}],
         "annotations": [
             {"image_id": 0, "caption": "A square."}, {"image_id": 7, "caption": "What?"},
         ],
     }  # fmt: skip
-    (pictures(tmp_path) / "captions.json").write_text(json.dumps(content))
+    (images(tmp_path) / "captions.json").write_text(json.dumps(content))
     told = "\n".join(map(str, read_captions(tmp_path).problems))
-    assert "a picture without a caption: p1.png" in told and "picture of id 7" in told
+    assert "an image without a caption: p1.png" in told and "image of id 7" in told
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_a_coco_picture_without_captions_and_a_caption_without_a_picture_are_tol
     ],
 )
 def test_files_that_cannot_be_read_are_told(tmp_path, name, content, words):
-    (pictures(tmp_path) / name).write_bytes(content)
+    (images(tmp_path) / name).write_bytes(content)
     with pytest.raises(VisusError, match=words):
         read_captions(tmp_path)
 
 
-def test_a_picture_in_two_splits_is_left_out_of_training(tmp_path):
-    root = pictures(tmp_path, 2)
+def test_a_image_in_two_splits_is_left_out_of_training(tmp_path):
+    root = images(tmp_path, 2)
     for split in ("train", "val"):
         content = [{"image": f"p{i}.png", "captions": ["A square."]} for i in range(2)]
         (root / f"{split}.json").write_text(json.dumps(content[: 1 if split == "val" else 2]))
     listing = read_captions(root)
-    assert {(p.path.name, p.split) for p in listing.pictures} == {
+    assert {(p.path.name, p.split) for p in listing.images} == {
         ("p0.png", "val"),
         ("p1.png", "train"),
     }

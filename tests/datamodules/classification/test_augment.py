@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from visus.datamodules.classification.augment import TrainingTransform
-from visus.datamodules.core.loading import PictureDataset, make_loader
+from visus.datamodules.core.loading import ImageDataset, make_loader
 from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
 
 
 def epochs(workers, seed, recipe="photos"):
-    """Two epochs of the same eight pictures, changed."""
+    """Two epochs of the same eight images, changed."""
     image = make_scene(1, (40, 40)).image
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         [image] * 8,
         np.copy,
         np.zeros(8, np.int64),
@@ -29,7 +29,7 @@ def epochs(workers, seed, recipe="photos"):
 def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, recipe):
     first, second = epochs(workers, 0, recipe)
     assert first.shape == (8, 3, 32, 32)
-    assert len({picture.numpy().tobytes() for picture in torch.cat([first, second])}) > 5
+    assert len({image.numpy().tobytes() for image in torch.cat([first, second])}) > 5
     again, _ = epochs(workers, 0, recipe)
     assert torch.equal(first, again)
     other, _ = epochs(workers, 1, recipe)
@@ -37,7 +37,7 @@ def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, re
 
 
 def test_steps_of_a_recipe_are_independent():
-    """Mirroring must not decide where the picture is shifted or erased."""
+    """Mirroring must not decide where the image is shifted or erased."""
     image = np.arange(32, dtype=np.uint8)[None, :, None].repeat(32, 0) + 100
     change = TrainingTransform("small", (32, 32), "stretch")
     torch.manual_seed(0)

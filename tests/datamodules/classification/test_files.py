@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import save_scene
 from visus.datamodules.classification.files import read_listing
 from visus.datamodules.core.problems import DataError, refuse
-from tests.conftest import save_scene
 from visus.vision.errors import VisusError
 
 
@@ -19,11 +19,11 @@ def problems_of(root, **arguments):
 
 @pytest.fixture
 def bad_photos(photos):
-    """Good pictures of two classes among every kind of bad one."""
+    """Good images of two classes among every kind of bad one."""
     good = (photos / "circle" / "0.png").read_bytes()
     (photos / "circle" / "truncated.jpg").write_bytes(good[:200])
     (photos / "circle" / "empty.jpg").touch()
-    (photos / "circle" / "text.jpg").write_text("no picture at all")
+    (photos / "circle" / "text.jpg").write_text("no image at all")
     bomb = io.BytesIO()
     Image.new("1", (30000, 30000)).save(bomb, "PNG")
     (photos / "circle" / "bomb.png").write_bytes(bomb.getvalue())
@@ -42,7 +42,7 @@ def test_everything_bad_is_named_in_one_report(bad_photos):
     for name, severity, words in (
         ("circle/truncated.jpg", "error", "truncated"),
         ("circle/empty.jpg", "error", "empty"),
-        ("circle/text.jpg", "error", "not a picture"),
+        ("circle/text.jpg", "error", "not an image"),
         ("circle/bomb.png", "error", "limit"),
         ("circle/moves.gif", "error", "animation"),
         ("cross/print.jpg", "warning", "CMYK"),

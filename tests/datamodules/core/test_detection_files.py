@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from visus.datamodules.detection.convert import convert
+from tests.conftest import save_detection
 from visus.datamodules.core.detection_files import FORMATS, read_detection, recognise
 from visus.datamodules.core.problems import DataError, refuse
-from tests.conftest import save_detection
+from visus.datamodules.detection.convert import convert
 from visus.vision.errors import VisusError
 
 
@@ -23,7 +23,7 @@ def told(listing, severity="error"):
 def boxes(listing):
     return sorted(
         (p.split, p.path.stem, o.label, *(round(v, 2) for v in o.box))
-        for p in listing.pictures
+        for p in listing.images
         for o in p.objects
     )
 
@@ -34,12 +34,12 @@ def test_every_format_is_recognised_and_read(tmp_path, format):
     assert recognise(root) == format
     listing = read_detection(root)
     assert not listing.problems and listing.left_out == 0
-    assert len(listing.pictures) == 16
-    assert {p.split for p in listing.pictures} == {"train", "val"}
+    assert len(listing.images) == 16
+    assert {p.split for p in listing.images} == {"train", "val"}
     assert set(listing.class_names) <= {"circle", "cross", "diamond"}
-    # Pictures without objects stay as negatives.
-    assert any(not p.objects for p in listing.pictures)
-    assert all(p.size == (96, 128) for p in listing.pictures)
+    # Images without objects stay as negatives.
+    assert any(not p.objects for p in listing.images)
+    assert all(p.size == (96, 128) for p in listing.images)
 
 
 @pytest.mark.parametrize("first", FORMATS)
@@ -65,7 +65,7 @@ def test_outlines_survive_from_coco_to_yolo_and_back(tmp_path):
     ]  # fmt: skip
     path.write_text(json.dumps(content))
     assert not convert(read_detection(root), "yolo", tmp_path / "b")
-    (item,) = [o for p in read_detection(tmp_path / "b").pictures for o in p.objects]
+    (item,) = [o for p in read_detection(tmp_path / "b").images for o in p.objects]
     assert item.polygons[0] == pytest.approx(ring, abs=1e-3)
     lost = convert(read_detection(root), "voc", tmp_path / "c")
     assert "1 masks" in str(lost[0])
@@ -89,13 +89,13 @@ def test_every_problem_of_yolo_text_is_named_by_line(tmp_path):
     }  # fmt: skip
     for line, word in words.items():
         assert any(f"{path}:{line}: " in text and word in text for text in told(listing)), line
-    assert any("train1.png" in text and "not a picture" in text for text in told(listing))
+    assert any("train1.png" in text and "not an image" in text for text in told(listing))
     assert len(told(listing)) == listing.left_out == len(words) + 1
     with pytest.raises(DataError):
         refuse(listing.problems, skip_bad=False)
     refuse(listing.problems, skip_bad=True)
     # What is left can be learnt from.
-    assert len(next(p for p in listing.pictures if p.path.stem == "train0").objects) == 1
+    assert len(next(p for p in listing.images if p.path.stem == "train0").objects) == 1
 
 
 def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_path):
@@ -122,7 +122,7 @@ def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_p
     for word in (
         "train0.xml: is no usable XML (line 1 declares an entity", "train1.xml: is no usable XML",
         "train2.xml:3: box (50, 10, 20, 40) is inverted", "train2.xml:4: its bndbox",
-        "train2.xml:5: an object without a name", "train3.xml: there is no picture",
+        "train2.xml:5: an object without a name", "train3.xml: there is no image",
         "train.txt:5: names 'train4', which has no XML",
     ):  # fmt: skip
         assert word in errors, word
@@ -152,7 +152,7 @@ def test_problems_of_coco_are_named_by_key(tmp_path):
     for word in (
         "annotations[1]: its id 1 stands twice", "annotations[2]: unknown class",
         "annotations[3]: its bbox", "annotations[4]: its bbox '5 5 20 20'",
-        "annotations[5]: names picture 999", "annotations[6]: its segmentation",
+        "annotations[5]: names image 999", "annotations[6]: its segmentation",
         "annotations[7]: is no object", "images[2]: shares its id", "images[3]: shares its id",
         "images[4]: there is no file", "images[5]: its labels state 64 x 96",
     ):  # fmt: skip
@@ -163,17 +163,17 @@ def test_a_checkpoints_classes_rule(tmp_path):
     root = save_detection(tmp_path / "set", "yolo")
     listing = read_detection(root, class_names=["cross", "zebra"])
     assert listing.class_names == ("cross", "zebra")
-    assert {o.label for p in listing.pictures for o in p.objects} == {"cross"}
+    assert {o.label for p in listing.images for o in p.objects} == {"cross"}
     assert any("unknown class 'circle'; known are cross, zebra" in t for t in told(listing))
 
 
-def test_a_picture_in_two_splits_is_not_trained_on(tmp_path):
+def test_a_image_in_two_splits_is_not_trained_on(tmp_path):
     root = save_detection(tmp_path / "set", "yolo", ("train", "val"))
     shutil.copy(root / "images/train/train0.png", root / "images/val/val0.png")
     listing = read_detection(root)
     assert any("too good" in text for text in told(listing))
-    assert "train0" not in {p.path.stem for p in listing.pictures}
-    assert "val0" in {p.path.stem for p in listing.pictures}
+    assert "train0" not in {p.path.stem for p in listing.images}
+    assert "val0" in {p.path.stem for p in listing.images}
 
 
 def turn(path, orientation):
@@ -214,9 +214,9 @@ def test_the_exif_trap(tmp_path, declared, orientation, words):
         for exif, size in (("apply", (128, 96)), ("ignore", (96, 128))):
             listing = read_detection(root, exif=exif)
             assert not listing.problems
-            picture = next(p for p in listing.pictures if p.objects)
+            image = next(p for p in listing.images if p.objects)
             expected = size if orientation == 6 else (96, 128)
-            assert picture.size == expected and picture.upright == (exif == "apply")
+            assert image.size == expected and image.upright == (exif == "apply")
 
 
 def test_nothing_to_read_is_told_with_what_is_expected(tmp_path):
@@ -305,9 +305,9 @@ def _check(read):
     except VisusError as error:
         assert str(error)
         return
-    for picture in listing.pictures:
-        height, width = picture.size
-        for item in picture.objects:
+    for image in listing.images:
+        height, width = image.size
+        for item in image.objects:
             x1, y1, x2, y2 = item.box
             assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
             assert item.label in listing.class_names

@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visus.datamodules.classification.data import PictureClassData
-from visus.datamodules.classification.arrays import ScenesClassData
+from visus.datamodules.classification.arrays import ScenesClassificationData
+from visus.datamodules.classification.data import ImageClassificationData
 from visus.datamodules.core.loading import ArrayDataset, make_loader
 
 
@@ -34,9 +34,9 @@ def test_training_gives_every_process_as_many_batches(size, batch_size, world):
 
 def test_data_sets_reach_workers_that_are_started_anew(photos):
     """As on Windows and macOS, where workers share no memory with their parent."""
-    data = PictureClassData(str(photos), batch_size=4, num_workers=0)
+    data = ImageClassificationData(str(photos), batch_size=4, num_workers=0)
     for split in ("train", "val", "predict"):
         again = pickle.loads(pickle.dumps(data.dataset(split)))
         assert again[0]["image"].shape == (3, 64, 64)
-    scenes = pickle.loads(pickle.dumps(ScenesClassData(8, num_workers=0).dataset("train")))
+    scenes = pickle.loads(pickle.dumps(ScenesClassificationData(8, num_workers=0).dataset("train")))
     assert scenes[3]["image"].shape == (3, 64, 64)

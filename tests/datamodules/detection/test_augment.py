@@ -20,11 +20,11 @@ def labelled(seed, masks=True):
 
 
 def never(number):
-    raise AssertionError("no other picture is needed")
+    raise AssertionError("no other image is needed")
 
 
 @pytest.mark.parametrize("mode", ["stretch", "letterbox", "crop"])
-def test_boxes_and_masks_move_with_the_picture(mode):
+def test_boxes_and_masks_move_with_the_image(mode):
     transform = BoxTransform("boxes", (80, 112), mode)
     torch.manual_seed(0)
     shifts = []
@@ -54,7 +54,7 @@ def test_changes_differ_and_repeat_with_the_seed():
     assert not np.array_equal(runs[0][0].image, runs[2][0].image)
 
 
-def test_a_mosaic_shows_objects_of_several_pictures():
+def test_a_mosaic_shows_objects_of_several_images():
     transform = BoxTransform("mosaic", SIZE, "stretch")
     torch.manual_seed(0)
     asked = []
@@ -68,7 +68,7 @@ def test_a_mosaic_shows_objects_of_several_pictures():
     assert max(counts) > 6
 
 
-def test_a_picture_without_objects_stays_one():
+def test_a_image_without_objects_stays_one():
     empty = Labelled(
         np.zeros((40, 50, 3), np.uint8),
         np.zeros((0, 4), np.float32),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from visus.datamodules.face3d.heads import RandomHeads, visible_triangles
-from visus.models.face3d.renderer import NOTHING, rasterise
 from visus.models.face3d.procedural_head import procedural_head
+from visus.models.face3d.renderer import NOTHING, rasterise
 
 
 def head_with_insides():

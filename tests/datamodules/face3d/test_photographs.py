@@ -70,7 +70,7 @@ def save_photographs(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noisy).save(path)
     Image.fromarray(np.full((80, 80, 3), 90, np.uint8)).save(folder / "blank.png")
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"no image")
     return folder
 
 
@@ -96,7 +96,7 @@ def test_photographs_without_a_face_are_named_and_some_are_held_out(tmp_path, ca
     ("content", "told"),
     [
         (None, "there is no such folder"),
-        ("", "holds no pictures"),
+        ("", "holds no images"),
         ("blank", "shows no face to train on"),
     ],
 )

@@ -6,10 +6,9 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from visus.datamodules.face_recognition.data import PeopleData
-from visus.datamodules.face_recognition.augment import FaceTransform
-from visus.datamodules.face_recognition.data import PeopleSampler
 from tests.conftest import save_people
+from visus.datamodules.face_recognition.augment import FaceTransform
+from visus.datamodules.face_recognition.data import PeopleData, PeopleSampler
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import template
 
@@ -21,7 +20,7 @@ def data(root, **arguments):
 
 def test_people_are_held_out_as_wholes(tmp_path):
     people = data(save_people(tmp_path, 10, 3), val_share=0.3)
-    names = {split: {p.person for p in pictures} for split, pictures in people.splits.items()}
+    names = {split: {p.person for p in images} for split, images in people.splits.items()}
     assert len(names["val"]) == 3 and len(names["train"]) == people.people_count == 7
     assert not names["train"] & names["val"] and names["test"] == names["val"]
     for pair in people.pairs("val"):
@@ -32,7 +31,7 @@ def test_two_people_at_least_are_held_out_and_too_few_are_told_before_training(t
     few = data(save_people(tmp_path / "few", 5, 2), val_share=0.1)
     assert len({p.person for p in few.splits["val"]}) == 2
     alone = data(save_people(tmp_path / "alone", 6, 1))
-    with pytest.raises(VisusError, match="one of them with two pictures"):
+    with pytest.raises(VisusError, match="one of them with two images"):
         alone.train_dataloader()
 
 
@@ -60,9 +59,9 @@ def test_tested_people_are_not_trained_on(tmp_path):
         data(root, pairs=str(tmp_path / "pairs.txt"), test_folds=[2]).pairs("test")
 
 
-def test_bad_pictures_are_named_in_one_report(tmp_path):
+def test_bad_images_are_named_in_one_report(tmp_path):
     root = save_people(tmp_path, 4, 2)
-    (root / "P0" / "P0_0001.png").write_bytes(b"no picture")
+    (root / "P0" / "P0_0001.png").write_bytes(b"no image")
     (root / "P1" / "P1_0009.png").write_bytes((root / "P2" / "P2_0001.png").read_bytes())
     with pytest.raises(VisusError) as told:
         data(root, val_share=0.25).dataset("train"), data(root, val_share=0.25).dataset("val")
@@ -83,19 +82,19 @@ def test_faces_are_found_aligned_and_missing_ones_named(tmp_path):
     problems = []
     for split in ("train", "val"):
         try:
-            people.pictures(split)
+            people.images(split)
         except VisusError as error:
             problems.append(str(error))
     assert problems and "shows no face of 40 pixels" in problems[0]
     people = data(tmp_path, align=True, val_share=0.5, image_size=(64, 64), skip_bad=True)
-    pictures = [p for s in ("train", "val") for p in people.pictures(s) if p.face is not None]
-    face, _ = people.dataset("val").read(pictures[0])
+    images = [p for s in ("train", "val") for p in people.images(s) if p.face is not None]
+    face, _ = people.dataset("val").read(images[0])
     assert face.shape == (64, 64, 3)
     left_eye = template((64, 64))[0].round().astype(int)
     assert face[left_eye[1], left_eye[0]].mean() < face[40, 18].mean()
-    # In evaluation each picture counts, and one without a face says so.
+    # In evaluation each image counts, and one without a face says so.
     sample = next(s for s in people.dataset("val") if "Nobody" in s["name"])
-    assert sample["fit"].problems == ("no face",)
+    assert sample["geometry"].problems == ("no face",)
 
 
 def test_batches_show_people_several_times_and_differ_by_epoch():
@@ -135,8 +134,8 @@ def test_changes_differ_and_repeat_with_the_seed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"batch_size": 2, "pictures_per_person": 2}, "must show two people"),
-        ({"pictures_per_person": 0}, "pictures_per_person 0"),
+        ({"batch_size": 2, "images_per_person": 2}, "must show two people"),
+        ({"images_per_person": 0}, "images_per_person 0"),
     ],
 )
 def test_wrong_arguments_are_told(tmp_path, arguments, words):

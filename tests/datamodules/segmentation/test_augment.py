@@ -4,21 +4,21 @@ import torch
 
 from visus.datamodules.segmentation.augment import MaskTransform
 from visus.vision.errors import VisusError
+from visus.vision.masks import IGNORE
 from visus.vision.scenes import make_scene
-from visus.tasks.segmentation.metrics import IGNORE
 
 SIZE = (64, 96)
 
 
 def masked(seed):
-    """A picture whose brightness tells the class, so that both can be compared afterwards."""
+    """An image whose brightness tells the class, so that both can be compared afterwards."""
     mask = (make_scene(seed, (80, 120), (1, 3)).class_mask() > 0).astype(np.uint8)
     return np.repeat((mask * 200)[:, :, None], 3, axis=2), mask
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 @pytest.mark.parametrize("crop", [SIZE, (48, 48), (160, 64)])
-def test_masks_move_with_their_pictures(mode, crop):
+def test_masks_move_with_their_images(mode, crop):
     transform = MaskTransform("crops", SIZE, mode, crop)
     torch.manual_seed(0)
     agree = []

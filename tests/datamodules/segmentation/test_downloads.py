@@ -4,8 +4,8 @@ from PIL import Image
 
 from visus.datamodules.segmentation.downloads import OxfordPetData, VOCSegmentationData
 from visus.vision.errors import VisusError
+from visus.vision.masks import IGNORE
 from visus.vision.scenes import make_scene
-from visus.tasks.segmentation.metrics import IGNORE
 
 
 def write_pets(root, count=8):

@@ -4,15 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from visus.datamodules.segmentation.data import PictureSegmentationData
+from tests.conftest import save_detection, save_masked
 from visus.datamodules.segmentation.class_table import ClassTable, read_class_table
+from visus.datamodules.segmentation.data import ImageSegmentationData
 from visus.datamodules.segmentation.dataset import read_masked
 from visus.datamodules.segmentation.files import read_segmentation
-from tests.conftest import save_detection, save_masked
 from visus.vision.errors import VisusError
 from visus.vision.images import read_mask
+from visus.vision.masks import IGNORE
 from visus.vision.scenes import SHAPES, make_scene
-from visus.tasks.segmentation.metrics import IGNORE
 
 PALETTE = [value for i in range(256) for value in (i, 255 - i, (i * 40) % 256)]
 
@@ -26,7 +26,7 @@ def told(listing, severity="error"):
 
 
 def masks_of(listing):
-    return [read_masked(picture, listing.classes)[1] for picture in listing.pictures]
+    return [read_masked(image, listing.classes)[1] for image in listing.images]
 
 
 @pytest.mark.parametrize("layout", ["folders", "splits", "inner", "annot", "csv"])
@@ -34,11 +34,11 @@ def test_pairs_are_found_in_every_layout(workplace, layout):
     save_masked(workplace / "set", layout)
     listing = read_segmentation(workplace / "set")
     assert not told(listing) and not told(listing, "fatal")
-    assert len(listing.pictures) == 8
-    splits = {picture.split for picture in listing.pictures}
+    assert len(listing.images) == 8
+    splits = {image.split for image in listing.images}
     assert splits == ({""} if layout == "folders" else {"train", "val"})
-    for mask, picture in zip(masks_of(listing), listing.pictures, strict=True):
-        number = int(picture.path.stem.removeprefix("p"))
+    for mask, image in zip(masks_of(listing), listing.images, strict=True):
+        number = int(image.path.stem.removeprefix("p"))
         assert (mask == truth(number)).all()
 
 
@@ -104,10 +104,10 @@ def test_each_kind_of_bad_pair_is_named_in_one_report(workplace):
     listing = read_segmentation(root, ["ground", *SHAPES])
     report = told(listing)
     for words in (
-        "p0.png: the mask is 7 x 5, its picture 48 x 40",
+        "p0.png: the mask is 7 x 5, its image 48 x 40",
         "p1.png: id 77 (1920 px) is none of the 8 classes",
         "p2.png: has no mask",
-        "p3.png: is a mask without a picture",
+        "p3.png: is a mask without an image",
         "p4.png has its name too",
         "p5.png: has several masks",
         "p6.png: a 16-bit mask",
@@ -115,7 +115,7 @@ def test_each_kind_of_bad_pair_is_named_in_one_report(workplace):
         "p8.png: no pixel belongs to a class",
     ):
         assert words in report, words
-    assert [picture.path.stem for picture in listing.pictures] == ["p9"]
+    assert [image.path.stem for image in listing.images] == ["p9"]
     assert listing.left_out == 9
 
 
@@ -147,7 +147,7 @@ def test_zero_and_255_are_asked_about(workplace):
     assert {int(value) for mask in masks_of(listing) for value in np.unique(mask)} == {0, 1}
 
 
-def test_an_oriented_picture_is_read_upright_or_asked_about(workplace):
+def test_an_oriented_image_is_read_upright_or_asked_about(workplace):
     root = save_masked(workplace / "set", "folders", 3)
     for number, orientation in enumerate((6, 3)):
         image = Image.open(root / "images" / f"p{number}.png")
@@ -155,21 +155,21 @@ def test_an_oriented_picture_is_read_upright_or_asked_about(workplace):
         exif[0x0112] = orientation
         image.save(root / "images" / f"p{number}.png", exif=exif)
     report = told(read_segmentation(root))
-    assert "p0.png: the mask is 48 x 40, its picture 40 x 48" in report
+    assert "p0.png: the mask is 48 x 40, its image 40 x 48" in report
     assert "EXIF orientation 3, and nothing tells" in report
 
 
 def test_outlines_in_cocos_form_are_drawn(workplace):
     root = save_detection(workplace / "boxes", "coco", ("train", "val"))
     listing = read_segmentation(root)
-    assert listing.classes.names[0] == "background" and len(listing.pictures) == 16
-    image, mask = read_masked(listing.pictures[1], listing.classes)
+    assert listing.classes.names[0] == "background" and len(listing.images) == 16
+    image, mask = read_masked(listing.images[1], listing.classes)
     assert mask.shape == image.shape[:2]
     assert set(np.unique(mask)) <= set(range(4))
     scene = make_scene(1, (96, 128), (1, 3), 24)
     wanted = [item for item in scene.objects if item.shape in SHAPES[:3]]
     assert ((mask > 0) == np.any([item.mask for item in wanted], axis=0)).all()
-    assert sum(picture.counts[0] for picture in listing.pictures) > 0
+    assert sum(sample.counts[0] for sample in listing.images) > 0
 
 
 @pytest.mark.parametrize(
@@ -221,15 +221,15 @@ def test_any_values_are_classes_or_reported(tmp_path_factory, values, ignore):
     listing = read_segmentation(root, ["a", "b", "c"], ignore)
     strangers = set(np.unique(mask)) - {0, 1, 2} - {ignore}
     assert ("is none of" in told(listing) or "are none of" in told(listing)) == bool(strangers)
-    if listing.pictures:
+    if listing.images:
         (found,) = masks_of(listing)
         kept = (mask <= 2) & (mask != ignore)
         assert (found[kept] == mask[kept]).all() and (found[~kept] == IGNORE).all()
 
 
-def test_pixels_are_counted_and_held_out_pictures_stay_apart(workplace):
+def test_pixels_are_counted_and_held_out_images_stay_apart(workplace):
     root = save_masked(workplace / "set", "folders", 12)
-    data = PictureSegmentationData(str(root), num_workers=0, val_share=0.25)
+    data = ImageSegmentationData(str(root), num_workers=0, val_share=0.25)
     train, val = data.splits["train"], data.splits["val"]
     assert len(train) == 9 and len(val) == 3
     counted = sum(
@@ -263,7 +263,7 @@ def test_masks_of_two_and_four_bits_keep_their_ids():
 def test_folders_that_fit_no_layout_are_told_and_hidden_ones_are_not_seen(workplace):
     root = save_masked(workplace / "set", "inner")
     (root / "images" / ".ipynb_checkpoints").mkdir()
-    assert {p.split for p in read_segmentation(root).pictures} == {"train", "val"}
+    assert {p.split for p in read_segmentation(root).images} == {"train", "val"}
     (root / "images" / "extra").mkdir()
     with pytest.raises(VisusError, match="extra: belongs to no split"):
         read_segmentation(root)
@@ -291,11 +291,11 @@ def test_what_is_ignored_is_what_was_said(workplace):
         read_segmentation(root, ["circle", "cross"])
 
 
-def test_without_training_pictures_nothing_but_training_fails(workplace):
+def test_without_training_images_nothing_but_training_fails(workplace):
     root = save_masked(workplace / "set", "annot")
     for name in ("train", "trainannot"):
         (root / name).rename(workplace / name)
-    data = PictureSegmentationData(str(root), num_workers=0)
+    data = ImageSegmentationData(str(root), num_workers=0)
     assert sum(data.class_counts) == 0 and len(data.splits["val"]) == 2
 
 

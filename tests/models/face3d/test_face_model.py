@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from visus.vision.errors import VisusError
 from visus.models.face3d.face_model import five_points
 from visus.models.face3d.face_model_files import read_face_model
 from visus.models.face3d.procedural_head import procedural_head
+from visus.vision.errors import VisusError
 
 
 def arrays(**changes):

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visus.tasks.captioning.captions_tmp import PacedModel
-from visus.apps.live.sources.files_tmp import VideoSource
-from visus.tasks.captioning.meteor import meteor
-from visus.apps.inference.runtimes_tmp import Model, load_model
-from tests.tasks.detection.test_commands import write_clip
 from tests.conftest import PATIENCE, eventually, newest_figures, save_captions, save_people
+from tests.tasks.detection.test_commands import write_clip
+from visus.apps.inference.loading import load_model
+from visus.apps.live.sources.files import VideoSource
+from visus.tasks.captioning.captions_tmp import ThrottledModel
+from visus.tasks.captioning.meteor import meteor
 from visus.tasks.captioning.metrics import CaptionRecord
 from visus.vision.images import read_image
+from visus.vision.model import Model
 from visus.vision.scenes import make_scene
 
 TINY = ["--model.backbone", "test_resnet", "--model.pretrained", "false", "--model.hidden", "32"]
@@ -44,7 +45,7 @@ def lines(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
-def test_pictures_are_captioned_and_looks_drawn(visus, workplace, run):
+def test_images_are_captioned_and_looks_drawn(visus, workplace, run):
     save_captions(workplace / "in", 2)
     code, out, err = visus("infer", run, "in", "--beam", "4", "--jsonl", "o.jsonl", "--draw", "d")
     assert code == 0, err
@@ -53,7 +54,7 @@ def test_pictures_are_captioned_and_looks_drawn(visus, workplace, run):
         told = [item["caption"] for item in entry["captions"]]
         assert told[0] == entry["caption"] and len(told) == len(set(told)) == 4
         assert entry["caption"] in out
-    # Beside the picture stand its copies, one a word.
+    # Beside the image stand its copies, one a word.
     drawn = read_image(Path("d/p0.jpg"))
     assert drawn.shape[1] > 1.2 * drawn.shape[0] > 56 / 48
     assert visus("infer", run, "in", "--beam", "1", "--jsonl", "g.jsonl")[0] == 0
@@ -63,12 +64,14 @@ def test_pictures_are_captioned_and_looks_drawn(visus, workplace, run):
     assert code == 2 and "--every is for videos" in err
 
 
-def test_the_places_looked_at_cover_the_picture(workplace, run):
+def test_the_places_looked_at_cover_the_image(workplace, run):
     image = np.asarray(Image.effect_noise((90, 60), 80).convert("RGB"))
     prediction = load_model(str(run)).predict(image)
-    assert len(prediction.words) == len(prediction.looks) == len(prediction.caption.split())
+    assert (
+        len(prediction.words) == len(prediction.attention_maps) == len(prediction.caption.split())
+    )
     for i in range(len(prediction.words)):
-        assert prediction.looks[i].sum() == pytest.approx(1, abs=1e-4)
+        assert prediction.attention_maps[i].sum() == pytest.approx(1, abs=1e-4)
         look = prediction.look(i)
         assert look.shape == (60, 90) and look.max() == pytest.approx(1)
 
@@ -87,7 +90,7 @@ def test_a_clip_is_told_by_moments_and_as_a_whole(visus, workplace, run):
 
 
 class Stuck(Model):
-    """Sees the first picture, and thinks about the second until it may go on."""
+    """Sees the first image, and thinks about the second until it may go on."""
 
     def __init__(self, model):
         self.model, self.name, self.runtime = model, "stuck", "torch"
@@ -110,7 +113,7 @@ def test_a_camera_never_waits_for_its_caption(run):
         live, rate = True, 10.0
 
     stuck = Stuck(load_model(str(run)))
-    paced = PacedModel(stuck, Camera())
+    paced = ThrottledModel(stuck, Camera())
     image = np.zeros((64, 64, 3), np.uint8)
     first = paced.predict(image).caption
     for _ in range(40):
@@ -129,7 +132,7 @@ def test_live_draws_the_caption_on_a_clip(visus, workplace, run):
     assert Path("o.mp4").stat().st_size > 0 and lines("o.jsonl")[0]["caption"] is not None
 
 
-def test_live_looks_at_every_picture_of_a_folder(visus, workplace, run):
+def test_live_looks_at_every_image_of_a_folder(visus, workplace, run):
     save_captions(workplace / "in", 3)
     assert visus("live", run, "in", "--video", "o.mp4", "--jsonl", "live.jsonl")[0] == 0
     assert visus("infer", run, "in", "--jsonl", "infer.jsonl")[0] == 0
@@ -140,7 +143,7 @@ def test_live_looks_at_every_picture_of_a_folder(visus, workplace, run):
 def test_the_report_draws_each_scene_a_few_times_only(visus, workplace, run, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "datamodules.captioning_scenes.make_scene",
+        "visus.datamodules.captioning.scenes.make_scene",
         lambda *arguments: drawn.append(arguments) or make_scene(*arguments),
     )
     code, _, err = visus("test", run, "--data.count", "60", "--data.num_workers", "0")
@@ -150,7 +153,9 @@ def test_the_report_draws_each_scene_a_few_times_only(visus, workplace, run, mon
 
 def test_the_summary_of_a_stream_tells_no_password(visus, workplace, run, monkeypatch):
     write_clip(workplace / "a.mp4")
-    monkeypatch.setattr("apps.live.streams.open_stream", lambda _: VideoSource(Path("a.mp4")))
+    monkeypatch.setattr(
+        "visus.apps.live.sources.streams.open_stream", lambda _: VideoSource(Path("a.mp4"))
+    )
     code, out, err = visus("infer", run, "rtsp://user:secret@cam/live", "--summary")
     assert code == 0, err
     assert "rtsp://cam/live as a whole: " in out and "secret" not in out + err
@@ -158,7 +163,7 @@ def test_the_summary_of_a_stream_tells_no_password(visus, workplace, run, monkey
 
 def test_an_exported_captioner_writes_the_same_without_torch(visus, workplace, run):
     save_captions(workplace / "in", 4)
-    code, out, err = visus("export", run, "--output", "m.onnx", "--pictures", "in")
+    code, out, err = visus("export", run, "--output", "m.onnx", "--images", "in")
     assert code == 0, err
     assert "openvino" in out and "onnxruntime" in out
     assert visus("infer", run, "in", "--beam", "1", "--jsonl", "a.jsonl")[0] == 0
@@ -197,7 +202,7 @@ def test_frozen_training_uses_feature_maps_and_is_compared_with_a_consensus(
     code, out, err = visus("test", "latest")
     assert code == 0, err
     assert "METEOR is left out; it needs" in out
-    assert "nearest training pictures" in out and "paired bootstrap" in out
+    assert "nearest training images" in out and "paired bootstrap" in out
     figures = newest_figures()
     assert figures["test/gain_low"] <= figures["test/gain_high"]
     assert 0 <= figures["test/consensus_bleu_1"] <= 1
@@ -217,11 +222,11 @@ def test_the_check_counts_words_and_people(visus, workplace):
     content[0]["image"] = "gone.png"
     (root / "captions.json").write_text(json.dumps(content))
     code, out, _ = visus("data", "check", "set")
-    assert code == 2 and "there is no picture 'gone.png'" in out
+    assert code == 2 and "there is no image 'gone.png'" in out
     save_people(workplace / "people", 3, 2)
     code, out, err = visus("data", "check", "people", "--task", "face_recognition", "--aligned")
     assert code == 0, err
-    assert "of these with several pictures" in out and "3" in out
+    assert "of these with several images" in out and "3" in out
     code, out, _ = visus("data", "check", "people", "--task", "face_recognition")
     assert code == 2 and "shows no face" in out
 

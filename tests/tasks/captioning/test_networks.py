@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from visus.tasks.captioning.networks import CaptionDecoder, caption_loss, create_captioner, self_critical_loss, write_at_random, write_best, write_greedily
+from visus.tasks.captioning.networks import (
+    CaptionDecoder,
+    beam_search,
+    caption_loss,
+    create_captioner,
+    greedy_search,
+    sample_captions,
+    self_critical_loss,
+)
 from visus.tasks.captioning.networks.search import forbid
 from visus.vision.errors import VisusError
 from visus.vision.vocabulary import BEGIN, END, PAD, UNKNOWN
@@ -20,14 +28,14 @@ def decoder(cell="lstm", attention=True, seed=0):
     return made
 
 
-def features(pictures=3):
+def features(images=3):
     torch.manual_seed(1)
-    return torch.randn(pictures, 6, 2, 3)
+    return torch.randn(images, 6, 2, 3)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("attention", [True, False])
-def test_each_word_looks_at_the_whole_picture_in_shares(cell, attention):
+def test_each_word_looks_at_the_whole_image_in_shares(cell, attention):
     made = decoder(cell, attention)
     with torch.inference_mode():
         state = made.start(features())
@@ -36,15 +44,15 @@ def test_each_word_looks_at_the_whole_picture_in_shares(cell, attention):
     assert looked.shape == (3, 6 if attention else 0)
     if attention:
         torch.testing.assert_close(looked.sum(1), torch.ones(3))
-    assert not torch.equal(logits[0], logits[1]), "other pictures, other words"
+    assert not torch.equal(logits[0], logits[1]), "other images, other words"
 
 
 @torch.inference_mode()
 def test_what_follows_the_end_is_filling_and_nothing_is_written_that_is_no_word():
     made = decoder(seed=3)
-    for write in (write_greedily, write_at_random):
-        words, totals, looks = write(made, made.start(features()), 12)
-        assert words.shape == (3, 12) and looks.shape == (3, 12, 6)
+    for write in (greedy_search, sample_captions):
+        words, totals, attention_maps = write(made, made.start(features()), 12)
+        assert words.shape == (3, 12) and attention_maps.shape == (3, 12, 6)
         assert (totals < 0).all()
         for row in words.tolist():
             end = row.index(END) if END in row else len(row)
@@ -55,12 +63,12 @@ def test_what_follows_the_end_is_filling_and_nothing_is_written_that_is_no_word(
 @torch.inference_mode()
 def test_one_beam_writes_what_the_surest_words_are():
     made = decoder()
-    greedy, totals, looks = write_greedily(made, made.start(features()), 7)
-    words, found, seen = write_best(made, made.start(features()), 7, 1, 1.0)
+    greedy, totals, attention_maps = greedy_search(made, made.start(features()), 7)
+    words, found, seen = beam_search(made, made.start(features()), 7, 1, 1.0)
     assert torch.equal(words[:, 0], greedy)
     torch.testing.assert_close(found[:, 0], totals)
     shown = greedy != PAD
-    torch.testing.assert_close(seen[:, 0][shown], looks[shown])
+    torch.testing.assert_close(seen[:, 0][shown], attention_maps[shown])
 
 
 @torch.inference_mode()
@@ -68,17 +76,17 @@ def test_one_beam_writes_what_the_surest_words_are():
 def test_with_room_for_all_the_search_finds_the_best(power):
     """Compared with every caption of at most three words, scored one by one."""
     made = decoder(seed=5)
-    length, pictures = 3, features(2)
+    length, images = 3, features(2)
     captions = []
     for count in range(length + 1):
         for words in itertools.product(range(UNKNOWN + 1, WORDS), repeat=count):
             caption = (*words, END)[:length]
             captions.append(caption)
     captions = sorted(set(captions))
-    for picture in range(2):
+    for image in range(2):
         scored = []
         for caption in captions:
-            state = made.start(pictures[picture : picture + 1])
+            state = made.start(images[image : image + 1])
             word, total = torch.tensor([BEGIN]), 0.0
             for number in caption:
                 logits, state, _ = made.step(word, state)
@@ -86,8 +94,8 @@ def test_with_room_for_all_the_search_finds_the_best(power):
                 word = torch.tensor([number])
             scored.append((total / len(caption) ** power, caption))
         best = max(scored)[1]
-        words, _, _ = write_best(made, made.start(pictures), length, 100, power)
-        assert tuple(words[picture, 0].tolist()[: len(best)]) == best
+        words, _, _ = beam_search(made, made.start(images), length, 100, power)
+        assert tuple(words[image, 0].tolist()[: len(best)]) == best
 
 
 def test_learning_from_people_makes_their_words_likelier():
@@ -101,7 +109,7 @@ def test_learning_from_people_makes_their_words_likelier():
         optimizer.step()
     assert float(loss.detach()) < 0.1
     with torch.inference_mode():
-        written = write_greedily(made.eval(), made.start(features()), 4)[0]
+        written = greedy_search(made.eval(), made.start(features()), 4)[0]
     assert torch.equal(written, words)
 
 

@@ -2,10 +2,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from tests.tasks.learning import overfit, show_training_set, trainer
 from visus.datamodules.captioning.scenes import ScenesCaptioningData
 from visus.tasks.captioning.task import CaptioningTask
 from visus.tasks.checkpoints import load_task
-from tests.tasks.learning import learn_by_heart, show_training_set, trainer
 from visus.vision.errors import VisusError
 
 
@@ -14,7 +14,7 @@ def captioner(data, **arguments):
     return CaptioningTask(
         class_names=list(data.class_names),
         image_size=data.image_size,
-        fit_mode=data.fit_mode,
+        resize_mode=data.resize_mode,
         max_words=data.max_words,
         **{**given, "weight_decay": 0.0, "learning_rate": 5e-3, **arguments},
     )
@@ -26,7 +26,7 @@ def test_overfits_a_small_set(arguments):
     data = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
     show_training_set(data)
     task = captioner(data, **arguments)
-    figures = learn_by_heart(task, data, "true", 0.9, 200)
+    figures = overfit(task, data, "true", 0.9, 200)
     assert figures["test/true"] >= 0.9
     assert figures["test/bleu_4"] >= 0.8 and figures["test/greedy_bleu_4"] >= 0.8
     assert figures["test/shuffled_cider_d"] < figures["test/cider_d"] / 3
@@ -49,7 +49,7 @@ def test_self_critical_training_raises_the_score_of_what_it_writes():
 
 def _mean_reward(task, data):
     """CIDEr-D of captions that are written at random."""
-    from visus.tasks.captioning.networks import write_at_random
+    from visus.tasks.captioning.networks import sample_captions
     from visus.tasks.captioning.ngram_metrics import CiderD
     from visus.vision.vocabulary import tokenise
 
@@ -57,7 +57,7 @@ def _mean_reward(task, data):
     images = torch.stack([data.dataset("test")[i]["image"] for i in range(8)])
     state = task.eval().network.decoder.start(task.look(images))
     with torch.inference_mode():
-        written = [write_at_random(task.network.decoder, state, 10)[0] for _ in range(10)]
+        written = [sample_captions(task.network.decoder, state, 10)[0] for _ in range(10)]
     scores = [
         cider.score(i, task.vocabulary.decode(row))
         for words in written

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from visus.vision.errors import VisusError
-from visus.vision.resize import fit
-from visus.vision.metadata import ModelMetadata
-from visus.tasks.classification.prediction import ClassificationPrediction
 from visus.apps.inference.predictions_tmp import to_prediction
+
+from visus.tasks.classification.prediction import ClassificationPrediction
+from visus.vision.errors import VisusError
+from visus.vision.metadata import ModelMetadata
+from visus.vision.resize import resize_to_input
 
 NAMES = ("cat", "dog", "Übergröße")
 
@@ -23,7 +23,7 @@ def metadata(**options):
 
 
 def predict(logits, **options):
-    _, mapping = fit(np.zeros((4, 4, 3), np.uint8), (8, 8), "crop")
+    _, mapping = resize_to_input(np.zeros((4, 4, 3), np.uint8), (8, 8), "crop")
     return to_prediction([np.asarray(logits)], mapping, metadata(**options))
 
 
@@ -68,7 +68,7 @@ def test_metadata_survives_json():
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"format": 99}, "format 99"), ({"fit_mode": "squeeze"}, "squeeze")],
+    [({"format": 99}, "format 99"), ({"resize_mode": "squeeze"}, "squeeze")],
 )
 def test_foreign_metadata_is_refused(change, words):
     with pytest.raises(VisusError, match=words):

@@ -2,13 +2,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from visus.datamodules.classification.arrays import DigitsData, ScenesClassData
-from visus.tasks.classification.task import ClassificationTask
-from visus.tasks.checkpoints import load_task
+from tests.tasks.learning import overfit, show_training_set, trainer
+from visus.datamodules.classification.arrays import DigitsData, ScenesClassificationData
 from visus.tasks.base import plain
-from visus.tasks.checkpoints import read_checkpoint
-from visus.tasks.classification.task import loss_weights
-from tests.tasks.learning import learn_by_heart, show_training_set, trainer
+from visus.tasks.checkpoints import load_task, read_checkpoint
+from visus.tasks.classification.task import ClassificationTask, loss_weights
 from visus.vision.errors import VisusError
 
 
@@ -16,7 +14,7 @@ def scenes_task(data, **arguments):
     return ClassificationTask(
         class_names=list(data.class_names),
         image_size=data.image_size,
-        fit_mode=data.fit_mode,
+        resize_mode=data.resize_mode,
         **{"backbone": "resnet9", "backbone_options": {"width": 8}, **arguments},
     )
 
@@ -24,10 +22,10 @@ def scenes_task(data, **arguments):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_overfits_a_small_set(multi_label):
     pl.seed_everything(0)
-    data = ScenesClassData(24, (32, 32), multi_label, batch_size=8, num_workers=0)
+    data = ScenesClassificationData(24, (32, 32), multi_label, batch_size=8, num_workers=0)
     task = scenes_task(data, multi_label=multi_label, learning_rate=0.01, weight_decay=0.0)
     show_training_set(data)
-    figures = learn_by_heart(task, data, "macro_f1", 0.95, 80)
+    figures = overfit(task, data, "macro_f1", 0.95, 80)
     assert figures["test/accuracy"] >= 0.95
     assert figures["test/macro_f1"] >= 0.9
 
@@ -43,7 +41,7 @@ def test_forward_is_uint8_to_logits_and_flip_averages():
 
 
 def test_frozen_batch_norm_stands_still():
-    data = ScenesClassData(16, (32, 32), batch_size=8, num_workers=0)
+    data = ScenesClassificationData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, freeze_epochs=1)
     before = {key: value.clone() for key, value in task.body.state_dict().items()}
     trainer(max_epochs=1, limit_val_batches=0).fit(task, data)
@@ -58,7 +56,7 @@ def test_frozen_batch_norm_stands_still():
 
 
 def test_batch_norm_alone_can_be_frozen():
-    data = ScenesClassData(16, (32, 32), batch_size=8, num_workers=0)
+    data = ScenesClassificationData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, freeze_batch_norm=True)
     before = {key: value.clone() for key, value in task.body.state_dict().items()}
     trainer(max_epochs=2, limit_val_batches=1).fit(task, data)
@@ -68,7 +66,7 @@ def test_batch_norm_alone_can_be_frozen():
 
 
 def test_evaluation_does_not_depend_on_the_batches():
-    data = ScenesClassData(40, (32, 32), batch_size=8, num_workers=0)
+    data = ScenesClassificationData(40, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, class_counts=[1, 2, 3, 4, 5, 6, 7], class_weights="balanced")
     losses = []
     for size in (3, 10):
@@ -78,7 +76,7 @@ def test_evaluation_does_not_depend_on_the_batches():
 
 
 def test_mixes_smooths_and_penalises_without_nan():
-    data = ScenesClassData(16, (32, 32), batch_size=8, num_workers=0)
+    data = ScenesClassificationData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, mixup=0.2, cutmix=1.0, label_smoothing=0.1, l1=1e-5, dropout=0.5)
     fitted = trainer(max_epochs=2, limit_val_batches=0)
     fitted.fit(task, data)

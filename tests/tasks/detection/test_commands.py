@@ -69,7 +69,7 @@ def test_objects_of_a_video_are_tracked_and_told(visus, workplace, run):
     assert code == 0, err
 
 
-def test_pictures_get_boxes_from_the_threshold_on(visus, workplace, run):
+def test_images_get_boxes_from_the_threshold_on(visus, workplace, run):
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
     counts = []
     for threshold in ("0", "1"):
@@ -86,7 +86,7 @@ def test_pictures_get_boxes_from_the_threshold_on(visus, workplace, run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--track"], "the source is pictures"),
+        (["--track"], "the source is images"),
         (["--threshold", "2"], "--threshold 2.0 must lie between 0 and 1"),
     ],
 )
@@ -106,17 +106,17 @@ def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, arc
     assert code == 0, err
     assert "100%" in out
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
-    # A picture without anything in it as well.
+    # An image without anything in it as well.
     Image.new("RGB", (64, 64)).save("b.png")
     code = (
-        "import sys; from apps.cli import main; "
+        "import sys; from visus.apps.cli import main; "
         "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
     )
     arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
     code, _, err = visus("export", "latest", "--output", "m.pte")
-    assert code == 2 and "differ in length from picture to picture" in err
+    assert code == 2 and "differ in length from image to image" in err
     # In int8 too, where all layers are rounded: those as well that look at every scale.
     Path("like").mkdir()
     Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")
@@ -158,9 +158,9 @@ def test_masks_are_learnt_told_and_drawn(visus, workplace):
     assert "test/mask_map_50" in out
     results = json.loads(newest("runs/*/*/*/detections.json").read_text())
     assert {"image_id", "category_id", "bbox", "score", "segmentation"} <= set(results[0])
-    picture = next((workplace / "boxes").rglob("*.png"))
+    image = next((workplace / "boxes").rglob("*.png"))
     code, _, err = visus(
-        "infer", "latest", picture, "--threshold", "0.01", "--jsonl", "o.jsonl", "--draw", "d"
+        "infer", "latest", image, "--threshold", "0.01", "--jsonl", "o.jsonl", "--draw", "d"
     )
     assert code == 0, err
     entry = json.loads(Path("o.jsonl").read_text())["detections"][0]
@@ -210,7 +210,7 @@ def test_a_data_set_is_counted_and_converted(visus, workplace):
     assert code == 0 and "of these without objects" in out and "no problems" in out
     code, out, err = visus("data", "convert", "boxes", "--to", "yolo", "--output", "y")
     assert code == 0, err
-    assert "16 pictures" in out
+    assert "16 images" in out
     code, out, _ = visus("data", "check", "y")
     assert code == 0 and "yolo" in out
     code, _, err = visus("data", "convert", "boxes", "--to", "coco", "--output", "y")

@@ -6,9 +6,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from visus.tasks.detection.metrics import FIGURES, DetectionScores, DetectionTruth
+from visus.tasks.detection.metrics import FIGURES, DetectionMetrics
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.vision.run_lengths import encode_mask
+from visus.vision.masks import encode_mask
+from visus.vision.truth import DetectionTruth
 
 NAMES = ("a", "b", "c")
 
@@ -32,11 +33,11 @@ def truth(boxes, ids, ignored=None, masks=None):
     return DetectionTruth(boxes, np.asarray(ids, np.int64), marks, areas, masks)
 
 
-def random_scores(seed, pictures=30, masks=False):
-    """Boxes near the truth, false ones, missed ones, crowds, pictures of nothing."""
+def random_scores(seed, images=30, masks=False):
+    """Boxes near the truth, false ones, missed ones, crowds, images of nothing."""
     rng = np.random.default_rng(seed)
-    collected = DetectionScores(NAMES)
-    for index in range(pictures):
+    collected = DetectionMetrics(NAMES)
+    for index in range(images):
         count = int(rng.integers(0, 8)) if index else 0
         corners = rng.uniform(0, 150, (count, 2))
         boxes = np.concatenate([corners, corners + rng.uniform(4, 140, (count, 2))], axis=1)
@@ -92,14 +93,14 @@ def test_the_twelve_figures_are_those_of_pycocotools(seed):
 
 
 def test_the_figures_of_masks_are_those_of_pycocotools():
-    collected = random_scores(5, pictures=8, masks=True)
+    collected = random_scores(5, images=8, masks=True)
     figures = collected.compute().figures
     for name, value in zip(FIGURES, reference(collected, "segm"), strict=True):
         assert figures[f"mask_{name}"] == pytest.approx(value, abs=1e-9), name
 
 
 def test_a_case_counted_by_hand():
-    collected = DetectionScores(NAMES)
+    collected = DetectionMetrics(NAMES)
     # Of class a one is found and one missed; of class b all; c is nowhere and counts for nothing.
     collected.add(
         "1",
@@ -116,14 +117,14 @@ def test_a_case_counted_by_hand():
     assert np.isnan(scores.figures["map_small"])
     # Above 0.6 the false one is gone, above 0.8 class b too.
     assert 0.6 < collected.best_threshold() <= 0.8
-    assert collected.picture_f1(0) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert collected.image_f1(0) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
 
 
 def test_nothing_found_and_nothing_there():
-    collected = DetectionScores(NAMES)
+    collected = DetectionMetrics(NAMES)
     collected.add("1", prediction([], [], []), truth([[0, 0, 50, 50]], [0]))
     assert collected.compute().figures["map"] == 0
-    empty = DetectionScores(NAMES)
+    empty = DetectionMetrics(NAMES)
     empty.add("1", prediction([], [], []), truth([], []))
     assert np.isnan(empty.compute().figures["map"])
-    assert empty.picture_f1(0) == 1
+    assert empty.image_f1(0) == 1

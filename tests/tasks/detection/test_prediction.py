@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from visus.vision.resize import fit
-from visus.vision.metadata import ModelMetadata
-from visus.tasks.detection.prediction import DetectionPrediction
 from visus.apps.inference.predictions_tmp import to_prediction
+
+from visus.tasks.detection.prediction import DetectionPrediction
+from visus.vision.metadata import ModelMetadata
+from visus.vision.resize import resize_to_input
 
 NAMES = ("cat", "dog")
 
@@ -50,9 +50,9 @@ def test_what_is_no_detection_is_refused(changes):
         found(**changes)
 
 
-def test_boxes_come_back_to_the_pixels_of_the_picture():
+def test_boxes_come_back_to_the_pixels_of_the_image():
     image = np.zeros((50, 100, 3), np.uint8)
-    _, mapping = fit(image, (200, 200), "letterbox")
+    _, mapping = resize_to_input(image, (200, 200), "letterbox")
     constants = (0.0,) * 3
     metadata = ModelMetadata(
         "detection", NAMES, (200, 200), 3, "letterbox", constants, constants, {"threshold": 0.4}

@@ -3,13 +3,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from tests.tasks.learning import overfit, show_training_set, trainer
 from visus.datamodules.detection.scenes import ScenesDetectionData
-from visus.tasks.detection.task import DetectionTask
 from visus.tasks.checkpoints import load_task
-from tests.tasks.learning import learn_by_heart, show_training_set, trainer
-from visus.vision.errors import VisusError
-from visus.vision.resize import fit
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.tasks.detection.task import DetectionTask
+from visus.vision.errors import VisusError
+from visus.vision.resize import resize_to_input
 
 
 def scenes(count=8, **arguments):
@@ -21,7 +21,7 @@ def detector(data, **arguments):
     return DetectionTask(
         class_names=list(data.class_names),
         image_size=data.image_size,
-        fit_mode=data.fit_mode,
+        resize_mode=data.resize_mode,
         masks=data.masks,
         **given,
     )
@@ -43,14 +43,14 @@ def test_overfits_a_small_set(architecture, masks, rate, epochs, side):
     )
     show_training_set(data)
     figure = "mask_map_50" if masks else "map_50"
-    figures = learn_by_heart(task, data, figure, 0.85, epochs, gradient_clip_val=10.0)
+    figures = overfit(task, data, figure, 0.85, epochs, gradient_clip_val=10.0)
     assert figures["test/map_50"] >= 0.8
     if masks:
         assert figures["test/mask_map_50"] >= 0.8
 
 
 @pytest.mark.parametrize("architecture", ["faster_rcnn", "one_stage"])
-def test_a_loss_that_is_not_finite_stops_and_names_the_pictures(architecture):
+def test_a_loss_that_is_not_finite_stops_and_names_the_images(architecture):
     data = scenes()
     task = detector(data, architecture=architecture)
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_frozen_batch_norm_stands_still_and_the_rest_learns():
     assert any(not torch.equal(before[k], v) for k, v in task.body.state_dict().items())
 
 
-def test_pictures_are_normalised_once_with_the_backbones_constants():
+def test_images_are_normalised_once_with_the_backbones_constants():
     data = scenes()
     task = detector(data, backbone="tf_efficientnet_lite0").eval()
     assert task.metadata.mean == pytest.approx((127.5,) * 3)
@@ -100,8 +100,8 @@ def test_predictions_are_in_the_pixels_of_the_original():
     task = detector(data).eval()
     boxes = torch.tensor([[[0.0, 0, 48, 48]]])
     task.forward = lambda images: (boxes, torch.tensor([[0.9]]), torch.tensor([[2]]))
-    _, mapping = fit(np.zeros((200, 400, 3), np.uint8), (96, 96), "stretch")
-    batch = {"image": torch.zeros(1, 3, 96, 96, dtype=torch.uint8), "fit": [mapping]}
+    _, mapping = resize_to_input(np.zeros((200, 400, 3), np.uint8), (96, 96), "stretch")
+    batch = {"image": torch.zeros(1, 3, 96, 96, dtype=torch.uint8), "geometry": [mapping]}
     (found,) = task.predict_step(batch, 0)
     assert isinstance(found, DetectionPrediction)
     np.testing.assert_allclose(found.boxes, [[0, 0, 200, 100]])

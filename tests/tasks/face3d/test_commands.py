@@ -12,15 +12,15 @@ import skimage.data
 import trimesh
 from PIL import Image
 
-from visus.tasks.face3d.pipeline import Face3DModel
-from visus.tasks.face3d.mesh_files import face_texture, write_mesh
-from visus.apps.inference.runtimes_tmp import load_model
-from visus.models.face3d import face_models
 from tests.conftest import newest_figures
 from tests.datamodules.face3d.test_photographs import save_photographs
-from visus.vision.errors import VisusError
+from visus.apps.inference.loading import load_model
+from visus.models.face3d import face_models
 from visus.models.face3d.face_model_files import read_face_model
 from visus.models.face3d.procedural_head import procedural_head
+from visus.tasks.face3d.mesh_files import face_texture, write_mesh
+from visus.tasks.face3d.pipeline import Face3DModel
+from visus.vision.errors import VisusError
 
 TINY = [
     *("--model.backbone", "convnet", "--model.pretrained", "false"),
@@ -87,9 +87,9 @@ def test_meshes_read_back_as_they_were_written(found, tmp_path, kind):
         assert (mesh.faces == head.triangles).all()
         assert np.ptp(mesh.visual.vertex_colors[:, :3], axis=0).min() > 50
     else:
-        picture = mesh.visual.material.baseColorTexture if kind == "glb" else (
+        texture_image = mesh.visual.material.baseColorTexture if kind == "glb" else (
             mesh.visual.material.image)  # fmt: skip
-        assert np.asarray(picture).shape[:2] == (512, 512)
+        assert np.asarray(texture_image).shape[:2] == (512, 512)
     if kind == "obj":
         assert {p.suffix for p in path.parent.iterdir()} == {".obj", ".mtl", ".png"}
 
@@ -111,7 +111,7 @@ def test_viewers_show_the_colours_of_the_texture(found, tmp_path):
     assert [float(value) for value in told["Ks"]] == [0, 0, 0]
 
 
-def test_a_texture_shows_what_the_picture_shows(found):
+def test_a_texture_shows_what_the_image_shows(found):
     image, prediction = found
     face = face_texture(image, prediction, 0)
     texture, marks = face.texture, prediction.landmarks
@@ -137,7 +137,7 @@ def test_photographs_teach_beside_renders(run, visus, workplace):
     assert code == 2 and "data.photographs 'nowhere': there is no such folder" in err
 
 
-def test_infer_writes_meshes_pictures_and_lines(run, visus, workplace):
+def test_infer_writes_meshes_images_and_lines(run, visus, workplace):
     Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save("a.png")
     Image.fromarray(np.full((80, 80, 3), 90, np.uint8)).save("blank.png")
     code, out, err = visus(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visus.models.face3d.camera import rotation_from_angles
-from visus.tasks.face3d.metrics import Face3DScores, FaceShape, align, landmark_nme, rotation_error
+from visus.tasks.face3d.metrics import Face3DMetrics, FaceShape, align, landmark_nme, rotation_error
 from visus.vision.faces.crop import cut_square, face_square
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_figures_by_hand():
     assert landmark_nme(true + np.array([0, 1]), true) == pytest.approx(1 / 4)
     turn = rotation_from_angles(np.array([12.0, 0, 0]))
     assert rotation_error(turn, np.eye(3)) == pytest.approx(12, abs=1e-3)
-    scores = Face3DScores()
+    scores = Face3DMetrics()
     marks = RNG.normal(0, 9, (68, 2))
     for i in range(4):
         truth = FaceShape(POINTS, np.eye(3), marks, np.array([float(i), 1.0]))

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visus.models.face3d.camera import project, rotation_from_angles, rotation_from_six
-from visus.tasks.face3d.networks.create import PointVotes, create_face_regressor
 from visus.models.face3d.morphable import MorphableFace
-from visus.models.face3d.renderer import NOTHING, interpolate, rasterise, surface_normals
 from visus.models.face3d.procedural_head import procedural_head
+from visus.models.face3d.renderer import NOTHING, interpolate, rasterise, surface_normals
+from visus.tasks.face3d.networks.create import PointVotes, create_face_regressor
 
 SIZE = (40, 48)
 
@@ -128,7 +128,7 @@ def test_shapes_are_sums_and_have_gradients():
     assert torch.autograd.gradcheck(lambda i, e: face(i, e)[:, ::500], (identity, expression))
 
 
-def test_points_lie_where_the_votes_say_even_outside_the_picture():
+def test_points_lie_where_the_votes_say_even_outside_the_image():
     votes = PointVotes(2, torch.tensor([[0.5, 0.5]]), 3, 5)
     with torch.no_grad():
         votes.vote.weight.zero_()

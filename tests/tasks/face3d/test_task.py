@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from visus.datamodules.face3d.data import FaceRendersData
-from visus.tasks.face3d.task import Face3DTask
-from visus.vision.errors import VisusError
-from visus.tasks.face3d.metrics import Face3DScores
 from visus.models.face3d.face_model import five_points
 from visus.models.face3d.procedural_head import procedural_head
+from visus.tasks.face3d.metrics import Face3DMetrics
+from visus.tasks.face3d.task import Face3DTask
+from visus.vision.errors import VisusError
 
 SMALL = {"face_model": "procedural", "components": 6, "image_size": (64, 64)}
 
@@ -20,7 +20,7 @@ def task(**more):
     return Face3DTask(**{"backbone": "convnet", **SMALL, **more})
 
 
-def test_pictures_repeat_with_the_seed_and_differ_without_end():
+def test_images_repeat_with_the_seed_and_differ_without_end():
     torch.manual_seed(3)
     module = data()
     first, second = (next(iter(module.train_dataloader())) for _ in range(2))
@@ -34,7 +34,7 @@ def test_pictures_repeat_with_the_seed_and_differ_without_end():
     assert not torch.equal(val["image"], test["image"])
 
 
-def test_processes_with_equal_random_numbers_render_different_pictures():
+def test_processes_with_equal_random_numbers_render_different_images():
     dataset = data().dataset("train")
     torch.manual_seed(5)
     first = dataset.__getitems__([0, 2])
@@ -43,7 +43,7 @@ def test_processes_with_equal_random_numbers_render_different_pictures():
     assert not set(first["source"]) & set(second["source"])
 
 
-def test_the_truth_is_that_of_the_picture():
+def test_the_truth_is_that_of_the_image():
     """The landmarks are where the numbers put them, and the face around them."""
     module = data(batch_size=32, count=128)
     batch = next(iter(module.val_dataloader()))
@@ -80,10 +80,10 @@ def test_a_small_batch_is_learnt_by_heart():
         return torch.stack([learner.weights[k] * v for k, v in losses.items()]).sum()
 
     def learnt():
-        learner.collected = Face3DScores()
+        learner.collected = Face3DMetrics()
         with torch.inference_mode():
             learner._collect(batch)
-        figures = learner.collected.compute(learner.number_names)
+        figures = learner.collected.compute(learner.coefficient_names)
         return (
             figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
             and figures["pose_error_deg"] < 4
@@ -114,7 +114,7 @@ def test_five_points_of_photographs_teach_where_a_face_lies():
     assert error() < goal
 
 
-def test_predictions_lie_in_the_picture():
+def test_predictions_lie_in_the_image():
     batch = next(iter(data().val_dataloader()))
     learner = task().eval()
     with torch.inference_mode():
@@ -150,12 +150,12 @@ def no_cache(monkeypatch, tmp_path):
 
 
 def test_a_face_and_its_mirror_image_are_told_alike():
-    """Averaged with the mirror image, a picture in a mirror has the mirrored answer, exactly."""
+    """Averaged with the mirror image, an image in a mirror has the mirrored answer, exactly."""
     torch.manual_seed(0)
     images = next(iter(data().val_dataloader()))["image"]
     learner = task(flip_at_test=True).eval()
     for weight in learner.network.parameters():
-        # An untrained network would say the mean face to all pictures.
+        # An untrained network would say the mean face to all images.
         torch.nn.init.normal_(weight, std=0.1)
     with torch.inference_mode():
         vertices, rotation, scale, position, numbers = learner(images)

@@ -1,4 +1,4 @@
-"""Face recognition through the command line: pictures, cameras, training."""
+"""Face recognition through the command line: images, cameras, training."""
 
 import json
 import sqlite3
@@ -27,7 +27,7 @@ def write_clip(path, image, frames=12):
     return path
 
 
-def test_enrolled_people_are_named_and_forgotten(visus, pictures):
+def test_enrolled_people_are_named_and_forgotten(visus, images):
     code, out, err = visus(*ENROLL, "--name", "Eileen", "a.png", "exif.jpg")
     assert code == 0, err
     assert "2 faces enrolled; threshold 0.9" in out and "false-accept rate 0.001" in out
@@ -51,7 +51,7 @@ def test_enrolled_people_are_named_and_forgotten(visus, pictures):
     assert code == 2 and "'Eileen' is not in g.db" in err
 
 
-def test_pictures_that_cannot_be_enrolled_are_named_and_the_others_count(visus, pictures):
+def test_images_that_cannot_be_enrolled_are_named_and_the_others_count(visus, images):
     for name, words in (
         ("none.png", "shows no face"),
         ("black.png", "shows no face"),
@@ -80,12 +80,12 @@ def test_pictures_that_cannot_be_enrolled_are_named_and_the_others_count(visus, 
     assert code == 0
 
 
-def test_a_folder_called_as_the_model_does_not_hide_it(visus, pictures):
-    (pictures / "faces").mkdir()
+def test_a_folder_called_as_the_model_does_not_hide_it(visus, images):
+    (images / "faces").mkdir()
     assert visus("faces", "verify", "a.png", "lighter.png")[0] == 0
 
 
-def test_embeddings_are_told_where_asked_for(visus, pictures):
+def test_embeddings_are_told_where_asked_for(visus, images):
     code, out, _ = visus("infer", "faces", "a.png", "--jsonl", "-", "--embeddings")
     (face,) = json.loads(out)["faces"]
     assert code == 0 and np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-4)
@@ -93,15 +93,15 @@ def test_embeddings_are_told_where_asked_for(visus, pictures):
     assert code == 2 and "does classification" in err
 
 
-def test_a_camera_enrols_and_verifies(visus, pictures):
-    clip = write_clip(pictures / "clip.mp4", np.asarray(Image.open("a.png")), 40)
+def test_a_camera_enrols_and_verifies(visus, images):
+    clip = write_clip(images / "clip.mp4", np.asarray(Image.open("a.png")), 40)
     code, out, err = visus(*ENROLL, "--name", "Eileen", "--camera", clip)
     assert code == 0, err
     assert "5 faces enrolled" in out
     verify = ["faces", "verify", "--gallery", "g.db", "--name", "Eileen", "--camera"]
     code, out, _ = visus(*verify, clip)
     assert code == 0 and "same person" in out
-    empty = write_clip(pictures / "empty.mp4", np.full((99, 99, 3), 90, np.uint8))
+    empty = write_clip(images / "empty.mp4", np.full((99, 99, 3), 90, np.uint8))
     code, out, _ = visus(*verify, empty)
     assert code == 1 and "no match held for 5 frames" in out
     code, _, err = visus(*verify[:4], "--name", "Nobody", "--camera", clip)
@@ -113,9 +113,9 @@ def test_a_camera_enrols_and_verifies(visus, pictures):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["verify", "a.png"], "verify compares 2 pictures"),
+        (["verify", "a.png"], "verify compares 2 images"),
         (["verify", "--camera", "0"], "needs --name"),
-        (["verify"], "give pictures, or --camera"),
+        (["verify"], "give images, or --camera"),
         (["verify", "a.png", "--name", "X"], "needs --gallery"),
         (["identify", "a.png", "--gallery", "none.db"], "there is no such file"),
         (["identify", "a.png", "--gallery", "a.png"], "damaged or no gallery"),
@@ -123,12 +123,12 @@ def test_a_camera_enrols_and_verifies(visus, pictures):
         (["list"], "--gallery"),
     ],
 )
-def test_wrong_arguments_are_told(visus, pictures, arguments, words):
+def test_wrong_arguments_are_told(visus, images, arguments, words):
     code, _, err = visus("faces", *arguments)
     assert code == 2 and words in err
 
 
-def test_crops_renew_embeddings_and_bare_faces_say_so(visus, pictures):
+def test_crops_renew_embeddings_and_bare_faces_say_so(visus, images):
     assert visus(*ENROLL, "--name", "Eileen", "a.png", "--keep-crops")[0] == 0
     with sqlite3.connect("g.db") as connection:
         connection.execute("UPDATE facts SET value = 'old' WHERE key = 'model'")
@@ -145,7 +145,7 @@ def test_crops_renew_embeddings_and_bare_faces_say_so(visus, pictures):
     assert code == 2 and "no crops were kept of Bare" in err
 
 
-def test_calibration_sets_the_gallerys_threshold(visus, pictures):
+def test_calibration_sets_the_gallerys_threshold(visus, images):
     face = np.asarray(Image.open("a.png"))
     for i in range(5):
         for j in range(2):
@@ -166,8 +166,8 @@ def test_calibration_sets_the_gallerys_threshold(visus, pictures):
     assert visus(*calibrate, "--images", "people", "--far", "2")[0] == 2
 
 
-def test_a_trained_network_recognises_too(visus, pictures):
-    save_people(pictures / "people", 6, 2)
+def test_a_trained_network_recognises_too(visus, images):
+    save_people(images / "people", 6, 2)
     code, _, err = visus("fit", "--config", "face_recognition/custom", *TINY)
     assert code == 0, err
     assert visus(*ENROLL, "--name", "Eileen", "a.png", "--model", "latest")[0] == 0
@@ -184,7 +184,7 @@ def test_two_processes_measure_as_one_does(same_by_two_processes, visus, workpla
     same_by_two_processes("latest")
 
 
-def test_ready_made_networks_are_measured_by_their_name(visus, pictures):
+def test_ready_made_networks_are_measured_by_their_name(visus, images):
     code, _, err = visus("test", "coco")
     assert code == 2 and "no configuration measures it" in err
     started = time.monotonic()

@@ -67,7 +67,7 @@ def test_a_damaged_file_is_told(tmp_path):
 
 
 def test_a_locked_gallery_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("apps.faces.sqlite_gallery._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("visus.tasks.face_recognition.sqlite_gallery._WAIT_SECONDS", 0.1)
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     other = sqlite3.connect(tmp_path / "g.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -93,7 +93,7 @@ def test_forgetting_leaves_no_byte(tmp_path):
 
 
 def test_a_reader_that_holds_the_journal_is_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr("apps.faces.sqlite_gallery._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("visus.tasks.face_recognition.sqlite_gallery._WAIT_SECONDS", 0.1)
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     fill(gallery, "Ann", 0)
     reader = sqlite3.connect(tmp_path / "g.db", isolation_level=None)
@@ -107,7 +107,7 @@ def test_a_reader_that_holds_the_journal_is_told_of(tmp_path, monkeypatch):
 KILLED = """
 import sys, numpy as np
 from pathlib import Path
-from apps.faces.sqlite_gallery import SqliteGallery
+from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
 gallery = SqliteGallery(Path("g.db"), "m")
 for i in range(100000):
     v = np.zeros(128, np.float32); v[i % 128] = 1

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
+from visus.tasks.face_recognition.metrics import (
+    VerificationMetrics,
+    equal_error_rate,
+    fold_accuracy,
+    roc,
+    threshold_at,
+    true_accepts_at,
+)
 from visus.vision.errors import VisusError
-from visus.tasks.face_recognition.metrics import FacePair, VerificationScores, equal_error_rate, fold_accuracy, roc, threshold_at, true_accepts_at
+from visus.vision.truth import FacePair
 
 SIMILARITIES = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.4, 0.2, 0.1], np.float32)
 SAME = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)
@@ -42,7 +50,7 @@ def test_a_folds_threshold_comes_from_the_others():
 
 
 def scores():
-    collected = VerificationScores()
+    collected = VerificationMetrics()
     for i, person in enumerate("aabb"):
         vector = np.zeros(4, np.float32)
         vector["ab".index(person)] = 1
@@ -66,7 +74,7 @@ def test_perfect_embeddings_have_perfect_figures():
     assert len(scores().strangers()) == 4
 
 
-def test_a_picture_without_a_face_is_wrong_either_way():
+def test_a_image_without_a_face_is_wrong_either_way():
     collected = scores()
     collected.records[0] = ("a0", "a", None)
     result = collected.compute(PAIRS)

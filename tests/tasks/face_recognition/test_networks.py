@@ -7,11 +7,10 @@ import torch
 from skimage.data import astronaut
 from torch.nn import functional as F
 
-from visus.models.faces.mtcnn import create_face_finder
+from visus.models.faces.mtcnn import create_face_finder, read_arrays
 from visus.tasks.face_recognition.networks import create_identity_loss
 from visus.tasks.face_recognition.networks.dlib_resnet import MEAN, DlibResNet, load_dlib_weights
-from visus.models.faces.mtcnn import read_arrays
-from visus.models.weights import find_weights
+from visus.tasks.registry import find_weights
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import find_faces
 
@@ -67,7 +66,7 @@ def test_the_finder_finds_a_face_and_its_parts():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 400), (11, 11), (12, 12), (40, 700)])
-def test_pictures_without_a_face_have_none(shape):
+def test_images_without_a_face_have_none(shape):
     stages = create_face_finder().stages()
     for value in (0, 128, 255):
         assert len(find_faces(np.full((*shape, 3), value, np.uint8), stages, 20)) == 0

@@ -4,11 +4,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from visus.datamodules.face_recognition.data import PeopleData
-from visus.tasks.face_recognition.task import FaceRecognitionTask
-from visus.tasks.checkpoints import load_task
 from tests.conftest import save_people
-from tests.tasks.learning import learn_by_heart, trainer
+from tests.tasks.learning import overfit, trainer
+from visus.datamodules.face_recognition.data import PeopleData
+from visus.tasks.checkpoints import load_task
+from visus.tasks.face_recognition.task import FaceRecognitionTask
 from visus.vision.errors import VisusError
 
 
@@ -29,9 +29,9 @@ def test_overfits_a_small_set(tmp_path, loss, rate):
     pl.seed_everything(0)
     data = people(save_people(tmp_path, 7, 4), val_share=0.3)
     task = task_for(data, loss=loss, scale=16.0, learning_rate=rate, weight_decay=0.0)
-    # Trained people, verified by all pairs of their pictures.
+    # Trained people, verified by all pairs of their images.
     data.splits["val"] = data.splits["test"] = data.splits["train"]
-    figures = learn_by_heart(task, data, "verification_accuracy", 0.95, 160)
+    figures = overfit(task, data, "verification_accuracy", 0.95, 160)
     assert figures["test/verification_accuracy"] >= 0.9
     assert figures["test/eer"] <= 0.1
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from visus.apps.inference.runtimes_tmp import TorchModel
-from visus.tasks.segmentation.tiling import TiledModel, tile_starts
-from visus.tasks.segmentation.task import SegmentationTask
-from tests.tasks.detection.test_commands import write_clip
 from tests.conftest import save_detection, save_masked
+from tests.tasks.detection.test_commands import write_clip
+from visus.apps.inference.loading import TorchModel
+from visus.tasks.segmentation.task import SegmentationTask
+from visus.tasks.segmentation.tiling import TiledModel, tile_starts
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
 from visus.vision.scenes import make_scene
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
         os.chdir(before)
 
 
-def test_masks_are_written_in_the_pictures_own_size(visus, workplace, run):
+def test_masks_are_written_in_the_images_own_size(visus, workplace, run):
     for i in range(2):
         (workplace / f"in{i}").mkdir()
         Image.fromarray(make_scene(i, (90, 140 + i)).image).save(f"in{i}/a.png")
@@ -102,7 +102,7 @@ def test_wrong_arguments_of_segmenters(visus, workplace, run, arguments, words):
     assert code == 2 and "exists already" in err and Path("m/a.png").read_text() == "a true mask"
 
 
-def test_a_picture_that_fits_into_a_tile_is_segmented_as_without(run):
+def test_a_image_that_fits_into_a_tile_is_segmented_as_without(run):
     model = TorchModel("m", _trained(run))
     image = make_scene(3, (90, 120)).image
     whole = model.predict(image)
@@ -110,7 +110,7 @@ def test_a_picture_that_fits_into_a_tile_is_segmented_as_without(run):
     assert (TiledModel(model, 500, 64).predict(image).mask == whole.mask).all()
 
 
-def test_tiles_agree_with_the_whole_picture(run):
+def test_tiles_agree_with_the_whole_image(run):
     """A net that looks at small surroundings sees the same in tiles, up to their hidden edges."""
     torch.manual_seed(2)
     large = _local_segmenter((192, 256))
@@ -140,9 +140,9 @@ def _local_segmenter(size):
         channels=16,
         class_names=["a", "b", "c", "d"],
         image_size=size,
-        fit_mode="stretch",
+        resize_mode="stretch",
     )
-    # Only the finest map: what lies deeper sees the whole picture.
+    # Only the finest map: what lies deeper sees the whole image.
     task.network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 16, 9, padding=4), torch.nn.Tanh(), torch.nn.Conv2d(16, 4, 9, padding=4)
     )
@@ -176,7 +176,7 @@ def test_an_exported_segmenter_gives_the_same_without_torch(
     assert "100%" in out
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
     code = (
-        "import sys; from apps.cli import main; "
+        "import sys; from visus.apps.cli import main; "
         "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
     )
     arguments = ["infer", "m.onnx", "a.png", "--masks", "onnx", "--tile", "64"]
@@ -213,7 +213,7 @@ def test_a_folder_of_masks_and_boxes_is_asked_about(visus, workplace):
 
 
 def test_two_processes_agree_with_one(same_by_two_processes, run):
-    """Every picture counts once: 5 pictures and batches of 2 divide evenly by nothing."""
+    """Every image counts once: 5 images and batches of 2 divide evenly by nothing."""
     same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")
 
 
@@ -226,17 +226,25 @@ def test_a_tiled_detector_is_refused():
         TiledModel(Other(), 64, 8)
 
 
-def test_pictures_of_five_channels_are_learnt_and_segmented(visus, workplace):
+def test_images_of_five_channels_are_learnt_and_segmented(visus, workplace):
     root = save_masked(workplace / "bands", "folders")
     for path in list((root / "images").iterdir()):
         image = np.asarray(Image.open(path))
         np.save(path.with_suffix(".npy"), np.concatenate([image, image[..., :2]], axis=2))
         path.unlink()
     arguments = ["--data.root", str(root), "--data.num_workers", "0", "--data.batch_size", "2"]
-    fit = ["fit", "--config", "segmentation/custom", *TINY, "--trainer.max_epochs", "1", *arguments]
-    code, _, err = visus(*fit)
+    training = [
+        "fit",
+        "--config",
+        "segmentation/custom",
+        *TINY,
+        "--trainer.max_epochs",
+        "1",
+        *arguments,
+    ]
+    code, _, err = visus(*training)
     assert code == 2 and "p0.npy: has 5 channels where 3 are expected" in err
-    code, _, err = visus(*fit, "--data.in_channels", "5")
+    code, _, err = visus(*training, "--data.in_channels", "5")
     assert code == 0, err
     assert visus("test", "latest")[0] == 0
     code, _, err = visus("infer", "latest", root / "images", "--masks", "m", "--draw", "d")
@@ -244,7 +252,7 @@ def test_pictures_of_five_channels_are_learnt_and_segmented(visus, workplace):
     assert len(list(Path("m").iterdir())) == len(list(Path("d").iterdir())) == 8
     Image.new("RGB", (8, 8)).save("a.png")
     code, _, err = visus("infer", "latest", "a.png")
-    assert code == 3 and "a.png: a picture of 3 channels" in err and "takes 5" in err
+    assert code == 3 and "a.png: an image of 3 channels" in err and "takes 5" in err
     code, _, err = visus("export", "latest", "--output", "m.onnx")
     assert code == 0, err
     assert visus("data", "check", root, "--in-channels", "5")[0] == 0

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visus.tasks.segmentation.metrics import SegmentationMetrics, boundary_f1, confusion, iou
 from visus.tasks.segmentation.prediction import SegmentationPrediction
-from visus.tasks.segmentation.metrics import IGNORE, SegmentationScores, boundary_f1, confusion, iou
+from visus.vision.masks import IGNORE
 
 NAMES = ("ground", "road", "tree", "sky")
 COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -15,7 +16,7 @@ def mask(rows):
 
 
 def scored(*pairs, thorough=False):
-    scores = SegmentationScores(NAMES, thorough)
+    scores = SegmentationMetrics(NAMES, thorough)
     for i, (truth, answer) in enumerate(pairs):
         scores.add(str(i), SegmentationPrediction(mask(answer), NAMES, COLOURS), mask(truth))
     return scores
@@ -24,7 +25,7 @@ def scored(*pairs, thorough=False):
 @pytest.mark.parametrize("thorough", [True, False])
 def test_figures_of_a_case_counted_by_hand(thorough):
     scores = scored(
-        # Void is left out; class 2 is missing in the first picture, class 3 everywhere.
+        # Void is left out; class 2 is missing in the first image, class 3 everywhere.
         ([[0, 0, 1, 255]], [[0, 1, 1, 0]]),
         ([[2, 2, 1, 1]], [[2, 2, 2, 1]]),
         thorough=thorough,
@@ -36,7 +37,7 @@ def test_figures_of_a_case_counted_by_hand(thorough):
     assert result.figures["pixel_accuracy"] == pytest.approx(5 / 7)
     assert ("boundary_f1" in result.figures) == thorough
     if thorough:
-        # Of the first picture alone: ground 1 of 2, road 1 of 2.
+        # Of the first image alone: ground 1 of 2, road 1 of 2.
         assert scores.records[0].miou == pytest.approx(1 / 2)
 
 
@@ -49,7 +50,7 @@ def test_a_class_that_is_only_ever_claimed_counts_as_missed():
 def test_nothing_labelled_is_undefined_not_zero():
     result = scored(([[255, 255]], [[0, 1]]), thorough=True).compute()
     assert np.isnan(result.figures["miou"]) and np.isnan(result.figures["pixel_accuracy"])
-    assert np.isnan(SegmentationScores(NAMES).compute().figures["miou"])
+    assert np.isnan(SegmentationMetrics(NAMES).compute().figures["miou"])
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -79,7 +80,7 @@ def test_boundaries_match_within_the_tolerance():
     np.testing.assert_allclose(boundary_f1(half(40), half(40), 4), [1, 1, np.nan, np.nan])
     np.testing.assert_allclose(boundary_f1(half(40), half(41), 4)[:2], 1)
     np.testing.assert_allclose(boundary_f1(half(40), half(44), 4)[:2], 0)
-    # In a picture six times as large the same shift is nothing.
+    # In an image six times as large the same shift is nothing.
     near = boundary_f1(half(240, (360, 480)), half(244, (360, 480)), 4)
     np.testing.assert_allclose(near[:2], 1)
 

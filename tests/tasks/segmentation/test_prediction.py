@@ -4,11 +4,11 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-
-from visus.vision.resize import fit
-from visus.vision.metadata import ModelMetadata
-from visus.tasks.segmentation.prediction import SegmentationPrediction
 from visus.apps.inference.predictions_tmp import to_prediction
+
+from visus.tasks.segmentation.prediction import SegmentationPrediction
+from visus.vision.metadata import ModelMetadata
+from visus.vision.resize import resize_to_input
 
 NAMES = ("ground", "road", "tree")
 
@@ -21,11 +21,11 @@ def metadata(**options):
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 @pytest.mark.parametrize("zoom", [1, 4])
-def test_logits_become_a_mask_of_the_pictures_size(mode, zoom):
-    """A blot where the picture has one, whatever the fit and the resolution of the logits."""
+def test_logits_become_a_mask_of_the_images_size(mode, zoom):
+    """A blot where the image has one, whatever the fit and the resolution of the logits."""
     truth = np.zeros((90, 120), np.uint8)
     truth[30:60, 40:100] = 1
-    fitted, mapping = fit(truth[:, :, None] * 255, (32, 64), mode)
+    fitted, mapping = resize_to_input(truth[:, :, None] * 255, (32, 64), mode)
     sure = fitted[:, :, 0].astype(np.float32) / 255
     sure = sure.reshape(32 // zoom, zoom, 64 // zoom, zoom).mean((1, 3))
     logits = np.stack([1 - sure, sure, np.full_like(sure, -1)])
@@ -52,7 +52,7 @@ def test_json_carries_a_png_of_ids_with_a_palette_and_the_areas():
 
 
 def test_colours_are_the_data_sets_or_our_own():
-    _, mapping = fit(np.zeros((32, 64, 1), np.uint8), (32, 64), "stretch")
+    _, mapping = resize_to_input(np.zeros((32, 64, 1), np.uint8), (32, 64), "stretch")
     logits = [np.zeros((3, 8, 16), np.float32)]
     given = to_prediction(logits, mapping, metadata(colours=[[1, 2, 3], [4, 5, 6], [7, 8, 9]]))
     assert given.colours[1] == (4, 5, 6)

@@ -3,15 +3,15 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from visus.datamodules.segmentation.data import PictureSegmentationData
-from visus.datamodules.segmentation.scenes import ScenesSegmentationData
-from visus.tasks.segmentation.task import SegmentationTask
-from visus.tasks.checkpoints import load_task
 from tests.conftest import save_masked
-from tests.tasks.learning import learn_by_heart, show_training_set, trainer
+from tests.tasks.learning import overfit, show_training_set, trainer
+from visus.datamodules.segmentation.data import ImageSegmentationData
+from visus.datamodules.segmentation.scenes import ScenesSegmentationData
+from visus.tasks.checkpoints import load_task
+from visus.tasks.segmentation.task import SegmentationTask
 from visus.vision.errors import VisusError
-from visus.vision.resize import fit
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
+from visus.vision.resize import resize_to_input
 
 
 def segmenter(data, **arguments):
@@ -19,7 +19,7 @@ def segmenter(data, **arguments):
     return SegmentationTask(
         class_names=list(data.class_names),
         image_size=data.image_size,
-        fit_mode=data.fit_mode,
+        resize_mode=data.resize_mode,
         class_counts=data.class_counts,
         **given,
     )
@@ -42,13 +42,13 @@ def test_overfits_a_small_set(architecture, losses, rate):
     show_training_set(data)
     # FCN answers on a grid of stride 8, and cannot follow every outline.
     goal = 0.6 if architecture == "fcn" else 0.85
-    figures = learn_by_heart(task, data, "miou", goal, 240)
+    figures = overfit(task, data, "miou", goal, 240)
     assert figures["test/miou"] >= goal
     assert figures["test/pixel_accuracy"] >= 0.93
     assert 0 <= figures["test/boundary_f1"] <= 1
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_pictures():
+def test_a_loss_that_is_not_finite_stops_and_names_the_images():
     data = ScenesSegmentationData(4, (64, 64), batch_size=4, num_workers=0)
     task = segmenter(data)
     with torch.no_grad():
@@ -72,8 +72,8 @@ def test_predictions_are_in_the_pixels_of_the_original():
     logits = torch.zeros(1, len(data.class_names), 16, 16)
     logits[:, 3, :, :8] = 1
     task.forward = lambda images: (logits,)
-    _, mapping = fit(np.zeros((100, 300, 3), np.uint8), (64, 64), "stretch")
-    batch = {"image": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "fit": [mapping]}
+    _, mapping = resize_to_input(np.zeros((100, 300, 3), np.uint8), (64, 64), "stretch")
+    batch = {"image": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "geometry": [mapping]}
     (found,) = task.predict_step(batch, 0)
     assert found.mask.shape == (100, 300)
     assert (found.mask[:, :140] == 3).all() and (found.mask[:, 160:] == 0).all()
@@ -92,7 +92,7 @@ def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
     root = save_masked(tmp_path / "set", "folders")
     rows = [f"c{i},{i},#0000{i:02x}" for i in range(8)]
     (root / "classes.csv").write_text("\n".join(["name,value,colour", *rows]))
-    data = PictureSegmentationData(str(root), batch_size=2, num_workers=0)
+    data = ImageSegmentationData(str(root), batch_size=2, num_workers=0)
     task = segmenter(data, class_colours=data.class_colours, class_weights="balanced")
     fitted = trainer(max_epochs=1)
     fitted.fit(task, data)
@@ -102,7 +102,7 @@ def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
     assert loaded.metadata.class_names[2] == "c2"
     image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(loaded(image), task.eval()(image))
-    data = PictureSegmentationData(str(root), num_workers=0, class_names=["c0", "c1"])
+    data = ImageSegmentationData(str(root), num_workers=0, class_names=["c0", "c1"])
     with pytest.raises(VisusError, match="unknown class 'c2, c3"):
         data.dataset("val")
 
@@ -113,7 +113,7 @@ def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
         ({"losses": {"crossentropy": 1.0}}, "model.losses 'crossentropy' is unknown"),
         ({"losses": {"dice": -1.0}}, "must not be negative"),
         ({"losses": {"dice": 0.0}}, "not all zero"),
-        ({"fit_mode": "crop"}, "data.fit_mode crop leaves pixels without a class"),
+        ({"resize_mode": "crop"}, "data.resize_mode crop leaves pixels without a class"),
         ({"channels": 0}, "model.channels 0"),
         ({"class_weights": "balanced"}, "do not count their pixels"),
     ],

@@ -58,13 +58,13 @@ def test_missing_and_binary_files_are_named(people):
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 5), min_size=2, max_size=12))
 def test_made_pairs_keep_people_within_folds(counts):
-    pictures = {name: [f"{name}/{i}" for i in range(count)] for name, count in counts.items()}
+    images = {name: [f"{name}/{i}" for i in range(count)] for name, count in counts.items()}
     if max(counts.values()) < 2:
         with pytest.raises(VisusError, match="verification needs"):
-            make_pairs(pictures)
+            make_pairs(images)
         return
     try:
-        pairs = make_pairs(pictures)
+        pairs = make_pairs(images)
     except VisusError:
         assert sum(count > 1 for count in counts.values()) < 2
         return

@@ -15,21 +15,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.apps.live.test_loop import start, write_video
+from tests.conftest import PATIENCE, eventually, save_scene
+from visus.apps.inference.loading import load_model
 from visus.apps.live.loop import run_loop
 from visus.apps.live.serve.requests import MAX_BYTES, parse_address
 from visus.apps.live.serve.server import PageServer
-from visus.apps.live.sources.files_tmp import Frame, PictureSource, Source, VideoSource
+from visus.apps.live.sources.base import Source
+from visus.apps.live.sources.files import ImageSource, VideoSource
 from visus.apps.live.sources.streams import StreamSource
-from visus.apps.inference.runtimes_tmp import load_model
-from tests.apps.live.test_loop import start, write_video
-from tests.conftest import PATIENCE, eventually, save_scene
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 from visus.vision.images import read_image
 
 
 @pytest.fixture
 def page(model):
-    """A page for pictures that are sent, and what answers in its own thread."""
+    """A page for images that are sent, and what answers in its own thread."""
     server = PageServer("0", load_model(str(model[0])), moving=False)
     answering = threading.Thread(target=server.wait, daemon=True)
     answering.start()
@@ -58,7 +60,7 @@ def png(path):
     return save_scene(path, 1).read_bytes()
 
 
-def test_a_picture_that_is_sent_gets_its_json_lines_object(page, model, workplace, visus):
+def test_a_image_that_is_sent_gets_its_json_lines_object(page, model, workplace, visus):
     data = png(workplace / "a.png")
     status, entry = ask(page, "POST", "/predict?name=a.png", data)
     assert status == 200 and "drawn" not in entry
@@ -74,14 +76,14 @@ def test_it_tells_its_health_and_its_page(page, model):
     assert status == 200
     assert facts["model"] == str(model[0]) and facts["task"] == "classification"
     status, html = ask(page, "GET", "/")
-    assert status == 200 and b"Drop a picture" in html and str(MAX_BYTES).encode() in html
+    assert status == 200 and b"Drop an image" in html and str(MAX_BYTES).encode() in html
     assert ask(page, "GET", "/nothing")[0] == 404
     assert ask(page, "GET", "/../pyproject.toml")[0] == 404
 
 
-def test_what_is_no_picture_or_too_large_is_refused_with_the_reason(page):
-    status, entry = ask(page, "POST", "/predict", b"no picture at all")
-    assert status == 400 and "picture" in entry["error"]
+def test_what_is_no_image_or_too_large_is_refused_with_the_reason(page):
+    status, entry = ask(page, "POST", "/predict", b"no image at all")
+    assert status == 400 and "image" in entry["error"]
     status, entry = ask(page, "POST", "/predict", bytes(100 * 2**20))
     assert status == 413 and "100 MB is too large; 20 MB at most" in entry["error"]
     status, entry = ask(page, "POST", "/predict")
@@ -92,11 +94,11 @@ def test_what_is_no_picture_or_too_large_is_refused_with_the_reason(page):
 
 def test_the_page_tells_of_a_camera_that_is_silent(page):
     page.figures = lambda: "25 frames/s"
-    picture = np.zeros((4, 4, 3), np.uint8)
-    frame = Frame(picture, "camera 0", 7, 1.0, 0.0)
-    page.show(replace(frame, note="no picture for 6 s"), picture)
-    assert ask(page, "GET", "/state")[1]["figures"] == "no picture for 6 s"
-    page.show(frame, picture)
+    image = np.zeros((4, 4, 3), np.uint8)
+    frame = Frame(image, "camera 0", 7, 1.0, 0.0)
+    page.show(replace(frame, note="no image for 6 s"), image)
+    assert ask(page, "GET", "/state")[1]["figures"] == "no image for 6 s"
+    page.show(frame, image)
     assert ask(page, "GET", "/state")[1]["figures"] == "25 frames/s"
 
 
@@ -109,8 +111,8 @@ def test_a_client_that_goes_while_it_sends_is_no_error(page, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_more_pictures_than_can_wait_are_refused(model, workplace, monkeypatch):
-    monkeypatch.setattr("apps.live.requests._THINKING", 3.0)
+def test_more_images_than_can_wait_are_refused(model, workplace, monkeypatch):
+    monkeypatch.setattr("visus.apps.live.serve.requests._THINKING", 3.0)
     data = png(workplace / "a.png")
     # Nothing answers here, so that all that come wait.
     server = PageServer("0", load_model(str(model[0])), moving=False)
@@ -140,7 +142,7 @@ def test_few_of_those_that_wait_are_held_decoded(model, workplace, monkeypatch):
         decoded.append(data)
         return read_image(data)
 
-    monkeypatch.setattr("apps.live.requests.read_image", read)
+    monkeypatch.setattr("visus.apps.live.serve.requests.read_image", read)
     data = png(workplace / "a.png")
     server = PageServer("0", load_model(str(model[0])), moving=False)
     statuses = []
@@ -170,7 +172,7 @@ def test_a_prediction_that_fails_is_told(page, workplace, monkeypatch):
     assert status == 400 and entry["error"] == "too dark; turn on the light"
 
 
-def test_a_model_that_breaks_on_a_picture_goes_on_with_the_next(page, workplace, monkeypatch):
+def test_a_model_that_breaks_on_a_image_goes_on_with_the_next(page, workplace, monkeypatch):
     data, predict = png(workplace / "a.png"), page.model.predict
 
     def fail(image):
@@ -248,21 +250,21 @@ class Endless(Source):
             yield from VideoSource(self.path).frames()
 
 
-def read_pictures(server, count):
-    """The first pictures of the stream."""
+def read_images(server, count):
+    """The first images of the stream."""
     connection = http.client.HTTPConnection("127.0.0.1", port(server), timeout=PATIENCE)
     connection.request("GET", "/stream")
     answer = connection.getresponse()
-    pictures = []
-    while len(pictures) < count:
+    images = []
+    while len(images) < count:
         length = 0
         while (line := answer.readline().strip()) or not length:
             if line.lower().startswith(b"content-length"):
                 length = int(line.split(b":")[1])
-        pictures.append(np.asarray(Image.open(io.BytesIO(answer.read(length)))))
+        images.append(np.asarray(Image.open(io.BytesIO(answer.read(length)))))
         answer.readline()
     connection.close()
-    return pictures
+    return images
 
 
 def stands_still(server):
@@ -271,16 +273,16 @@ def stands_still(server):
     return server.next_jpeg(0)[0] == before
 
 
-def test_the_picture_moves_pauses_and_goes_on_while_pictures_are_answered(model, workplace):
+def test_the_image_moves_pauses_and_goes_on_while_images_are_answered(model, workplace):
     source = Endless(write_video(workplace / "v.avi"))
     network = load_model(str(model[0]))
     server = PageServer("0", network, moving=True)
     loop = threading.Thread(target=run_loop, args=(network, source, [server]))
     loop.start()
     try:
-        pictures = read_pictures(server, 5)
-        assert len({picture.tobytes() for picture in pictures}) > 1
-        assert pictures[0].shape == (48, 64, 3)
+        images = read_images(server, 5)
+        assert len({image.tobytes() for image in images}) > 1
+        assert images[0].shape == (48, 64, 3)
         assert ask(server, "GET", "/state")[1] == {"figures": "", "paused": False, "moving": True}
         assert ask(server, "POST", "/pause")[1]["paused"]
         eventually(lambda: stands_still(server))
@@ -297,8 +299,8 @@ def test_the_picture_moves_pauses_and_goes_on_while_pictures_are_answered(model,
     assert not loop.is_alive()
 
 
-def test_a_picture_stays_on_the_page_until_it_is_told_to_go_on(model, workplace):
-    source = PictureSource([save_scene(workplace / f"{i}.png", i) for i in range(2)])
+def test_a_image_stays_on_the_page_until_it_is_told_to_go_on(model, workplace):
+    source = ImageSource([save_scene(workplace / f"{i}.png", i) for i in range(2)])
     network = load_model(str(model[0]))
     server = PageServer("0", network, moving=True)
     loop = threading.Thread(target=run_loop, args=(network, source, [server]))

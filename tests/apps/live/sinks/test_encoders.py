@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from visus.apps.live.sinks.encoders import _ffmpeg_encoders, open_encoder
-from visus.apps.live.sinks.files_tmp import VideoSink
+from visus.apps.live.sinks.video import VideoSink
 from visus.vision.errors import VisusError
 
 FAKE = """#!{python}

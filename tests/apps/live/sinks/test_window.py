@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visus.apps.live.sources.files_tmp import Frame, VideoSource
 from visus.apps.live.sinks.window import WindowSink, why_no_window
+from visus.apps.live.sources.files import VideoSource
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 
 
 @pytest.fixture
 def window(workplace, monkeypatch):
     """A window on a screen that is not there: what it shows, and keys that are pressed in turn."""
     shown, keys = [], []
-    monkeypatch.setattr("apps.live.window.why_no_window", str)
+    monkeypatch.setattr("visus.apps.live.sinks.window.why_no_window", str)
     monkeypatch.setattr("cv2.namedWindow", lambda *_: None)
     monkeypatch.setattr("cv2.resizeWindow", lambda *_: None)
     monkeypatch.setattr("cv2.destroyAllWindows", lambda: None)
     monkeypatch.setattr("cv2.getWindowProperty", lambda *_: 1.0)
-    monkeypatch.setattr("cv2.imshow", lambda _, picture: shown.append(picture.copy()))
+    monkeypatch.setattr("cv2.imshow", lambda _, image: shown.append(image.copy()))
     monkeypatch.setattr("cv2.waitKey", lambda _: ord(keys.pop(0)) if keys and keys[0] else -1)
     return WindowSink("test"), shown, keys
 
@@ -68,11 +69,11 @@ def test_keys_keep_snapshots_and_recordings_without_the_figures(window):
     assert 9 <= VideoSource(recording).declared <= 13
 
 
-def test_a_picture_stays_until_the_next_is_wanted(window):
+def test_a_image_stays_until_the_next_is_wanted(window):
     sink, shown, keys = window
-    picture = Frame(np.zeros((40, 40, 3), np.uint8), "a.png", None, None, 0.0)
+    image = Frame(np.zeros((40, 40, 3), np.uint8), "a.png", None, None, 0.0)
     keys += ["h", "h", " "]
-    assert sink.show(picture, picture.image) and len(shown) == 3
+    assert sink.show(image, image.image) and len(shown) == 3
 
 
 def test_without_a_screen_it_says_so(visus, model):

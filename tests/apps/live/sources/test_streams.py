@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from visus.apps.live.sources.files_tmp import RawSource, VideoSource
-from visus.apps.live.sources.streams import StreamSource, open_stream
-from visus.apps.live.sinks.window import WindowSink
 from tests.conftest import PATIENCE, eventually
+from visus.apps.live.sinks.window import WindowSink
+from visus.apps.live.sources.files import VideoSource
+from visus.apps.live.sources.raw import RawSource
+from visus.apps.live.sources.streams import StreamSource, open_stream
 from visus.vision.errors import VisusError
 
 
@@ -55,8 +56,8 @@ class Unplugged(FakeCamera):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("apps.live.streams._SILENCE", 0.2)
-    monkeypatch.setattr("apps.live.streams._AGAIN", 0.05)
+    monkeypatch.setattr("visus.apps.live.sources.streams._SILENCE", 0.2)
+    monkeypatch.setattr("visus.apps.live.sources.streams._AGAIN", 0.05)
 
 
 class Triggered(FakeCamera):
@@ -104,7 +105,7 @@ def test_an_interrupted_camera_is_noticed_and_taken_up_again(impatient, capsys):
             returned = bool(notes)
             assert frame.index > last_index, "numbers go on"
             last_index = frame.index
-    assert returned and "no picture for" in notes[0]
+    assert returned and "no image for" in notes[0]
     told = capsys.readouterr().err
     assert "waiting for it to return" in told and "is back after" in told
     assert source.problems[0] == "camera 0: sent nothing for a while"
@@ -135,9 +136,9 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         def close(self):
             pass
 
-    monkeypatch.setattr("apps.live.window.WindowSink", Window)
+    monkeypatch.setattr("visus.apps.live.sinks.window.WindowSink", Window)
     monkeypatch.setattr(
-        "apps.live.streams.open_camera",
+        "visus.apps.live.sources.streams.open_camera",
         lambda index: StreamSource("camera 0", lambda: next(captures, Unplugged()), ""),
     )
     code, _, err = visus("live", model[0], "0", "--report", "r.json")
@@ -154,7 +155,7 @@ def test_a_stream_that_cannot_be_opened_is_told_without_its_password(visus, mode
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
-    """A few pictures, one after the other, as network cameras send them."""
+    """A few images, one after the other, as network cameras send them."""
 
     def do_GET(self):
         self.send_response(200)

@@ -96,7 +96,7 @@ def test_what_does_not_go_together_is_refused():
         build("yolo")
     with pytest.raises(VisusError, match="'lenet5' has no feature map"):
         build("one_stage", backbone="lenet5")
-    with pytest.raises(VisusError, match="RGB pictures only"):
+    with pytest.raises(VisusError, match="RGB images only"):
         build("fasterrcnn_mobilenet_v3_large_fpn", in_channels=1)
 
 

@@ -20,7 +20,7 @@ def published(tmp_path, monkeypatch):
 
 
 def test_a_detector_is_downloaded_checked_and_used(published, visus, photos):
-    from visus.apps.inference.runtimes_tmp import load_model
+    from visus.apps.inference.loading import load_model
     from visus.vision.images import read_image
 
     detector, entry, _ = published
@@ -29,9 +29,9 @@ def test_a_detector_is_downloaded_checked_and_used(published, visus, photos):
     assert entry.find() is not None
     assert "person" in model.metadata.class_names
     image = read_image(next(photos.rglob("*.png")))
-    batch, _ = model.prepare(image)
+    batch, _ = model.preprocess(image)
     _, scores, labels = model.run(batch)
-    # torchvision's own way, on the same pixels: the picture is of its size, so that it scales none.
+    # torchvision's own way, on the same pixels: the image is of its size, so that it scales none.
     detector.transform.min_size, detector.transform.max_size = (640,), 640
     detector.roi_heads.score_thresh = 0.01
     with torch.inference_mode():

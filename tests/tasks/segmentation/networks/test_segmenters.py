@@ -3,12 +3,12 @@ import torch
 from torch.nn import functional as F
 from torchvision.models import segmentation as torchvision_segmentation
 
+from tests.conftest import publish
 from visus.tasks.segmentation.networks import LOSSES, create_segmenter, segmentation_losses
 from visus.tasks.segmentation.networks.heads import UNetHead
 from visus.tasks.segmentation.networks.losses import balancing_weights
-from tests.conftest import publish
 from visus.vision.errors import VisusError
-from visus.tasks.segmentation.metrics import IGNORE
+from visus.vision.masks import IGNORE
 
 NAME = "deeplabv3_mobilenet_v3_large"
 
@@ -17,7 +17,7 @@ NAME = "deeplabv3_mobilenet_v3_large"
     ("architecture", "stride"), [("fcn", 8), ("unet", 1), ("deeplabv3plus", 4)]
 )
 @pytest.mark.parametrize("channels", [1, 3, 5])
-def test_logits_cover_the_picture_at_the_heads_stride(architecture, stride, channels):
+def test_logits_cover_the_image_at_the_heads_stride(architecture, stride, channels):
     network, (mean, std) = create_segmenter(
         architecture, 4, "test_resnet", channels, image_size=(64, 96), channels=16
     )
@@ -135,7 +135,7 @@ def published(tmp_path, monkeypatch):
 
 
 def test_a_segmenter_is_downloaded_checked_and_used(published, visus, photos):
-    from visus.apps.inference.runtimes_tmp import load_model
+    from visus.apps.inference.loading import load_model
     from visus.vision.images import read_image
 
     network, entry, _ = published
@@ -143,7 +143,7 @@ def test_a_segmenter_is_downloaded_checked_and_used(published, visus, photos):
     model = load_model("voc")
     assert entry.find() is not None
     assert "person" in model.metadata.class_names
-    batch, _ = model.prepare(read_image(next(photos.rglob("*.png"))))
+    batch, _ = model.preprocess(read_image(next(photos.rglob("*.png"))))
     (logits,) = model.run(batch)
     # torchvision's own way: its constants, its enlargement.
     normalised = torch.from_numpy(batch).float() / 255
@@ -171,7 +171,7 @@ def test_fine_tuning_changes_the_last_layer_only(published):
         if not key.startswith("4."):
             assert torch.equal(rest[key], value), key
     assert rest["4.weight"].shape[0] == 3
-    with pytest.raises(VisusError, match="takes RGB pictures only"):
+    with pytest.raises(VisusError, match="takes RGB images only"):
         create_segmenter(NAME, 3, in_channels=1)
 
 

@@ -55,7 +55,7 @@ def test_it_agrees_with_the_papers_formula(seed, rows, columns, stride, missing,
     np.testing.assert_allclose(found, slowly(images, logits, colour, distance), atol=1e-5)
 
 
-def test_outlines_follow_the_picture():
+def test_outlines_follow_the_image():
     rows, columns = np.mgrid[:48, :48]
     disc = torch.from_numpy((rows - 22) ** 2 + (columns - 25) ** 2 < 15**2)
     images = (disc * 1.2 - 0.6).float().expand(1, 3, 48, 48)

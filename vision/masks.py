@@ -1,9 +1,12 @@
-"""COCO's run lengths: a mask as the lengths of its runs of absent and present pixels."""
+"""Masks: the id of unlabelled pixels, and COCO's run lengths."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+IGNORE = 255
+"""The id of pixels that belong to no class; neither losses nor metrics count them."""
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""The runtimes of exported files, in one table; adding one is one file and one line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from visus.apps.inference.backends.base import (
+    METADATA_KEY,
+    PRECISION_KEY,
+    PRECISIONS,
+    ExportedNetwork,
+    damaged,
+    usable_cores,
+    usable_workers,
+)
+from visus.apps.inference.backends.executorch_cpu import ExecuTorchNetwork
+from visus.apps.inference.backends.onnx_runtime import OnnxRuntimeNetwork
+from visus.apps.inference.backends.openvino_cpu import OpenVinoNetwork, computes_bfloat16
+from visus.vision.errors import VisusError
+
+__all__ = [
+    "BACKENDS",
+    "METADATA_KEY",
+    "PRECISIONS",
+    "PRECISION_KEY",
+    "RUNTIMES",
+    "ExportedNetwork",
+    "choose_runtime",
+    "computes_bfloat16",
+    "damaged",
+    "exported_suffixes",
+    "installed_runtimes",
+    "load_network",
+    "usable_cores",
+    "usable_workers",
+]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A runtime of exported files.
+
+    Attributes:
+        name: Its name for `--runtime`, and the package that it needs.
+        suffix: Of the files that it runs.
+        load: Loads a file for that many threads at once.
+    """
+
+    name: str
+    suffix: str
+    load: Callable[[Path, int], ExportedNetwork]
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is installed."""
+        return find_spec(self.name) is not None
+
+
+BACKENDS = (
+    Backend("openvino", ".onnx", OpenVinoNetwork),
+    Backend("onnxruntime", ".onnx", OnnxRuntimeNetwork),
+    Backend("executorch", ".pte", ExecuTorchNetwork),
+)
+"""Of those that run the same files, the fastest first."""
+
+RUNTIMES = ("torch", *(backend.name for backend in BACKENDS))
+"""Names for `--runtime`."""
+
+
+def exported_suffixes() -> tuple[str, ...]:
+    """Suffixes of exported files."""
+    return tuple(dict.fromkeys(backend.suffix for backend in BACKENDS))
+
+
+def installed_runtimes(suffix: str = ".onnx") -> list[str]:
+    """The installed runtimes for files of a suffix, the fastest first."""
+    return [each.name for each in BACKENDS if each.suffix == suffix and each.installed]
+
+
+def choose_runtime(runtime: str | None, path: Path, suffix: str = "") -> str:
+    """The runtime for an exported file: the one that is asked for, or the fastest installed.
+
+    Args:
+        runtime: A name of `RUNTIMES`, or None.
+        path: The file, or the folder of an exported pipeline.
+        suffix: Of the files in that folder; that of the file by default.
+
+    Raises:
+        VisusError: If it cannot run such files, or is not installed, or none is.
+    """
+    suffix = suffix or path.suffix
+    able = [each for each in BACKENDS if each.suffix == suffix]
+    names = [each.name for each in able]
+    if runtime is not None and runtime not in names:
+        raise VisusError(
+            f"{path}: {runtime} cannot run it; leave --runtime out, or use {' or '.join(names)}"
+        )
+    if runtime is not None and find_spec(runtime) is None:
+        raise VisusError(f"--runtime {runtime}: is not installed; pip install {runtime}")
+    usable = installed_runtimes(suffix)
+    if runtime is None and not usable:
+        raise VisusError(f"{path}: needs a runtime; pip install {names[-1]}")
+    return runtime or usable[0]
+
+
+def load_network(path: Path, runtime: str, workers: int = 1) -> ExportedNetwork:
+    """Load an exported file.
+
+    Args:
+        path: The file.
+        runtime: Of `BACKENDS`.
+        workers: How many threads may call it at once, sharing the cores: an image takes longer,
+            many take less time.
+
+    Raises:
+        VisusError: If it is damaged.
+    """
+    return next(each for each in BACKENDS if each.name == runtime).load(path, workers)

@@ -1,0 +1,45 @@
+"""What every runtime of exported files shares."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from visus.vision.errors import VisusError
+from visus.vision.model import Network
+
+METADATA_KEY = "visus"
+"""The key of the metadata, as JSON, in an exported file."""
+
+
+PRECISION_KEY = "visus_precision"
+"""The key of the precision in an exported file; one without it computes in float32."""
+
+
+PRECISIONS = ("fp32", "bf16", "int8")
+"""What an exported file computes in: float32; bfloat16 where CPU and runtime have it; int8."""
+
+
+class ExportedNetwork(Network, Protocol):
+    """A network of an exported file.
+
+    Attributes:
+        metadata: The file's metadata as JSON; None where it has none.
+    """
+
+    metadata: str | None
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_workers() -> int:
+    """How many threads keep all cores at images, of which one waits now and then for Python."""
+    return usable_cores() + 1
+
+
+def damaged(path: Path, error: Exception) -> VisusError:
+    """What to tell of a file that cannot be loaded."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return VisusError(f"{path}: cannot be loaded ({reason}); export it again")

@@ -1,0 +1,42 @@
+"""ONNX Runtime."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.apps.inference.backends.base import (
+    METADATA_KEY,
+    PRECISION_KEY,
+    damaged,
+    usable_cores,
+)
+
+
+class OnnxRuntimeNetwork:
+    """In ONNX Runtime; see `load_network`."""
+
+    def __init__(self, path: Path, workers: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        if workers > 1:
+            options.intra_op_num_threads = max(1, usable_cores() // workers)
+        # On a CPU without VNNI its int8 products would overflow and change answers.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:
+            # ONNX Runtime has a class of error for each kind of damage, none of them public.
+            raise damaged(path, error) from None
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.metadata = properties.get(METADATA_KEY)
+        # It has no bfloat16 on a CPU.
+        self.precision = "int8" if properties.get(PRECISION_KEY) == "int8" else "fp32"
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """See `Network.__call__`."""
+        return tuple(self._session.run(None, {self._input: images}))

@@ -1,0 +1,35 @@
+"""The model in one exported file."""
+
+import json
+from pathlib import Path
+
+from visus.apps.inference.backends import damaged, load_network
+from visus.tasks.registry import task_spec
+from visus.vision.metadata import ModelMetadata
+from visus.vision.model import NetworkModel
+
+
+def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
+    """The model in an exported file, without torch and without what a pipeline adds.
+
+    Raises:
+        VisusError: If the file is damaged, or its metadata cannot be read.
+    """
+    network = load_network(path, runtime, workers)
+    metadata = parse_metadata(network.metadata, path)
+    spec = task_spec(metadata.task, str(path))
+    return NetworkModel(
+        str(path), runtime, network, metadata, spec.preprocess(), spec.postprocess(), workers
+    )
+
+
+def parse_metadata(text: str | None, path: Path) -> ModelMetadata:
+    """The metadata that an exported file carries as JSON.
+
+    Raises:
+        VisusError: If there is none, or none that this visus understands.
+    """
+    try:
+        return ModelMetadata.from_dict(json.loads(text) if text else None, str(path))
+    except (TypeError, ValueError) as error:
+        raise damaged(path, error) from None

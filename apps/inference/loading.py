@@ -1,0 +1,71 @@
+"""Load a model by the name that the user gave: a checkpoint, an exported file, ready-made weights."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visus.apps.inference.backends import RUNTIMES, choose_runtime, exported_suffixes
+from visus.apps.inference.bundle import load_bundle
+from visus.apps.inference.exported import load_exported
+from visus.apps.runs import BUNDLE, find_model
+from visus.tasks.registry import find_weights, task_spec
+from visus.vision.errors import VisusError
+from visus.vision.model import Model, NetworkModel
+
+if TYPE_CHECKING:
+    from visus.tasks.base import VisionTask
+
+
+def load_model(model: str, runtime: str | None = None, workers: int = 1) -> Model:
+    """Load a model by the name the user gave.
+
+    Args:
+        model: See `visus.apps.runs.find_model`.
+        runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
+        workers: See `visus.apps.inference.backends.load_network`; torch has one.
+
+    Raises:
+        VisusError: If there is no such model, or the runtime cannot run it.
+    """
+    if runtime is not None and runtime not in RUNTIMES:
+        raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
+    found = find_model(model)
+    if isinstance(found, Path) and found.name == BUNDLE:
+        return load_bundle(found, choose_runtime(runtime, found, ".onnx"))
+    if isinstance(found, Path) and found.suffix in exported_suffixes():
+        exported = load_exported(found, choose_runtime(runtime, found), workers)
+        spec = task_spec(exported.metadata.task)
+        if spec.is_pipeline:
+            raise VisusError(f"{found}: is one network of an exported folder; name the folder")
+        return exported
+    if runtime not in (None, "torch"):
+        raise VisusError(f"--runtime {runtime} runs exported files; visus export {model} makes one")
+    from visus.tasks.checkpoints import load_task
+
+    if isinstance(found, Path):
+        return torch_model(model, load_task(found))
+    entry = find_weights(found)
+    assert entry is not None
+    path = entry.path()
+    if entry.recipe:
+        return torch_model(model, load_task(path))
+    return torch_model(model, task_spec(entry.task).build_pretrained(entry))
+
+
+def torch_model(name: str, task: "VisionTask") -> Model:
+    """A task as a model, with what it needs around its network."""
+    return task.spec.pipeline(bare_torch_model(name, task), None)
+
+
+def bare_torch_model(name: str, task: "VisionTask") -> NetworkModel:
+    """A task as a model, without what a pipeline adds."""
+    from visus.tasks.torch_network import TorchNetwork
+
+    spec = task.spec
+    return NetworkModel(
+        name,
+        "torch",
+        TorchNetwork(task),
+        task.metadata,
+        spec.preprocess(),
+        spec.postprocess(),
+    )

@@ -1,0 +1,86 @@
+"""Frames of image and video files."""
+
+import os
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from visus.apps.live.parallel import prefetch
+from visus.apps.live.sources.base import Source
+from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.images import ImageError, Pixels, read_image
+
+
+class ImageSource(Source):
+    """Image files; one that cannot be read becomes a problem, the others go on."""
+
+    still = True
+
+    def __init__(self, paths: list[Path]) -> None:
+        super().__init__(paths)
+        self.waits = len(paths) > 1
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """See `Source.frames`."""
+        for path in self.files:
+            try:
+                image = read_image(path)
+            except ImageError as error:
+                self.problems.append(str(error))
+                continue
+            yield Frame(image, str(path), None, None, time.perf_counter())
+
+
+class VideoSource(Source):
+    """A video file, frame by frame, none left out."""
+
+    waits = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__([path])
+        self.path = path
+        self._capture = quiet_capture(str(path))
+        if not self._capture.isOpened():
+            raise VisusError(
+                f"{path}: cannot be opened as a video; it is damaged or of an unknown format"
+            )
+        self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
+        self.declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """See `Source.frames`; a video that ends too early becomes a problem."""
+        index = 0
+        for image in prefetch(self._images()):
+            moment = index / self.rate if self.rate else 0.0
+            yield Frame(image, str(self.path), index, moment, time.perf_counter())
+            index += 1
+        # Containers without an index only estimate their count.
+        if index < self.declared - max(2, self.declared // 50):
+            self.problems.append(
+                f"{self.path}: {index} of {self.declared} frames; the file is cut or damaged there"
+            )
+
+    def _images(self) -> Iterator[Pixels]:
+        try:
+            while (read := self._capture.read())[0]:
+                yield to_rgb(read[1])
+        finally:
+            self._capture.release()
+
+
+def quiet_capture(source: str | int, *arguments: Any) -> cv2.VideoCapture:
+    """A capture whose backends do not write their own errors on the terminal."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = getattr(cv2.utils, "logging", cv2)
+    logging.setLogLevel(0)
+    return cv2.VideoCapture(source, *arguments)
+
+
+def to_rgb(pixels: Any) -> Pixels:
+    """From OpenCV's order of channels."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

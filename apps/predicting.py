@@ -1,0 +1,80 @@
+"""Predict all frames of a source: print them, write them, draw them, explain them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from visus.apps.live.loop import JsonLinesWriter, LoopResult, print_summary, run_loop
+from visus.apps.live.sinks.base import Sink
+from visus.apps.live.sinks.video import ImageSink
+from visus.apps.live.sources.base import Source
+from visus.tasks.spec import Session
+from visus.tasks.torch_network import torch_task
+from visus.vision.drawing.grid import grid
+from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
+from visus.vision.images import Pixels
+from visus.vision.model import Model
+from visus.vision.output_files import OutputNames, write_image
+
+
+def predict_all(
+    session: Session,
+    source: Source,
+    draw: Path | None = None,
+    jsonl: str | None = None,
+    sinks: Sequence[Sink] = (),
+    name: str = "",
+) -> LoopResult:
+    """Predict every frame; print a line for each, unless the standard output is for JSON Lines.
+
+    Args:
+        session: The model with its options applied.
+        source: Where the frames come from.
+        draw: A folder for annotated images.
+        jsonl: A file for JSON Lines, or `-`.
+        sinks: Further sinks.
+        name: What the source is called in messages.
+    """
+    every = [*sinks]
+    if draw is not None:
+        every.insert(0, ImageSink(draw, source.rate))
+    writer = JsonLinesWriter(jsonl) if jsonl else None
+    watchers = [*session.watchers, *([] if jsonl == "-" else [print_summary])]
+    result = run_loop(session.model, source, every, writer, watchers, detailed=source.still)
+    for closing in session.closing:
+        for line in closing():
+            print(f"{name}: {line}")
+    return result
+
+
+def explain_sink(model: Model, folder: Path) -> Sink:
+    """A sink that explains each frame.
+
+    Raises:
+        VisusError: If the model cannot be explained.
+    """
+    return _ExplainSink(model, folder)
+
+
+class _ExplainSink(Sink):
+    """Writes, for each image, maps of what its prediction is based on."""
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        self._task = torch_task(model, "--explain")
+        explain = self._task.spec.explain()
+        if explain is None:
+            raise VisusError(f"--explain: there is no explanation of {self._task.spec.title}")
+        self._explain = explain
+        self._names = OutputNames(folder)
+
+    def show(self, frame: Frame, drawn: Pixels) -> bool:
+        """See `Sink.show`."""
+        maps = self._explain(self._task, frame.image)
+        images = [frame.image, *(each.image for each in maps)]
+        captions = ["image", *(each.caption for each in maps)]
+        path = self._names.name(frame.source, f"{frame.number}.jpg")
+        write_image(path, grid(images, captions, len(images), 256))
+        return True
+
+    def close(self) -> None:
+        """See `Sink.close`; nothing is open."""

@@ -1,0 +1,34 @@
+"""What the application offers to the tasks' own commands."""
+
+from pathlib import Path
+
+from visus.apps.commands.options import report_problems
+from visus.apps.inference.loading import load_model
+from visus.apps.live.sources import open_source
+from visus.apps.live.sources.base import Source
+from visus.apps.predicting import predict_all
+from visus.tasks.spec import Session
+from visus.vision.model import Model
+
+
+class AppServices:
+    """See `visus.tasks.spec.Services`."""
+
+    def load_model(self, name: str, runtime: str | None) -> Model:
+        """See `Services.load_model`."""
+        return load_model(name, runtime)
+
+    def open_source(self, source: str) -> Source:
+        """See `Services.open_source`."""
+        return open_source(source)
+
+    def predict(
+        self, session: Session, source: Source, draw: Path | None, jsonl: str | None
+    ) -> int:
+        """See `Services.predict`."""
+        result = predict_all(session, source, draw, jsonl)
+        return report_problems(result.frames, result.problems)
+
+    def report_problems(self, read: int, problems: list[str]) -> int:
+        """See `Services.report_problems`."""
+        return report_problems(read, problems)

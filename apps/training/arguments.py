@@ -1,0 +1,199 @@
+"""The command lines of `visus fit`, `validate` and `test`, before Lightning's CLI reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visus.apps.cli import CommandError, did_you_mean
+from visus.configs import config_names, find_config
+from visus.datamodules.registry import recognise
+from visus.tasks.registry import find_weights
+
+_SLIPS = {
+    "--ckpt_path": "--resume",
+    "--ckpt": "--resume",
+    "--start": "--init-from",
+    "--weights": "--init-from",
+    "--epochs": "--trainer.max_epochs",
+    "--max_epochs": "--trainer.max_epochs",
+    "--root": "--data",
+    "--path": "--data",
+    "--imgsz": "--data.image_size",
+    "--img": "--data.image_size",
+    "--batch": "--data.batch_size",
+    "--batch_size": "--data.batch_size",
+    "--workers": "--data.num_workers",
+    "--lr": "--model.learning_rate",
+    "--lr0": "--model.learning_rate",
+    "--device": "--trainer.accelerator",
+    "--model_name": "--model.backbone",
+    "--backbone": "--model.backbone",
+}
+"""Options that other tools have, and what they are called here."""
+
+
+@dataclass
+class Arguments:
+    """A parsed command line.
+
+    Attributes:
+        rest: What Lightning's CLI reads.
+        configs: Names or files of configurations.
+        model: The run that is resumed, or the model that is measured.
+        allow_custom_classes: Whether classes from the current folder may be imported.
+    """
+
+    rest: list[str] = field(default_factory=list)
+    configs: list[str] = field(default_factory=list)
+    model: str | None = None
+    allow_custom_classes: bool = False
+
+
+def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
+    """Resolve what visus adds to Lightning's CLI.
+
+    `--data PATH` stands for `--data.root PATH`, options are written with hyphens or underscores,
+    `--resume [RUN]` goes on with a run, a model may come first, and without a configuration the
+    task is recognised from the data.
+
+    Args:
+        subcommand: `fit`, `validate` or `test`.
+        argv: The arguments after it.
+
+    Raises:
+        CommandError: If an option has another name here, or something is missing.
+    """
+    given = Arguments()
+    words = _split_values(argv)
+    asks_for_help = any(word == "-h" or "help" in word for word in words)
+    if subcommand != "fit" and words and not words[0].startswith("-"):
+        given.model = words.pop(0)
+    root = ""
+    while words:
+        word = words.pop(0)
+        option = word.replace("-", "_") if word.startswith("--") and "." not in word else word
+        option = f"--{option[2:].lstrip('_')}" if option.startswith("__") else option
+        if option == "--allow_custom_classes":
+            given.allow_custom_classes = True
+        elif option in ("--config", "-c"):
+            value = _value(word, words)
+            given.configs.append(value)
+            given.rest += ["--config", str(find_config(value))]
+        elif option == "--resume" and subcommand == "fit":
+            has_value = bool(words) and not words[0].startswith("-")
+            given.model = words.pop(0) if has_value else "latest"
+        elif option == "--data" and not _is_class(words):
+            root = _value(word, words)
+            given.rest += ["--data.root", root]
+        elif option in _SLIPS:
+            raise CommandError(_slip(word, option, subcommand))
+        elif option == "--init_from":
+            given.rest += [option, _value(word, words)]
+        elif word.startswith("--model.data_info"):
+            raise CommandError(f"{word} follows from the data; change the data's arguments instead")
+        elif not word.startswith("-") and _is_stray(given.rest):
+            raise CommandError(_stray(word, subcommand))
+        else:
+            given.rest.append(word)
+    if given.model is not None and "--init_from" in given.rest:
+        raise CommandError(
+            "--init-from uses the weights of another model, but this command has a checkpoint; "
+            "leave one of the two out"
+        )
+    if subcommand != "fit":
+        _measure_ready_made(given)
+    if not given.configs and given.model is None and not asks_for_help:
+        if subcommand != "fit":
+            raise CommandError(f"name a model: visus {subcommand} latest")
+        if not root:
+            raise CommandError(
+                "name your data, visus fit --data PATH, or a configuration, visus fit --config "
+                f"{' or '.join(config_names())}"
+            )
+        config = recognised_config(root)
+        given.configs.append(config)
+        given.rest = ["--config", str(find_config(config)), *given.rest]
+    return given
+
+
+def recognised_config(root: str) -> str:
+    """The configuration for a user's own data; prints which task was recognised.
+
+    Raises:
+        VisusError: If the data are not recognised.
+    """
+    spec, what = recognise(Path(root))
+    config = f"{spec.task}/custom"
+    print(f"{root}: {what}; --config {config}")
+    return config
+
+
+def _split_values(argv: Sequence[str]) -> list[str]:
+    """`--config=x` and `--data=x` as two words; the other options are left to Lightning's CLI."""
+    words = []
+    for word in argv:
+        option, equals, value = word.partition("=")
+        plain = option.replace("-", "_").lstrip("_")
+        if equals and plain in ("config", "data", "resume", "init_from"):
+            words += [option, value]
+        else:
+            words.append(word)
+    return words
+
+
+def _value(option: str, words: list[str]) -> str:
+    if not words:
+        raise CommandError(f"{option} needs a value")
+    return words.pop(0)
+
+
+def _is_class(words: list[str]) -> bool:
+    """Whether the value of `--data` is a data module's class, not a path."""
+    if not words:
+        return False
+    value = words[0]
+    parts = value.split(".")
+    dotted = len(parts) > 1 and all(part.isidentifier() for part in parts)
+    return dotted and parts[-1][:1].isupper() and not Path(value).exists()
+
+
+def _is_stray(rest: list[str]) -> bool:
+    """Whether the next word belongs to no option."""
+    return not rest or not rest[-1].startswith("-") or "=" in rest[-1]
+
+
+def _slip(word: str, option: str, subcommand: str) -> str:
+    known = _SLIPS[option]
+    if known == "--resume" and subcommand != "fit":
+        return f"unknown option {word}; name the model first: visus {subcommand} MODEL"
+    return f"unknown option {word}; here it is {known}"
+
+
+def _stray(word: str, subcommand: str) -> str:
+    if subcommand == "fit" and word in config_names():
+        return f"unexpected {word!r}; visus fit --config {word}"
+    if subcommand == "fit" and Path(word).exists():
+        return f"unexpected {word!r}; visus fit --data {word}"
+    near = did_you_mean(word, config_names())
+    return f"unexpected {word!r}{near}; options begin with --"
+
+
+def _measure_ready_made(given: Arguments) -> None:
+    """A name of ready-made weights stands for the configuration that measures it.
+
+    Raises:
+        CommandError: If none does.
+    """
+    entry = find_weights(given.model) if given.model else None
+    # What comes as a checkpoint knows its configuration.
+    if entry is None or not entry.task or entry.recipe or Path(str(given.model)).exists():
+        return
+    config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"
+    if config not in config_names():
+        raise CommandError(
+            f"{given.model!r} is ready made, and no configuration measures it; train on its "
+            f"weights with visus fit --config {entry.task}/custom"
+        )
+    given.model = None
+    given.configs.append(config)
+    given.rest = ["--config", str(find_config(config)), *given.rest]

@@ -1,0 +1,96 @@
+"""What the applications know of classification data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.datamodules.core.spec import DataReport, DataSpec, size_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from visus.datamodules.classification.files import Listing
+    from visus.datamodules.core.base import VisionDataModule
+
+
+class ClassificationDataSpec(DataSpec):
+    """Images with labels: a folder of class folders, or a CSV of paths and labels."""
+
+    task = "classification"
+    fallback = True
+    sample_folder = "photos"
+
+    def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
+        """See `DataSpec.data_modules`."""
+        from visus.datamodules.classification.arrays import (
+            CIFAR10Data,
+            DigitsData,
+            FashionMNISTData,
+            ScenesClassificationData,
+        )
+        from visus.datamodules.classification.data import ImageClassificationData
+
+        return (
+            ImageClassificationData,
+            CIFAR10Data,
+            DigitsData,
+            FashionMNISTData,
+            ScenesClassificationData,
+        )
+
+    def recognise(self, path: Path) -> str:
+        """See `DataSpec.recognise`."""
+        if path.is_file():
+            return "a CSV of labels" if path.suffix.lower() == ".csv" else ""
+        return "class folders" if path.is_dir() else ""
+
+    def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
+        """See `DataSpec.check`."""
+        from visus.datamodules.classification.files import read_listing
+
+        return _report(read_listing(path))
+
+    def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
+        """See `DataSpec.check_module`."""
+        from visus.datamodules.classification.data import ImageClassificationData
+
+        if not isinstance(data, ImageClassificationData):
+            return super().check_module(data)
+        return _report(data.read_listing())
+
+    def write_sample(self, folder: Path) -> None:
+        """Scenes with one shape each, a folder a shape."""
+        from visus.vision.output_files import write_image
+        from visus.vision.scenes import SHAPES, make_scene
+
+        written = {label: 0 for label in SHAPES[:2]}
+        seed = 0
+        while min(written.values()) < 10:
+            scene = make_scene(seed, (96, 96), (1, 1), 32)
+            seed += 1
+            label = scene.objects[0].shape if scene.objects else ""
+            if written.get(label, 10) < 10:
+                write_image(folder / label / f"{written[label]}.png", scene.image)
+                written[label] += 1
+
+
+def _report(listing: "Listing") -> DataReport:
+    """Images of each class and split."""
+    from rich.table import Table
+
+    from visus.datamodules.classification.files import count_classes
+
+    splits = sorted({sample.split for sample in listing.samples})
+    table = Table("class", *(split or "images" for split in splits))
+    counts = [
+        count_classes([s for s in listing.samples if s.split == split], listing.class_names)
+        for split in splits
+    ]
+    for i, name in enumerate(listing.class_names):
+        table.add_row(name, *(str(column[i]) for column in counts))
+    lines: list[Table | str] = [table]
+    if listing.multi_label:
+        lines.append("several labels an image")
+    return DataReport(
+        [*lines, *size_line([sample.size for sample in listing.samples])], listing.problems
+    )

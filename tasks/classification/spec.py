@@ -1,0 +1,93 @@
+"""What the applications know of classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from visus.models.weights_manifest import IMAGENET
+from visus.tasks.spec import InputInfo, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.base import VisionTask
+    from visus.tasks.classification.task import ClassificationTask
+    from visus.tasks.spec import Arrays, Explanation, Report
+    from visus.vision.images import Pixels
+    from visus.vision.model import Postprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationInfo(InputInfo):
+    """What the data module tells a classifier.
+
+    Attributes:
+        multi_label: Whether an image may belong to several classes.
+        class_counts: Training images of each class; None where they are not counted.
+    """
+
+    multi_label: bool = False
+    class_counts: tuple[int, ...] | None = None
+
+
+class ClassificationSpec(TaskSpec):
+    """Classification: one or several labels for an image."""
+
+    name = "classification"
+    title = "image classification"
+    data_info = ClassificationInfo
+
+    def lightning_class(self) -> type[ClassificationTask]:
+        """See `TaskSpec.lightning_class`."""
+        from visus.tasks.classification.task import ClassificationTask
+
+        return ClassificationTask
+
+    def postprocess(self) -> Postprocess:
+        """See `TaskSpec.postprocess`."""
+        from visus.tasks.classification.prediction import postprocess
+
+        return postprocess
+
+    def draw(self) -> Callable[[Pixels, Any, bool], Pixels]:
+        """See `TaskSpec.draw`."""
+        from visus.tasks.classification.draw import draw_classification
+
+        return draw_classification
+
+    def report(self) -> Report:
+        """See `TaskSpec.report`."""
+        from visus.tasks.classification.report import report_classification
+
+        return report_classification
+
+    def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
+        """See `TaskSpec.explain`."""
+        from visus.tasks.classification.explain import explain
+
+        return explain
+
+    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+        """The largest difference of a logit, and whether the best class is the same."""
+        import numpy as np
+
+        same = bool((found[0].argmax(1) == expected[0].argmax(1)).all())
+        return float(np.abs(found[0] - expected[0]).max()), float(same)
+
+    def weights(self) -> tuple[WeightsEntry, ...]:
+        """See `TaskSpec.weights`."""
+        return IMAGENET
+
+    def build_pretrained(self, entry: WeightsEntry) -> ClassificationTask:
+        """See `TaskSpec.build_pretrained`."""
+        from visus.tasks.classification.task import ClassificationTask, imagenet_class_names
+
+        info = ClassificationInfo(
+            image_size=(224, 224),
+            class_names=imagenet_class_names(),
+            in_channels=3,
+            resize_mode="crop",
+        )
+        return ClassificationTask(data_info=info, backbone=entry.network, pretrained=True).eval()

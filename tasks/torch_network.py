@@ -1,0 +1,47 @@
+"""A task in PyTorch as a network, on a GPU where there is one."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visus.tasks.base import VisionTask
+from visus.vision.errors import VisusError
+from visus.vision.model import Batch, Model, NetworkModel, innermost
+
+
+class TorchNetwork:
+    """A task in PyTorch, on a GPU where there is one.
+
+    Args:
+        task: The task; it is put into evaluation mode.
+    """
+
+    precision = "fp32"
+
+    def __init__(self, task: VisionTask) -> None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.task = task.eval().to(device)
+
+    def __call__(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+        """See `visus.vision.model.Network.__call__`."""
+        with torch.inference_mode():
+            outputs = self.task(torch.from_numpy(images).to(self.task.device))
+        return tuple(output.float().cpu().numpy() for output in outputs)
+
+
+def torch_task(model: Model, option: str) -> VisionTask:
+    """The task inside a model in PyTorch.
+
+    Args:
+        model: The model.
+        option: What needs it, for the error.
+
+    Raises:
+        VisusError: If the model is exported.
+    """
+    inner = innermost(model)
+    if not isinstance(inner, NetworkModel) or not isinstance(inner.network, TorchNetwork):
+        raise VisusError(
+            f"{option} needs a model in PyTorch, a checkpoint or a name: {model.name!r} is exported"
+        )
+    return inner.network.task

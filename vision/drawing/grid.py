@@ -1,0 +1,50 @@
+"""Images in a table with captions, and the channel order of OpenCV."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from visus.vision.drawing.text import font, shorten
+from visus.vision.images import Pixels
+
+
+def grid(
+    images: Sequence[Pixels],
+    captions: Sequence[str],
+    columns: int,
+    cell: int,
+    height: int | None = None,
+) -> Pixels:
+    """Images in a table, each letterboxed into a cell with a line of text below.
+
+    Args:
+        images: uint8 RGB, of any sizes.
+        captions: One for each; one that begins with `!` is drawn red, without the mark.
+        columns: Images a row.
+        cell: Width of a cell in pixels.
+        height: Of a cell; a square by default.
+    """
+    text_height = min(32, max(16, cell // 7))
+    height = height or cell
+    rows = -(-len(images) // columns)
+    canvas = Image.new("RGB", (columns * cell, rows * (height + text_height)), "white")
+    draw = ImageDraw.Draw(canvas)
+    for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        x, y = i % columns * cell, i // columns * (height + text_height)
+        scale = min((height - 4) / image.shape[0], (cell - 4) / image.shape[1])
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        way = Image.Resampling.NEAREST if scale > 3 else Image.Resampling.LANCZOS
+        resized = Image.fromarray(image).resize(size, way)
+        canvas.paste(resized, (x + (cell - size[0]) // 2, y + (height - size[1]) // 2))
+        ink = "#c22" if caption.startswith("!") else "black"
+        text = shorten(caption.removeprefix("!"), cell - 4, round(text_height * 0.7))
+        middle = (x + cell / 2, y + height + text_height / 2 - 2)
+        draw.text(middle, text, ink, font(round(text_height * 0.7)), anchor="mm")
+    return np.asarray(canvas)
+
+
+def to_bgr(image: Pixels) -> Pixels:
+    """From RGB to OpenCV's order of channels."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

@@ -1,0 +1,231 @@
+"""A model ready to predict: from an image to a prediction, whichever runtime computes it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.vision.errors import VisusError
+from visus.vision.images import Pixels, read_image
+from visus.vision.metadata import ModelMetadata
+from visus.vision.prediction import Outputs, Prediction
+
+Batch = NDArray[np.uint8]
+"""Network input: uint8 of shape (batch, channels, height, width)."""
+
+Preprocess = Callable[[Pixels, ModelMetadata], tuple[Batch, Any]]
+"""From an image to a batch of one, and the geometry that maps results back to the image."""
+
+Postprocess = Callable[[Outputs, Any, ModelMetadata], Prediction]
+"""From a network's outputs for one image and its geometry to a prediction."""
+
+
+class Network(Protocol):
+    """A network in some runtime, without the knowledge of what its outputs mean.
+
+    Attributes:
+        precision: What it computes in: `fp32`, `bf16` or `int8`.
+    """
+
+    precision: str
+
+    def __call__(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+        """The outputs for uint8 images of shape (batch, channels, height, width)."""
+        ...
+
+
+class Model(ABC):
+    """A model ready to predict.
+
+    Attributes:
+        name: What the user called it.
+        runtime: `torch`, `onnxruntime`, `openvino` or `executorch`.
+        metadata: What is known of it.
+        precision: What it computes in: `fp32`, `bf16` or `int8`.
+        workers: How many threads may predict at once.
+    """
+
+    name: str
+    runtime: str
+    metadata: ModelMetadata
+    precision: str
+    workers: int
+
+    @abstractmethod
+    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+        """The network's raw outputs.
+
+        Args:
+            images: Preprocessed images, uint8 of shape (batch, in_channels, *image_size).
+        """
+
+    @abstractmethod
+    def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
+        """A batch of one, and the geometry that maps results back to the image."""
+
+    @abstractmethod
+    def predict_image(self, image: Pixels) -> Prediction:
+        """As `predict`, for an array that was checked already."""
+
+    def predict(self, image: Pixels | str | Path) -> Prediction:
+        """Predict for one image.
+
+        Args:
+            image: uint8 RGB of shape (height, width, 3), of any size, or a file; for a model of
+                more channels of shape (height, width, in_channels).
+
+        Returns:
+            The task's prediction, in pixels of this image.
+
+        Raises:
+            ValueError: If the array is not such an image.
+            visus.vision.images.ImageError: If the file cannot be read.
+        """
+        if isinstance(image, str | Path):
+            image = read_image(image)
+        channels = self.metadata.in_channels
+        if image.dtype != np.uint8 or image.ndim != 3:
+            raise ValueError(
+                "an image is uint8 of shape (height, width, channels), "
+                f"not {image.dtype} of shape {image.shape}"
+            )
+        if image.shape[2] != channels and (image.shape[2], channels) != (3, 1):
+            raise VisusError(
+                f"an image of {image.shape[2]} channels, where {self.name} takes {channels}"
+            )
+        return self.predict_image(image)
+
+    def apply_state(self, prediction: Prediction) -> Prediction:
+        """Complete a prediction by those before it; called in the order of the frames."""
+        return prediction
+
+    def network_inputs(self, image: Pixels) -> Batch:
+        """What the network computes on for an image, as `run` takes it: the whole, or its faces."""
+        return self.preprocess(image)[0]
+
+    @abstractmethod
+    def set_option(self, name: str, value: Any) -> None:
+        """Change one of the metadata's options, as plain values."""
+
+
+class NetworkModel(Model):
+    """A network with its task's preprocessing and postprocessing.
+
+    Args:
+        name: What the user called it.
+        runtime: Name of the runtime.
+        network: The network.
+        metadata: What is known of it.
+        preprocess: From an image to the network's input.
+        postprocess: From the network's outputs to a prediction.
+        workers: How many threads may predict at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runtime: str,
+        network: Network,
+        metadata: ModelMetadata,
+        preprocess: Preprocess,
+        postprocess: Postprocess,
+        workers: int = 1,
+    ) -> None:
+        self.name = name
+        self.runtime = runtime
+        self.network = network
+        self.metadata = metadata
+        self.precision = network.precision
+        self.workers = workers
+        self._preprocess = preprocess
+        self._postprocess = postprocess
+
+    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        return self.network(images)
+
+    def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
+        """See `Model.preprocess`."""
+        return self._preprocess(image, self.metadata)
+
+    def predict_image(self, image: Pixels) -> Prediction:
+        """See `Model.predict_image`."""
+        batch, geometry = self.preprocess(image)
+        outputs = self.network(batch)
+        return self._postprocess([output[0] for output in outputs], geometry, self.metadata)
+
+    def set_option(self, name: str, value: Any) -> None:
+        """See `Model.set_option`."""
+        options = {**self.metadata.options, name: value}
+        self.metadata = replace(self.metadata, options=options)
+
+
+class ModelWrapper(Model):
+    """Passes everything on to another model; a subclass changes what it needs to.
+
+    Args:
+        model: The wrapped model.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """See `Model.name`."""
+        return self.model.name
+
+    @property
+    def runtime(self) -> str:  # type: ignore[override]
+        """See `Model.runtime`."""
+        return self.model.runtime
+
+    @property
+    def metadata(self) -> ModelMetadata:  # type: ignore[override]
+        """See `Model.metadata`."""
+        return self.model.metadata
+
+    @property
+    def precision(self) -> str:  # type: ignore[override]
+        """See `Model.precision`."""
+        return self.model.precision
+
+    @property
+    def workers(self) -> int:  # type: ignore[override]
+        """See `Model.workers`."""
+        return self.model.workers
+
+    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+        """See `Model.run`."""
+        return self.model.run(images)
+
+    def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
+        """See `Model.preprocess`."""
+        return self.model.preprocess(image)
+
+    def predict_image(self, image: Pixels) -> Prediction:
+        """See `Model.predict_image`."""
+        return self.model.predict_image(image)
+
+    def apply_state(self, prediction: Prediction) -> Prediction:
+        """See `Model.apply_state`."""
+        return self.model.apply_state(prediction)
+
+    def network_inputs(self, image: Pixels) -> Batch:
+        """See `Model.network_inputs`."""
+        return self.model.network_inputs(image)
+
+    def set_option(self, name: str, value: Any) -> None:
+        """See `Model.set_option`."""
+        self.model.set_option(name, value)
+
+
+def innermost(model: Model) -> Model:
+    """The model inside all wrappers."""
+    while isinstance(model, ModelWrapper):
+        model = model.model
+    return model
