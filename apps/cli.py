@@ -48,7 +48,7 @@ class ActionParser(CommandParser):
     """The parser of one action of a command that has several."""
 
     def __init__(self, prog: str, **keywords: object) -> None:
-        super().__init__(prog.removeprefix("visus "), "")
+        super().__init__(prog.removeprefix("visus "), str(keywords.get("description", "")))
 
 
 def explain(message: str, known: Iterable[str]) -> str:
@@ -132,13 +132,24 @@ def _run(argv: list[str]) -> int:
         return exit_code
     own = _task_commands()
     if command in own:
-        from visus.apps.services import AppServices
-
-        return own[command].main(rest, AppServices())
+        return _run_task_command(own[command], rest)
     if command in SLIPS:
         raise CommandError(f"unknown command {command!r}; here it is visus {SLIPS[command]}")
     near = did_you_mean(command, [*HELP, *own])
     raise CommandError(f"unknown command {command!r}{near}; see visus --help")
+
+
+def _run_task_command(command: "TaskCommand", argv: list[str]) -> int:
+    """Parse the arguments of a task's own command, and run the action that they name."""
+    parser = CommandParser(command.name, command.help)
+    parsers = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
+    for action in command.actions:
+        action.add_arguments(parsers.add_parser(action.name, description=action.help))
+    args = parser.parse_args(argv)
+    from visus.apps.services import AppServices
+
+    (chosen,) = (action for action in command.actions if action.name == args.action)
+    return chosen.run(args, AppServices())
 
 
 def _task_commands() -> "dict[str, TaskCommand]":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -201,18 +202,35 @@ class FrameSource(Protocol):
 
 
 @dataclass(frozen=True)
+class TaskAction:
+    """One action of a task's command, such as `enroll` of `visus faces`.
+
+    Attributes:
+        name: The word after the command.
+        help: What it does.
+        add_arguments: Declares its arguments.
+        run: Runs it; returns the exit code.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace, Services], int]
+
+
+@dataclass(frozen=True)
 class TaskCommand:
     """A command of a task's own, such as `visus faces`.
 
     Attributes:
         name: The word after `visus`.
         help: What it does.
-        main: Runs it with the arguments after its name; returns the exit code.
+        actions: Its actions.
     """
 
     name: str
     help: str
-    main: Callable[[list[str], Services], int]
+    actions: tuple[TaskAction, ...]
 
 
 class TaskSpec(ABC):

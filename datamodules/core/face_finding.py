@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from visus.datamodules.core.splits import content_hash
-from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.faces.detection import FaceStages, find_faces
+from visus.vision.faces.found import FoundFaces
 from visus.vision.images import ImageError, read_image
 from visus.vision.progress import track
 
@@ -23,7 +23,7 @@ class SeenImage:
         problem: Why the image cannot be used; empty where it can.
     """
 
-    faces: FacePrediction | None
+    faces: FoundFaces | None
     content: str
     problem: str
 

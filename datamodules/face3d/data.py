@@ -16,9 +16,9 @@ from visus.datamodules.face3d.photographs import PhotographedFace, Photographs, 
 from visus.datamodules.face3d.renders import FaceRenderer
 from visus.models.face3d.face_model import FaceModel, five_points
 from visus.models.face3d.face_models import open_face_model
-from visus.tasks.face3d.prediction import FaceCrops
-from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
+from visus.vision.faces.crop import FaceCrops
+from visus.vision.faces.found import FoundFaces
 
 _HELD_OUT = 0.1
 """Share of the photographs that are not trained on."""
@@ -189,5 +189,5 @@ def _whole_image(points: NDArray[np.float32], size: tuple[int, int]) -> FaceCrop
     """The one face of a render, which is cut out already."""
     low, high = points.min(0), points.max(0)
     boxes = np.concatenate([low, high])[None].astype(np.float32)
-    found = FacePrediction(boxes, np.ones(1, np.float32), points[None], size)
+    found = FoundFaces(boxes, np.ones(1, np.float32), points[None], size)
     return FaceCrops(found, np.array([[0, 0, size[1]]], np.float32))

@@ -17,9 +17,9 @@ from visus.datamodules.core.splits import split_samples
 from visus.datamodules.face_recognition.augment import FaceAugmentation, FaceTransform
 from visus.datamodules.face_recognition.files import FaceImage, find_people, list_people
 from visus.models.faces.mtcnn import create_face_finder
-from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import align_face, template
+from visus.vision.faces.found import FoundFaces
 from visus.vision.faces.pairs import make_pairs, people_in, read_pairs
 from visus.vision.images import Pixels, read_image
 from visus.vision.resize import resize_to_input
@@ -239,7 +239,7 @@ class FaceDataset(Dataset[Batch]):
         item["image"] = to_tensor(face)
         return item
 
-    def read(self, sample: FaceImage) -> tuple[Pixels, FacePrediction]:
+    def read(self, sample: FaceImage) -> tuple[Pixels, FoundFaces]:
         """An image's aligned face, and where it was; black where the image shows none."""
         if not self.align:
             image = read_image(sample.path)
@@ -252,11 +252,11 @@ class FaceDataset(Dataset[Batch]):
         )
 
 
-def _whole(image: Pixels) -> FacePrediction:
+def _whole(image: Pixels) -> FoundFaces:
     """An image that is an aligned face as a whole."""
     size = (image.shape[0], image.shape[1])
     box = np.array([[0, 0, size[1], size[0]]], np.float32)
-    return FacePrediction(
+    return FoundFaces(
         box, np.ones(1, np.float32), template(size)[None].astype(np.float32), size
     )
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from visus.datamodules.core.face_finding import look_for_faces
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES, content_hash
-from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import FaceStages
+from visus.vision.faces.found import FoundFaces
 from visus.vision.images import list_images
 
 
@@ -34,7 +34,7 @@ class FaceImage:
     person: str
     split: str
     content: str
-    face: FacePrediction | None = None
+    face: FoundFaces | None = None
 
     @property
     def landmarks(self) -> NDArray[np.float32] | None:

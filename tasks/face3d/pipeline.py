@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from visus.apps.inference.predictions_tmp import to_prediction
 
-from visus.tasks.face3d.prediction import Face3DPrediction, FaceCrops
-from visus.vision.faces.crop import SMALLEST_FACE, crop_problem, cut_square, face_square
+from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.faces.crop import SMALLEST_FACE, FaceCrops, crop_problem, cut_square, face_square
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import Pixels
 from visus.vision.model import Model

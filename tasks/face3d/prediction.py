@@ -8,30 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.faces.crop import FaceCrops
+from visus.vision.faces.found import FoundFaces
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
 
 _FRONT = np.array([1, -1, 1], np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class FaceCrops:
-    """The faces of an image, and the squares that a network was shown of them.
-
-    Attributes:
-        found: The faces; those with a problem have no square.
-        squares: float32 of shape (faces without a problem, 3): left, top and side in pixels of
-            the image.
-    """
-
-    found: FacePrediction
-    squares: NDArray[np.float32]
-
-    @property
-    def source_size(self) -> tuple[int, int]:
-        """The image's (height, width), as a `Fit` names it."""
-        return self.found.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +40,7 @@ class Face3DPrediction:
 
     task: ClassVar[str] = "face3d"
 
-    found: FacePrediction
+    found: FoundFaces
     vertices: NDArray[np.float32]
     rotations: NDArray[np.float32]
     scales: NDArray[np.float32]

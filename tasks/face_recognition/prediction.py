@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.vision.faces.found import FoundFaces
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
 
 
 @dataclass(frozen=True, eq=False)
-class FacePrediction:
+class FacePrediction(FoundFaces):
     """The faces found in an image, the surest first.
 
     Attributes:
@@ -32,82 +33,21 @@ class FacePrediction:
 
     task: ClassVar[str] = "face_recognition"
 
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    size: tuple[int, int]
-    problems: tuple[str, ...] = ()
     embeddings: NDArray[np.float32] | None = None
     names: tuple[str | None, ...] | None = None
     similarities: NDArray[np.float32] | None = None
     include_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what is no list of faces.
+        """Validate the shapes and values.
 
         Raises:
-            ValueError: If shapes disagree, a score is outside 0 to 1, or a box is inverted.
+            ValueError: If shapes disagree; see `FoundFaces` too.
         """
-        count = len(self.scores)
-        if not self.problems:
-            object.__setattr__(self, "problems", ("",) * count)
-        lists = (self.problems, self.embeddings, self.names, self.similarities)
-        if self.boxes.shape != (count, 4) or self.landmarks.shape != (count, 5, 2):
-            raise ValueError(
-                f"{count} faces with boxes of shape {self.boxes.shape} and landmarks of shape "
-                f"{self.landmarks.shape}"
-            )
-        if not all(len(values) == count for values in lists if values is not None):
-            raise ValueError(f"{count} faces need as many problems, embeddings and names")
-        if not ((self.scores >= 0) & (self.scores <= 1)).all():
-            raise ValueError(f"scores must lie between 0 and 1, got {self.scores}")
-        if not (self.boxes[:, :2] <= self.boxes[:, 2:]).all():
-            raise ValueError(f"boxes must be (x1, y1, x2, y2) with x1 <= x2, got {self.boxes}")
-
-    @classmethod
-    def none(cls, size: tuple[int, int]) -> "FacePrediction":
-        """An image of (height, width) pixels without a face."""
-        boxes, landmarks = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)
-        return cls(boxes, np.zeros(0, np.float32), landmarks, size)
-
-    def __len__(self) -> int:
-        """How many faces."""
-        return len(self.scores)
-
-    @property
-    def source_size(self) -> tuple[int, int]:
-        """The image's (height, width), as a `Fit` names it."""
-        return self.size
-
-    @property
-    def sides(self) -> NDArray[np.float32]:
-        """The shorter side of each box in pixels, shape (N,)."""
-        shorter: NDArray[np.float32] = (self.boxes[:, 2:] - self.boxes[:, :2]).min(1)
-        return shorter
-
-    def select(self, indices: Sequence[int] | NDArray[np.integer]) -> "FacePrediction":
-        """The faces of these indices, in their order."""
-        index = np.asarray(indices, int)
-        return replace(
-            self,
-            boxes=self.boxes[index],
-            scores=self.scores[index],
-            landmarks=self.landmarks[index],
-            problems=tuple(self.problems[i] for i in index),
-            embeddings=None if self.embeddings is None else self.embeddings[index],
-            names=None if self.names is None else tuple(self.names[i] for i in index),
-            similarities=None if self.similarities is None else self.similarities[index],
-        )
-
-    def largest(self) -> int:
-        """The index of the face with the largest box."""
-        return int((self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).argmax())
-
-    def nearest_to_centre(self) -> int:
-        """The index of the face whose centre is nearest to the image's."""
-        centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
-        middle = np.array([self.size[1] / 2, self.size[0] / 2])
-        return int(np.linalg.norm(centres - middle, axis=1).argmin())
+        super().__post_init__()
+        lists = (self.embeddings, self.names, self.similarities)
+        if not all(len(values) == len(self) for values in lists if values is not None):
+            raise ValueError(f"{len(self)} faces need as many embeddings, names and similarities")
 
     def to_json(self) -> dict[str, Any]:
         """`{"task": "face_recognition", "faces": [{"box", "landmarks", "score", ...}, ...]}`.

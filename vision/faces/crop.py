@@ -1,10 +1,12 @@
 """The square of an image that a network for 3D faces looks at."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
 
 SMALLEST_FACE = 32
@@ -69,7 +71,7 @@ def cut_square(image: Pixels, square: NDArray[np.floating], size: tuple[int, int
     return np.asarray(cut, np.uint8)
 
 
-def crop_problem(found: FacePrediction, i: int) -> str:
+def crop_problem(found: FoundFaces, i: int) -> str:
     """Why a face of an image is not looked at; empty where it is.
 
     Args:
@@ -93,3 +95,22 @@ def crop_problem(found: FacePrediction, i: int) -> str:
     if not 0.0 < share < 1.0:
         return "turned away too far"
     return ""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceCrops:
+    """The faces of an image, and the squares that a network was shown of them.
+
+    Attributes:
+        found: The faces; those with a problem have no square.
+        squares: float32 of shape (faces without a problem, 3): left, top and side in pixels of
+            the image.
+    """
+
+    found: FoundFaces
+    squares: NDArray[np.float32]
+
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """The image's (height, width), as a `Fit` names it."""
+        return self.found.size

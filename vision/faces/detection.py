@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
 
 Network = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], ...]]
@@ -37,7 +37,7 @@ class FaceStages:
     output: Network
 
 
-def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePrediction:
+def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
     """Find the faces of an image, the surest first.
 
     Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
@@ -55,7 +55,7 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePredicti
         score, shift = stages.refine(_crops(image, squares, 24))
         boxes = _kept(squares, score, shift, _THRESHOLDS[1])
     if not len(boxes):
-        return FacePrediction.none(size)
+        return FoundFaces.none(size)
     squares = _squares(boxes)
     score, shift, points = stages.output(_crops(image, squares, 48))
     sides = squares[:, 2:] - squares[:, :2]
@@ -68,7 +68,7 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FacePredicti
     clipped = np.clip(moved[keep], 0, limits).astype(np.float32)
     seen = (clipped[:, 2:] > clipped[:, :2]).all(1)
     keep, clipped = keep[seen], clipped[seen]
-    return FacePrediction(
+    return FoundFaces(
         clipped, score[keep].astype(np.float32), landmarks[keep].astype(np.float32), size
     )
 
