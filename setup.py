@@ -10,8 +10,8 @@ FOLDERS = ("vision", "models", "datamodules", "tasks", "apps", "configs")
 packages = {"visus": "visus"}
 for folder in FOLDERS:
     for file in sorted((HERE / folder).rglob("*")):
-        # Folders that hold code or configurations; `configs/<task>` has no Python file.
-        if file.suffix in {".py", ".yaml"} and "__pycache__" not in file.parts:
+        # Folders of code, configurations and weights; some hold no Python file.
+        if file.suffix in {".py", ".yaml", ".ckpt"} and "__pycache__" not in file.parts:
             path = file.parent.relative_to(HERE)
             packages[f"visus.{path.as_posix().replace('/', '.')}"] = path.as_posix()
 

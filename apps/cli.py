@@ -1,71 +1,26 @@
-"""The `visus` command: chooses a subcommand, and turns every expected error into one line."""
+"""The `visus` command: chooses a subcommand, and reports every expected error in one line."""
 
-import argparse
-import difflib
-import re
 import sys
 import traceback
-from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from visus.apps.addresses import hide_secrets
-from visus.apps.commands import HELP, SLIPS
+from visus.apps.commands import HELP, OTHER_NAMES
+from visus.apps.parsing import (
+    EXIT_BAD_INPUT,
+    ActionParser,
+    CommandError,
+    CommandParser,
+    did_you_mean,
+)
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.tasks.spec import TaskCommand
 
-EXIT_BAD_INPUT = 2
-EXIT_INCOMPLETE = 3
-"""Exit code when a part of the input was processed, and the rest named."""
-
 _OWN = "visus"
-"""The package that only a slip of our own can miss."""
-
-
-class CommandError(VisusError):
-    """A wrong argument."""
-
-
-class CommandParser(argparse.ArgumentParser):
-    """A parser whose errors are one line with a remedy, and which takes no abbreviations."""
-
-    def __init__(self, command: str, description: str) -> None:
-        super().__init__(prog=f"visus {command}", description=description, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
-
-        Raises:
-            CommandError: Always.
-        """
-        known = [option for action in self._actions for option in action.option_strings]
-        raise CommandError(f"{explain(message, known)}; see {self.prog} --help")
-
-
-class ActionParser(CommandParser):
-    """The parser of one action of a command that has several."""
-
-    def __init__(self, prog: str, **keywords: object) -> None:
-        super().__init__(prog.removeprefix("visus "), str(keywords.get("description", "")))
-
-
-def explain(message: str, known: Iterable[str]) -> str:
-    """A parser's message, with what was probably meant by an unknown option."""
-    found = re.search(
-        r"(?:unrecognized arguments|Unrecognized arguments)[^-]*(--?[\w.-]+)", message
-    )
-    if not found:
-        return message
-    near = did_you_mean(found[1], known)
-    return f"unknown option {found[1]}{near}"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, list(known), 3, 0.6)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+"""The package whose absence is a defect of visus itself."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,34 +38,34 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(argv)
     except VisusError as error:
-        told = traceback.format_exc() if debug else f"visus: {_last_words(error)}"
-        print(hide_secrets(told), file=sys.stderr)
+        message = traceback.format_exc() if debug else f"visus: {_message_of(error)}"
+        print(hide_secrets(message), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("visus: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; Python must not report it again.
+        # The reader of the output has ended, as `head` does; Python must not report it again.
         sys.stdout = None
         return 0
     except OSError as error:
         if debug or error.filename is None:
             raise
-        told = f"visus: {error.filename}: {error.strerror}; check path and rights"
-        print(hide_secrets(told), file=sys.stderr)
+        message = f"visus: {error.filename}: {error.strerror}; check the path and its permissions"
+        print(hide_secrets(message), file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if debug or package == _OWN:
             raise
-        # What is imported as cv2 is installed by another name.
-        told = f"visus: the package {package} is missing; visus doctor says how to install it"
-        print(told, file=sys.stderr)
+        # The name for pip may differ: cv2 is opencv-python.
+        message = f"visus: the package {package} is missing; visus doctor prints how to install it"
+        print(message, file=sys.stderr)
         return EXIT_BAD_INPUT
 
 
-def _last_words(error: VisusError) -> str:
-    """An error's message; of one that came from a loader process, without its traceback."""
+def _message_of(error: VisusError) -> str:
+    """The message of an error, without the traceback that worker processes add."""
     text = str(error)
     if "Traceback (most recent call last)" in text:
         return text.strip().splitlines()[-1].partition(": ")[2]
@@ -133,18 +88,20 @@ def _run(argv: list[str]) -> int:
     own = _task_commands()
     if command in own:
         return _run_task_command(own[command], rest)
-    if command in SLIPS:
-        raise CommandError(f"unknown command {command!r}; here it is visus {SLIPS[command]}")
+    if command in OTHER_NAMES:
+        raise CommandError(f"unknown command {command!r}; here it is visus {OTHER_NAMES[command]}")
     near = did_you_mean(command, [*HELP, *own])
     raise CommandError(f"unknown command {command!r}{near}; see visus --help")
 
 
 def _run_task_command(command: "TaskCommand", argv: list[str]) -> int:
-    """Parse the arguments of a task's own command, and run the action that they name."""
+    """Parse the arguments of a task's own command, and run the chosen action."""
     parser = CommandParser(command.name, command.help)
     parsers = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
     for action in command.actions:
-        action.add_arguments(parsers.add_parser(action.name, description=action.help))
+        action.add_arguments(
+            parsers.add_parser(action.name, help=action.help, description=action.help)
+        )
     args = parser.parse_args(argv)
     from visus.apps.services import AppServices
 
@@ -153,7 +110,7 @@ def _run_task_command(command: "TaskCommand", argv: list[str]) -> int:
 
 
 def _task_commands() -> "dict[str, TaskCommand]":
-    """The commands that tasks bring, by name."""
+    """The commands of the tasks, by name."""
     from visus.tasks.registry import task_specs
 
     return {each.name: each for spec in task_specs().values() for each in spec.commands()}

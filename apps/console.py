@@ -1,4 +1,4 @@
-"""Where tables and lines are printed."""
+"""The console for tables."""
 
 import sys
 
@@ -6,5 +6,5 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """A console of the terminal's width; wide enough for every table where there is no terminal."""
+    """A console as wide as the terminal; without one, wide enough for every table."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 180)

@@ -1,4 +1,4 @@
-"""The demonstration: train on digits, name photographs, and leave images of both."""
+"""The demonstration: train on digits, classify photographs, write images of both."""
 
 import os
 import sys
@@ -28,11 +28,11 @@ CLIP_RATE = 12.0
 
 
 def run_demo(folder: Path, epochs: int | None = None) -> int:
-    """Run everything; returns the exit code.
+    """Run the demonstration; returns the exit code.
 
     Args:
-        folder: Where all that is made goes.
-        epochs: Passes over the digits; those of the configuration by default.
+        folder: Where to write.
+        epochs: Epochs of training; those of the configuration by default.
     """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,20 +45,20 @@ def run_demo(folder: Path, epochs: int | None = None) -> int:
         os.chdir(before)
     photographs, clip = _photographs(folder)
     print(f"\nEverything is in {folder} ({time.perf_counter() - started:.0f} s):")
-    for path, what in (
-        (digits, "test digits with the network's answers, wrong ones in red"),
+    for path, description in (
+        (digits, "test digits with their predictions, wrong ones in red"),
         (confusion, "the confusion matrix of the test digits"),
-        (photographs, "photographs with their names"),
+        (photographs, "photographs with their predictions"),
         (clip, "a short annotated video"),
         (folder / "runs", "the runs: checkpoints, configurations, figures, curves"),
     ):
-        print(f"  {path.relative_to(folder).as_posix():<28} {what}")
+        print(f"  {path.relative_to(folder).as_posix():<28} {description}")
     _show(digits)
     return 0
 
 
 def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
-    """Train LeNet-5, test it, and draw its answers; returns the two images."""
+    """Train LeNet-5, test it, and draw its predictions; returns the two images."""
     from visus.apps.training.run import run
     from visus.datamodules.demo import demo_samples
 
@@ -71,9 +71,9 @@ def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
     cells, captions = [], []
     for image, label in list(zip(images, labels, strict=True))[:40]:
         enlarged = np.repeat(image, 3, axis=2)
-        answer = model.predict(enlarged).summary().split()[0]
+        predicted = model.predict(enlarged).summary().split()[0]
         cells.append(enlarged)
-        captions.append(answer if answer == str(label) else f"!{answer}, is {label}")
+        captions.append(predicted if predicted == str(label) else f"!{predicted}, is {label}")
     path = folder / "digits.png"
     write_image(path, grid(cells, captions, 10, 96))
     drawn = max((folder / "runs").glob("*/*/*/confusion.png"), key=lambda p: p.stat().st_mtime_ns)
@@ -83,7 +83,7 @@ def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
 
 
 def _photographs(folder: Path) -> tuple[Path, Path]:
-    """Name scikit-image's photographs; returns the folder of images and the video."""
+    """Classify scikit-image's photographs; returns the folder of images and the video."""
     from skimage import data
 
     print("\nEfficientNet-Lite0 with ImageNet weights on scikit-image's photographs", flush=True)
@@ -97,7 +97,9 @@ def _photographs(folder: Path) -> tuple[Path, Path]:
         model,
         open_source(str(originals)),
         [ImageSink(folder_out, 0)],
-        watchers=[lambda frame, said: print(f"  {Path(frame.source).name}: {said.summary()}")],
+        watchers=[
+            lambda frame, prediction: print(f"  {Path(frame.source).name}: {prediction.summary()}")
+        ],
     )
     clip = folder / "clip.mp4"
     _draw_clip(model, images, clip)
@@ -105,7 +107,7 @@ def _photographs(folder: Path) -> tuple[Path, Path]:
 
 
 class _PanSource(Source):
-    """A slow move of the eye over photographs, as a stand-in for a camera."""
+    """A view that moves across photographs, in place of a camera."""
 
     rate = CLIP_RATE
 
@@ -118,10 +120,10 @@ class _PanSource(Source):
         count = int(CLIP_SECONDS * CLIP_RATE)
         for index in range(count):
             image = self.images[index * len(self.images) // count]
-            share = (index * len(self.images) / count) % 1
+            fraction = (index * len(self.images) / count) % 1
             height, width = image.shape[:2]
-            side = round(height * (0.95 - 0.15 * share))
-            left, top = round((width - side) * share), round((height - side) / 2)
+            side = round(height * (0.95 - 0.15 * fraction))
+            left, top = round((width - side) * fraction), round((height - side) / 2)
             view = cv2.resize(image[top : top + side, left : left + side], (320, 320))
             pixels = np.asarray(view, np.uint8)
             yield Frame(pixels, "pan", index, index / CLIP_RATE, time.perf_counter())
@@ -132,7 +134,7 @@ def _draw_clip(model: Model, images: list[Pixels], path: Path) -> None:
 
 
 def _show(path: Path) -> None:
-    """Show an image for some seconds where a person is looking at a screen."""
+    """Show an image for some seconds, where there is a terminal and a display."""
     if why_no_window() or not sys.stdout.isatty():
         return
     from visus.vision.images import read_image

@@ -1,4 +1,4 @@
-"""Draw any task's prediction on its image."""
+"""Draw predictions of any task on their images."""
 
 from visus.apps.inference.combined import CombinedPrediction
 from visus.tasks.registry import task_spec
@@ -12,7 +12,7 @@ def draw_prediction(image: Pixels, prediction: Prediction, still: bool = False) 
     Args:
         image: uint8 of shape (height, width, channels).
         prediction: Made from this image.
-        still: Whether the image stands alone, so that there is room and time for details.
+        still: Whether the image is no frame of a video, so that details are drawn too.
     """
     image = visible(image)
     parts = prediction.parts if isinstance(prediction, CombinedPrediction) else (prediction,)

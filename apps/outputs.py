@@ -1,4 +1,4 @@
-"""Files that results go to: never over what they are made from, nor over each other."""
+"""Checks of output files: they overwrite neither inputs nor each other."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,23 +11,23 @@ from visus.vision.output_files import refuse_overwriting
 def check_outputs(
     outputs: Mapping[str, str | Path | None], inputs: Iterable[str | Path | None]
 ) -> None:
-    """Stop before anything is read or written where a result could not go.
+    """Refuse output files before anything is read or written.
 
     Args:
-        outputs: Files by the option that names them; None and `-` are none.
-        inputs: What is read; None and names that are no files do no harm.
+        outputs: Files by the option that names them; None and `-` are ignored.
+        inputs: Files that are read; None and names that are no files are ignored.
 
     Raises:
-        VisusError: If a file is one of those that are read, two are the same, or one is an address.
+        VisusError: If a file is also an input, two are the same, or one is an address.
     """
     paths = {option: Path(to) for option, to in outputs.items() if to is not None and to != "-"}
-    read = [each for each in inputs if each is not None]
+    existing = [each for each in inputs if each is not None]
     taken: dict[Path, str] = {}
     for option, path in paths.items():
         if re.match(r"[A-Za-z][\w+.-]+:/", path.as_posix()):
             raise VisusError(f"{option} {path}: is an address; name a file")
-        for each in read:
+        for each in existing:
             refuse_overwriting(path, each)
         other = taken.setdefault(path.resolve(), option)
         if other != option:
-            raise VisusError(f"{option} {path}: {other} goes there too; name two files")
+            raise VisusError(f"{option} {path}: {other} writes to it too; name two files")

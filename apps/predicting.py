@@ -1,4 +1,4 @@
-"""Predict all frames of a source: print them, write them, draw them, explain them."""
+"""Predict all frames of a source: print, write, draw and explain the predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,6 @@ from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.video import ImageSink
 from visus.apps.live.sources.base import Source
 from visus.tasks.spec import Session
-from visus.tasks.torch_network import torch_task
 from visus.vision.drawing.grid import grid
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -25,22 +24,22 @@ def predict_all(
     sinks: Sequence[Sink] = (),
     name: str = "",
 ) -> LoopResult:
-    """Predict every frame; print a line for each, unless the standard output is for JSON Lines.
+    """Predict every frame; print a line for each, unless JSON Lines go to standard output.
 
     Args:
         session: The model with its options applied.
-        source: Where the frames come from.
+        source: The source of the frames.
         draw: A folder for annotated images.
         jsonl: A file for JSON Lines, or `-`.
         sinks: Further sinks.
-        name: What the source is called in messages.
+        name: The source's name in messages.
     """
-    every = [*sinks]
-    if draw is not None:
-        every.insert(0, ImageSink(draw, source.rate))
+    drawings = [] if draw is None else [ImageSink(draw, source.rate)]
     writer = JsonLinesWriter(jsonl) if jsonl else None
     watchers = [*session.watchers, *([] if jsonl == "-" else [print_summary])]
-    result = run_loop(session.model, source, every, writer, watchers, detailed=source.still)
+    result = run_loop(
+        session.model, source, [*drawings, *sinks], writer, watchers, detailed=source.still
+    )
     for closing in session.closing:
         for line in closing():
             print(f"{name}: {line}")
@@ -57,13 +56,16 @@ def explain_sink(model: Model, folder: Path) -> Sink:
 
 
 class _ExplainSink(Sink):
-    """Writes, for each image, maps of what its prediction is based on."""
+    """Writes the maps that explain each prediction."""
 
     def __init__(self, model: Model, folder: Path) -> None:
+        # Late: exported models predict without torch.
+        from visus.tasks.torch_network import torch_task
+
         self._task = torch_task(model, "--explain")
         explain = self._task.spec.explain()
         if explain is None:
-            raise VisusError(f"--explain: there is no explanation of {self._task.spec.title}")
+            raise VisusError(f"--explain: {self._task.spec.title} has no explanations")
         self._explain = explain
         self._names = OutputNames(folder)
 
@@ -77,4 +79,4 @@ class _ExplainSink(Sink):
         return True
 
     def close(self) -> None:
-        """See `Sink.close`; nothing is open."""
+        """See `Sink.close`; no file is open."""

@@ -1,9 +1,11 @@
-"""Run folders and models by name: `runs/<task>/<name>/<time>/`, `latest`, files, the manifest."""
+"""Run folders and models by name: `runs/<task>/<name>/<time>/`, `latest`, files, weights."""
 
 import os
 from datetime import datetime
 from pathlib import Path
 
+from visus.apps.parsing import did_you_mean
+from visus.apps.windows_paths import refuse_windows_path
 from visus.tasks.registry import all_weights, find_weights, task_specs
 from visus.vision.errors import VisusError
 
@@ -11,22 +13,22 @@ RUNS = Path("runs")
 BUNDLE = "bundle.json"
 """The file that makes a folder an exported pipeline."""
 
-_HANDED_ON = "VISUS_RUN_FOLDER"
+_RUN_FOLDER = "VISUS_RUN_FOLDER"
 
 
 def create_run_folder(task: str, name: str) -> Path:
-    """A new folder for a run.
+    """Create the folder of a run.
 
-    The first of several processes makes it and hands it on to those it starts through the
-    environment, which is why a folder that was handed on is returned as it is.
+    With several processes the first one creates it and passes it on to the others through an
+    environment variable.
 
     Args:
-        task: Stem of the task.
+        task: Name of the task.
         name: Name of the configuration.
     """
-    handed_on = os.environ.get(_HANDED_ON)
-    if handed_on and os.environ.get("LOCAL_RANK", "0") != "0":
-        return Path(handed_on)
+    inherited = os.environ.get(_RUN_FOLDER)
+    if inherited and os.environ.get("LOCAL_RANK", "0") != "0":
+        return Path(inherited)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RUNS / task / name / stamp
     attempt = 1
@@ -37,12 +39,12 @@ def create_run_folder(task: str, name: str) -> Path:
         except FileExistsError:
             attempt += 1
             folder = folder.with_name(f"{stamp}-{attempt}")
-    os.environ[_HANDED_ON] = str(folder.resolve())
+    os.environ[_RUN_FOLDER] = str(folder.resolve())
     return folder
 
 
 def find_model(model: str, prefer: str = "best") -> Path | str:
-    """What MODEL on the command line names.
+    """Find the model that MODEL on the command line names.
 
     Args:
         model: A checkpoint, a run folder, `latest`, an exported file or folder, or a
@@ -50,10 +52,10 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
         prefer: `best` or `last`: which checkpoint of a run.
 
     Returns:
-        A file, or the manifest's own name.
+        A file, or the name of ready-made weights.
 
     Raises:
-        VisusError: If it names nothing.
+        VisusError: If there is none.
     """
     if model == "latest":
         return latest_checkpoint(prefer)
@@ -63,7 +65,7 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     if path.is_dir():
         if (path / BUNDLE).is_file():
             return path / BUNDLE
-        # A folder of images may well be called "faces"; a model of that name is still meant.
+        # A folder of images may be called as a ready-made model; the model is meant.
         if ready_made is None or any(path.glob("*.ckpt")):
             return checkpoint_in(path, prefer)
     if path.is_file():
@@ -73,18 +75,19 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     for spec in task_specs().values():
         if model in spec.not_shipped:
             raise VisusError(f"model {model!r}: {spec.not_shipped[model]}")
+    refuse_windows_path(model, "model")
     usable = [entry for entry in all_weights() if entry.task]
-    names = ", ".join(alias for entry in usable for alias in (*entry.aliases, entry.name))
-    raise VisusError(
-        f"model {model!r}: there is no such file, run folder or name; "
-        f"give a .ckpt, an .onnx, a run folder, latest, or one of {names}"
-    )
+    names = [alias for entry in usable for alias in (*entry.aliases, entry.name)]
+    remedy = did_you_mean(model, ["latest", *names])
+    if not remedy:
+        remedy = f"; give a .ckpt, an .onnx, a run folder, latest, or one of {', '.join(names)}"
+    raise VisusError(f"model {model!r}: there is no such file, run folder or name{remedy}")
 
 
 def find_checkpoint(model: str, prefer: str = "best") -> Path:
     """The checkpoint that MODEL names; of a run the `best` or the `last`.
 
-    Some names from the weights manifest come as checkpoints.
+    Some ready-made models are checkpoints.
 
     Raises:
         VisusError: If it names none.
@@ -95,7 +98,7 @@ def find_checkpoint(model: str, prefer: str = "best") -> Path:
         return entry.path()
     if isinstance(found, str) or found.suffix != ".ckpt":
         raise VisusError(
-            f"model {model!r} is no checkpoint; testing and training need a .ckpt, a run folder "
+            f"model {model!r} is not a checkpoint; testing and training need a .ckpt, a run folder "
             "or latest"
         )
     return found
@@ -110,7 +113,7 @@ def checkpoint_in(folder: Path, prefer: str = "best") -> Path:
     for name in (f"{prefer}.ckpt", "best.ckpt", "last.ckpt"):
         if (folder / name).is_file():
             return folder / name
-    raise VisusError(f"{folder}: holds no best.ckpt or last.ckpt; name a run folder that does")
+    raise VisusError(f"{folder}: holds neither best.ckpt nor last.ckpt; name a run folder")
 
 
 def latest_checkpoint(prefer: str = "best") -> Path:

@@ -1,4 +1,4 @@
-"""Sample inputs of every kind: an image, a clip, portraits, and a tiny data set of each task."""
+"""Sample inputs: images, a clip, and a tiny data set of each task."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from visus.vision.output_files import write_image
 
 
 def write_samples(folder: Path) -> Iterator[str]:
-    """Write them, and name each.
+    """Write the samples; yields one line for each.
 
     The photographs are scikit-image's, in the public domain.
 
@@ -36,7 +36,7 @@ def write_samples(folder: Path) -> Iterator[str]:
 
 
 def _write_clip(path: Path, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
-    """A view that moves over a photograph."""
+    """A view that moves across a photograph."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240))
     for i in range(20):
         view = image[40 : 40 + 300, 4 * i : 4 * i + 400]

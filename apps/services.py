@@ -1,4 +1,4 @@
-"""What the application offers to the tasks' own commands."""
+"""The services of the application for the commands of tasks."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
 from visus.apps.live.sources.base import Source
 from visus.apps.predicting import predict_all
-from visus.tasks.spec import Session
+from visus.tasks.spec import FrameSource, Session
 from visus.vision.model import Model
 
 
@@ -23,9 +23,10 @@ class AppServices:
         return open_source(source)
 
     def predict(
-        self, session: Session, source: Source, draw: Path | None, jsonl: str | None
+        self, session: Session, source: FrameSource, draw: Path | None, jsonl: str | None
     ) -> int:
         """See `Services.predict`."""
+        assert isinstance(source, Source)
         result = predict_all(session, source, draw, jsonl)
         return report_problems(result.frames, result.problems)
 

@@ -1,6 +1,6 @@
-"""Milliseconds an image of the detectors on one backbone, in turn: python benchmarks/detectors.py.
+"""Milliseconds per image of the detectors on one backbone: python benchmarks/detectors.py.
 
-The weights are fresh: how long a detector takes depends on its proposals, not on what it learnt.
+The weights are random: the time depends on the number of proposals, not on the weights.
 """
 
 import argparse
@@ -8,11 +8,12 @@ import argparse
 import torch
 from turns import print_milliseconds
 
+from visus.tasks.detection.spec import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 
 
 def main() -> None:
-    """Print the median of each, and the ratios to Faster R-CNN with torchvision's proposals."""
+    """Print the median of each, relative to Faster R-CNN with torchvision's 1,000 proposals."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, nargs=2, default=(288, 384), help="height and width")
     height, width = parser.parse_args().size
@@ -26,10 +27,15 @@ def main() -> None:
 
 def _task(architecture: str, height: int, width: int, proposals: int) -> DetectionTask:
     torch.manual_seed(0)
-    return DetectionTask(
-        architecture,  # type: ignore[arg-type]
-        class_names=["a", "b", "c"],
+    info = DetectionInfo(
         image_size=(height, width),
+        class_names=("a", "b", "c"),
+        in_channels=3,
+        resize_mode="letterbox",
+    )
+    return DetectionTask(
+        data_info=info,
+        architecture=architecture,  # type: ignore[arg-type]
         proposals=proposals,
     ).eval()
 

@@ -16,7 +16,7 @@ from skimage.data import astronaut
 from turns import in_turn
 
 from visus.apps.export.bundle import export_bundle
-from visus.apps.inference.backends import RUNTIMES
+from visus.apps.inference.backends import runtime_names
 from visus.apps.inference.loading import TorchModel
 from visus.tasks.face_recognition.loading_tmp import open_face_model
 from visus.tasks.face_recognition.pipeline import FaceModel
@@ -49,7 +49,7 @@ def _models(folder: Path) -> dict[str, FaceModel]:
     model = open_face_model("faces")
     assert isinstance(model.network, TorchModel)
     export_bundle(model.network.task, folder)
-    installed = [name for name in RUNTIMES if find_spec(name)]
+    installed = [name for name in runtime_names() if find_spec(name)]
     return {"torch": model, **{name: open_face_model(str(folder), name) for name in installed}}
 
 

@@ -1,9 +1,8 @@
-"""The live loop against the network alone in the same runtime, in turn: what showing costs.
+"""Throughput of the live loop against the network alone in the same runtime, measured in turn.
 
 python benchmarks/live_loop.py CLIP
 
-A classifier whose frames are drawn on, and a Faster R-CNN with fresh weights whose frames are drawn
-on and written to an .mp4.
+A classifier with drawing, and a Faster R-CNN of random weights with drawing and an .mp4.
 """
 
 import sys
@@ -13,7 +12,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from turns import in_turn
-from visus.tasks.pretrained import load_pretrained_task
 
 from visus.apps.export.onnx_file import export_onnx
 from visus.apps.inference.backends import installed_runtimes, usable_workers
@@ -23,17 +21,19 @@ from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.encoders import open_encoder
 from visus.apps.live.sinks.video import VideoSink
 from visus.apps.live.sources.files import VideoSource
+from visus.tasks.detection.spec import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
+from visus.tasks.torch_network import torch_task
 from visus.vision.drawing.grid import to_bgr
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 
 FRAMES = 150
-"""Of the clip, which begins again where it ends earlier."""
+"""Frames of the clip, which is repeated where it is shorter."""
 
 
-class Nowhere(Sink):
-    """Takes drawn frames, and does nothing with them."""
+class NullSink(Sink):
+    """Discards frames."""
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`."""
@@ -48,17 +48,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = _of_length(Path(sys.argv[1]), folder / "clip.mp4")
-        export_onnx(load_pretrained_task("imagenet"), folder / "classifier.onnx")
-        detector = DetectionTask(
-            backbone="tf_efficientnet_lite0",
-            pretrained=True,
-            class_names=["thing"],
+        classifier = torch_task(load_model("imagenet"), "export").cpu()
+        export_onnx(classifier, folder / "classifier.onnx")
+        info = DetectionInfo(
             image_size=(288, 384),
+            class_names=("object",),
+            in_channels=3,
+            resize_mode="letterbox",
         )
+        detector = DetectionTask(data_info=info, backbone="tf_efficientnet_lite0", pretrained=True)
         export_onnx(detector.eval(), folder / "detector.onnx")
         video = folder / "drawn.mp4"
         for runtime in installed_runtimes():
-            _compare(folder / "classifier.onnx", runtime, clip, Nowhere)
+            _compare(folder / "classifier.onnx", runtime, clip, NullSink)
             _compare(folder / "detector.onnx", runtime, clip, lambda: VideoSink(video, 25.0))
 
 
@@ -73,7 +75,7 @@ def _of_length(clip: Path, target: Path) -> Path:
 
 
 def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> None:
-    # One image after the other on all cores, and as `visus live` runs a file.
+    # One image at a time on all cores, and in parallel as `visus live` does for a file.
     alone, model = (load_model(str(path), runtime, workers) for workers in (1, usable_workers()))
     batches = [model.preprocess(frame.image)[0] for frame in VideoSource(clip).frames()]
     seconds = in_turn(
@@ -85,8 +87,8 @@ def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> 
     )
     network, loop = (len(batches) / seconds[name] for name in ("network", "loop"))
     print(
-        f"{model.metadata.task} in {model.runtime}: the loop {loop:.1f} frames a second, its "
-        f"network alone {network:.1f}: ratio {loop / network:.3f}"
+        f"{model.metadata.task} in {model.runtime}: loop {loop:.1f} frames/s, network alone "
+        f"{network:.1f} frames/s: ratio {loop / network:.3f}"
     )
 
 

@@ -1,10 +1,10 @@
-"""Memory and latency of `visus live` on an endless stream whose consumers are ten times too slow.
+"""Memory and latency of `visus live` on an endless stream with consumers ten times too slow.
 
 python benchmarks/live_memory.py MODEL CLIP [MINUTES]
 
-The clip goes round as motion JPEG, 25 frames a second. What reads the JSON Lines takes 2.5 of them
-a second, and so does a browser that looks at the page. Prints the resident memory each minute, and
-how old the frames are that are shown.
+The clip is repeated as motion JPEG at 25 frames/s. The reader of the JSON Lines takes 2.5 lines/s,
+and so does a browser that watches the page. Prints the resident memory each minute, and the
+latencies.
 """
 
 import json
@@ -29,35 +29,35 @@ PORT = 8094
 
 
 def main() -> None:
-    """Run it, and print what it needed."""
+    """Run it, and print memory and latencies."""
     model, clip = sys.argv[1:3]
     minutes = float(sys.argv[3]) if len(sys.argv) > 3 else 30.0
     camera = ThreadingHTTPServer(("127.0.0.1", 0), _camera(Path(clip)))
     threading.Thread(target=camera.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
+        stats = Path(folder) / "stats.json"
         source = f"http://127.0.0.1:{camera.server_address[1]}/"
         visus = str(Path(sys.executable).with_name("visus"))
         command = [visus, "live", model, source, "--jsonl", "-", "--serve", str(PORT)]
-        command += ["--report", str(report)]
+        command += ["--stats", str(stats)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as live:
             threading.Thread(target=_read_slowly, args=(live,), daemon=True).start()
-            threading.Thread(target=_look_slowly, daemon=True).start()
+            threading.Thread(target=_watch_slowly, daemon=True).start()
             megabytes = _watch(live.pid, minutes)
             live.send_signal(signal.SIGTERM)
             camera.shutdown()
             live.wait(30)
-        print(json.dumps(json.loads(report.read_text()), indent=1))
-    # In the first tenth buffers and caches fill.
+        print(json.dumps(json.loads(stats.read_text()), indent=1))
+    # Buffers and caches fill in the first tenth.
     settled = megabytes[len(megabytes) // 10]
     print(
-        f"{minutes:g} minutes: {settled:.1f} MB when settled, {megabytes[-1]:.1f} MB at the end, "
+        f"{minutes:g} minutes: {settled:.1f} MB after a tenth, {megabytes[-1]:.1f} MB at the end, "
         f"{max(megabytes):.1f} MB at most: grown by {megabytes[-1] - settled:.1f} MB"
     )
 
 
 def _camera(clip: Path) -> type[BaseHTTPRequestHandler]:
-    """A handler that gives the clip, again and again, at its pace."""
+    """A handler that sends the clip repeatedly, at its frame rate."""
     parts = []
     for frame in VideoSource(clip).frames():
         data = cv2.imencode(".jpg", frame.image[..., ::-1])[1].tobytes()
@@ -77,7 +77,7 @@ def _camera(clip: Path) -> type[BaseHTTPRequestHandler]:
                 return
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Camera
 
@@ -88,8 +88,8 @@ def _read_slowly(live: "subprocess.Popen[bytes]") -> None:
         time.sleep(SLOWER / RATE)
 
 
-def _look_slowly() -> None:
-    """As a browser on a bad line: a tenth of the bytes that the camera makes."""
+def _watch_slowly() -> None:
+    """Read as a browser on a slow connection: a tenth of the bytes of the camera."""
     time.sleep(10)
     with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/stream") as stream:
         while stream.read(4096):
@@ -97,7 +97,7 @@ def _look_slowly() -> None:
 
 
 def _watch(process: int, minutes: float) -> list[float]:
-    """Resident megabytes, ten times a minute."""
+    """Resident memory in MB, ten times a minute."""
     measured = []
     for sample in range(1, int(minutes * 10) + 1):
         time.sleep(6)

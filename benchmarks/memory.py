@@ -1,4 +1,4 @@
-"""Training with freed memory kept, against glibc's own way: python benchmarks/memory.py."""
+"""Training with freed memory kept against glibc's default: python benchmarks/memory.py."""
 
 import statistics
 import subprocess
@@ -27,18 +27,16 @@ print((time.perf_counter() - start) / 3)
 
 
 def main() -> None:
-    """Print the seconds a step of both, and their ratio."""
+    """Print the seconds per step of both, and their ratio."""
     times: dict[str, list[float]] = {"kept": [], "returned": []}
     for _ in range(ROUNDS):
-        for way, measured in times.items():
-            command = [sys.executable, "-c", _STEPS, way]
+        for mode, measured in times.items():
+            command = [sys.executable, "-c", _STEPS, mode]
             ran = subprocess.run(command, check=True, capture_output=True, text=True)
             measured.append(float(ran.stdout))
     kept, returned = (statistics.median(measured) for measured in times.values())
     print("tf_efficientnet_lite0, 32 images of 224 x 224, forward, backward and AdamW")
-    print(
-        f"freed memory kept {kept:.2f} s a step, returned {returned:.2f} s: {returned / kept:.2f}x"
-    )
+    print(f"kept {kept:.2f} s per step, returned {returned:.2f} s: {returned / kept:.2f}x")
 
 
 if __name__ == "__main__":

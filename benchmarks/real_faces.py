@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from turns import in_turn
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.inference.backends import RUNTIMES
+from visus.apps.inference.backends import runtime_names
 from visus.apps.inference.benchmark import export_for_benchmark
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
 from visus.models.face3d.face_model import five_points
 from visus.tasks.face3d.mesh_files import write_mesh
-from visus.tasks.face3d.pipeline import Face3DModel
+from visus.tasks.face3d.pipeline import Face3DPipeline
 from visus.tasks.face3d.prediction import Face3DPrediction
 from visus.vision.drawing.grid import grid
 from visus.vision.images import Pixels, list_images, read_image
@@ -35,7 +35,7 @@ def main() -> None:
     """Print the figures, and write the page."""
     name, clip, folder, page = sys.argv[1:]
     model = load_model(name)
-    assert isinstance(model, Face3DModel)
+    assert isinstance(model, Face3DPipeline)
     _measure_clip(model, clip)
     _measure_images(model, Path(folder), Path(page))
     _measure_meshes(model, read_image(list_images(Path(folder))[0]))
@@ -51,7 +51,7 @@ def _distances(prediction: Face3DPrediction) -> list[float]:
     """Of the five points of each shape from the face finder's, as shares of the eyes' distance."""
     found = []
     for i, face in enumerate(prediction.shaped):
-        true = prediction.found.landmarks[face]
+        true = prediction.faces.landmarks[face]
         apart = np.linalg.norm(five_points(prediction.landmarks68(i)) - true, axis=1).mean()
         found.append(float(apart / np.linalg.norm(true[1] - true[0])))
     return found
@@ -91,7 +91,7 @@ def _measure_images(model: Model, folder: Path, page: Path) -> None:
         image = read_image(by_person[person][int(rng.integers(len(by_person[person])))])
         prediction = _predict(model, image)
         # Others may stand behind: the largest face is the one that is meant.
-        sides = prediction.found.sides[prediction.shaped]
+        sides = prediction.faces.sides[prediction.shaped]
         if len(prediction):
             results.append((_distances(prediction)[int(sides.argmax())], image, prediction))
     results.sort(key=lambda result: -result[0])
@@ -109,13 +109,13 @@ def _measure_images(model: Model, folder: Path, page: Path) -> None:
     write_image(page, grid(images, captions, 4, 250))
 
 
-def _measure_meshes(model: Face3DModel, image: Pixels) -> None:
+def _measure_meshes(model: Face3DPipeline, image: Pixels) -> None:
     """From an image of one face to a textured GLB, and the share of finding the face."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exported = export_for_benchmark(model, folder / "edge")
         models: dict[str, Model] = {"torch": model}
-        models |= {each: load_model(str(exported), each) for each in RUNTIMES}
+        models |= {each: load_model(str(exported), each) for each in runtime_names()}
         crop = np.zeros((1, 3, *model.metadata.image_size), np.uint8)
 
         def to_mesh(each: Model) -> None:

@@ -1,4 +1,4 @@
-"""Images a second of the face renderer on one core, against OpenCV's painter in the same run.
+"""Throughput of the face renderer on one core, compared with polygons drawn by OpenCV.
 
 python benchmarks/renderer.py [FACE_MODEL]
 """
@@ -31,48 +31,52 @@ def main() -> None:
     head = open_face_model(sys.argv[1] if len(sys.argv) > 1 else "ict-facekit")
     face = head.face
     rng = np.random.default_rng(0)
-    turns = rotation_from_angles(rng.normal(0, (25, 10, 10), (BATCH, 3)))
+    rotations = rotation_from_angles(rng.normal(0, (25, 10, 10), (BATCH, 3)))
     scale = 0.8 * SIZE[0] / float(np.ptp(face.neutral[:, 1]))
-    placed = face.neutral @ turns.transpose(0, 2, 1) * np.array([1, -1, 1]) * scale
-    placed = (placed + np.array([64, 56, 0])).astype(np.float32)
+    vertices = face.neutral @ rotations.transpose(0, 2, 1) * np.array([1, -1, 1]) * scale
+    vertices = (vertices + np.array([64, 56, 0])).astype(np.float32)
     colours = rng.uniform(0, 1, (BATCH, len(face.neutral), 3)).astype(np.float32)
     renderer = FaceRenderer(head.choose(min(40, len(head.identity)), ()), SIZE)
     first = iter(range(10**6))
 
-    def draw() -> None:
-        interpolate(rasterise(placed, face.triangles, SIZE), face.triangles, colours)
+    def rasterise_face() -> None:
+        interpolate(rasterise(vertices, face.triangles, SIZE), face.triangles, colours)
 
-    def paint() -> None:
-        _paint(placed[0], face.triangles, colours[0])
+    def draw_polygons() -> None:
+        _draw_polygons(vertices[0], face.triangles, colours[0])
 
-    def finish() -> None:
+    def render_images() -> None:
         renderer([next(first) for _ in range(BATCH)])
 
-    works: list[tuple[Callable[[], None], int]] = [(draw, BATCH), (paint, 1), (finish, BATCH)]
-    times: list[list[float]] = [[] for _ in works]
-    for turn in range(ROUNDS + 1):
-        for (work, images), spent in zip(works, times, strict=True):
+    calls: list[tuple[Callable[[], None], int]] = [
+        (rasterise_face, BATCH),
+        (draw_polygons, 1),
+        (render_images, BATCH),
+    ]
+    times: list[list[float]] = [[] for _ in calls]
+    for i in range(ROUNDS + 1):
+        for (call, images), seconds in zip(calls, times, strict=True):
             start = time.perf_counter()
-            work()
+            call()
             # The first round compiles.
-            if turn:
-                spent.append((time.perf_counter() - start) / images)
-    print(f"{SIZE[1]} x {SIZE[0]}, one core, images a second: medians of {ROUNDS} (the fastest)")
+            if i:
+                seconds.append((time.perf_counter() - start) / images)
+    print(f"{SIZE[1]} x {SIZE[0]}, one core, images/s: medians of {ROUNDS} (the fastest)")
     names = (
         f"face of {len(face.neutral)} vertices, with depth and colours",
-        "the same by OpenCV's painter",
-        f"finished training images of the whole head ({len(head.neutral)} vertices)",
+        "the same as polygons drawn by OpenCV",
+        f"complete training images of the whole head ({len(head.neutral)} vertices)",
     )
-    for name, spent in zip(names, times, strict=True):
-        print(f"{name}: {1 / float(np.median(spent)):.0f} ({1 / min(spent):.0f})")
+    for name, seconds in zip(names, times, strict=True):
+        print(f"{name}: {1 / float(np.median(seconds)):.0f} ({1 / min(seconds):.0f})")
     ratio = float(np.median(times[1])) / float(np.median(times[0]))
-    print(f"against OpenCV's painter: {ratio:.1f} times as fast")
+    print(f"compared with OpenCV's polygons: {ratio:.1f} times as fast")
 
 
-def _paint(
+def _draw_polygons(
     vertices: NDArray[np.float32], triangles: NDArray[np.int32], colours: NDArray[np.float32]
 ) -> None:
-    """The farthest triangle first, each in one colour."""
+    """Painter's algorithm: triangles by descending distance, each in one colour."""
     canvas = np.zeros((*SIZE, 3), np.float32)
     order = np.argsort(vertices[triangles, 2].mean(1))
     corners = np.round(vertices[triangles[order], :2]).astype(np.int32)

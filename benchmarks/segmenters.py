@@ -1,28 +1,32 @@
-"""Milliseconds an image of the segmenters on one backbone: python benchmarks/segmenters.py.
+"""Latency of the segmenters on one backbone: python benchmarks/segmenters.py.
 
-As `segmentation/camvid` configures them, but without the mirror image; the weights are fresh.
+Configured as in `segmentation/camvid`, without the mirror image; the weights are random.
 """
 
 import argparse
 
 from turns import print_milliseconds
 
+from visus.tasks.segmentation.networks import Architecture
+from visus.tasks.segmentation.spec import SegmentationInfo
 from visus.tasks.segmentation.task import SegmentationTask
 
 
 def main() -> None:
-    """Print parameters, and the median of each with its ratio to U-Net."""
+    """Print the parameters of each segmenter, and its median latency relative to U-Net."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, nargs=2, default=(384, 480), help="height and width")
     height, width = parser.parse_args().size
+    info = SegmentationInfo(
+        image_size=(height, width),
+        class_names=tuple(str(number) for number in range(11)),
+        in_channels=3,
+        resize_mode="letterbox",
+    )
+    architectures: tuple[Architecture, ...] = ("unet", "fcn", "deeplabv3plus")
     tasks = {
-        name: SegmentationTask(
-            name,
-            channels=64,
-            class_names=[str(number) for number in range(11)],
-            image_size=(height, width),
-        ).eval()
-        for name in ("unet", "fcn", "deeplabv3plus")
+        name: SegmentationTask(data_info=info, architecture=name, channels=64).eval()
+        for name in architectures
     }
     for name, task in tasks.items():
         print(f"{name:<28} {sum(p.numel() for p in task.parameters()) / 1e6:7.2f} M parameters")

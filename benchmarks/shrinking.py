@@ -1,4 +1,4 @@
-"""How fast `visus.vision.resize` shrinks an image, against OpenCV's area means in the same run.
+"""Time of downsampling by `visus.vision.resize` against OpenCV's area interpolation.
 
 python benchmarks/shrinking.py
 """
@@ -27,23 +27,23 @@ SIZES = [
 
 
 def main() -> None:
-    """Print the milliseconds of both, and how far apart their images are."""
+    """Print the times of both, and the mean difference of their images."""
     cv2.setNumThreads(1)
     photograph: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
     for size, small in SIZES:
         image = np.asarray(cv2.resize(photograph, size[::-1]), np.uint8)
         calls: dict[str, Callable[[], Any]] = {
-            "area means": partial(cv2.resize, image, small[::-1], interpolation=cv2.INTER_AREA),
+            "area": partial(cv2.resize, image, small[::-1], interpolation=cv2.INTER_AREA),
             "visus": partial(resize_to_input, image, small, "stretch"),
         }
         seconds = in_turn(calls, repeats=50)
-        means, ours = calls["area means"](), calls["visus"]()[0]
-        far = np.abs(means.astype(float) - ours).mean()
+        area, ours = calls["area"](), calls["visus"]()[0]
+        difference = np.abs(area.astype(float) - ours).mean()
         print(
             f"{size[1]} x {size[0]} to {small[1]} x {small[0]}: "
             + ", ".join(f"{name} {1000 * each:.2f} ms" for name, each in seconds.items())
             + f", ratio {seconds['visus'] / seconds['area means']:.2f}; "
-            f"{far:.2f} of 255 levels apart"
+            f"mean difference {difference:.2f} of 255"
         )
 
 

@@ -1,4 +1,4 @@
-"""Start-up: `visus --help` against `python -c "import torch"`, in turn, in one run."""
+"""Start-up time of `visus --help` against `python -c "import torch"`, measured in turn."""
 
 import statistics
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def seconds(command: list[str]) -> float:
-    """How long a command takes."""
+    """Run time of a command in seconds."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
@@ -17,14 +17,14 @@ def seconds(command: list[str]) -> float:
 def main() -> None:
     """Print the medians of ten rounds, and their ratio."""
     visus = str(Path(sys.executable).with_name("visus"))
-    ours, torchs = [], []
+    ours, torch = [], []
     for _ in range(10):
         ours.append(seconds([visus, "--help"]))
-        torchs.append(seconds([sys.executable, "-c", "import torch"]))
-    ratio = statistics.median(ours) / statistics.median(torchs)
+        torch.append(seconds([sys.executable, "-c", "import torch"]))
+    ratio = statistics.median(ours) / statistics.median(torch)
     print(
         f"visus --help {statistics.median(ours) * 1000:.0f} ms, "
-        f"import torch {statistics.median(torchs) * 1000:.0f} ms, ratio {ratio:.3f}"
+        f"import torch {statistics.median(torch) * 1000:.0f} ms, ratio {ratio:.3f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Training images a second: `visus fit` against a bare PyTorch loop, in turn, in one run.
+"""Training throughput: `visus fit` against a bare PyTorch loop, alternating in one run.
 
 Both train the same network on the same images in memory with the same batch size, optimiser and
 number of threads. Usage: python benchmarks/training_speed.py --root FOLDER_OF_FASHION_MNIST
@@ -25,7 +25,7 @@ BATCH = 128
 
 
 def bare_loop(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Train one epoch without any framework; returns images a second."""
+    """Train one epoch without any framework; returns the throughput in images/s."""
     network, _ = create_classifier("convnet", 10, 1, image_size=(28, 28))
     network.to(memory_format=torch.channels_last)
     network.train()
@@ -46,13 +46,13 @@ def bare_loop(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
 
 
 class _Clock(pl.Callback):
-    """Times the training batches of an epoch, with all that Lightning and visus do between."""
+    """Measures the throughput of an epoch, with the time between its batches."""
 
     start = 0.0
     rate = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start."""
+        """Start the clock."""
         self.start = time.perf_counter()
 
     def on_train_batch_end(
@@ -63,12 +63,12 @@ class _Clock(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note the rate so far; the last batch's counts, before validation begins."""
+        """Update the throughput; its last value is that of the epoch, before validation starts."""
         self.rate = (batch_idx + 1) * BATCH / (time.perf_counter() - self.start)
 
 
 def visus_fit(root: Path) -> float:
-    """Train one epoch as `visus fit` does; returns images a second."""
+    """Train one epoch as `visus fit` does; returns the throughput in images/s."""
     from visus.apps.training.cli import VisusCLI
     from visus.apps.training.run import quieten
     from visus.configs import find_config
@@ -87,7 +87,7 @@ def visus_fit(root: Path) -> float:
 
 
 def main() -> None:
-    """Print the median of some rounds, and their ratio."""
+    """Print the throughput of each round and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--rounds", type=int, default=5)

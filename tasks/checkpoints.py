@@ -33,7 +33,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise VisusError(f"{path}: truncated or damaged ({type(error).__name__})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise VisusError(f"{path}: not a training checkpoint; use one that visus wrote")
-    stored = checkpoint.get("visus")
+    stored: Any = checkpoint.get("visus")
     metadata = ModelMetadata.from_dict(stored, str(path))
     spec = task_spec(metadata.task, str(path))
     if stored["format"] != FORMAT:
@@ -43,6 +43,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             migrated["arguments"] = arguments
         migrated["migrated_from"] = stored["format"]
         checkpoint["visus"] = migrated
+        weights = spec.migrate_weights(checkpoint["state_dict"], stored["format"])
+        checkpoint["state_dict"] = weights
     return checkpoint
 
 

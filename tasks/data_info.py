@@ -1,7 +1,7 @@
-"""What the data module tells the task: built from a data module, and from a checkpoint."""
+"""Build a task's `data_info` from a data module, or from the plain values of a checkpoint."""
 
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from visus.tasks.spec import InputInfo
 from visus.vision.errors import VisusError
@@ -10,46 +10,45 @@ Info = TypeVar("Info", bound=InputInfo)
 
 
 def info_from_data(info_class: type[Info], data: object) -> Info:
-    """What a data module tells a task.
+    """The properties of a data module that a task depends on.
 
     Args:
         info_class: The task's `TaskSpec.data_info`.
         data: The data module, with an attribute for each field.
 
     Raises:
-        VisusError: If it lacks a field that has no default.
+        VisusError: If it lacks an attribute whose field has no default, or a property of it fails.
     """
     values = {}
+    module = type(data).__name__
     for field in fields(info_class):
         try:
             values[field.name] = getattr(data, field.name)
         except AttributeError as error:
-            # An error inside a property of that name is another one.
-            if error.name != field.name:
-                raise
+            if error.name != field.name or error.obj is not data:
+                # The attribute exists: it is a property, in which another attribute is missing.
+                raise VisusError(f"{module}.{field.name}: {error}") from error
             if field.default is MISSING and field.default_factory is MISSING:
                 raise VisusError(
-                    f"{type(data).__name__} has no attribute {field.name!r}, which "
+                    f"{module} has no attribute {field.name!r}, which "
                     f"{info_class.__name__} needs; define it in the data module"
                 ) from None
     return info_from_plain(info_class, values)
 
 
 def info_from_plain(info_class: type[Info], values: dict[str, Any]) -> Info:
-    """The same of plain values, whose lists become tuples where the field is one.
+    """Rebuild a task's `data_info` from plain values; lists become tuples where fields are tuples.
 
     Args:
         info_class: The task's `TaskSpec.data_info`.
-        values: By the field's name; others are left out.
+        values: Values by the field's name; values of other names are ignored.
 
     Raises:
         VisusError: If a field without a default is missing.
     """
     hints = get_type_hints(info_class)
     given = {
-        field.name: _tuple(values[field.name])
-        if get_origin(hints[field.name]) is tuple
-        else values[field.name]
+        field.name: _restore(values[field.name], hints[field.name])
         for field in fields(info_class)
         if field.name in values
     }
@@ -59,5 +58,7 @@ def info_from_plain(info_class: type[Info], values: dict[str, Any]) -> Info:
         raise VisusError(f"{info_class.__name__}: {error}") from None
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _restore(value: Any, hint: Any) -> Any:
+    """The value, as a tuple if it is a list where the annotation is a tuple, or that or None."""
+    is_tuple = any(get_origin(each) is tuple for each in (hint, *get_args(hint)))
+    return tuple(value) if is_tuple and isinstance(value, list) else value

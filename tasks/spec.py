@@ -364,6 +364,15 @@ class TaskSpec(ABC):
             arguments["data_info"] = {name: arguments.pop(name) for name in names}
         return arguments
 
+    def migrate_weights(self, weights: dict[str, Any], format: int) -> dict[str, Any]:
+        """The state dictionary of an earlier checkpoint format with the current names.
+
+        Args:
+            weights: Tensors by the names of the stored format.
+            format: See `migrate_arguments`.
+        """
+        return weights
+
 
 @dataclass(frozen=True)
 class PartExport:

@@ -242,26 +242,25 @@ def save_people(root: Path, people: int, images: int, first: int = 0, size=(48, 
 
 
 def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
-    """Let the manifest's entry point at a file with these weights, and the cache be empty.
+    """Let the entry of ready-made weights point at a file with this state; the cache is empty.
 
-    Returns the changed entry and the file.
+    Returns the entry and the file.
     """
-    import dataclasses
     import hashlib
 
     import torch
 
-    import visus.models.weights
+    from visus.tasks.registry import find_weights
 
     monkeypatch.setenv("VISUS_CACHE", str(folder / "cache"))
     path = folder / "published.pth"
     torch.save(state, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = visus.models.weights.find_weights(name)
-    changed = dataclasses.replace(entry, sha256=digest[:8], url=path.as_uri())
-    manifest = tuple(changed if e is entry else e for e in visus.models.weights.MANIFEST)
-    monkeypatch.setattr(visus.models.weights, "MANIFEST", manifest)
-    return changed, path
+    entry = find_weights(name)
+    # Entries are frozen, and modules hold references to them.
+    monkeypatch.setitem(vars(entry), "sha256", digest[:8])
+    monkeypatch.setitem(vars(entry), "url", path.as_uri())
+    return entry, path
 
 
 def save_captions(root: Path, count: int) -> Path:

@@ -16,8 +16,6 @@ import timm  # noqa: F401
 import torch  # noqa: F401
 import torchvision  # noqa: F401
 
-import datamodules  # noqa: F401
-import tasks  # noqa: F401
 from visus.apps.cli import main
 
 

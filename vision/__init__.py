@@ -1,1 +1,1 @@
-"""Images, geometry and predictions in NumPy, Pillow and OpenCV; nothing heavier."""
+"""Images, geometry and predictions in NumPy, Pillow and OpenCV, without torch."""

@@ -1,9 +1,9 @@
-"""The one exception that means: the input is at fault, and here is what to do."""
+"""The exception for bad input."""
 
 
 class VisusError(Exception):
-    """Bad input from the user, told in one line.
+    """Bad input from the user, described in one line.
 
-    The message names the bad value, its place (file and line, or key) and the remedy. The command
-    line prints it without a traceback and exits with code 2.
+    The message names the bad value, its location (file and line, or key) and the remedy. The
+    command line prints it without a traceback and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""One image on its way from a source to a prediction."""
+"""One image with its origin, and the properties of a source of images."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,14 +8,14 @@ from visus.vision.images import Pixels
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One image on its way.
+    """One image of a source.
 
     Attributes:
-        image: uint8 RGB of shape (height, width, 3); from a `.npy` file the array as it is.
-        source: The file's or the camera's name.
-        index: Number in its video or camera stream, from 0; None for a single image.
+        image: uint8 RGB of shape (height, width, 3); the unchanged array of a `.npy` file.
+        source: Name of the file or the camera.
+        index: Index in its video or camera stream, from 0; None for a single image.
         time: Seconds since the start of the video or the stream; None for a single image.
-        captured: `time.perf_counter()` when it was captured.
+        captured: `time.perf_counter()` at the time of capture.
         note: Why the previous frame is repeated, on a live source that was interrupted.
     """
 
@@ -28,17 +28,17 @@ class Frame:
 
     @property
     def number(self) -> str:
-        """`-` and the index with six digits, for file names; empty for a single image."""
+        """Suffix of file names: `-` and the index with six digits; empty for a single image."""
         return "" if self.index is None else f"-{self.index:06d}"
 
 
 class SourceProperties(Protocol):
-    """What a task may know of the source of frames.
+    """Properties of a source of frames that matter to tasks.
 
     Attributes:
         still: Whether the frames are unrelated images.
-        live: Whether frames that nobody takes in time are dropped.
-        rate: Frames a second; 0 where it is unknown.
+        live: Whether frames that are not processed in time are dropped.
+        rate: Frames per second; 0 if unknown.
     """
 
     still: bool

@@ -1,4 +1,4 @@
-"""The one decoder: every image file enters visus here, as uint8 RGB or as a named error."""
+"""The decoder of all image files: to uint8 RGB, or an error that names the file."""
 
 import io
 import warnings
@@ -15,24 +15,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from visus.vision.errors import VisusError
 
 Pixels = NDArray[np.uint8]
-"""An image: uint8 RGB of shape (height, width, 3), or (height, width, channels) where said so."""
+"""An image: uint8 RGB of shape (height, width, 3), or (height, width, channels) where noted."""
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
     | {".heic", ".heif", ".avif"}
 )
-"""File name endings that visus takes for images, in lower case."""
+"""File name endings of images, in lower case."""
 
 VIDEO_EXTENSIONS = frozenset(
     {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 )
-"""File name endings that visus takes for videos, in lower case."""
+"""File name endings of videos, in lower case."""
 
 ARRAY_EXTENSION = ".npy"
-"""The ending of images of other channels than RGB: uint8 of shape (height, width, channels)."""
+"""File name ending of images with other channels than RGB: uint8 (height, width, channels)."""
 
 MAX_PIXELS = 178_956_970
-"""Images that declare more pixels than this are refused unread (a gigabyte once decoded)."""
+"""Images that declare more pixels are refused without decoding (a gigabyte once decoded)."""
 
 _ORIENTATION = 0x0112
 
@@ -46,15 +46,15 @@ class ImageError(VisusError):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a full decoding found.
+    """Properties of an image, from a full decoding.
 
     Attributes:
         width: Width in pixels, as displayed (EXIF orientation applied).
         height: Height in pixels, as displayed.
         stored: (height, width) in pixels before the orientation is applied.
-        orientation: EXIF's number from 1, upright, to 8.
-        channels: 3, as images become RGB; those of the array in a `.npy` file.
-        notes: Conversions that were needed and that may surprise, such as CMYK to RGB.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        channels: 3, as images become RGB; the channels of the array for a `.npy` file.
+        notes: Lossy or unexpected conversions, such as CMYK to RGB.
     """
 
     width: int
@@ -68,33 +68,33 @@ class ImageInfo:
 def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
     """Decode an image.
 
-    Grey, palette, CMYK and 16-bit images become 8-bit RGB;
-    transparent pixels are laid on white.
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB; transparent pixels are blended with
+    white.
 
     Args:
         source: A file, or the encoded bytes of one.
-        upright: Apply the EXIF orientation; False for labels made on the pixels as stored.
+        upright: Apply the EXIF orientation; False for labels in stored pixel coordinates.
 
     Returns:
-        uint8 RGB of shape (height, width, 3); the array as it is from a `.npy` file.
+        uint8 RGB of shape (height, width, 3); the unchanged array of a `.npy` file.
 
     Raises:
-        ImageError: If the file is missing, empty, truncated, animated, too large or no image.
+        ImageError: If the file is missing, empty, truncated, animated, too large or not an image.
     """
     array = _array(source)
     if array is not None:
         return array
-    with _decoded(source) as (stored, turned, _):
-        return np.asarray(_to_rgb(turned if upright else stored))
+    with _decoded(source) as (stored, rotated, _):
+        return np.asarray(_to_rgb(rotated if upright else stored))
 
 
 def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.uint8]:
-    """Decode a mask as it is stored: nothing is converted that would change a class.
+    """Decode a mask without any conversion that would change a class.
 
     Args:
         source: A file, or the encoded bytes of one.
-        colours: Whether colours name the classes; numbers do otherwise, in a palette image the
-            indices.
+        colours: Whether classes are encoded as colours; otherwise as grey values or, in a palette
+            image, as indices.
 
     Returns:
         uint8 of shape (height, width), or with `colours` RGB of shape (height, width, 3).
@@ -120,9 +120,9 @@ def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.u
 
 
 def _stretching(source: Path | str | bytes, image: Image.Image) -> int:
-    """What Pillow multiplied the grey values of a file with 2 or 4 bits a pixel by."""
+    """The factor by which Pillow stretches grey values of files with 2 or 4 bits per pixel."""
     if image.format == "PNG" and image.mode == "L":
-        # Bits a pixel and the kind of colour stand at fixed places of a PNG.
+        # Bits per pixel and the colour type are at fixed positions of a PNG.
         depth, grey = _read(source)[24:26]
         return {2: 85, 4: 17}.get(depth, 1) if grey == 0 else 1
     bits = getattr(image, "tag_v2", {}).get(258, (8,))[0]
@@ -130,7 +130,7 @@ def _stretching(source: Path | str | bytes, image: Image.Image) -> int:
 
 
 def inspect_image(source: Path | str | bytes) -> ImageInfo:
-    """Decode an image for its size and for what would surprise its owner.
+    """Decode an image for its size, orientation and conversions.
 
     Args:
         source: A file, or the encoded bytes of one.
@@ -142,7 +142,7 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
     if array is not None:
         height, width, channels = array.shape
         return ImageInfo(width, height, (height, width), 1, channels, ())
-    with _decoded(source) as (image, turned, pages):
+    with _decoded(source) as (image, rotated, pages):
         notes = []
         if image.mode == "CMYK":
             notes.append("CMYK, converted to RGB without its colour profile")
@@ -153,7 +153,7 @@ def inspect_image(source: Path | str | bytes) -> ImageInfo:
         orientation = image.getexif().get(_ORIENTATION, 1)
         orientation = orientation if orientation in range(1, 9) else 1
         stored = (image.height, image.width)
-        return ImageInfo(turned.width, turned.height, stored, orientation, 3, tuple(notes))
+        return ImageInfo(rotated.width, rotated.height, stored, orientation, 3, tuple(notes))
 
 
 def _name(source: Path | str | bytes) -> str:
@@ -185,7 +185,7 @@ def _array(source: Path | str | bytes) -> Pixels | None:
         array = np.load(io.BytesIO(data), allow_pickle=False)
         shape, kind = array.shape, array.dtype
     except Exception as error:
-        # NumPy's reader raises whatever it stumbles over in a damaged file.
+        # NumPy's reader raises errors of many classes on damaged files.
         raise ImageError(f"{name}: truncated or damaged ({error}); save it again") from None
     if kind != np.uint8 or len(shape) != 3 or not array.size:
         raise ImageError(
@@ -198,7 +198,7 @@ def _array(source: Path | str | bytes) -> Pixels | None:
 
 
 def visible(image: Pixels) -> Pixels:
-    """What can be shown of an image: RGB as it is, otherwise the first three channels, or grey.
+    """An image as RGB for display: unchanged if RGB, else the first three channels, or grey.
 
     Args:
         image: uint8 of shape (height, width, channels).
@@ -211,7 +211,7 @@ def visible(image: Pixels) -> Pixels:
 
 @contextmanager
 def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Image, int]]:
-    """Yield the image in its own mode, as stored and turned upright, and its number of pages."""
+    """Yield the image in its own mode, as stored and upright, and its number of pages."""
     name, data = _name(source), _read(source)
     _register_formats()
     try:
@@ -221,7 +221,7 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Im
         _refuse_bomb_and_animation(image, name)
         pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         image.load()
-        turned = ImageOps.exif_transpose(image)
+        rotated = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except Image.DecompressionBombError:
@@ -229,12 +229,12 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Im
     except UnidentifiedImageError:
         start = data[:12].decode("ascii", "replace").replace("\n", " ")
         raise ImageError(
-            f"{name}: not an image in a known format (it begins with {start!r}); "
+            f"{name}: not an image in a known format (it starts with {start!r}); "
             "replace it with a JPEG, PNG, WebP, TIFF or BMP file"
             + ("" if find_spec("pillow_heif") else ", or pip install 'visus[heic]' to read HEIC")
         ) from None
     except Exception as error:
-        # Pillow's readers raise whatever they stumble over in a damaged file.
+        # Pillow's readers raise errors of many classes on damaged files.
         raise ImageError(
             f"{name}: truncated or damaged ({error}); fetch or export it again"
         ) from None
@@ -242,7 +242,7 @@ def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Im
         raise ImageError(
             f"{name}: floating-point pixels have no fixed range; save it with 8 or 16 bits"
         )
-    yield image, turned, pages
+    yield image, rotated, pages
 
 
 def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:
@@ -276,7 +276,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _register_formats() -> None:
-    """Load Pillow's readers, that of HEIC where the extra is installed; free once done."""
+    """Register Pillow's readers, and that of HEIC where the extra is installed."""
     Image.init()
     if "HEIF" in _FORMATS or find_spec("pillow_heif") is None:
         return
@@ -287,11 +287,11 @@ def _register_formats() -> None:
 
 
 def list_images(folder: Path, arrays: bool = False) -> list[Path]:
-    """Files below a folder whose ending is an image's, sorted; hidden files are left out.
+    """Image files in a folder and its subfolders by file name ending, sorted, without hidden ones.
 
     Args:
-        folder: Where to look.
-        arrays: Whether `.npy` files are images too.
+        folder: The folder.
+        arrays: Whether `.npy` files are included.
     """
     endings = EXTENSIONS | {ARRAY_EXTENSION} if arrays else EXTENSIONS
     return sorted(

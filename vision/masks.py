@@ -1,16 +1,21 @@
-"""Masks: the id of unlabelled pixels, and COCO's run lengths."""
+"""Masks: the id of unlabelled pixels, COCO's run lengths, and PNG files of class ids."""
 
+import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from visus.vision.colours import Colour
 
 IGNORE = 255
-"""The id of pixels that belong to no class; neither losses nor metrics count them."""
+"""The id of pixels without a class; losses and metrics leave them out."""
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Run lengths of a mask (height, width), column by column, absent pixels first.
+    """Run lengths of a mask (height, width), column by column, starting with absent pixels.
 
     Returns:
         `{"size": [height, width], "counts": [...]}`, COCO's uncompressed form.
@@ -31,3 +36,18 @@ def decode_mask(size: tuple[int, int], counts: list[int]) -> NDArray[np.bool_]:
         raise ValueError(f"runs of {sum(counts)} pixels for a mask of {width} x {height}")
     present = np.arange(len(counts)) % 2 == 1
     return np.repeat(present, counts).reshape(width, height).T
+
+
+def mask_to_png(mask: NDArray[np.uint8], colours: Sequence[Colour] = ()) -> bytes:
+    """A PNG of one byte per pixel; `visus.vision.images.read_mask` reads it.
+
+    Args:
+        mask: Class ids, uint8 of shape (height, width).
+        colours: The palette, one for each id; a grey image without them.
+    """
+    image = Image.fromarray(mask)
+    if colours:
+        image.putpalette([value for colour in colours for value in colour])
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()

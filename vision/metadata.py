@@ -1,4 +1,4 @@
-"""What an application must know of a model: stored in checkpoints and in exported files alike."""
+"""Metadata of a model, stored in checkpoints and in exported files, and its migrations."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -7,17 +7,17 @@ from typing import Any, Literal, get_args
 from visus.vision.errors import VisusError
 
 ResizeMode = Literal["stretch", "letterbox", "crop"]
-"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` keeps the centre."""
+"""`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` cuts out the centre."""
 
 FORMAT = 2
-"""Version of the layout that is written; older ones are migrated, newer ones refused."""
+"""Version of the stored layout; older ones are migrated, newer ones are refused."""
 
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What turns an image into a network's input, and its outputs into a prediction.
+    """All that preprocessing and postprocessing need to know of a model.
 
-    Fields with a default may be missing in a file.
+    Fields with a default are optional in files.
 
     Attributes:
         task: Name of the task, such as `classification`.
@@ -25,9 +25,9 @@ class ModelMetadata:
         image_size: (height, width) of the input in pixels.
         in_channels: Channels of the input: 3 for RGB, 1 for grey.
         resize_mode: How an image is resized to that size.
-        mean: One constant for each channel on the scale 0 to 255; the model subtracts it itself.
-        std: One constant for each channel on the scale 0 to 255; the model divides by it itself.
-        options: What only this task needs, plain values.
+        mean: One constant for each channel on the scale 0 to 255; subtracted inside the model.
+        std: One constant for each channel on the scale 0 to 255; a divisor inside the model.
+        options: Plain values that only this task needs.
     """
 
     task: str
@@ -40,24 +40,24 @@ class ModelMetadata:
     options: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain `str`, `int`, `float`, `list` and `dict`, readable without unpickling anything."""
+        """The metadata as plain `str`, `int`, `float`, `list` and `dict`."""
         plain = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         return {"format": FORMAT, **plain}
 
     @classmethod
     def from_dict(cls, values: object, place: str) -> "ModelMetadata":
-        """Check, migrate and read what `to_dict` of this or an earlier version wrote.
+        """Check, migrate and read the result of `to_dict` of this or an earlier version.
 
         Args:
             values: The dictionary; unknown keys are ignored.
-            place: The file's name, for the error.
+            place: Name of the file, for the error.
 
         Raises:
             VisusError: If it is not metadata of a known format.
         """
         values = migrate(values, place)
-        needed = [f.name for f in fields(cls) if (f.default, f.default_factory) == (MISSING,) * 2]
-        missing = [name for name in needed if name not in values]
+        required = [f.name for f in fields(cls) if (f.default, f.default_factory) == (MISSING,) * 2]
+        missing = [name for name in required if name not in values]
         if missing:
             raise VisusError(f"{place}: its metadata lacks {', '.join(missing)}; export it again")
         if values["resize_mode"] not in get_args(ResizeMode):
@@ -72,17 +72,18 @@ def migrate(values: object, place: str) -> dict[str, Any]:
     """The stored dictionary in the current format.
 
     Args:
-        values: What a checkpoint or an exported file stores.
-        place: The file's name, for the error.
+        values: The dictionary from a checkpoint or an exported file.
+        place: Name of the file, for the error.
 
     Raises:
-        VisusError: If it is not metadata, or of a newer format than this visus reads.
+        VisusError: If it is not metadata, or of a newer format than this version reads.
     """
     if not isinstance(values, dict) or "format" not in values:
-        raise VisusError(f"{place}: carries no visus metadata; it was not written by visus")
+        raise VisusError(f"{place}: contains no visus metadata; it was not written by visus")
     values = dict(values)
     while values["format"] != FORMAT:
-        step = _MIGRATIONS.get(values["format"])
+        # Any JSON value may stand here, a list among them.
+        step = next((s for number, s in _MIGRATIONS.items() if number == values["format"]), None)
         if step is None:
             raise VisusError(
                 f"{place}: has metadata of format {values['format']!r}, this visus reads "
@@ -93,10 +94,10 @@ def migrate(values: object, place: str) -> dict[str, Any]:
 
 
 def _from_1(values: dict[str, Any]) -> dict[str, Any]:
-    """`fit_mode` became `resize_mode`."""
+    """Rename `fit_mode` to `resize_mode`."""
     renamed = {{"fit_mode": "resize_mode"}.get(key, key): v for key, v in values.items()}
     return {**renamed, "format": 2}
 
 
 _MIGRATIONS: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-"""From each earlier format to the next one."""
+"""Function from each earlier format to the next one."""

@@ -1,4 +1,4 @@
-"""A model ready to predict: from an image to a prediction, whichever runtime computes it."""
+"""Models ready to predict, independent of the runtime: from an image to a prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -25,10 +25,10 @@ Postprocess = Callable[[Outputs, Any, ModelMetadata], Prediction]
 
 
 class Network(Protocol):
-    """A network in some runtime, without the knowledge of what its outputs mean.
+    """A bare network in some runtime, from preprocessed images to raw outputs.
 
     Attributes:
-        precision: What it computes in: `fp32`, `bf16` or `int8`.
+        precision: `fp32`, `bf16` or `int8`.
     """
 
     precision: str
@@ -42,11 +42,11 @@ class Model(ABC):
     """A model ready to predict.
 
     Attributes:
-        name: What the user called it.
+        name: Name or path that the user gave.
         runtime: `torch`, `onnxruntime`, `openvino` or `executorch`.
-        metadata: What is known of it.
-        precision: What it computes in: `fp32`, `bf16` or `int8`.
-        workers: How many threads may predict at once.
+        metadata: Metadata from the checkpoint or the exported file.
+        precision: `fp32`, `bf16` or `int8`.
+        workers: Number of threads that may predict at once.
     """
 
     name: str
@@ -69,20 +69,21 @@ class Model(ABC):
 
     @abstractmethod
     def predict_image(self, image: Pixels) -> Prediction:
-        """As `predict`, for an array that was checked already."""
+        """As `predict`, for an array that has been validated."""
 
     def predict(self, image: Pixels | str | Path) -> Prediction:
         """Predict for one image.
 
         Args:
-            image: uint8 RGB of shape (height, width, 3), of any size, or a file; for a model of
-                more channels of shape (height, width, in_channels).
+            image: uint8 RGB of shape (height, width, 3), of any size, or a file; for a model with
+                other channels of shape (height, width, in_channels).
 
         Returns:
             The task's prediction, in pixels of this image.
 
         Raises:
             ValueError: If the array is not such an image.
+            VisusError: If the number of channels is not that of the model.
             visus.vision.images.ImageError: If the file cannot be read.
         """
         if isinstance(image, str | Path):
@@ -100,29 +101,29 @@ class Model(ABC):
         return self.predict_image(image)
 
     def apply_state(self, prediction: Prediction) -> Prediction:
-        """Complete a prediction by those before it; called in the order of the frames."""
+        """Update a prediction from earlier ones, such as tracks; called in order of the frames."""
         return prediction
 
     def network_inputs(self, image: Pixels) -> Batch:
-        """What the network computes on for an image, as `run` takes it: the whole, or its faces."""
+        """The batch that the network computes for an image: the whole image, or its faces."""
         return self.preprocess(image)[0]
 
     @abstractmethod
     def set_option(self, name: str, value: Any) -> None:
-        """Change one of the metadata's options, as plain values."""
+        """Set one of the metadata's options to a plain value."""
 
 
 class NetworkModel(Model):
     """A network with its task's preprocessing and postprocessing.
 
     Args:
-        name: What the user called it.
+        name: Name or path that the user gave.
         runtime: Name of the runtime.
         network: The network.
-        metadata: What is known of it.
+        metadata: Metadata of the model.
         preprocess: From an image to the network's input.
         postprocess: From the network's outputs to a prediction.
-        workers: How many threads may predict at once.
+        workers: Number of threads that may predict at once.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class NetworkModel(Model):
 
 
 class ModelWrapper(Model):
-    """Passes everything on to another model; a subclass changes what it needs to.
+    """Delegates everything to another model; a subclass overrides what differs.
 
     Args:
         model: The wrapped model.

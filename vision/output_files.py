@@ -1,4 +1,4 @@
-"""Files that results are written to: named after their sources, and never over what is read."""
+"""Output files: named after their sources, and never written over files that are read."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from visus.vision.images import Pixels
 
 
 class OutputNames:
-    """Names files in a folder after their sources: no two alike, and never a source itself.
+    """Distinct file names in a folder, made from the names of sources.
 
     Args:
-        folder: Where the files go.
+        folder: Folder of the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -20,10 +20,14 @@ class OutputNames:
         self._taken: set[str] = set()
 
     def name(self, source: str, ending: str) -> Path:
-        """A file for a source, with an ending such as `.jpg`.
+        """The path of the output file for a source.
+
+        Args:
+            source: Name or path of the source.
+            ending: The ending of the file name, such as `.jpg`.
 
         Raises:
-            VisusError: If that is the source itself, or a file beside it.
+            VisusError: If that is the source itself, or an existing file beside it.
         """
         stem, attempt = Path(source).stem, 1
         name = stem
@@ -40,20 +44,20 @@ class OutputNames:
 
 
 def refuse_overwriting(path: Path, source: str | Path) -> None:
-    """Stop before a result is written over the file it is made from.
+    """Refuse to write a result over the file that it is made from.
 
     Raises:
-        VisusError: If both are the same file.
+        VisusError: If both paths are the same file.
     """
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise VisusError(f"{path}: would be overwritten, it is read here; write elsewhere")
 
 
 def write_image(path: Path, image: Pixels) -> None:
-    """Write an image; the file's ending names the format.
+    """Write an image in the format of the file name's ending.
 
     Args:
-        path: Where to; its folder is made.
+        path: Path of the file; its folder is created.
         image: uint8 RGB of shape (height, width, 3).
 
     Raises:

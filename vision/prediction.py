@@ -1,4 +1,4 @@
-"""What every prediction offers: made of a network's raw outputs, printed and written as JSON."""
+"""The interface of every prediction: made of raw network outputs, printed, written as JSON."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
@@ -10,7 +10,7 @@ Outputs = Sequence[NDArray[Any]]
 
 
 class Prediction(Protocol):
-    """What every task's prediction offers.
+    """The interface of every task's prediction.
 
     Attributes:
         task: Name of the task, such as `classification`.

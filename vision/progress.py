@@ -1,4 +1,4 @@
-"""A progress bar for long work on a terminal, and nothing where the output is none."""
+"""A progress bar, drawn only on a terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ Item = TypeVar("Item")
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Hand the items on, drawing a bar on the standard error stream where that is a terminal.
+    """Yield the items, with a progress bar on the standard error stream if it is a terminal.
 
     Args:
-        items: What to go through.
-        description: What is being done.
-        total: How many there are, where `items` cannot tell.
+        items: The items.
+        description: The text beside the bar.
+        total: Number of items, if `items` has no length.
     """
     if not sys.stderr.isatty():
         yield from items

@@ -1,4 +1,4 @@
-"""Bring an image to a network's input size, and bring answers back to the image."""
+"""Resize images to a network's input size, and map results back to the original image."""
 
 import math
 from dataclasses import dataclass
@@ -16,13 +16,14 @@ LETTERBOX_GREY = 114
 
 @dataclass(frozen=True)
 class Geometry:
-    """The map between an image and its fitted copy: `fitted = image * scale + offset`.
+    """The map from an image to its resized copy: `resized = original * scale + offset`.
 
     Attributes:
-        source_size: (height, width) of the image in pixels.
-        size: (height, width) of the fitted copy in pixels.
+        source_size: (height, width) of the original image in pixels.
+        size: (height, width) of the resized image in pixels.
         scale: (x, y) factors.
-        offset: (x, y) of the image's corner in the fitted copy, in pixels; negative when cropped.
+        offset: (x, y) of the original's corner in the resized image, in pixels; negative after
+            cropping.
     """
 
     source_size: tuple[int, int]
@@ -31,38 +32,38 @@ class Geometry:
     offset: tuple[float, float]
 
     def points_to_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map points from the fitted copy to the image.
+        """Map points from the resized to the original image.
 
         Args:
-            points: Shape (..., 2), (x, y) in pixels of the fitted copy.
+            points: Shape (..., 2), (x, y) in pixels of the resized image.
 
         Returns:
-            Shape (..., 2), (x, y) in pixels of the image; not clipped to it.
+            Shape (..., 2), (x, y) in pixels of the original image; not clipped to it.
         """
         mapped = (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
         return mapped.astype(np.float32)
 
     def points_from_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map points of shape (..., 2) from the image to the fitted copy."""
+        """Map points of shape (..., 2) from the original to the resized image."""
         mapped = np.asarray(points, dtype=np.float64) * self.scale + self.offset
         return mapped.astype(np.float32)
 
     def boxes_to_source(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map boxes from the fitted copy to the image, clipped to its edges.
+        """Map boxes from the resized to the original image, clipped to its edges.
 
         Args:
-            boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels of the fitted copy.
+            boxes: Shape (N, 4), (x1, y1, x2, y2) in pixels of the resized image.
         """
         corners = self.points_to_source(np.asarray(boxes).reshape(-1, 2, 2))
         height, width = self.source_size
         return np.clip(corners, 0, np.array([width, height], np.float32)).reshape(-1, 4)
 
     def mask_to_source(self, mask: NDArray[np.integer], outside: int = 0) -> NDArray[np.integer]:
-        """Map a mask of class ids, shape `size`, to the image's size by nearest neighbour.
+        """Map a mask of class ids to the size of the original image by nearest neighbour.
 
         Args:
-            mask: Shape (height, width) of the fitted copy.
-            outside: The id for pixels of the image that the fitted copy does not show.
+            mask: Shape `size`.
+            outside: Id of the pixels of the original that are outside the resized image.
         """
         height, width = self.source_size
         (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
@@ -71,11 +72,11 @@ class Geometry:
         return _pick(mask, rows, columns, outside)
 
     def mask_from_source(self, mask: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
-        """Map a mask of the image's size to the fitted copy by nearest neighbour.
+        """Map a mask of the original's size to the resized image by nearest neighbour.
 
         Args:
             mask: uint8 of shape `source_size`.
-            outside: The id for pixels of the fitted copy that show nothing of the image.
+            outside: Id of the pixels of the resized image that are outside the original.
         """
         (scale_x, scale_y), (offset_x, offset_y) = self.scale, self.offset
         columns = np.floor((np.arange(self.size[1]) + 0.5 - offset_x) / scale_x).astype(int)
@@ -83,13 +84,13 @@ class Geometry:
         return _pick(mask, rows, columns, outside)
 
     def plane_to_source(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map numbers that cover the fitted copy to each pixel of the image, bilinearly.
+        """Interpolate a map over the resized image bilinearly at each pixel of the original.
 
         Args:
-            plane: float32 of any shape (rows, columns), coarser than the fitted copy or not.
+            plane: float32 of any shape (rows, columns), such as that of a coarse feature map.
 
         Returns:
-            float32 of shape `source_size`; beyond what the fitted copy shows, the nearest.
+            float32 of shape `source_size`; outside the resized image the nearest value.
         """
         zoom = plane.shape[1] / self.size[1], plane.shape[0] / self.size[0]
         # Centres of pixels lie at one half.
@@ -109,7 +110,7 @@ class Geometry:
 def _pick(
     mask: NDArray[Any], rows: NDArray[np.int_], columns: NDArray[np.int_], outside: int
 ) -> NDArray[Any]:
-    """The mask's values at these rows and columns, another where there are none."""
+    """The mask's values at these rows and columns, `outside` beyond its edges."""
     height, width = mask.shape
     picked: NDArray[Any] = mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
     picked[(rows < 0) | (rows >= height)] = outside
@@ -120,26 +121,26 @@ def _pick(
 def resize_to_input(
     image: Pixels, size: tuple[int, int], mode: ResizeMode
 ) -> tuple[Pixels, Geometry]:
-    """Bring an image to a size.
+    """Resize an image to a network's input size.
 
     Args:
         image: uint8 of shape (height, width, channels), any number of channels.
-        size: (height, width) to reach, in pixels.
+        size: (height, width) of the result in pixels.
         mode: How the aspect ratio is treated.
 
     Returns:
-        The fitted copy, uint8 of shape (*size, channels), and the map back.
+        The resized image, uint8 of shape (*size, channels), and its geometry.
 
     Raises:
         ValueError: If the mode is unknown or the image has no pixels.
     """
     if mode not in get_args(ResizeMode):
         raise ValueError(
-            f"fit mode {mode!r} is unknown; choose from {', '.join(get_args(ResizeMode))}"
+            f"resize mode {mode!r} is unknown; choose from {', '.join(get_args(ResizeMode))}"
         )
     source_height, source_width = image.shape[:2]
     if source_height == 0 or source_width == 0:
-        raise ValueError(f"an image of {source_width} x {source_height} pixels cannot be fitted")
+        raise ValueError(f"an image of {source_width} x {source_height} pixels cannot be resized")
     height, width = size
     if mode == "crop":
         return _crop(image, height, width)
@@ -148,20 +149,20 @@ def resize_to_input(
         factor = min(height / source_height, width / source_width)
         inner_height = max(1, round(source_height * factor))
         inner_width = max(1, round(source_width * factor))
-    # Rounding makes the two factors differ a little; keeping both makes the way back exact.
+    # Rounding makes the two factors differ slightly; with both, the inverse map is exact.
     scale = (inner_width / source_width, inner_height / source_height)
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    fitted = _resize(image, inner_height, inner_width)
+    resized = _resize(image, inner_height, inner_width)
     if mode == "letterbox":
         padded = np.full((height, width, image.shape[2]), LETTERBOX_GREY, np.uint8)
-        padded[top : top + inner_height, left : left + inner_width] = fitted
-        fitted = padded
+        padded[top : top + inner_height, left : left + inner_width] = resized
+        resized = padded
     offset = (float(left), float(top))
-    return fitted, Geometry((source_height, source_width), (height, width), scale, offset)
+    return resized, Geometry((source_height, source_width), (height, width), scale, offset)
 
 
 def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Geometry]:
-    """Cut the centre out before resizing: a long, narrow image would grow huge otherwise."""
+    """Crop the centre before resizing: a long, narrow image would become huge otherwise."""
     source_height, source_width = image.shape[:2]
     factor = max(height / source_height, width / source_width)
     cut_height = min(source_height, max(1, round(height / factor)))
@@ -170,15 +171,15 @@ def _crop(image: Pixels, height: int, width: int) -> tuple[Pixels, Geometry]:
     cut = image[top : top + cut_height, left : left + cut_width]
     scale = (width / cut_width, height / cut_height)
     offset = (-left * scale[0], -top * scale[1])
-    fitted = np.ascontiguousarray(_resize(cut, height, width))
-    return fitted, Geometry((source_height, source_width), (height, width), scale, offset)
+    resized = np.ascontiguousarray(_resize(cut, height, width))
+    return resized, Geometry((source_height, source_width), (height, width), scale, offset)
 
 
 def to_channels(image: Pixels, channels: int) -> Pixels:
-    """Turn an RGB image into grey (one channel, ITU-R 601 luma) or leave it as it is.
+    """Convert an RGB image to grey (one channel, ITU-R 601 luma) if one channel is required.
 
     Raises:
-        ValueError: If the image cannot be given that many channels.
+        ValueError: If the image cannot be converted to that many channels.
     """
     if image.shape[2] == channels:
         return image
@@ -188,7 +189,7 @@ def to_channels(image: Pixels, channels: int) -> Pixels:
 
 
 def to_planes(image: Pixels) -> NDArray[np.uint8]:
-    """From (height, width, channels) to (channels, height, width), as networks take images."""
+    """Convert (height, width, channels) to (channels, height, width), the layout of networks."""
     height, width, channels = image.shape
     planes = np.empty((channels, height, width), np.uint8)
     # Faster than NumPy's copy of a transposed image.
@@ -197,7 +198,7 @@ def to_planes(image: Pixels) -> NDArray[np.uint8]:
 
 
 def _resize(image: Pixels, height: int, width: int) -> Pixels:
-    # OpenCV takes four channels at most.
+    # OpenCV supports four channels at most.
     parts = [
         _resize_part(image[:, :, first : first + 4], height, width)
         for first in range(0, image.shape[2], 4)
@@ -206,11 +207,11 @@ def _resize(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def _resize_part(image: Pixels, height: int, width: int) -> Pixels:
-    """Bilinear to the nearest size that is the wanted one when halved again and again.
+    """Resize bilinearly to a power-of-two multiple of the size, then halve repeatedly.
 
-    As near to a band-limited copy as the mean over the area of each pixel, and faster: of OpenCV's
-    area means only the one that halves is vectorised. Of a large image, halves come first, while
-    one is left for the end: bilinear costs more, and alone would skip pixels.
+    As close to a band-limited copy as area interpolation, and faster: of OpenCV's area
+    interpolation only halving is vectorised. Large images are halved first, all but one of their
+    halvings: bilinear interpolation costs more, and alone would skip pixels.
     """
     small = image
     while all(
@@ -230,7 +231,7 @@ def _resize_part(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def _halve(image: Pixels, height: int, width: int) -> Pixels:
-    """The means of two or four pixels each, where this size is half along one axis or both."""
+    """Average two or four pixels each, for a size that is half along one axis or both."""
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -239,7 +240,7 @@ def preprocess_image(image: Pixels, metadata: ModelMetadata) -> tuple[NDArray[np
 
     Args:
         image: uint8 of shape (height, width, channels).
-        metadata: The model's.
+        metadata: Metadata of the model.
 
     Returns:
         uint8 of shape (1, in_channels, *image_size), and the geometry.

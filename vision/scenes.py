@@ -1,7 +1,4 @@
-"""Procedural images of coloured shapes, with their truth: endless, seeded, nothing to download.
-
-Every task can be tried and tested on them: a scene knows its classes, boxes, masks and a caption.
-"""
+"""Procedural images of coloured shapes with ground truth: classes, boxes, masks and captions."""
 
 import re
 from dataclasses import dataclass
@@ -28,17 +25,16 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """The names and RGB values of the colours that objects have."""
 
-_PLACES = {"left of": (0, 1), "right of": (0, -1), "above": (1, 1), "below": (1, -1)}
-"""What captions call the place of one shape by another: the axis, and the sign towards less."""
+_RELATIONS = {"left of": (0, 1), "right of": (0, -1), "above": (1, 1), "below": (1, -1)}
+"""Relations of two shapes in captions: the axis, and the sign of the comparison."""
 
 _EMPTY = "an empty ground"
 
-_SENTENCE = re.compile(
-    rf"an? (\w+) ({'|'.join(SHAPES)})(?: ({'|'.join(_PLACES)}|and) an? (\w+) ({'|'.join(SHAPES)}))?"
-)
+_PHRASE = rf"an? (\w+) ({'|'.join(SHAPES)})"
+_SENTENCE = re.compile(rf"{_PHRASE}(?: ({'|'.join(_RELATIONS)}|and) {_PHRASE})?")
 
 _ATTEMPTS = 20
-"""How often a place is sought for a shape before the scene does without it."""
+"""Random positions that are tried for a shape before it is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +44,8 @@ class SceneObject:
     Attributes:
         shape: A name from `SHAPES`.
         colour: A name from `COLOURS`.
-        box: (x1, y1, x2, y2) in pixels around what is visible of it, the far edges exclusive.
-        mask: bool of shape (height, width): its visible pixels.
+        box: (x1, y1, x2, y2) in pixels around its visible part, the far edges exclusive.
+        mask: bool of shape (height, width), true for its visible pixels.
     """
 
     shape: str
@@ -66,7 +62,7 @@ class SceneObject:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """An image and what is in it.
+    """An image and the objects in it.
 
     Attributes:
         image: uint8 RGB of shape (height, width, 3).
@@ -77,29 +73,29 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
     def class_mask(self) -> NDArray[np.uint8]:
-        """Class ids by pixel, shape (height, width): 0 is the ground, 1 + the index in `SHAPES`."""
+        """Class ids of shape (height, width): 0 for background, 1 + the index in `SHAPES` else."""
         ids = np.zeros(self.image.shape[:2], np.uint8)
         for item in self.objects:
             ids[item.mask] = 1 + SHAPES.index(item.shape)
         return ids
 
     def is_true(self, caption: str) -> bool:
-        """Whether a sentence of the form that `caption` writes is true of this scene.
+        """Whether a sentence in the form of `caption` is true of this scene.
 
-        It is true if some shapes of the image are as it says; other sentences are not.
+        It is true if it holds for some shapes of the image; sentences of other forms are false.
         """
-        found = _SENTENCE.fullmatch(caption)
-        if found is None:
+        match = _SENTENCE.fullmatch(caption)
+        if match is None:
             return caption == _EMPTY and not self.objects
-        colour, shape, place, other_colour, other_shape = found.groups()
+        colour, shape, relation, other_colour, other_shape = match.groups()
         firsts = [item for item in self.objects if (item.colour, item.shape) == (colour, shape)]
-        if place is None:
+        if relation is None:
             return bool(firsts)
         others = [i for i in self.objects if (i.colour, i.shape) == (other_colour, other_shape)]
         pairs = [(a.centre, b.centre) for a in firsts for b in others if a is not b]
-        if place == "and":
+        if relation == "and":
             return bool(pairs)
-        axis, sign = _PLACES[place]
+        axis, sign = _RELATIONS[relation]
         return any(sign * a[axis] < sign * b[axis] for a, b in pairs)
 
     def caption(self) -> str:
@@ -112,12 +108,12 @@ class Scene:
             return phrases[0]
         (x1, y1), (x2, y2) = (item.centre for item in largest)
         if (x1, y1) == (x2, y2):
-            place = "and"
+            relation = "and"
         elif abs(x1 - x2) >= abs(y1 - y2):
-            place = "left of" if x1 < x2 else "right of"
+            relation = "left of" if x1 < x2 else "right of"
         else:
-            place = "above" if y1 < y2 else "below"
-        return f"{phrases[0]} {place} {phrases[1]}"
+            relation = "above" if y1 < y2 else "below"
+        return f"{phrases[0]} {relation} {phrases[1]}"
 
 
 def make_scene(
@@ -125,52 +121,52 @@ def make_scene(
     size: tuple[int, int] = (128, 128),
     objects: tuple[int, int] = (1, 4),
     min_extent: int = 12,
-    max_share: float = 0.6,
-    max_hidden: float = 0.3,
+    max_fraction: float = 0.6,
+    max_occlusion: float = 0.3,
 ) -> Scene:
     """Draw a scene; equal arguments give equal pixels.
 
     Args:
-        seed: Chooses everything in the scene.
+        seed: Seed of the random generator.
         size: (height, width) in pixels.
-        objects: The fewest and the most shapes; fewer where no room is found for one.
-        min_extent: The least width and height of a shape in pixels.
-        max_share: The most of them, as a share of the image's shorter side.
-        max_hidden: How much of a shape others may hide, 0 to 1: every shape stays recognisable.
+        objects: Minimum and maximum number of shapes; fewer if there is no room for one.
+        min_extent: Minimum width and height of a shape in pixels.
+        max_fraction: Maximum width and height as a fraction of the image's shorter side.
+        max_occlusion: Fraction of a shape that others may cover, 0 to 1.
 
     Raises:
         ValueError: If the image is too small for shapes of that extent.
     """
     height, width = size
-    largest = int(min(height, width) * max_share)
+    largest = int(min(height, width) * max_fraction)
     if largest < min_extent:
         raise ValueError(f"a scene of {width} x {height} has no room for shapes of {min_extent} px")
     rng = np.random.default_rng(seed)
     image = _background(rng, height, width)
     owner = np.full((height, width), -1, np.int32)
     kinds: list[tuple[str, str]] = []
-    least: list[float] = []
+    required_pixels: list[float] = []
     for _ in range(int(rng.integers(objects[0], objects[1] + 1))):
         shape = SHAPES[rng.integers(len(SHAPES))]
         colour = list(COLOURS)[rng.integers(len(COLOURS))]
         for _ in range(_ATTEMPTS):
             extent = int(rng.integers(min_extent, largest + 1))
             centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
-            place = (float(centre[0]), float(centre[1]))
-            window, alpha = _shape_alpha(shape, size, place, extent, rng)
+            position = (float(centre[0]), float(centre[1]))
+            window, alpha = _shape_alpha(shape, size, position, extent, rng)
             covered = alpha > 0.5
-            beneath = owner.copy()
-            beneath[window][covered] = len(kinds)
-            left = np.bincount(beneath[beneath >= 0], minlength=len(kinds) + 1)
-            if (left[:-1] >= least).all():
+            updated = owner.copy()
+            updated[window][covered] = len(kinds)
+            visible_pixels = np.bincount(updated[updated >= 0], minlength=len(kinds) + 1)
+            if (visible_pixels[:-1] >= required_pixels).all():
                 break
         else:
             continue
         shade = np.array(COLOURS[colour], np.float32) * rng.uniform(0.85, 1.1)
         image[window] += alpha[:, :, None] * (shade - image[window])
-        owner = beneath
+        owner = updated
         kinds.append((shape, colour))
-        least.append((1 - max_hidden) * int(covered.sum()))
+        required_pixels.append((1 - max_occlusion) * int(covered.sum()))
     image += rng.normal(0, rng.uniform(2, 8), image.shape).astype(np.float32)
     visible = []
     for index, (shape, colour) in enumerate(kinds):
@@ -186,7 +182,7 @@ def _article(word: str) -> Literal["a", "an"]:
 
 
 def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """A textured ground of muted colour: smooth noise at two scales."""
+    """A textured background of muted colour: smooth noise at two scales."""
     image = np.empty((height, width, 3), np.float32)
     image[:] = rng.uniform(70, 185, 3)
     for cells, strength in ((4, 28), (16, 12)):
@@ -202,9 +198,9 @@ def _shape_alpha(
     extent: int,
     rng: np.random.Generator,
 ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
-    """The rows and columns around a shape, and how much of each pixel there it covers, 0 to 1.
+    """The window around a shape, and the coverage of each pixel in it, 0 to 1.
 
-    Drawn at four times the size.
+    Drawn at four times the size and averaged.
     """
     zoom = 4
     reach = extent / 2 + 2
@@ -213,25 +209,25 @@ def _shape_alpha(
         min(side, int(value + reach) + 1) for value, side in zip(centre, size[::-1], strict=True)
     )
     canvas = np.zeros(((bottom - top) * zoom, (right - left) * zoom), np.uint8)
-    middle = np.array([centre[0] - left, centre[1] - top]) * zoom
+    local_centre = np.array([centre[0] - left, centre[1] - top]) * zoom
     radius = extent / 2 * zoom
     angle = rng.uniform(-0.3, 0.3)
     if shape in {"circle", "ring"}:
-        place = tuple(int(value) for value in middle)
-        cv2.circle(canvas, place, int(radius), 255, -1)
+        position = tuple(int(value) for value in local_centre)
+        cv2.circle(canvas, position, int(radius), 255, -1)
         if shape == "ring":
-            cv2.circle(canvas, place, int(radius * 0.55), 0, -1)
+            cv2.circle(canvas, position, int(radius * 0.55), 0, -1)
     else:
         outline = _outline(shape) * radius
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        cv2.fillPoly(canvas, [(outline @ turn.T + middle).astype(np.int32)], 255)
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        cv2.fillPoly(canvas, [(outline @ rotation.T + local_centre).astype(np.int32)], 255)
     small = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     alpha = np.asarray(small, np.float32) / np.float32(255)
     return (slice(top, bottom), slice(left, right)), alpha
 
 
 def _outline(shape: str) -> NDArray[np.float64]:
-    """Corners of a polygon within the unit circle, shape (corners, 2)."""
+    """Corners of a polygon inside the unit circle, shape (corners, 2)."""
     if shape == "cross":
         a, b = 0.95, 0.3
         corners = [(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b)]
@@ -241,6 +237,6 @@ def _outline(shape: str) -> NDArray[np.float64]:
     if shape == "square":
         return np.array([(-0.75, -0.75), (0.75, -0.75), (0.75, 0.75), (-0.75, 0.75)])
     points = 10 if shape == "star" else 3
-    turns = np.arange(points) * 2 * np.pi / points - np.pi / 2
+    angles = np.arange(points) * 2 * np.pi / points - np.pi / 2
     radii = np.where(np.arange(points) % 2, 0.42, 1.0) if shape == "star" else np.ones(points)
-    return np.stack([np.cos(turns) * radii, np.sin(turns) * radii], axis=1)
+    return np.stack([np.cos(angles) * radii, np.sin(angles) * radii], axis=1)

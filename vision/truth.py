@@ -1,4 +1,4 @@
-"""Ground truth of one image, as data modules give it and metrics compare it."""
+"""Ground truth of one image, which data modules read and metrics compare with predictions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class DetectionTruth:
-    """What is in an image.
+    """The annotated objects of an image.
 
     Attributes:
         boxes: float32 (N, 4), (x1, y1, x2, y2) in pixels of the image.
         class_ids: int64 (N,).
-        ignored: bool (N,): regions whose detections count neither as right nor as wrong.
-        areas: float32 (N,): pixels that each object covers, which decide its size.
-        masks: COCO run lengths of each object; None where masks are not measured.
+        ignored: bool (N,): regions in which detections count neither as right nor as wrong.
+        areas: float32 (N,): area of each object in pixels, which decides its size category.
+        masks: COCO run lengths of each object; None if masks are not measured.
     """
 
     boxes: NDArray[np.float32]
@@ -28,16 +28,16 @@ class DetectionTruth:
 
 @dataclass(frozen=True)
 class CaptionTruth:
-    """What people say of an image.
+    """The reference captions of an image.
 
     Attributes:
-        captions: Their sentences.
+        captions: Sentences written by people.
     """
 
     captions: tuple[str, ...]
 
     def judge(self, caption: str) -> bool | None:
-        """Whether a caption is true; None where only people could tell."""
+        """Whether a caption is true of the image; None if that is unknown."""
         return None
 
 
@@ -49,7 +49,7 @@ class FacePair:
         first: Name of an image.
         second: Name of the other.
         same: Whether both show the same person.
-        fold: Which part of the test they belong to, from 0; people do not cross folds.
+        fold: Index of the cross-validation fold, from 0; no person occurs in two folds.
     """
 
     first: str

@@ -1,4 +1,4 @@
-"""Words and their numbers: what a captioning network reads and writes."""
+"""Vocabularies: from captions to words, and from words to ids and back."""
 
 import re
 from collections import Counter
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAD, BEGIN, END, UNKNOWN = range(4)
-"""The numbers of what is no word: filling, the begin and the end of a caption, any other word."""
+"""Ids of the special tokens: padding, beginning and end of a caption, word out of vocabulary."""
 
-SPECIAL = ("<pad>", "<begin>", "<end>", "<unknown>")
-"""What these are called in a vocabulary, in that order."""
+SPECIAL_TOKENS = ("<pad>", "<begin>", "<end>", "<unknown>")
+"""Names of the special tokens, by id; every vocabulary starts with them."""
 
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
 
@@ -22,49 +22,49 @@ def tokenise(caption: str) -> list[str]:
 
 
 def build_vocabulary(captions: Iterable[Sequence[str]], min_count: int = 1) -> tuple[str, ...]:
-    """The words of captions, the frequent ones first, after what is no word.
+    """The special tokens and the words of captions, sorted by descending frequency.
 
     Args:
-        captions: The words of each.
-        min_count: How often a word must occur; others are unknown.
+        captions: The words of each caption.
+        min_count: Minimum number of occurrences of a word; rarer ones are left out.
     """
     counts = Counter(word for caption in captions for word in caption)
     frequent = [word for word, count in counts.items() if count >= min_count]
-    return (*SPECIAL, *sorted(frequent, key=lambda word: (-counts[word], word)))
+    return (*SPECIAL_TOKENS, *sorted(frequent, key=lambda word: (-counts[word], word)))
 
 
 class Vocabulary:
-    """Captions as numbers and back.
+    """Converts captions to word ids and back.
 
     Args:
-        words: As `build_vocabulary` gives them.
+        words: The special tokens and the words, as `build_vocabulary` returns them.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        self._numbers = {word: number for number, word in enumerate(self.words)}
+        self._ids = {word: id for id, word in enumerate(self.words)}
 
     def encode(self, words: Sequence[str], length: int) -> NDArray[np.int64]:
-        """The numbers of a caption's words, then `END`, then `PAD`.
+        """The word ids of a caption, followed by `END` and padded with `PAD`.
 
         Args:
-            words: Of the caption.
-            length: How many numbers; words beyond the last but one are cut off.
+            words: The words of the caption; `UNKNOWN` replaces those out of vocabulary.
+            length: Number of ids; longer captions are truncated, `END` included.
 
         Returns:
             int64 of shape (length,).
         """
-        numbers = [self._numbers.get(word, UNKNOWN) for word in words[: length - 1]] + [END]
+        ids = [self._ids.get(word, UNKNOWN) for word in words[: length - 1]] + [END]
         encoded = np.full(length, PAD, np.int64)
-        encoded[: len(numbers)] = numbers
+        encoded[: len(ids)] = ids
         return encoded
 
-    def decode(self, numbers: Iterable[int]) -> list[str]:
-        """The words up to `END`; what is no word is left out."""
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The words up to `END`, without special tokens."""
         words = []
-        for number in numbers:
-            if number == END:
+        for id in ids:
+            if id == END:
                 break
-            if number > UNKNOWN:
-                words.append(self.words[number])
+            if id > UNKNOWN:
+                words.append(self.words[id])
         return words

@@ -1,4 +1,4 @@
-"""One module a subcommand, imported only when it is called; each offers `main(argv) -> int`."""
+"""One module per subcommand with `main(argv) -> int`, imported when the command is called."""
 
 HELP = {
     "fit": "train a network",
@@ -13,12 +13,12 @@ HELP = {
     "backbones": "list the networks that tasks can be built on",
     "weights": "list and fetch ready-made weights",
     "data": "check or convert a data set, or write samples",
-    "doctor": "report what is installed, and what is wrong with it",
+    "doctor": "report the installation and its problems",
     "demo": "train on digits, classify photographs, show the results",
 }
-"""Every subcommand and what it does."""
+"""Every subcommand and its purpose."""
 
-SLIPS = {
+OTHER_NAMES = {
     "infer": "predict",
     "detect": "predict",
     "run": "predict",
@@ -36,4 +36,4 @@ SLIPS = {
     "list": "backbones",
     "models": "backbones",
 }
-"""Words that other tools use, and what the command is called here."""
+"""Commands of other tools, and their names here."""

@@ -1,12 +1,14 @@
-"""visus backbones: list the networks that tasks can be built on."""
+"""visus backbones: list the networks that a task can use as its backbone."""
 
-from visus.apps.cli import CommandError, CommandParser
+from visus.apps.parsing import CommandError, CommandParser
 
 
 def main(argv: list[str]) -> int:
-    """List the backbones whose names match."""
-    parser = CommandParser("backbones", "List the networks that tasks can be built on.")
-    parser.add_argument("pattern", nargs="?", default="*", help="a name, or a pattern in quotes")
+    """List the backbones that match a pattern."""
+    parser = CommandParser("backbones", "List the networks that a task can use as its backbone.")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", help="a name, or a pattern in quotes such as '*vit*'"
+    )
     args = parser.parse_args(argv)
     return _list(args.pattern)
 
@@ -26,23 +28,23 @@ def _list(pattern: str) -> int:
     names = list_backbones(pattern)
     if not names:
         near = difflib.get_close_matches(pattern.strip("*"), list_backbones(), 3, 0.4)
-        raise CommandError(f"no backbone matches {pattern!r}; near: {', '.join(near) or 'none'}")
-    at_hand = {entry.network for entry in IMAGENET if entry.find()}
-    table = Table("name", "parameters of its features", "strides", "channels", "weights offline")
+        raise CommandError(f"no backbone matches {pattern!r}; similar: {', '.join(near) or 'none'}")
+    offline = {entry.network for entry in IMAGENET if entry.find()}
+    table = Table("name", "parameters", "strides", "channels", "weights offline")
     for name in track(names, "Building"):
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 backbone = create_backbone(name, 3)
             except Exception:
-                # Networks without features are no backbones; each says so in its own way.
+                # Networks without feature maps are no backbones; each family has its own error.
                 continue
         table.add_row(
             name,
             f"{sum(p.numel() for p in backbone.parameters()) / 1e6:.2f} M",
             " ".join(map(str, backbone.strides)),
             " ".join(map(str, backbone.channels)),
-            "yes" if name in at_hand else "no",
+            "yes" if name in offline else "no",
         )
     console().print(table)
     return 0

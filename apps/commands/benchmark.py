@@ -1,24 +1,24 @@
-"""visus benchmark: how fast a model runs in each runtime."""
+"""visus benchmark: measure how fast a model runs in each runtime."""
 
-from visus.apps.cli import CommandParser
 from visus.apps.commands.options import MODEL_HELP, parse_seconds
+from visus.apps.parsing import CommandParser
 
 
 def main(argv: list[str]) -> int:
-    """Measure every runtime in turn, and print a table."""
+    """Measure every runtime, and print a table."""
     parser = CommandParser("benchmark", "Measure how fast a model runs in each runtime.")
     parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument(
         "source",
         nargs="?",
-        help="images or a video, the first 32 frames of them; procedural scenes by default",
+        help="images or a video (the first 32 frames); procedural scenes by default",
     )
     parser.add_argument(
         "--seconds",
         metavar="DURATION",
         type=parse_seconds,
         default=3.0,
-        help="for each row; 3s by default",
+        help="minimum duration for each row; 3s by default",
     )
     args = parser.parse_args(argv)
 
@@ -29,21 +29,12 @@ def main(argv: list[str]) -> int:
     from visus.apps.inference.benchmark import measure_all
 
     speeds = measure_all(args.model, args.source, args.seconds)
-    taken = speeds[0].runtime
-    heads = (
-        "runtime",
-        "precision",
-        "cores",
-        "latency ms",
-        "p95 ms",
-        "images/s",
-        "MB",
-        "cold start s",
-        "",
-    )
-    table = Table(*heads)
+    default = speeds[0].runtime
+    table = Table("runtime", "precision", "cores", "latency ms", "p95 ms", "images/s")
+    for heading in ("MB", "cold start s", ""):
+        table.add_column(heading)
     for speed in speeds:
-        live = speed.runtime == taken and speed.cores == usable_cores()
+        live = speed.runtime == default and speed.cores == usable_cores()
         table.add_row(
             speed.runtime,
             speed.precision,
@@ -52,12 +43,12 @@ def main(argv: list[str]) -> int:
             f"{speed.p95:.1f}",
             f"{speed.rate:.1f}",
             f"{speed.memory:.0f}",
-            f"{speed.starts:.1f}",
+            f"{speed.cold_start:.1f}",
             "visus live" if live else "",
         )
     console().print(table)
     fastest = min(speeds, key=lambda speed: speed.median)
-    if taken == "torch" and fastest.runtime != "torch":
+    if default == "torch" and fastest.runtime != "torch":
         option = " --precision bf16" if fastest.precision == "bf16" else ""
         print(f"{fastest.runtime} is faster: visus export {args.model} --output model.onnx{option}")
     return 0

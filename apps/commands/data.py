@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.apps.cli import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
+from visus.apps.parsing import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
 from visus.datamodules.registry import data_spec, data_specs, recognise
 
 if TYPE_CHECKING:
@@ -15,26 +15,26 @@ def main(argv: list[str]) -> int:
     """Run one action; exit code 2 if a problem would stop training."""
     parser = CommandParser("data", "Check or convert a data set, or write sample inputs.")
     actions = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
-    check = actions.add_parser("check")
-    convert = actions.add_parser("convert")
+    check = actions.add_parser("check", help="check every file of a data set")
+    convert = actions.add_parser("convert", help="write a data set in another format")
     formats = sorted({name for spec in data_specs().values() for name in spec.conversions})
     for action in (check, convert):
-        action.add_argument(
-            "path", type=Path, help="a folder of classes, labels, masks or captions; a file"
-        )
+        action.add_argument("path", type=Path, help="a folder or a file of data")
         _add_options(action)
     check.add_argument(
-        "--task", metavar="TASK", help="what the data are for; by default what they look like"
+        "--task", metavar="TASK", help="the task of the data; by default the recognised one"
     )
-    check.add_argument("--draw", metavar="DIR", type=Path, help="draw boxes or masks there")
+    check.add_argument(
+        "--draw", metavar="DIR", type=Path, help="draw the labels of some images there"
+    )
     check.add_argument(
         "--data",
         metavar="CLASS",
-        help="the data module that reads it, such as my_data.MyData in the current folder",
+        help="the data module that reads them, such as my_data.MyData in the current folder",
     )
     convert.add_argument("--to", choices=formats, required=True)
     convert.add_argument("--output", metavar="DIR", type=Path, required=True)
-    samples = actions.add_parser("samples")
+    samples = actions.add_parser("samples", help="write sample inputs")
     samples.add_argument("output", nargs="?", type=Path, default=Path("."), help="where to write")
     args = parser.parse_args(argv)
     if args.action == "samples":
@@ -76,8 +76,8 @@ def _values(args: argparse.Namespace, spec: "DataSpec") -> dict[str, Any]:
         for option in other.options:
             if option.name not in own and getattr(args, option.name) is not None:
                 raise CommandError(
-                    f"{option.flag} belongs to {other.task}; {args.path} is checked as "
-                    f"{spec.task} (--task {other.task} to check it so)"
+                    f"{option.flag} belongs to {other.task}; {args.path} is {spec.task} data; "
+                    f"pass --task {other.task} to read it as such"
                 )
     return {
         option.name: option.default
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _recognised(args: argparse.Namespace) -> "DataSpec":
-    """The task of the data; an option that only one task has says so too."""
+    """The task of the data: that of an option that only one task has, or the recognised one."""
     given = {
         spec.task: spec
         for spec in data_specs().values()
@@ -113,17 +113,26 @@ def _recognised(args: argparse.Namespace) -> "DataSpec":
 
 
 def _check_module(args: argparse.Namespace) -> int:
-    """Check what a data module of the user's own reads."""
+    """Check the files of a user's own data module."""
     import sys
-    from pydoc import locate
+    from pydoc import ErrorDuringImport, locate
 
     sys.path.append(str(Path.cwd()))
-    found = locate(args.data)
-    if not isinstance(found, type):
+    try:
+        module = locate(args.data)
+    except ErrorDuringImport as error:
+        raise CommandError(f"--data {args.data}: importing it failed: {error.value}") from error
+    if not isinstance(module, type):
         raise CommandError(f"--data {args.data}: there is no such class; write module.Class")
     for spec in data_specs().values():
-        if any(issubclass(found, each) for each in spec.data_modules()):
-            return _print(spec.check_module(found(root=str(args.path))))
+        if any(issubclass(module, each) for each in spec.data_modules()):
+            try:
+                data = module(root=str(args.path))
+            except TypeError as error:
+                raise CommandError(
+                    f"--data {args.data}: cannot be created from a path alone: {error}"
+                ) from error
+            return _print(spec.check_module(data))
     raise CommandError(f"--data {args.data}: extends no data module of visus")
 
 

@@ -1,15 +1,17 @@
-"""visus demo: train on digits, name photographs, show the images."""
+"""visus demo: train on digits, classify photographs, show the images."""
 
 from pathlib import Path
 
-from visus.apps.cli import CommandParser
+from visus.apps.parsing import CommandParser
 
 
 def main(argv: list[str]) -> int:
     """Run the demonstration."""
-    parser = CommandParser("demo", "Train on digits, name photographs, show the images.")
-    parser.add_argument("--output", metavar="DIR", type=Path, default=Path("demo"))
-    parser.add_argument("--epochs", type=int, help="passes over the digits")
+    parser = CommandParser("demo", "Train on digits, classify photographs, show the images.")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path("demo"), help="demo by default"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs of training")
     args = parser.parse_args(argv)
 
     from visus.apps.demo import run_demo

@@ -1,10 +1,10 @@
-"""visus doctor: report what is installed, and what is wrong with it."""
+"""visus doctor: report the installation and its problems."""
 
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, version
 
-from visus.apps.cli import CommandParser
+from visus.apps.parsing import CommandParser
 
 _PACKAGES = (
     "visus",
@@ -22,8 +22,8 @@ _PACKAGES = (
 
 
 def main(argv: list[str]) -> int:
-    """Print the state of the installation; exit code 1 where something needs mending."""
-    CommandParser("doctor", "Report what is installed, and what is wrong with it.").parse_args(argv)
+    """Print the state of the installation; exit code 1 where there is a problem."""
+    CommandParser("doctor", "Report the installation and its problems.").parse_args(argv)
     problems: list[str] = []
     _title("versions")
     _line("python", f"{platform.python_version()} on {platform.platform()}")
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from visus.tasks.registry import all_weights
 
     for entry in all_weights():
-        _line(entry.name, "at hand" if entry.find() else f"not here; {entry.remedy}")
+        _line(entry.name, "available" if entry.find() else f"missing; {entry.remedy}")
     _title("problems")
     for problem in problems:
         print(f"  {problem}")
@@ -68,7 +68,7 @@ def _check_torch(problems: list[str]) -> None:
         torchvision.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
     except (ImportError, RuntimeError) as error:
         problems.append(
-            f"torchvision does not fit torch ({str(error).splitlines()[0]}); "
+            f"torchvision does not match torch ({str(error).splitlines()[0]}); "
             "pip install --force-reinstall torch torchvision from one index"
         )
 
@@ -93,7 +93,7 @@ def _check_opencv(problems: list[str]) -> None:
             "pip install --force-reinstall --no-deps opencv-python"
         )
     reason = why_no_window()
-    _line("screen", reason or "answers")
+    _line("display", reason or "available")
     both = _version("opencv-python"), _version("opencv-python-headless")
     if all(both):
         _line("packages", f"opencv-python {both[0]} and opencv-python-headless {both[1]}")

@@ -5,8 +5,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visus.apps.cli import CommandError, CommandParser
 from visus.apps.inference.backends import PRECISIONS
+from visus.apps.parsing import CommandError, CommandParser
 
 if TYPE_CHECKING:
     from visus.apps.export import Exporter, ExportJob
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """Export, then print how well the file agrees with PyTorch and how fast each runtime is."""
+    """Export, then print the agreement with PyTorch and the latency of each runtime."""
     parser = CommandParser(
         "export",
-        "Write a model as one ONNX file, as a program for phones, as a folder where it needs "
+        "Write a model as one ONNX file, as a program for phones, as a folder where it consists of "
         "several networks, or as a small checkpoint of weights alone.",
     )
     parser.add_argument("model", help="a checkpoint, a run folder, latest, or a name")
@@ -27,27 +27,27 @@ def main(argv: list[str]) -> int:
         metavar="FILE",
         type=Path,
         required=True,
-        help="an .onnx, .pte or .ckpt file; a folder for models of faces",
+        help="an .onnx, .pte or .ckpt file; a folder for a model of several networks",
     )
     parser.add_argument("--images", metavar="DIR", type=Path, help="compare on these images")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="what the file computes in; bf16 where CPU and runtime can, int8 by --calibration",
+        help="precision of the file; bf16 where CPU and runtime support it, int8 by --calibration",
     )
     parser.add_argument(
         "--calibration",
         metavar="DIR",
         type=Path,
-        help="images of the kind that the int8 file will see; the first 200 are used",
+        help="representative images that set the ranges of int8; the first 200 are used",
     )
     parser.add_argument(
         "--data",
         metavar="PATH",
         nargs="?",
         const="",
-        help="measure the model and the file on the test data: those of its training, or of PATH",
+        help="measure the model and the file on the test data of its training, or on those of PATH",
     )
     args = parser.parse_args(argv)
     if (args.precision == "int8") != (args.calibration is not None):
@@ -79,15 +79,17 @@ def main(argv: list[str]) -> int:
         for each in model.network_inputs(read_image(path))
     ]
     if args.calibration is not None and not calibration:
-        raise CommandError(f"--calibration {str(args.calibration)!r}: none of it shows a face")
+        raise CommandError(
+            f"--calibration {str(args.calibration)!r}: the model detects nothing in these images"
+        )
     images = [read_image(path) for path in _images("--images", args.images)[:100]]
-    one_by_one = task.spec.export.exporter == "torchscript"
+    one_by_one = task.spec.export.exporter == "torchscript" or not exporter.batches
     before = {} if args.data is None else _figures(args.model, args.data, one_by_one)
     job = ExportJob(args.model, task.cpu(), args.output, args.precision, calibration)
     exporter.write(job)
     _print_comparison(exporter, job, model, images)
     if args.precision == "bf16" and not computes_bfloat16():
-        print("this CPU or its runtime has no bfloat16: it was measured in float32")
+        print("this CPU or its runtime does not support bfloat16: measured in float32")
     if args.data is not None:
         after = _figures(args.model, args.data, one_by_one, load_model(str(args.output)))
         _print_figures(before, after, args.output.name)
@@ -95,30 +97,34 @@ def main(argv: list[str]) -> int:
 
 
 def _exporter(output: Path, is_pipeline: bool) -> "Exporter":
-    """The exporter for a file's suffix.
+    """The exporter for an output.
+
+    Args:
+        output: A file or a folder.
+        is_pipeline: Whether the model consists of several networks.
 
     Raises:
-        CommandError: If there is none, or the model is of the other kind.
+        CommandError: If there is none for its suffix, or it cannot hold such a model.
     """
     from visus.apps.export import EXPORTERS
 
-    found = next((each for each in EXPORTERS if each.suffix == output.suffix.lower()), None)
-    if is_pipeline and output.suffix.lower() in (".onnx", ".pte"):
+    exporter = next((each for each in EXPORTERS if each.suffix == output.suffix.lower()), None)
+    if exporter is None or (not exporter.suffix and not is_pipeline):
+        known = ", ".join(each.suffix for each in EXPORTERS if each.suffix)
+        raise CommandError(f"--output {str(output)!r}: the file's suffix must be one of {known}")
+    if exporter.suffix and exporter.runs and is_pipeline:
         raise CommandError(
             f"--output {str(output)!r}: this model consists of several networks; name a folder"
         )
-    if found is None or (not found.suffix and not is_pipeline):
-        known = ", ".join(each.suffix for each in EXPORTERS if each.suffix)
-        raise CommandError(f"--output {str(output)!r}: the file's suffix must be one of {known}")
-    if found.suffix and output.is_dir():
+    if exporter.suffix and output.is_dir():
         raise CommandError(f"--output {str(output)!r}: is a folder; name a file")
-    return found
+    return exporter
 
 
 def _print_comparison(
     exporter: "Exporter", job: "ExportJob", model: "Model", images: "list[Pixels]"
 ) -> None:
-    """Print how what was written compares with PyTorch."""
+    """Print how the written file compares with PyTorch."""
     from rich.table import Table
 
     from visus.apps.console import console
@@ -138,7 +144,7 @@ def _print_comparison(
         print(f"{path} ({size:.1f} MB): {exporter.title}, in half precision")
         return
     exported = [load_exported(path, runtime) for runtime in installed_runtimes(exporter.suffix)]
-    table = Table("runtime", "largest difference", "same answer", "ms an image")
+    table = Table("runtime", "largest difference", "same prediction", "latency ms")
     for parity in measure_parity(job.task, exported, images):
         table.add_row(
             parity.runtime,
@@ -170,26 +176,26 @@ def _images(option: str, folder: Path | None) -> list[Path]:
         return []
     images = list_images(folder)
     if not images:
-        raise CommandError(f"{option} {str(folder)!r}: holds no image; check the path")
+        raise CommandError(f"{option} {str(folder)!r}: holds no images; check the path")
     return images
 
 
 def _figures(
     model: str, root: str, one_by_one: bool, exported: "Model | None" = None
 ) -> dict[str, float]:
-    """The figures of the test data for a model, or for what was exported from it.
+    """The figures on the test data of a model, or of the file exported from it.
 
     Args:
-        model: What the user named.
-        root: Where the data are; empty for those of its training.
-        one_by_one: Whether it takes one image at a time.
-        exported: What was exported from it.
+        model: The model's name on the command line.
+        root: The path of the data; empty for those of its training.
+        one_by_one: Whether the exported file takes one image at a time.
+        exported: The exported file.
     """
     from visus.apps.training.run import measure
 
     arguments = [model, *(("--data.batch_size", "1") if one_by_one else ())]
     if root:
         arguments += ["--data", root]
-    # The run prints them in full; the table of both has them once.
+    # They are printed once, in the table of both.
     with redirect_stdout(io.StringIO()):
         return measure(arguments, exported)

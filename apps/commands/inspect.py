@@ -2,7 +2,7 @@
 
 import re
 
-from visus.apps.cli import CommandError, CommandParser
+from visus.apps.parsing import CommandError, CommandParser
 
 _FORMULA = "output = (input + 2 * padding - kernel) / stride + 1, rounded down"
 
@@ -12,15 +12,18 @@ def main(argv: list[str]) -> int:
     parser = CommandParser("inspect", "Show a network layer by layer.")
     parser.add_argument("backbone", help="a name from visus backbones")
     parser.add_argument(
-        "--input", metavar="CxHxW", default="3x224x224", help="of its input, 3x224x224 by default"
+        "--input",
+        metavar="CxHxW",
+        default="3x224x224",
+        help="shape of its input, 3x224x224 by default",
     )
     args = parser.parse_args(argv)
-    found = re.fullmatch(r"(\d+)x(\d+)x(\d+)", args.input)
-    if not found or not all(int(number) for number in found.groups()):
+    match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", args.input)
+    if not match or not all(int(side) for side in match.groups()):
         raise CommandError(
             f"--input {args.input!r}: write channels x height x width, such as 1x32x32"
         )
-    channels, height, width = (int(number) for number in found.groups())
+    channels, height, width = (int(side) for side in match.groups())
     return _inspect_backbone(args.backbone, (channels, height, width))
 
 
@@ -37,7 +40,7 @@ def _inspect_backbone(name: str, shape: tuple[int, int, int]) -> int:
         layers = summarise(network, shape)
     except RuntimeError as error:
         raise CommandError(
-            f"--input {channels}x{height}x{width}: {name} cannot take it ({error})"
+            f"--input {channels}x{height}x{width}: does not suit {name} ({error})"
         ) from None
     table = Table("layer", "kind", "kernel", "stride", "padding", "output", title=_FORMULA)
     for heading in ("height", "parameters", "multiply-adds", "receptive field"):

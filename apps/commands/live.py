@@ -5,16 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from visus.apps.cli import CommandParser
 from visus.apps.commands.options import (
     MODEL_HELP,
+    add_runtime_argument,
     add_source_arguments,
     add_task_options,
     input_files,
-    refuse_swapped,
+    parse_with_source,
     report_problems,
     task_values,
 )
+from visus.apps.parsing import CommandParser
 from visus.vision.errors import VisusError
 
 
@@ -26,23 +27,33 @@ def main(argv: list[str]) -> int:
     parser.add_argument("model", help=MODEL_HELP)
     add_source_arguments(parser)
     parser.add_argument(
-        "--and", dest="also", metavar="MODEL", action="append", default=[], help="one more model"
+        "--and",
+        dest="also",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help="a further model; may be repeated",
     )
-    parser.add_argument("--video", metavar="FILE", type=Path, help="write an .mp4 or .webm instead")
+    parser.add_argument(
+        "--video", metavar="FILE", type=Path, help="write an .mp4 or .webm, without a window"
+    )
     parser.add_argument(
         "--serve",
         metavar="PORT",
-        help="show a page there instead, and answer POST /predict; HOST:PORT to be reached from "
-        "elsewhere",
+        help="show a page there, without a window, and answer POST /predict; HOST:PORT to accept "
+        "other machines",
     )
     parser.add_argument(
-        "--jsonl", metavar="FILE", help="write JSON Lines instead; - for the output"
+        "--jsonl",
+        metavar="FILE",
+        help="write JSON Lines, without a window; - for standard output",
     )
-    parser.add_argument("--stats", metavar="FILE", type=Path, help="write the times as JSON")
-    parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
+    parser.add_argument(
+        "--stats", metavar="FILE", type=Path, help="write frame rate and latencies as JSON"
+    )
+    add_runtime_argument(parser)
     add_task_options(parser, "live")
-    args = parser.parse_args(argv)
-    refuse_swapped(args.model, args.source)
+    args = parse_with_source(parser, argv)
 
     from visus.apps.inference.backends import usable_workers
     from visus.apps.inference.combined import combine
@@ -58,7 +69,7 @@ def main(argv: list[str]) -> int:
     from visus.apps.outputs import check_outputs
     from visus.tasks.registry import task_spec
 
-    # Before anything slow: without a screen the answer should come at once.
+    # Before anything slow: without a display the error comes at once.
     elsewhere = args.video or args.serve or args.jsonl
     window = None if elsewhere else WindowSink(f"visus {args.model}")
     source = open_source(args.source, args.size, args.rate)
@@ -67,8 +78,8 @@ def main(argv: list[str]) -> int:
     check_outputs(outputs, inputs)
     sinks: list[Sink] = [VideoSink(args.video, source.rate)] if args.video else []
     times = LoopTimes(source)
-    # Several models would have to agree on a number.
-    workers = usable_workers() if source.waits and not args.also else 1
+    # Several models may allow different numbers of workers.
+    workers = usable_workers() if source.stored and not args.also else 1
     models = [load_model(name, args.runtime, workers) for name in (args.model, *args.also)]
     values = task_values(args, models)
     sessions = [
@@ -97,11 +108,11 @@ def main(argv: list[str]) -> int:
     watchers = [watch for session in sessions for watch in session.watchers]
     result = run_loop(model, source, sinks, jsonl, watchers, times=times)
     if args.stats:
-        write_stats(args.stats, times.report())
+        _write_stats(args.stats, times.report())
     return report_problems(result.frames, result.problems)
 
 
-def write_stats(path: Path, stats: dict[str, Any]) -> None:
+def _write_stats(path: Path, stats: dict[str, Any]) -> None:
     """Write the times of a loop.
 
     Raises:

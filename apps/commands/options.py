@@ -1,44 +1,60 @@
-"""The one parser of `predict` and `live`: their own options and those of all tasks."""
+"""The arguments that commands share: model, source, runtime, and the options of all tasks."""
 
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from visus.apps.cli import EXIT_INCOMPLETE, CommandError, CommandParser
-from visus.tasks.registry import task_spec, task_specs
-from visus.tasks.spec import OptionValues, TaskOption
-from visus.vision.images import EXTENSIONS, VIDEO_EXTENSIONS
+from visus.apps.inference.backends import exported_suffixes, runtime_names
+from visus.apps.parsing import EXIT_INCOMPLETE, CommandError, CommandParser
+from visus.apps.runs import BUNDLE
+from visus.tasks.registry import find_weights, task_spec, task_specs
+from visus.tasks.spec import OptionValues, TaskOption, TaskSpec
+from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.model import Model
 
 MODEL_HELP = "a checkpoint, run folder, latest, exported file or folder, or a name"
 
+_FILES = EXTENSIONS | VIDEO_EXTENSIONS | {ARRAY_EXTENSION}
+
 
 def add_source_arguments(parser: CommandParser) -> None:
-    """Where the frames come from."""
+    """Add the source of the frames."""
     parser.add_argument(
         "source",
         help="an image, a folder, a glob in quotes, a video, a camera's number, an address "
         "(rtsp:// or http://), or - for raw frames on the standard input",
     )
-    parser.add_argument("--size", metavar="WxH", help="of raw frames: bytes in RGB order")
+    parser.add_argument("--size", metavar="WxH", help="size of raw frames, which are RGB bytes")
     parser.add_argument(
-        "--rate", metavar="FPS", type=float, help="of raw frames; by default as they come"
+        "--rate",
+        metavar="FPS",
+        type=float,
+        help="frame rate of raw frames; by default the rate at which they arrive",
     )
 
 
+def add_runtime_argument(parser: CommandParser) -> None:
+    """Add `--runtime`."""
+    *others, last = runtime_names()
+    names = f"{', '.join(others)} or {last}"
+    parser.add_argument("--runtime", help=f"{names}; by default the fastest that is installed")
+
+
 def add_task_options(parser: CommandParser, command: str) -> None:
-    """The options of all tasks, grouped by task in the help."""
-    added: set[str] = set()
-    for spec in task_specs().values():
-        options = [option for option in spec.options if command in option.commands]
-        if not options:
-            continue
-        group = parser.add_argument_group(spec.title)
+    """Add the options of all tasks, grouped by task in the help.
+
+    Args:
+        parser: Of the command.
+        command: Its name.
+    """
+    groups: dict[str, list[TaskOption]] = {}
+    for option, specs in _options_with_tasks():
+        if command in option.commands:
+            groups.setdefault(" and ".join(spec.title for spec in specs), []).append(option)
+    for title, options in groups.items():
+        group = parser.add_argument_group(title)
         for option in options:
-            if option.flag in added:
-                continue
-            added.add(option.flag)
             if option.kind is None:
                 group.add_argument(option.flag, action="store_true", default=None, help=option.help)
             else:
@@ -51,24 +67,34 @@ def add_task_options(parser: CommandParser, command: str) -> None:
                 )
 
 
-def task_values(args: Namespace, models: Sequence[Model]) -> list[OptionValues]:
-    """Of each model the values of its task's options.
+def parse_with_source(parser: CommandParser, argv: Sequence[str]) -> Namespace:
+    """Parse the arguments of a command that takes a model and a source.
 
     Raises:
-        CommandError: If an option was given that belongs to no model's task.
+        CommandError: If an argument is wrong, model and source are swapped, or there are several
+            sources.
+    """
+    args, rest = parser.parse_known_args(argv)
+    _refuse_swapped(parser.prog, args.model, args.source)
+    if rest and not any(word.startswith("-") for word in rest):
+        raise CommandError(_several_sources([args.source, *rest]))
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def task_values(args: Namespace, models: Sequence[Model]) -> list[OptionValues]:
+    """The values of each model's task options.
+
+    Raises:
+        CommandError: If an option was given that belongs to none of the models' tasks.
     """
     tasks = [model.metadata.task for model in models]
-    owners: dict[str, tuple[TaskOption, list[str]]] = {}
-    for spec in task_specs().values():
-        for option in spec.options:
-            owners.setdefault(option.name, (option, []))[1].append(spec.name)
-    for name, (option, names) in owners.items():
-        if getattr(args, name, None) is not None and not set(tasks) & set(names):
-            which = " and ".join(repr(model.name) for model in models)
-            raise CommandError(
-                f"{option.flag} belongs to {' and '.join(names)}; {which} is a "
-                f"{' and a '.join(tasks)} model"
-            )
+    for option, specs in _options_with_tasks():
+        owners = [spec.name for spec in specs]
+        if getattr(args, option.name, None) is not None and not set(tasks) & set(owners):
+            which = " and ".join(f"{m.name!r} is a {m.metadata.task} model" for m in models)
+            raise CommandError(f"{option.flag} belongs to {' and '.join(owners)}; {which}")
     return [
         {option.name: getattr(args, option.name, None) for option in task_spec(task).options}
         for task in tasks
@@ -76,17 +102,18 @@ def task_values(args: Namespace, models: Sequence[Model]) -> list[OptionValues]:
 
 
 def input_files(args: Namespace) -> list[str]:
-    """Files that the tasks' options read."""
-    options = [option for spec in task_specs().values() for option in spec.options]
-    values = [getattr(args, option.name, None) for option in options if option.is_input]
+    """The files that the tasks' options read."""
+    values = [
+        getattr(args, option.name, None) for option, _ in _options_with_tasks() if option.is_input
+    ]
     return [str(value) for value in values if value is not None]
 
 
 def parse_seconds(text: str) -> float:
-    """A duration such as `2s` or `500ms`.
+    """A duration such as `2s` or `500ms`, in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: If it is none.
+        argparse.ArgumentTypeError: If it is not a positive number with a unit.
     """
     units = {"ms": 1e-3, "s": 1.0, "m": 60.0}
     unit = next((unit for unit in units if text.endswith(unit)), "")
@@ -95,12 +122,14 @@ def parse_seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no duration; write a number and a unit, such as 2s")
+        raise ArgumentTypeError(
+            f"{text!r} is not a duration; write a number and a unit, such as 2s"
+        )
     return seconds
 
 
 def report_problems(frames: int, problems: Sequence[str]) -> int:
-    """Print what could not be read; returns the exit code."""
+    """Print the problems of reading; returns the exit code."""
     for problem in problems:
         print(f"visus: {problem}", file=sys.stderr)
     if problems:
@@ -108,13 +137,53 @@ def report_problems(frames: int, problems: Sequence[str]) -> int:
     return EXIT_INCOMPLETE if problems else 0
 
 
-def refuse_swapped(model: str, source: str) -> None:
-    """Stop where the source stands in the place of the model.
+def _options_with_tasks() -> list[tuple[TaskOption, list[TaskSpec]]]:
+    """All options, each with the tasks that have it."""
+    found: dict[str, tuple[TaskOption, list[TaskSpec]]] = {}
+    for spec in task_specs().values():
+        for option in spec.options:
+            found.setdefault(option.flag, (option, []))[1].append(spec)
+    return list(found.values())
+
+
+def _refuse_swapped(prog: str, model: str, source: str) -> None:
+    """Stop where the source is in the position of the model.
 
     Raises:
-        CommandError: If the model is an image, a video or a camera.
+        CommandError: If the model is an image, a video or a camera, or the source is a model.
     """
-    if Path(model).suffix.lower() in {*EXTENSIONS, *VIDEO_EXTENSIONS} or model.isdecimal():
+    if _is_model(model):
+        return
+    swapped = _is_model(source)
+    if swapped or Path(model).suffix.lower() in _FILES or model.isdecimal():
         raise CommandError(
-            f"{model!r} is no model; the model comes first, then the source: {source} {model}"
+            f"{model!r} is not a model; the model comes first, then the source: "
+            f"{prog} {source if swapped else 'MODEL'} {model}"
         )
+
+
+def _is_model(text: str) -> bool:
+    """Whether an argument is the name of a model, by its form; it may not exist."""
+    path = Path(text)
+    entry = find_weights(text)
+    return (
+        text == "latest"
+        or (entry is not None and bool(entry.task))
+        or path.suffix.lower() in {".ckpt", *exported_suffixes()}
+        or (path / BUNDLE).is_file()
+        or any(path.glob("*.ckpt"))
+    )
+
+
+def _several_sources(sources: Sequence[str]) -> str:
+    """The message for several sources."""
+    paths = [Path(source) for source in sources]
+    if not all(path.suffix.lower() in _FILES or path.exists() for path in paths):
+        return f"unexpected {sources[1]!r}: one source is expected"
+    suffixes = {path.suffix for path in paths}
+    folder = paths[0].parent
+    pattern = folder / f"*{suffixes.pop() if len(suffixes) == 1 else ''}"
+    return (
+        f"{len(sources)} sources, where one is expected: the shell expanded a pattern; "
+        f'quote it, "{pattern}", or name the folder, {folder}'
+    )

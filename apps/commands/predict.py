@@ -3,38 +3,42 @@
 from pathlib import Path
 
 from visus.apps.addresses import is_stream, without_secrets
-from visus.apps.cli import CommandError, CommandParser
 from visus.apps.commands.options import (
     MODEL_HELP,
+    add_runtime_argument,
     add_source_arguments,
     add_task_options,
     input_files,
     parse_seconds,
-    refuse_swapped,
+    parse_with_source,
     report_problems,
     task_values,
 )
+from visus.apps.parsing import CommandError, CommandParser
+from visus.vision.images import EXTENSIONS, VIDEO_EXTENSIONS
 
 
 def main(argv: list[str]) -> int:
-    """Predict, print, and write what was asked for."""
+    """Predict, print, and write the requested files."""
     parser = CommandParser("predict", "Run a model on images, folders or videos.")
     parser.add_argument("model", help=MODEL_HELP)
     add_source_arguments(parser)
-    parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines there; - for the output")
+    parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines; - for standard output")
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated images there")
     parser.add_argument(
-        "--explain", metavar="DIR", type=Path, help="write maps of what predictions are based on"
+        "--explain", metavar="DIR", type=Path, help="write maps that explain the predictions"
     )
     parser.add_argument(
-        "--every", metavar="DURATION", type=parse_seconds, help="of a video, predict that often: 2s"
+        "--every",
+        metavar="DURATION",
+        type=parse_seconds,
+        help="interval between the predicted frames of a video, such as 2s",
     )
-    parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
+    add_runtime_argument(parser)
     add_task_options(parser, "predict")
-    args = parser.parse_args(argv)
-    refuse_swapped(args.model, args.source)
-    for option in ("draw", "explain"):
-        _refuse_file(option, getattr(args, option))
+    args = parse_with_source(parser, argv)
+    _refuse_file("--draw", args.draw)
+    _refuse_file("--explain", args.explain)
 
     from visus.apps.inference.backends import usable_workers
     from visus.apps.inference.loading import load_model
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> int:
 
     source = open_source(args.source, args.size, args.rate)
     check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, *input_files(args)])
-    model = load_model(args.model, args.runtime, usable_workers() if source.waits else 1)
+    model = load_model(args.model, args.runtime, usable_workers() if source.stored else 1)
     (values,) = task_values(args, [model])
     if args.every is not None and source.still:
         raise CommandError("--every is for videos; the source is images")
@@ -60,13 +64,15 @@ def main(argv: list[str]) -> int:
 
 
 def _refuse_file(option: str, folder: Path | None) -> None:
-    """Stop where a file is named and a folder is meant.
+    """Stop where the name of a file is given for a folder.
 
     Raises:
-        CommandError: If the folder has the name of an image.
+        CommandError: If it has the suffix of an image or a video.
     """
-    if folder is not None and folder.suffix.lower() in {".jpg", ".jpeg", ".png", ".mp4"}:
+    if folder is None or folder.is_dir():
+        return
+    if folder.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS:
         raise CommandError(
-            f"--{option} {folder}: writes one file for each image into a folder; name a folder, "
-            f"such as --{option} {folder.with_suffix('').name}"
+            f"{option} {folder}: writes one file for each image into a folder; name a folder, "
+            f"such as {option} {folder.with_suffix('')}"
         )

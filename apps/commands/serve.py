@@ -1,13 +1,18 @@
-"""visus serve: answer images that are sent over HTTP, without a source."""
+"""visus serve: predict for images that are sent over HTTP, without a source."""
 
 import sys
 
-from visus.apps.cli import CommandParser
-from visus.apps.commands.options import MODEL_HELP, add_task_options, task_values
+from visus.apps.commands.options import (
+    MODEL_HELP,
+    add_runtime_argument,
+    add_task_options,
+    task_values,
+)
+from visus.apps.parsing import CommandParser
 
 
-class _NoSource:
-    """Images come one by one, each on its own."""
+class _Requests:
+    """The properties of requests as a source: unrelated images."""
 
     still = True
     live = False
@@ -15,7 +20,7 @@ class _NoSource:
 
 
 def main(argv: list[str]) -> int:
-    """Answer images until Ctrl+C is pressed."""
+    """Answer requests until Ctrl+C is pressed."""
     parser = CommandParser(
         "serve", "Answer POST /predict for programs, and show a page for people, without a source."
     )
@@ -24,9 +29,9 @@ def main(argv: list[str]) -> int:
         "--port",
         metavar="PORT",
         default="8080",
-        help="where to listen, 8080 by default; HOST:PORT to be reached from elsewhere",
+        help="8080 by default; HOST:PORT to accept other machines",
     )
-    parser.add_argument("--runtime", help="torch, onnxruntime or openvino; default: the fastest")
+    add_runtime_argument(parser)
     add_task_options(parser, "live")
     args = parser.parse_args(argv)
 
@@ -38,7 +43,7 @@ def main(argv: list[str]) -> int:
     models = [load_model(name, args.runtime) for name in args.models]
     values = task_values(args, models)
     sessions = [
-        task_spec(model.metadata.task).configure(model, own, _NoSource())
+        task_spec(model.metadata.task).configure(model, own, _Requests())
         for model, own in zip(models, values, strict=True)
     ]
     page = PageServer(args.port, combine([session.model for session in sessions]), moving=False)

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from visus.apps.cli import ActionParser, CommandParser
+from visus.apps.parsing import ActionParser, CommandParser
 
 
 def main(argv: list[str]) -> int:
-    """List the manifest, or find one entry's file and check its hash."""
+    """List all weights, or fetch those of one name and check their hash."""
     parser = CommandParser("weights", "List and check ready-made weights.")
     commands = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
-    commands.add_parser("list")
-    get = commands.add_parser("get")
-    get.add_argument("name")
+    commands.add_parser("list", help="list all weights")
+    get = commands.add_parser("get", help="fetch weights and check their hash")
+    get.add_argument("name", help="a name or an alias from visus weights list")
     get.add_argument(
         "--from",
         dest="file",
         metavar="FILE",
         type=Path,
-        help="a copy to take instead of downloading",
+        help="a local copy, instead of downloading",
     )
     args = parser.parse_args(argv)
 
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         entry = find_weights(args.name)
         if entry is None:
             names = ", ".join(known.name for known in all_weights())
-            raise VisusError(f"weights {args.name!r} are not in the manifest; there are: {names}")
+            raise VisusError(f"there are no weights {args.name!r}; known: {names}")
         path = entry.fetch(args.file) if args.file else entry.path()
         print(f"{path} (sha256 checked)")
         return 0
@@ -36,13 +36,13 @@ def main(argv: list[str]) -> int:
         found = entry.find()
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
-            f"  what        {entry.description}\n"
+            f"  weights     {entry.description}\n"
             f"  task        {f'{entry.task}, on ' if entry.task else ''}{entry.network}\n"
             f"  source      {entry.source}\n"
             f"  sha256      {entry.sha256}\n"
             f"  licence     {entry.code_licence}\n"
             f"  data        {entry.data_terms}\n"
             f"  commercial  {entry.commercial_use}\n"
-            f"  at hand     {found or f'no; {entry.remedy}'}"
+            f"  available   {found or f'no; {entry.remedy}'}"
         )
     return 0

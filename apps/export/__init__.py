@@ -18,14 +18,14 @@ from visus.tasks.base import VisionTask
 
 @dataclass(frozen=True)
 class ExportJob:
-    """What is exported.
+    """A model to export.
 
     Attributes:
-        name: What the user called the model.
+        name: The model's name on the command line.
         task: The task, in evaluation mode, on the CPU.
         path: Where to write.
-        precision: What the file computes in, of `PRECISIONS`.
-        calibration: Network inputs from which the ranges of int8 are taken, each of shape
+        precision: Of `PRECISIONS`.
+        calibration: Network inputs that set the ranges of int8, each of shape
             (1, channels, height, width).
     """
 
@@ -42,46 +42,45 @@ class Exporter:
 
     Attributes:
         suffix: Of the file; empty for a folder.
-        title: What it is, for messages.
-        precisions: What it can compute in.
-        runs: Whether a runtime runs it, so that it can be compared with PyTorch.
+        title: The kind, for messages.
         write: Writes it.
+        precisions: The precisions that it supports.
+        runs: Whether a runtime runs it, so that it can be compared with PyTorch.
+        batches: Whether it takes several images at once, where the task's network does.
     """
 
     suffix: str
     title: str
-    precisions: tuple[str, ...]
-    runs: bool
     write: Callable[[ExportJob], None]
+    precisions: tuple[str, ...] = ("fp32",)
+    runs: bool = True
+    batches: bool = True
 
 
-EXPORTERS = (
+EXPORTERS: tuple[Exporter, ...] = (
     Exporter(
         ".onnx",
         "an ONNX file",
-        PRECISIONS,
-        True,
         lambda job: write_network(job.task, job.path, job.precision, job.calibration),
+        precisions=PRECISIONS,
     ),
     Exporter(
         ".pte",
         "a program for phones",
-        ("fp32",),
-        True,
         lambda job: export_program(job.task, job.path),
+        batches=False,
     ),
     Exporter(
         ".ckpt",
         "a checkpoint of weights alone",
-        ("fp32",),
-        False,
         lambda job: write_slim_checkpoint(find_checkpoint(job.name), job.path),
+        runs=False,
     ),
     Exporter(
         "",
         "a folder",
-        PRECISIONS,
-        True,
         lambda job: export_bundle(job.task, job.path, job.precision, job.calibration),
+        precisions=PRECISIONS,
     ),
 )
+"""All kinds; of a model of one network by suffix, of a pipeline the folder."""

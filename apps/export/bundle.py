@@ -33,7 +33,7 @@ _ROUNDS = 10
 _REQUIREMENTS = ("numpy", "opencv-python-headless", "Pillow", "onnxruntime")
 _PACKAGES = ("apps", "models", "tasks", "vision")
 _PROGRAM = '''\
-"""Runs visus with the model in this folder: python run.py {usage}."""
+"""Run visus with the model in this folder: python run.py {usage}."""
 
 import sys
 from pathlib import Path
@@ -61,20 +61,20 @@ def export_bundle(
     precision: str = "fp32",
     inputs: Sequence[NDArray[np.uint8]] = (),
 ) -> None:
-    """Write the networks, the part of visus that runs them, and what that needs.
+    """Write the networks, the part of visus that runs them, and its requirements.
 
     Args:
         task: In evaluation mode, on the CPU.
         folder: Where to write; must be new, empty, or an earlier bundle.
-        precision: What the task's own network computes in, of
-            `visus.apps.inference.backends.PRECISIONS`; the other networks stay in float32.
+        precision: Of the task's own network, one of `visus.apps.inference.backends.PRECISIONS`;
+            the other networks stay in float32.
         inputs: For int8, see `visus.apps.export.quantisation.export_int8`.
 
     Raises:
-        VisusError: If other things lie in the folder.
+        VisusError: If the folder contains other files.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / BUNDLE).is_file():
-        raise VisusError(f"--output {str(folder)!r}: holds other files; name a new folder")
+        raise VisusError(f"--output {str(folder)!r}: contains other files; name a new folder")
     pipeline = task.spec.export_parts(task)
     assert pipeline is not None
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def export_bundle(
     before, after = pipeline.command
     program = _PROGRAM.format(usage=pipeline.usage, first=before[0], before=before, after=after)
     (folder / "run.py").write_text(program, encoding="utf-8")
-    # Last: a folder without it is no bundle.
+    # Written last: a folder without it is not a bundle.
     values = {
         "format": FORMAT,
         "network": NETWORK,
@@ -111,8 +111,8 @@ def _copy_program(target: Path) -> None:
 
 
 def _export_part(part: PartExport, path: Path) -> None:
-    """By the older exporter, as the newer one cannot pool images of any size to the ceiling."""
-    # A file that a running program has mapped must not change under it.
+    """Export by the TorchScript exporter: the newer one fails on pooling in ceil mode."""
+    # A running program may have mapped the earlier file.
     unfinished = path.with_suffix(".part")
     example = torch.zeros((2, 3, part.side, part.side), dtype=torch.uint8)
     axes = {0: "batch", 2: "height", 3: "width"} if part.any_size else {0: "batch"}
@@ -132,31 +132,31 @@ def _export_part(part: PartExport, path: Path) -> None:
 
 
 def measure_bundle(model: Model, folder: Path) -> list[str]:
-    """How the bundle agrees with PyTorch on a photograph, and how fast each runtime is.
+    """Compare the bundle with PyTorch on a photograph, and measure the latency of each runtime.
 
     Args:
-        model: What was exported.
+        model: The exported model.
         folder: The bundle.
 
     Returns:
-        A line a runtime.
+        One line for each runtime.
     """
     image: Pixels = astronaut()  # type: ignore[no-untyped-call]
     expected = model.run(model.network_inputs(image))[0]
     models = [model, *(load_bundle(folder / BUNDLE, name) for name in installed_runtimes())]
     lines = []
     for each in models:
-        found = each.run(each.network_inputs(image))[0]
+        outputs = each.run(each.network_inputs(image))[0]
         times = []
         for _ in range(_ROUNDS):
             start = time.perf_counter()
             each.predict_image(image)
             times.append(time.perf_counter() - start)
-        same = found.shape == expected.shape
-        differ = f"{np.abs(found - expected).max():.1e}" if same else "another number of faces"
+        same = outputs.shape == expected.shape
+        difference = f"by {np.abs(outputs - expected).max():.1e}" if same else "in shape"
         lines.append(
             f"{each.runtime}: {np.median(times) * 1000:.1f} ms from image to prediction, outputs "
-            f"differ from torch's by {differ}"
+            f"differ from torch's {difference}"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""Checkpoints to hand on: the weights alone, in half the bytes."""
+"""Checkpoints of the weights alone, in float16."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from visus.tasks.checkpoints import read_checkpoint
 
-_KEPT = ("epoch", "global_step", "pytorch-lightning_version", "visus")
+_OTHER_KEYS = ("epoch", "global_step", "pytorch-lightning_version", "visus")
 
 
 def write_slim_checkpoint(source: Path, target: Path) -> None:
-    """Write a checkpoint that predicts and tests as its source does, but cannot go on training.
+    """Write a checkpoint for prediction and tests, but not for resuming the training.
 
-    What only training needs (the optimiser's moments, the loops' state) is left out, and weights
-    are kept in float16, but for those that it cannot hold.
+    The state that only training needs (of the optimiser and the loops) is left out, and weights
+    are stored in float16, except for those that exceed its range.
 
     Args:
         source: A checkpoint of a run.
@@ -24,8 +24,8 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
         VisusError: If the source is no checkpoint of visus.
     """
     checkpoint = read_checkpoint(source)
-    slim = {key: checkpoint[key] for key in _KEPT if key in checkpoint}
-    slim["state_dict"] = {k: _halved(value) for k, value in checkpoint["state_dict"].items()}
+    slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}
+    slim["state_dict"] = {k: _to_half(value) for k, value in checkpoint["state_dict"].items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     torch.save(slim, part)
@@ -33,6 +33,6 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _halved(value: Tensor) -> Tensor:
+def _to_half(value: Tensor) -> Tensor:
     half = value.half() if value.is_floating_point() else value
     return half if torch.isfinite(half).all() else value

@@ -1,6 +1,7 @@
 """Write a task as one ExecuTorch program, for phones."""
 
 import json
+import logging
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from visus.vision.errors import VisusError
 def export_program(task: VisionTask, path: Path) -> None:
     """Write the task's `forward` for one image, computed by XNNPACK where it can.
 
-    Beside `forward` the program has a method `metadata`, which returns as JSON what an exported
+    Beside `forward` the program has a method `metadata`, which returns the JSON that an exported
     .onnx file carries.
 
     Args:
@@ -23,20 +24,24 @@ def export_program(task: VisionTask, path: Path) -> None:
         path: Where to write.
 
     Raises:
-        VisusError: If ExecuTorch is not installed, or cannot hold this network.
+        VisusError: If ExecuTorch is not installed, or cannot run this network.
     """
     if find_spec("executorch") is None:
         raise VisusError(f'{path}: needs ExecuTorch; pip install "visus[executorch]"')
     if not task.spec.export.fixed_outputs:
         raise VisusError(
             f"{path}: the outputs of {task.spec.title} differ in length from image to image, which "
-            "a program for phones cannot hold; export an .onnx file"
+            "an ExecuTorch program cannot represent; export an .onnx file"
         )
+    # torchao, which it imports, warns about its own use of torch.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    # XNNPACK brings weights into an order of its own.
+    # XNNPACK reorders weights itself; ExecuTorch's `flip` of a channels-last tensor flips its
+    # channels, and its conversion to channels-last refuses images of one channel.
     task.to(memory_format=torch.contiguous_format)
+    task.memory_format = torch.contiguous_format
     image = torch.zeros((1, task.in_channels, *task.image_size), dtype=torch.uint8)
     with warnings.catch_warnings(), task.spec.prepare_export(task):
         warnings.simplefilter("ignore")

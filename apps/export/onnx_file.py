@@ -24,8 +24,8 @@ def export_onnx(task: VisionTask, path: Path, precision: str = "fp32") -> None:
     Args:
         task: In evaluation mode, on the CPU.
         path: Where to write.
-        precision: `fp32`, or `bf16` for a file that computes in bfloat16 where CPU and runtime can;
-            `visus.apps.export.quantisation` makes one of int8.
+        precision: `fp32`, or `bf16` for a file that computes in bfloat16 where CPU and runtime
+            support it; for int8 see `visus.apps.export.quantisation`.
     """
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,9 +63,9 @@ def _export_any_batch(task: VisionTask, part: Path) -> None:
 
 
 def _trace(task: VisionTask, part: Path) -> None:
-    """By the older exporter: the newer one cannot follow output sizes that depend on the image.
+    """Export by the TorchScript exporter: the newer one fails on output sizes that vary.
 
-    It records what an image makes the network do, so that the image must show something.
+    It traces the network's operations on one image, so that the image must contain objects.
     """
     scene = make_scene(1, task.image_size, (3, 8)).image
     images = torch.from_numpy(to_planes(to_channels(scene, task.in_channels))[None])

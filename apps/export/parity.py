@@ -13,16 +13,19 @@ from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.scenes import make_scene
 
+_Outputs = list[tuple[NDArray[np.float32], ...]]
+
 
 @dataclass(frozen=True)
 class Parity:
     """How an exported file compares with PyTorch on the same images.
 
     Attributes:
-        runtime: What ran the file.
-        largest_difference: Largest absolute difference of any output number.
-        agreement: Share of equal answers, 0 to 1; see `TaskSpec.compare_outputs`.
-        milliseconds: Median time for one image.
+        runtime: The runtime of the file.
+        largest_difference: Largest absolute difference of the outputs; see
+            `TaskSpec.compare_outputs`.
+        agreement: Fraction of equal predictions, 0 to 1.
+        milliseconds: Median latency of the network for one image.
     """
 
     runtime: str
@@ -34,23 +37,26 @@ class Parity:
 def measure_parity(
     task: VisionTask, exported: Sequence[Model], images: list[Pixels]
 ) -> list[Parity]:
-    """Run PyTorch and what was exported from it, in turn, on the same images.
+    """Run PyTorch and the exported file on the same images.
 
     Args:
-        task: What was exported.
+        task: The exported task.
         exported: The file in each runtime.
-        images: Images to compare on; procedural scenes are used where there are none.
+        images: Images to compare on; procedural scenes where there are none.
+
+    Returns:
+        PyTorch's own row first, then one for each of `exported`.
     """
     images = images or _scenes(task.in_channels)
     with task.spec.prepare_export(task):
         reference = bare_torch_model("torch", task)
         batches = [reference.preprocess(image)[0] for image in images]
         expected, milliseconds = _outputs(reference, batches)
-    measured = [(reference, expected, milliseconds)]
+    measured: list[tuple[Model, _Outputs, float]] = [(reference, expected, milliseconds)]
     measured += [(model, *_outputs(model, batches)) for model in exported]
     results = []
-    for model, found, milliseconds in measured:
-        pairs = [task.spec.compare_outputs(a, b) for a, b in zip(found, expected, strict=True)]
+    for model, outputs, milliseconds in measured:
+        pairs = [task.spec.compare_outputs(a, b) for a, b in zip(outputs, expected, strict=True)]
         differences, same = zip(*pairs, strict=True)
         agreement = sum(same) / len(same)
         results.append(Parity(model.runtime, max(differences), agreement, milliseconds))
@@ -58,17 +64,15 @@ def measure_parity(
 
 
 def _scenes(channels: int) -> list[Pixels]:
-    """Procedural scenes; their channels repeated where more are needed."""
+    """Procedural scenes, with channels repeated for inputs of more than three."""
     scenes = [make_scene(seed, (240, 320)).image for seed in range(16)]
     if channels in (1, 3):
         return scenes
     return [np.ascontiguousarray(s[..., np.arange(channels) % 3]) for s in scenes]
 
 
-def _outputs(
-    model: Model, batches: list[NDArray[np.uint8]]
-) -> tuple[list[tuple[NDArray[np.float32], ...]], float]:
-    """The outputs for each image, and the median milliseconds an image."""
+def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[_Outputs, float]:
+    """The outputs for each image, and the median latency in milliseconds."""
     model.run(batches[0])
     outputs, times = [], []
     for batch in batches:

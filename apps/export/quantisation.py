@@ -1,4 +1,4 @@
-"""Write a task as one ONNX file that computes in int8, its ranges taken from images."""
+"""Write a task as one ONNX file of any precision; int8 by post-training quantisation."""
 
 import io
 import logging
@@ -29,7 +29,7 @@ def write_network(
     Args:
         task: See `export_int8`.
         path: Where to write.
-        precision: What the file computes in.
+        precision: The precision of the file.
         inputs: For int8, see `export_int8`.
     """
     if precision == "int8":
@@ -39,30 +39,29 @@ def write_network(
 
 
 def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]]) -> None:
-    """As `visus.apps.export.onnx_file.export_onnx`, with layers that compute in int8.
+    """Write an ONNX file whose layers compute in int8; see `onnx_file.export_onnx`.
 
-    Weights are rounded channel by channel; each layer's input is rounded within the range that it
-    has on the images, and biases make up for the mean of the error. Jacob et al. 2018,
-    "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference";
-    by NNCF.
+    Weights are quantised per channel, each layer's input within its range on the images; biases
+    correct the mean of the error. Jacob et al. 2018, "Quantization and Training of Neural Networks
+    for Efficient Integer-Arithmetic-Only Inference"; by NNCF.
 
     Args:
         task: In evaluation mode, on the CPU.
         path: Where to write.
-        inputs: A hundred or so of what it will see, each of shape (1, channels, height, width); see
-            `Model.inputs`.
+        inputs: About a hundred representative network inputs, each of shape
+            (1, channels, height, width); see `Model.network_inputs`.
 
     Raises:
         VisusError: If NNCF is not installed.
     """
     nncf = _import_nncf()
     with TemporaryDirectory() as folder:
-        unrounded = Path(folder) / "exact.onnx"
-        export_onnx(task, unrounded)
-        exported = onnx.load(unrounded)
+        unquantised = Path(folder) / "exact.onnx"
+        export_onnx(task, unquantised)
+        exported = onnx.load(unquantised)
         exact = _exact_operations(task, exported)
         _unshare_weights(exported, exact)
-        # Its progress bars.
+        # Without NNCF's progress bars.
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
@@ -80,17 +79,17 @@ def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]
 
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:
-    """Kinds of operations that stay in float: those that make boxes, faces or words of numbers."""
-    rounded = task.spec.export.int8_operations
-    if rounded is None:
+    """Kinds of operations that stay in float; see `ExportSpec.int8_operations`."""
+    quantised = task.spec.export.int8_operations
+    if quantised is None:
         return []
-    return sorted({node.op_type for node in model.graph.node} - rounded)
+    return sorted({node.op_type for node in model.graph.node} - quantised)
 
 
 def _unshare_weights(model: onnx.ModelProto, exact: Sequence[str]) -> None:
-    """Give each layer that is not exact weights of its own: ONNX Runtime wants rounded ones so.
+    """Give each quantised layer its own copy of its weights, as ONNX Runtime requires.
 
-    A detector's proposals come from the same layers at every scale: a quarter of its arithmetic.
+    A detector applies the same layers at every scale, a quarter of its arithmetic.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = {"Conv", "Gemm", "MatMul"} - {*exact}
@@ -108,10 +107,10 @@ def _unshare_weights(model: onnx.ModelProto, exact: Sequence[str]) -> None:
 def _import_nncf() -> Any:
     if find_spec("nncf") is None:
         raise VisusError('--precision int8 needs NNCF; pip install "visus[int8]"')
-    # Its only switch against telling its makers how it is used.
+    # The only way to disable its usage statistics.
     os.environ["NNCF_CI"] = "1"
     import nncf
 
-    # It tells of every layer that it leaves as it is.
+    # It logs every layer that it does not quantise.
     nncf.set_log_level(logging.ERROR)
     return nncf

@@ -1,4 +1,4 @@
-"""How fast a model runs: latency, throughput and memory of each runtime, each in its own process.
+"""Latency, throughput, memory and cold start of a model in each runtime, each in its own process.
 
 Run as a program, this module measures one runtime and prints one JSON object.
 """
@@ -31,17 +31,17 @@ _SIZE = (480, 640)
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of a model in one runtime.
+    """The speed of a model in one runtime.
 
     Attributes:
-        runtime: See `visus.apps.inference.backends.RUNTIMES`.
-        precision: What it computed in, of `visus.apps.inference.backends.PRECISIONS`.
-        cores: How many CPU cores it had.
-        median: Milliseconds from an image to its prediction.
-        p95: As much for nineteen of twenty images.
-        rate: Images a second, one after the other.
-        memory: The most that its process held, in MB.
-        starts: Seconds from the start of its process to the first prediction.
+        runtime: A name of `visus.apps.inference.backends.runtime_names`.
+        precision: Of `visus.apps.inference.backends.PRECISIONS`.
+        cores: Number of CPU cores.
+        median: Median latency from an image to its prediction, in milliseconds.
+        p95: 95th percentile of the latency, in milliseconds.
+        rate: Throughput in images/s, one image at a time.
+        memory: Peak memory of the process in MB.
+        cold_start: Seconds from the start of the process to the first prediction.
     """
 
     runtime: str
@@ -51,34 +51,29 @@ class Speed:
     p95: float
     rate: float
     memory: float
-    starts: float
+    cold_start: float
 
 
 def measure_runtime(
     model: str, runtime: str, cores: int, source: str | None = None, seconds: float = 3.0
 ) -> Speed:
-    """Measure a model in a process of its own.
+    """Measure a model in a new process.
 
     Args:
         model: See `visus.apps.runs.find_model`.
-        runtime: What runs it.
-        cores: How many CPU cores it gets.
-        source: Images or a video to predict for; procedural scenes of 640 x 480 by default.
-        seconds: How long at least; every image is predicted once at least.
+        runtime: The runtime.
+        cores: Number of CPU cores that it may use.
+        source: Images or a video; procedural scenes of 640 x 480 by default.
+        seconds: Minimum duration; every image is predicted at least once.
 
     Raises:
-        VisusError: If it cannot be run.
+        VisusError: If the model cannot be run.
     """
-    facts = {"model": model, "runtime": runtime, "cores": cores, "source": source}
-    facts["seconds"] = seconds
-    # Read when a library is loaded, so that the process must be born with it.
+    job = {"model": model, "runtime": runtime, "cores": cores, "source": source}
+    job |= {"seconds": seconds, "started": time.time()}
+    # Libraries read it when they are loaded.
     environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
-    command = [
-        sys.executable,
-        "-m",
-        "visus.apps.inference.benchmark",
-        json.dumps({**facts, "began": time.time()}),
-    ]
+    command = [sys.executable, "-m", "visus.apps.inference.benchmark", json.dumps(job)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
@@ -88,12 +83,12 @@ def measure_runtime(
 
 
 def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") -> Path:
-    """Write a model in PyTorch as an exported one; returns what names it.
+    """Export a model in PyTorch; returns the file or folder.
 
     Args:
         model: The model.
         folder: Where to write.
-        precision: See `visus.apps.export.onnx_file.export_onnx`; pipelines know `fp32` alone.
+        precision: See `visus.apps.export.onnx_file.export_onnx`; pipelines support `fp32` only.
     """
     from visus.apps.export.bundle import export_bundle
     from visus.apps.export.onnx_file import export_onnx
@@ -119,36 +114,36 @@ def _images(source: str | None) -> list[Pixels]:
     return images
 
 
-def _measure(facts: dict[str, Any]) -> Speed:
-    cores = int(facts["cores"])
+def _measure(job: dict[str, Any]) -> Speed:
+    cores = int(job["cores"])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    model = load_model(facts["model"], facts["runtime"])
-    images = _images(facts["source"])
+    model = load_model(job["model"], job["runtime"])
+    images = _images(job["source"])
     model.predict(images[0])
-    starts = time.time() - facts["began"]
+    cold_start = time.time() - job["started"]
     for i in range(_WARM_UP):
         model.predict(images[i % len(images)])
     times: list[float] = []
-    while sum(times) < facts["seconds"] or len(times) < len(images):
+    while sum(times) < job["seconds"] or len(times) < len(images):
         image = images[len(times) % len(images)]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         model.predict(image)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - start)
     median, p95 = (1000 * float(value) for value in np.percentile(times, [50, 95]))
-    rate, memory = len(times) / sum(times), _most_memory()
-    return Speed(model.runtime, model.precision, cores, median, p95, rate, memory, starts)
+    rate, memory = len(times) / sum(times), _peak_memory()
+    return Speed(model.runtime, model.precision, cores, median, p95, rate, memory, cold_start)
 
 
-def _most_memory() -> float:
-    """The most that this process held, in MB."""
+def _peak_memory() -> float:
+    """Peak memory of this process in MB."""
     status = Path("/proc/self/status")
     if status.exists():
-        # The system's other figure begins with what the parent held.
+        # The figure of `getrusage` includes the memory of the parent process.
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # In bytes on macOS, in kilobytes elsewhere.
-    return held / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> list[Speed]:
@@ -157,10 +152,10 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     Args:
         name: See `visus.apps.runs.find_model`; a checkpoint is exported for the other runtimes.
         source: See `measure_runtime`.
-        seconds: "
+        seconds: See `measure_runtime`.
 
     Returns:
-        First those of the runtime that `visus live` takes.
+        The speeds; those of the runtime that `visus live` uses come first.
 
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
@@ -170,18 +165,19 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     model = load_model(name)
     counts = sorted({1, usable_cores()})
     with TemporaryDirectory() as folder:
-        ways: list[tuple[str, str]] = []
+        variants: list[tuple[str, str]] = []
         exported = Path(name)
         if model.runtime == "torch":
-            ways.append((name, "torch"))
+            variants.append((name, "torch"))
             exported = export_for_benchmark(model, Path(folder))
-        ways += [(str(exported), runtime) for runtime in installed_runtimes()]
+        suffix = exported.suffix if exported.is_file() else ".onnx"
+        variants += [(str(exported), runtime) for runtime in installed_runtimes(suffix)]
         if model.runtime == "torch" and exported.suffix == ".onnx" and computes_bfloat16():
-            ways.append((str(export_for_benchmark(model, Path(folder), "bf16")), "openvino"))
+            variants.append((str(export_for_benchmark(model, Path(folder), "bf16")), "openvino"))
         del model
         return [
             measure_runtime(place, runtime, cores, source, seconds)
-            for place, runtime in ways
+            for place, runtime in variants
             for cores in counts
         ]
 

@@ -16,14 +16,14 @@ FORMAT = 3
 
 
 def load_bundle(path: Path, runtime: str) -> Model:
-    """Load what `visus.apps.export.bundle.export_bundle` wrote.
+    """Load a folder that `visus.apps.export.bundle.export_bundle` wrote.
 
     Args:
         path: The folder's `bundle.json`.
         runtime: A runtime of `.onnx` files.
 
     Raises:
-        VisusError: If something is missing, damaged, or of another version.
+        VisusError: If a file is missing or damaged, or the folder is of a newer format.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -34,7 +34,7 @@ def load_bundle(path: Path, runtime: str) -> Model:
         raise damaged(path, error) from None
     if version != FORMAT:
         raise VisusError(
-            f"{path}: is of format {version}, this visus reads up to {FORMAT}; install a newer one"
+            f"{path}: has format {version}, this visus reads up to {FORMAT}; install a newer visus"
         )
     folder = path.parent
     networks = {name: load_network(folder / f"{name}.onnx", runtime) for name in values["networks"]}

@@ -1,4 +1,4 @@
-"""Several models that predict for the same image."""
+"""Several models that predict for the same image, as one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class CombinedPrediction:
     parts: tuple[Prediction, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The first model's keys, and under `and` those of the others, each with its `model`."""
+        """The keys of the first model; under `and` those of the others, each with its `model`."""
         others = [
             {"model": name, **part.to_json()}
             for name, part in zip(self.names[1:], self.parts[1:], strict=True)
@@ -40,7 +40,7 @@ class CombinedModel(ModelWrapper):
     """Models that predict for the same images, one after the other.
 
     Args:
-        models: Two at least; the first gives runtime and metadata.
+        models: At least two; runtime and metadata are those of the first.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
@@ -49,17 +49,17 @@ class CombinedModel(ModelWrapper):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Of all models."""
+        """The names of all models."""
         return " and ".join(model.name for model in self.models)
 
     @property
     def workers(self) -> int:  # type: ignore[override]
-        """One: the models would have to agree on a number."""
+        """One: the models may allow different numbers."""
         return 1
 
     def predict_image(self, image: Pixels) -> CombinedPrediction:
         """See `Model.predict_image`."""
-        # Each checks for itself whether it takes this image.
+        # Each model checks the image for itself.
         parts = tuple(model.predict(image) for model in self.models)
         return CombinedPrediction(tuple(model.name for model in self.models), parts)
 
@@ -71,5 +71,5 @@ class CombinedModel(ModelWrapper):
 
 
 def combine(models: Sequence[Model]) -> Model:
-    """Models as one."""
+    """Several models as one; a single model as it is."""
     return CombinedModel(models) if len(models) > 1 else models[0]

@@ -1,4 +1,4 @@
-"""The model in one exported file."""
+"""The model in one exported file, without torch."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from visus.vision.model import NetworkModel
 
 
 def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
-    """The model in an exported file, without torch and without what a pipeline adds.
+    """Load an exported file, without the other networks of a pipeline.
 
     Raises:
         VisusError: If the file is damaged, or its metadata cannot be read.
@@ -24,10 +24,10 @@ def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
 
 
 def parse_metadata(text: str | None, path: Path) -> ModelMetadata:
-    """The metadata that an exported file carries as JSON.
+    """Read the metadata that an exported file carries as JSON.
 
     Raises:
-        VisusError: If there is none, or none that this visus understands.
+        VisusError: If there is none, or none that this version of visus reads.
     """
     try:
         return ModelMetadata.from_dict(json.loads(text) if text else None, str(path))

@@ -1,9 +1,9 @@
-"""Load a model by the name that the user gave: a checkpoint, an exported file, ready-made weights."""
+"""Load a model by name: a checkpoint, an exported file, or ready-made weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visus.apps.inference.backends import RUNTIMES, choose_runtime, exported_suffixes
+from visus.apps.inference.backends import choose_runtime, exported_suffixes, runtime_names
 from visus.apps.inference.bundle import load_bundle
 from visus.apps.inference.exported import load_exported
 from visus.apps.runs import BUNDLE, find_model
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 def load_model(model: str, runtime: str | None = None, workers: int = 1) -> Model:
-    """Load a model by the name the user gave.
+    """Load a model by its name on the command line.
 
     Args:
         model: See `visus.apps.runs.find_model`.
-        runtime: A name from `RUNTIMES`; by default the fastest that is installed and can run it.
+        runtime: A name of `runtime_names`; by default the fastest installed one that can run it.
         workers: See `visus.apps.inference.backends.load_network`; torch has one.
 
     Raises:
         VisusError: If there is no such model, or the runtime cannot run it.
     """
-    if runtime is not None and runtime not in RUNTIMES:
-        raise VisusError(f"--runtime {runtime!r} is unknown; choose from {', '.join(RUNTIMES)}")
+    if runtime is not None and runtime not in runtime_names():
+        known = ", ".join(runtime_names())
+        raise VisusError(f"--runtime {runtime!r} is unknown; choose from {known}")
     found = find_model(model)
     if isinstance(found, Path) and found.name == BUNDLE:
         return load_bundle(found, choose_runtime(runtime, found, ".onnx"))
@@ -52,12 +53,12 @@ def load_model(model: str, runtime: str | None = None, workers: int = 1) -> Mode
 
 
 def torch_model(name: str, task: "VisionTask") -> Model:
-    """A task as a model, with what it needs around its network."""
+    """A task as a model, with its pipeline."""
     return task.spec.pipeline(bare_torch_model(name, task), None)
 
 
 def bare_torch_model(name: str, task: "VisionTask") -> NetworkModel:
-    """A task as a model, without what a pipeline adds."""
+    """A task as a model, without its pipeline."""
     from visus.tasks.torch_network import TorchNetwork
 
     spec = task.spec

@@ -1,1 +1,1 @@
-"""The live application: sources of frames, sinks for them, and the loop between."""
+"""The live application: sources of frames, the loop, and sinks."""

@@ -1,19 +1,20 @@
-"""The loop: take a frame, predict, draw, hand it on."""
+"""The loop: take the frames of a source, predict, draw, and pass them to sinks."""
 
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import cv2
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.live.parallel import parallel_map
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sources.base import Source
 from visus.apps.live.stopping import until_stopped
@@ -25,14 +26,17 @@ from visus.vision.images import visible
 from visus.vision.model import Model
 from visus.vision.prediction import Prediction
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 @dataclass
 class LoopResult:
-    """What a loop did.
+    """The result of a loop.
 
     Attributes:
-        frames: Frames that were predicted.
-        problems: What could not be read, a message each.
+        frames: Number of frames that were predicted.
+        problems: One message for each input that could not be read.
     """
 
     frames: int
@@ -40,10 +44,10 @@ class LoopResult:
 
 
 class JsonLinesWriter:
-    """Writes one JSON object a line; each line is whole on the disk before the next begins.
+    """Writes one JSON object per line, and flushes each line.
 
     Args:
-        target: A file, or `-` for the standard output.
+        target: A file, or `-` for standard output.
     """
 
     def __init__(self, target: str) -> None:
@@ -63,7 +67,7 @@ class JsonLinesWriter:
         self._file.flush()
 
     def close(self) -> None:
-        """Close the file; the standard output stays open."""
+        """Close the file; standard output stays open."""
         if self._file is not sys.stdout:
             self._file.close()
 
@@ -77,20 +81,20 @@ def run_loop(
     times: LoopTimes | None = None,
     detailed: bool = False,
 ) -> LoopResult:
-    """Predict every frame of a source until it ends, a sink stops it, or Ctrl+C or SIGTERM comes.
+    """Predict every frame until the source ends, a sink stops it, or Ctrl+C or SIGTERM is received.
 
     Args:
-        model: What predicts.
-        source: Where frames come from.
-        sinks: What takes the drawn frames; closed at the end, whatever happens.
-        jsonl: Takes a JSON object a frame; closed at the end.
+        model: The model.
+        source: The source of the frames.
+        sinks: Receive the drawn frames; closed at the end, also after an error.
+        jsonl: Receives one JSON object per frame; closed at the end.
         watchers: Called with each frame and its prediction.
-        times: Takes how long each frame takes.
-        detailed: Draw details too, where there is time and room for them.
+        times: Records the times of each frame.
+        detailed: Whether to draw details too.
     """
     count = 0
     with ExitStack() as at_the_end:
-        # One that cannot be closed keeps none of the others from being finished.
+        # A sink that fails to close does not prevent the others from closing.
         for sink in sinks:
             at_the_end.callback(sink.close)
         if jsonl is not None:
@@ -122,18 +126,18 @@ def run_loop(
             if sinks:
                 drawn = draw_prediction(drawn, prediction, detailed)
             finished = time.perf_counter()
-            goes_on = all([sink.show(frame, drawn) for sink in sinks])
+            continues = all([sink.show(frame, drawn) for sink in sinks])
             shown = time.perf_counter()
             if times is not None:
                 stages = result.seconds, finished - start, shown - finished
                 times.add(shown, shown - frame.captured, *stages)
-            if not goes_on:
+            if not continues:
                 break
     return LoopResult(count, source.problems)
 
 
 class _Result(NamedTuple):
-    """A frame with its prediction, or why there is none; a repeated frame has neither."""
+    """A frame with its prediction, or the reason for none; a repeated frame has neither."""
 
     frame: Frame
     prediction: Prediction | None
@@ -150,6 +154,37 @@ def _predict(model: Model, frame: Frame) -> _Result:
     except VisusError as error:
         return _Result(frame, None, str(error), 0.0)
     return _Result(frame, prediction, "", time.perf_counter() - start)
+
+
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterator[Item], workers: int
+) -> Iterator[Result]:
+    """Apply a function to each item, several at once, and return the results in order.
+
+    An error is raised here, in the item's position.
+
+    Args:
+        function: Releases Python's lock for most of its time, as networks do.
+        items: Its arguments.
+        workers: Number of threads; with 1 no thread is used, and no item is taken before the
+            previous result was used.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                # More than workers, which continue while a result is used, or waits for its turn.
+                if len(pending) > workers + 1:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def print_summary(frame: Frame, prediction: Prediction) -> None:

@@ -1,4 +1,4 @@
-"""Being asked to stop: by Ctrl+C in a terminal, by SIGTERM from a script or a service manager."""
+"""Stopping on request: Ctrl+C in a terminal, SIGTERM from a script or a service manager."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def until_stopped() -> Iterator[None]:
-    """Leave the block quietly when asked to stop, so that what comes after it can finish files."""
+    """Leave the block without an error at SIGINT or SIGTERM, so that open files can be finished."""
     if threading.current_thread() is not threading.main_thread():
-        # Signals reach the main thread alone.
+        # Python handles signals in the main thread only.
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""A model that predicts once a second, for tasks whose answers a person reads along."""
+"""A model that predicts once a second, often enough for predictions that are read as text."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -8,17 +8,17 @@ from visus.vision.model import Model, ModelWrapper
 from visus.vision.prediction import Prediction
 
 _SECONDS = 1.0
-"""Between two predictions."""
+"""Interval between two predictions."""
 
 
 class ThrottledModel(ModelWrapper):
-    """A model that predicts once a second, and repeats its prediction for the frames between.
+    """A model that predicts once a second, and repeats its prediction for the frames in between.
 
     On a live source it predicts in a thread of its own, so that no frame waits for it.
 
     Args:
         model: The model.
-        source: Where the frames come from.
+        source: Properties of the source of the frames.
     """
 
     def __init__(self, model: Model, source: SourceProperties) -> None:

@@ -1,4 +1,4 @@
-"""How long the frames of a loop take, stage by stage."""
+"""Times of a loop: latency of each stage, frame rate, dropped frames."""
 
 from collections import deque
 from typing import Any
@@ -8,46 +8,46 @@ import numpy as np
 from visus.apps.live.sources.base import Source
 
 STAGES = ("latency", "predict", "draw", "show")
-"""What is measured of a frame: from capture until it is shown, and what that was spent on."""
+"""The measured times of a frame: from capture until it is shown, and the stages of that."""
 
-_KEPT = 100_000
+_MAX_FRAMES = 100_000
 _RECENT = 30
 
 
 class LoopTimes:
-    """The times of a loop's frames, the last 100,000 of them.
+    """The times of the last 100,000 frames of a loop.
 
     Args:
-        source: Where the frames come from; tells how many were dropped.
+        source: The source of the frames; a live one counts dropped frames.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._frames: deque[tuple[float, float, float, float, float]] = deque(maxlen=_KEPT)
+        self._frames: deque[tuple[float, float, float, float, float]] = deque(maxlen=_MAX_FRAMES)
 
     def add(self, shown: float, latency: float, predict: float, draw: float, show: float) -> None:
-        """Take the moment when a frame was shown (`time.perf_counter()`), and its `STAGES`."""
+        """Record when a frame was shown (`time.perf_counter()`), and its `STAGES` in seconds."""
         self._frames.append((shown, latency, predict, draw, show))
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source that nobody took."""
+        """Frames of a live source that were not processed."""
         return int(getattr(self._source, "dropped", 0))
 
     def line(self) -> str:
-        """The figures of the last frames, for the eye; empty before there are some."""
+        """The figures of the last 30 frames as one line; empty before the second frame."""
         recent = np.array([self._frames[i] for i in range(-min(_RECENT, len(self._frames)), 0)])
         if len(recent) < 2:
             return ""
         rate = (len(recent) - 1) / max(recent[-1, 0] - recent[0, 0], 1e-9)
-        told = " ".join(
+        stages = " ".join(
             f"{name} {1000 * value:.0f}"
             for name, value in zip(STAGES, np.median(recent[:, 1:], 0), strict=True)
         )
-        return f"{rate:.1f} frames/s  {told} ms  dropped {self.dropped}"
+        return f"{rate:.1f} frames/s  {stages} ms  dropped {self.dropped}"
 
     def report(self) -> dict[str, Any]:
-        """Frames, their rate, how many were dropped; of each stage median, p95, p99 in ms."""
+        """Number of frames, frame rate, dropped frames; median, p95 and p99 of each stage in ms."""
         times = np.array(self._frames).reshape(-1, 1 + len(STAGES))
         seconds = float(times[-1, 0] - times[0, 0]) if len(times) else 0.0
         report: dict[str, Any] = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visus.apps.cli import CommandError, did_you_mean
+from visus.apps.parsing import CommandError, did_you_mean
 from visus.configs import config_names, find_config
 from visus.datamodules.registry import recognise
 from visus.tasks.registry import find_weights

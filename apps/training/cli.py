@@ -1,4 +1,4 @@
-"""The Lightning CLI with the house's rules: run folders, trusted classes, data_info from the data."""
+"""The Lightning CLI of visus: run folders, trusted classes, data_info from the data."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
     MisconfigurationException,
 )
 
-from visus.apps.cli import CommandError
+from visus.apps.parsing import CommandError
 from visus.apps.runs import create_run_folder, find_checkpoint
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport, progress_bar
@@ -216,9 +216,12 @@ class VisusCLI(LightningCLI):
         options = model.get("backbone_options")
         if not options or "--model.backbone" not in self.given:
             return
-        if any(option.startswith("--model.backbone_options") for option in self.given):
+        if "--model.backbone_options" in self.given:
             return
-        known = accepted_options(model["backbone"])
+        # `--model.backbone_options.width 8` adds to the options of the configuration.
+        prefix = "--model.backbone_options."
+        typed = {each.removeprefix(prefix) for each in self.given if each.startswith(prefix)}
+        known = accepted_options(model["backbone"]) | typed
         foreign = sorted(set(options) - known)
         if foreign:
             rank_zero_only(print)(

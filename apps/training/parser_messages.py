@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterable
 
-from visus.apps.cli import did_you_mean, explain
+from visus.apps.parsing import did_you_mean, explain
 from visus.datamodules.registry import data_specs
 from visus.tasks.base import VisionTask
 from visus.tasks.registry import task_specs

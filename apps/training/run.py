@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 )
 from torch import Tensor
 
-from visus.apps.cli import CommandError
+from visus.apps.parsing import CommandError
 from visus.apps.runs import find_checkpoint
 from visus.apps.training.arguments import Arguments, parse_arguments
 from visus.apps.training.cli import VisusCLI

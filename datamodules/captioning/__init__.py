@@ -1,1 +1,1 @@
-"""datamodules/captioning."""
+"""Data of image captioning."""

@@ -1,4 +1,4 @@
-"""Random changes of training images that leave their captions true."""
+"""Augmentation of training images that keeps their captions true."""
 
 import re
 from collections.abc import Sequence
@@ -7,31 +7,31 @@ from typing import Literal, get_args
 import albumentations as A
 import numpy as np
 
-from visus.datamodules.core.random_numbers import SharedRandom
+from visus.datamodules.core.seeding import AugmentationRandom
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input
 
 CaptionAugmentation = Literal["none", "captions"]
-"""Recipes: `captions` cuts a little off and recolours a little, and mirrors where no caption speaks
-of left or right."""
+"""`captions`: weak random resized crops, colour jitter without hue, and mirroring unless a caption
+contains "left" or "right"."""
 
 _SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
 class CaptionTransform:
-    """From an image of any size to a changed one of the given size.
+    """Augment an image of any size and resize it to the given size.
 
-    Random numbers as in `visus.datamodules.core.random_numbers`.
+    Reseeded for every sample; see `visus.datamodules.core.seeding`.
 
     Args:
-        augmentation: The recipe's name.
-        size: (height, width) in pixels.
-        mode: How images are fitted where the recipe changes nothing.
+        augmentation: Name of the augmentation.
+        size: (height, width) of the result in pixels.
+        mode: How images are resized without augmentation.
 
     Raises:
-        VisusError: If there is no such recipe.
+        VisusError: If there is no augmentation of that name.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class CaptionTransform:
         self.augmentation = augmentation
         self.size = size
         self.mode = mode
-        self.random = SharedRandom()
-        self.compose = self.random.lend_to(
+        self.random = AugmentationRandom()
+        self.compose = self.random.attach(
             A.Compose(
                 [
                     A.RandomResizedCrop(size, scale=(0.65, 1.0)),
@@ -56,12 +56,12 @@ class CaptionTransform:
         )
 
     def __call__(self, image: Pixels, captions: Sequence[str]) -> Pixels:
-        """A changed copy of an image (height, width, channels) with these captions."""
+        """An augmented copy of an image of shape (height, width, channels) with these captions."""
         if self.augmentation == "none":
             return resize_to_input(image, self.size, self.mode)[0]
-        self.random.begin()
-        changed = self.compose(image=image)["image"]
+        self.random.reseed()
+        augmented = self.compose(image=image)["image"]
         sided = any(_SIDED.search(caption) for caption in captions)
         if not sided and self.random.python.random() < 0.5:
-            changed = changed[:, ::-1]
-        return np.ascontiguousarray(changed)
+            augmented = augmented[:, ::-1]
+        return np.ascontiguousarray(augmented)

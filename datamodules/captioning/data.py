@@ -1,7 +1,7 @@
-"""Images with captions: what all such data offer, and a user's own data set."""
+"""Data modules of images with captions, and a user's own data set."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,12 +12,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.captioning.augment import CaptionAugmentation, CaptionTransform
-from visus.datamodules.captioning.dataset import Captioned, CaptioningDataset, FeatureDataset
+from visus.datamodules.captioning.dataset import CaptioningDataset, CaptionSample, FeatureDataset
 from visus.datamodules.captioning.feature_cache import FeatureCache
-from visus.datamodules.captioning.files import CaptionedImage, CaptionListing, read_captions
+from visus.datamodules.captioning.files import (
+    CaptionedImage,
+    CaptionLabels,
+    CaptionListing,
+    check_captions,
+    read_labels,
+)
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.images import image_paths, usable_images
-from visus.datamodules.core.loading import Batch, ImageDataset, default_workers, make_loader
+from visus.datamodules.core.loading import Batch, default_workers, make_loader
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
@@ -25,17 +30,16 @@ from visus.vision.images import read_image
 from visus.vision.metadata import ResizeMode
 from visus.vision.progress import track
 from visus.vision.truth import CaptionTruth
-from visus.vision.vocabulary import SPECIAL, Vocabulary, build_vocabulary, tokenise
+from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, build_vocabulary, tokenise
 
 
 class CaptioningData(VisionDataModule[CaptionAugmentation]):
-    """What all captioning data offer; a subclass makes the data sets.
+    """Base class of the captioning data modules; a subclass returns the data set of each split.
 
-    Its class names are the words.
+    The class names are the vocabulary, special tokens first.
 
     Attributes:
-        max_words: Of a caption, its end included.
-        train_captions: People's captions of each training image.
+        max_words: Maximum number of words of a caption, its end token included.
     """
 
     max_words: int
@@ -43,44 +47,45 @@ class CaptioningData(VisionDataModule[CaptionAugmentation]):
     @property
     @abstractmethod
     def train_captions(self) -> Sequence[Sequence[str]]:
-        """People's captions of each training image."""
+        """The reference captions of each training image; self-critical training needs them."""
 
 
 class Encoder(Protocol):
-    """The half of a captioner that looks, where it does not learn."""
+    """A captioning network whose backbone may be frozen."""
 
-    def look(self, images: Tensor) -> Tensor:
-        """Feature maps of uint8 images, to be kept."""
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Feature maps of uint8 images."""
         ...
 
     def encoder_fingerprint(self) -> str | None:
-        """Tells its weights apart from others; None where they learn."""
+        """A hash of the backbone's weights; None if they are trained."""
         ...
 
 
 class ImageCaptioningData(CaptioningData):
-    """A user's own data set: images with sentences about them.
+    """A user's own data set: images with captions.
 
-    Where the captioner's backbone does not learn (`model.freeze_epochs: -1`), the feature maps of
-    the training images are computed once and kept on disk.
+    If the backbone is frozen for the whole training (`model.freeze_epochs: -1`), the feature maps
+    of the training images are computed once and cached on disk.
 
     Args:
-        root: See `visus.datamodules.captioning.files.read_captions`.
+        root: See `visus.datamodules.captioning.files.read_labels`.
         image_size: (height, width) in pixels.
-        resize_mode: How images are brought to that size.
-        min_count: How often a word must occur in training to be learnt.
-        max_words: Words of a caption that are learnt and written, the end included.
-        captions_per_image: In a batch.
-        views: How many changed copies of an image feature maps are kept of.
-        val_share: Share held out for validation where the data set states no such split.
-        fold: Which share, from 0, for cross-validation.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        augment: Random changes for training.
-        skip_bad: Leave out bad images and count them, instead of refusing.
-        class_names: The words as a checkpoint states them; by default the data's own.
-        evaluate_all: Validate and test on all images where the data set states no splits; the
-            command line sets it for other data than a checkpoint was trained on.
+        resize_mode: How images are resized to that size.
+        min_count: Minimum number of occurrences of a word in the training captions.
+        max_words: Maximum number of words of a caption, its end token included.
+        captions_per_image: Number of captions of each image in a batch.
+        views: Number of augmented copies of each image whose feature maps are cached.
+        val_share: Fraction held out for validation if the data set has no validation split.
+        fold: Index of the held-out part, from 0, for cross-validation.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; by default one for each core beyond the
+            first.
+        augment: Augmentation of the training images.
+        skip_bad: Leave out bad images and count them, instead of raising an error.
+        class_names: The vocabulary of a checkpoint; by default that of the training captions.
+        evaluate_all: Validate and test on all images if the data set has no splits; the command
+            line sets it for other data than a checkpoint was trained on.
     """
 
     in_channels = 3
@@ -123,13 +128,21 @@ class ImageCaptioningData(CaptioningData):
         self.given_names = class_names
         self.evaluate_all = evaluate_all
 
+    def read_labels(self) -> CaptionLabels:
+        """The captions as they are stored; a subclass reads another format here."""
+        return read_labels(self.root)
+
+    def read_listing(self) -> CaptionListing:
+        """The images with their captions, every file checked."""
+        return check_captions(self.read_labels(), self.root)
+
     @cached_property
     def listing(self) -> CaptionListing:
-        """The images, checked; problems are told once."""
-        listing = read_captions(self.root)
+        """The images with their captions, every file checked; problems are printed or raised."""
+        listing = self.read_listing()
         problems = list(listing.problems)
         if self.given_names:
-            problems += _strangers(listing.images, self.given_names, self.root)
+            problems += _check_vocabulary(listing.images, self.given_names, self.root)
         raise_or_warn(problems, self.skip_bad)
         self.skipped = listing.left_out
         return listing
@@ -138,17 +151,17 @@ class ImageCaptioningData(CaptioningData):
     def splits(self) -> dict[str, list[CaptionedImage]]:
         """The images of each split."""
         return split_samples(
-            self.listing.images, _all_alike, self.val_share, self.fold, self.evaluate_all
+            self.listing.images, _no_group, self.val_share, self.fold, self.evaluate_all
         )
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The checkpoint's words, or those of the training captions."""
+        """The vocabulary of the checkpoint, or that of the training captions."""
         if self.given_names:
             return tuple(self.given_names)
-        captions = (tokenise(text) for told in self.train_captions for text in told)
+        captions = (tokenise(text) for captions in self.train_captions for text in captions)
         words = build_vocabulary(captions, self.min_count)
-        if len(words) == len(SPECIAL):
+        if len(words) == len(SPECIAL_TOKENS):
             raise VisusError(
                 f"no word occurs {self.min_count} times in the training captions of {self.root}; "
                 "lower data.min_count"
@@ -157,28 +170,17 @@ class ImageCaptioningData(CaptioningData):
 
     @property
     def train_captions(self) -> list[tuple[str, ...]]:
-        """See `CaptioningData`."""
+        """See `CaptioningData.train_captions`."""
         return [image.captions for image in self.splits["train"]]
 
-    def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`; predictions need images, no captions."""
-        if split == "predict":
-            if self.root.is_dir():
-                paths, problems = usable_images(image_paths(self.root))
-                raise_or_warn(problems, self.skip_bad)
-            else:
-                paths = [image.path for image in self.listing.images]
-            return ImageDataset(paths, read_image, None, self.image_size, self.resize_mode)
-        return self.images(split)
-
-    def images(self, split: str) -> CaptioningDataset:
-        """The images of `train`, `val` or `test`, those of `train` changed at random."""
+    def dataset(self, split: str) -> CaptioningDataset:
+        """See `VisionDataModule.dataset`."""
         transform = None
         if split == "train":
             transform = CaptionTransform(self.augment, self.image_size, self.resize_mode)
         return CaptioningDataset(
             self.splits[split],
-            _read,
+            _read_sample,
             self.image_size,
             self.resize_mode,
             Vocabulary(self.class_names),
@@ -188,12 +190,12 @@ class ImageCaptioningData(CaptioningData):
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Images, or their feature maps where the encoder does not learn."""
+        """Batches of images, or of cached feature maps if the backbone is frozen."""
         encoder: Any = self.trainer.lightning_module if self.trainer else None
         fingerprint = encoder.encoder_fingerprint() if encoder else None
         if fingerprint is None:
             return super().train_dataloader()
-        images = self.images("train")
+        images = self.dataset("train")
         recipe = f"{self.augment} {self.image_size} {self.resize_mode}"
         cache = FeatureCache(fingerprint, recipe, self.views)
         trainer = self.trainer
@@ -201,47 +203,50 @@ class ImageCaptioningData(CaptioningData):
         rank, world = trainer.global_rank, trainer.world_size
         fill_cache(cache, images, encoder, range(rank, len(images), world))
         trainer.strategy.barrier()
-        features = FeatureDataset(images, cache)
+        features: Dataset[Batch] = FeatureDataset(images, cache)
         return make_loader(features, self.batch_size, self.num_workers, True, rank, world)
 
 
 def fill_cache(
-    cache: FeatureCache, images: CaptioningDataset, encoder: Encoder, numbers: range
+    cache: FeatureCache, images: CaptioningDataset, encoder: Encoder, indices: Iterable[int]
 ) -> None:
-    """Compute the feature maps that the cache lacks.
+    """Compute the feature maps that are missing in the cache.
 
     Args:
-        cache: Where they are kept.
-        images: What to look at, changed at random in the same way each time.
-        encoder: What looks.
-        numbers: Of the images.
+        cache: The cache.
+        images: The images, whose augmentation is seeded by their content.
+        encoder: Computes the feature maps.
+        indices: Indices of the images.
     """
-    missing = [n for n in numbers if cache.read(images.sources[n].content) is None]
+    missing = [i for i in indices if cache.read(images.sources[i].content) is None]
     with torch.random.fork_rng():
-        for number in track(missing, "Computing feature maps", total=len(missing)):
-            content = images.sources[number].content
+        for index in track(missing, "Computing feature maps", total=len(missing)):
+            content = images.sources[index].content
             torch.manual_seed(int(content[:15], 16))
-            views = torch.stack([images[number]["image"] for _ in range(cache.views)])
-            cache.write(content, encoder.look(views).cpu().numpy().astype(np.float16))
+            views = torch.stack([images[index]["image"] for _ in range(cache.views)])
+            maps = encoder.extract_features(views).cpu().numpy()
+            cache.write(content, maps.astype(np.float16))
 
 
-def _read(image: Any) -> Captioned:
-    return Captioned(read_image(image.path), CaptionTruth(image.captions))
+def _read_sample(image: Any) -> CaptionSample:
+    return CaptionSample(read_image(image.path), CaptionTruth(image.captions))
 
 
-def _all_alike(image: CaptionedImage) -> tuple[()]:
-    """Captions form no groups whose shares could be kept."""
+def _no_group(image: CaptionedImage) -> tuple[()]:
+    """Captions form no groups by which a split could be stratified."""
     return ()
 
 
-def _strangers(images: Sequence[CaptionedImage], known: Sequence[str], root: Path) -> list[Problem]:
-    """What a checkpoint's vocabulary lacks of the words of captions."""
+def _check_vocabulary(
+    images: Sequence[CaptionedImage], known: Sequence[str], root: Path
+) -> list[Problem]:
+    """Words of the captions that are missing in the vocabulary of a checkpoint."""
     words = {word for p in images for caption in p.captions for word in tokenise(caption)}
     unknown = sorted(words - set(known))
     if not unknown:
         return []
     message = (
         f"{len(unknown)} of the {len(words)} words of the captions are not in the model's "
-        f"vocabulary, such as {', '.join(unknown[:5])}: it cannot write them"
+        f"vocabulary, such as {', '.join(unknown[:5])}: it cannot generate them"
     )
     return [Problem(str(root), message, "warning" if len(unknown) < len(words) else "fatal")]

@@ -1,4 +1,4 @@
-"""Images with captions as samples: what training learns from, and what evaluation compares."""
+"""Data sets of images, or of their cached feature maps, with captions."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,45 +15,46 @@ from visus.vision.truth import CaptionTruth
 from visus.vision.vocabulary import Vocabulary, tokenise
 
 
-class Captioned(NamedTuple):
-    """An image, uint8 RGB, and what is said of it."""
+class CaptionSample(NamedTuple):
+    """An image, uint8 RGB, with its reference captions."""
 
     image: Pixels
     truth: CaptionTruth
 
 
-class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
-    """Images and captions that are read when they are asked for.
+class CaptioningDataset(SourceDataset[CaptionSample, CaptionTransform]):
+    """Images with captions.
 
     Args:
-        sources: See `SourceDataset`.
-        read: From a source to an image and its captions.
-        size: See `SourceDataset`.
-        mode: "
-        vocabulary: The words.
-        max_words: Of a caption, its end included.
-        each: How many captions a training sample has; of more some are drawn, fewer repeat.
-        transform: See `SourceDataset`.
+        sources: As in `SourceDataset`.
+        read: Function from a source to an image with its captions.
+        size: As in `SourceDataset`.
+        mode: As in `SourceDataset`.
+        vocabulary: The vocabulary.
+        max_words: Maximum number of words of a caption, its end token included.
+        captions_per_image: Number of captions of a training sample, drawn at random; they repeat
+            if there are fewer.
+        transform: As in `SourceDataset`.
     """
 
     def __init__(
         self,
         sources: Sequence[object],
-        read: Callable[[object], Captioned],
+        read: Callable[[object], CaptionSample],
         size: tuple[int, int],
         mode: ResizeMode,
         vocabulary: Vocabulary,
         max_words: int,
-        each: int = 1,
+        captions_per_image: int = 1,
         transform: CaptionTransform | None = None,
     ) -> None:
         super().__init__(sources, read, size, mode, 3, transform)
         self.vocabulary = vocabulary
         self.max_words = max_words
-        self.each = each
+        self.captions_per_image = captions_per_image
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image`, `source`; in training `words` and `number`, else `fit`, `truth`."""
+        """One sample: `image` and `source`, and those of `targets` or `geometry` and `truth`."""
         image, truth = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
@@ -61,25 +62,30 @@ class CaptioningDataset(SourceDataset[Captioned, CaptionTransform]):
             item["truth"] = truth
         else:
             image = self.transform(image, truth.captions)
-            item |= self.lesson(index, truth.captions)
+            item |= self.targets(index, truth.captions)
         item["image"] = to_tensor(image)
         return item
 
-    def lesson(self, index: int, captions: Sequence[str]) -> Batch:
-        """What is learnt of an image: `words`, int64 (captions, max_words), and its `number`."""
+    def targets(self, index: int, captions: Sequence[str]) -> Batch:
+        """Training targets of an image.
+
+        Returns:
+            `words`, word ids as int64 of shape (captions_per_image, max_words), and the image's
+            `index`.
+        """
         order = torch.randperm(len(captions)).tolist()
-        chosen = [captions[order[i % len(order)]] for i in range(self.each)]
+        chosen = [captions[order[i % len(order)]] for i in range(self.captions_per_image)]
         encoded = [self.vocabulary.encode(tokenise(text), self.max_words) for text in chosen]
-        words = torch.stack([torch.from_numpy(numbers) for numbers in encoded])
-        return {"words": words, "number": torch.tensor(index)}
+        words = torch.stack([torch.from_numpy(ids) for ids in encoded])
+        return {"words": words, "index": torch.tensor(index)}
 
 
 class FeatureDataset(torch.utils.data.Dataset[Batch]):
-    """As training samples of a `CaptioningDataset`, with feature maps instead of images.
+    """The training samples of a `CaptioningDataset`, with feature maps instead of images.
 
     Args:
-        images: The data set; its sources have captions and a content.
-        cache: Holds the maps of all.
+        images: The data set; its sources have the attributes `captions` and `content`.
+        cache: Holds the feature maps of all images.
     """
 
     def __init__(self, images: CaptioningDataset, cache: FeatureCache) -> None:
@@ -87,15 +93,15 @@ class FeatureDataset(torch.utils.data.Dataset[Batch]):
         self.cache = cache
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self.images)
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `features` of one of the image's views, `source`, `words`, `number`."""
+        """One sample: `features` of a random view of the image, `source`, `words`, `index`."""
         image = self.images.sources[index]
         maps = self.cache.read(image.content)
-        assert maps is not None, "filled before training"
+        assert maps is not None, "the cache is filled before training"
         view = int(torch.randint(len(maps), ()))
         features = torch.from_numpy(maps[view].copy())
-        lesson = self.images.lesson(index, image.captions)
-        return {"source": self.images.name(index), "features": features, **lesson}
+        targets = self.images.targets(index, image.captions)
+        return {"source": self.images.name(index), "features": features, **targets}

@@ -1,4 +1,4 @@
-"""Feature maps on disk: what a network that does not learn need not compute again."""
+"""Cache on disk of the feature maps that a frozen backbone computes."""
 
 import hashlib
 import os
@@ -13,15 +13,15 @@ Maps = NDArray[np.float16]
 
 
 class FeatureCache:
-    """Keeps the feature maps of images, a file each, in `features` in the cache folder.
+    """Feature maps of images, one file for each image, in `features` in the cache folder.
 
-    A file is named by all that its content depends on, so that none can be out of date, and gets
-    its name when it is whole.
+    The name of a file is a hash of everything that its content depends on, so that no file can be
+    outdated; files are renamed to it once they are complete.
 
     Args:
-        network: Tells networks with different weights apart.
-        recipe: Tells apart what is done to images first.
-        views: How many maps there are of an image.
+        network: A hash of the network's weights.
+        recipe: Describes preprocessing and augmentation.
+        views: Number of augmented copies of each image.
     """
 
     def __init__(self, network: str, recipe: str, views: int) -> None:
@@ -31,23 +31,23 @@ class FeatureCache:
         self.views = views
 
     def read(self, content: str) -> Maps | None:
-        """The maps of an image, float16 of shape (views, channels, rows, columns).
+        """The feature maps of an image, float16 of shape (views, channels, rows, columns).
 
         Args:
             content: `visus.datamodules.core.splits.content_hash` of the image's file.
 
         Returns:
-            None where there are none, or the file is damaged.
+            None if there is no file, or it is damaged.
         """
         try:
             maps: Maps = np.load(self._path(content), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        whole = maps.ndim == 4 and len(maps) == self.views and maps.dtype == np.float16
-        return maps if whole else None
+        intact = maps.ndim == 4 and len(maps) == self.views and maps.dtype == np.float16
+        return maps if intact else None
 
     def write(self, content: str, maps: Maps) -> None:
-        """Keep the maps of an image, readable by this user only."""
+        """Write the feature maps of an image, readable by this user only."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path(content)
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -56,5 +56,5 @@ class FeatureCache:
         part.replace(path)
 
     def _path(self, content: str) -> Path:
-        told = f"{content} {self.network} {self.recipe} {self.views}"
-        return self.folder / f"{hashlib.sha256(told.encode()).hexdigest()}.npy"
+        key = f"{content} {self.network} {self.recipe} {self.views}"
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"

@@ -1,18 +1,18 @@
-"""Read images with captions: Flickr8k's text files, Karpathy's and COCO's JSON, or a plain list.
+"""Read the captions of a data set with their images, and check every image."""
 
-Which of them a folder holds is recognised from its files.
-"""
-
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from visus.datamodules.core.csv_files import csv_rows
+from visus.datamodules.captioning.formats import (
+    Entry,
+    caption_files,
+    flickr_splits,
+    looks_like_captions,
+    read_entries,
+)
 from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.problems import Problem
-from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.errors import VisusError
 from visus.vision.images import list_images
 from visus.vision.vocabulary import tokenise
@@ -20,14 +20,14 @@ from visus.vision.vocabulary import tokenise
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One image and what people say of it.
+    """One image with its captions.
 
     Attributes:
-        path: The file.
-        captions: Sentences, one at least.
-        split: `train`, `val`, `test`, or empty where the data set states none.
-        place: Where its first caption stands.
-        content: `content_hash` of the file; empty before it is checked.
+        path: The image file.
+        captions: Sentences, at least one.
+        split: `train`, `val`, `test`, or empty if the data set does not state one.
+        place: File and line or entry of the first caption.
+        content: `content_hash` of the image file; empty before it is checked.
     """
 
     path: Path
@@ -38,13 +38,28 @@ class CaptionedImage:
 
 
 @dataclass(frozen=True)
-class CaptionListing:
-    """All images of a data set, good ones only, and all that is wrong with it.
+class CaptionLabels:
+    """The captions of a data set as they are stored, before any image is opened.
 
     Attributes:
-        images: Those that can be used, in a fixed order.
-        problems: What is wrong; the images of errors are not among `images`.
-        left_out: How many images that is.
+        images: The images with captions, in a fixed order.
+        problems: Problems of the captions.
+        listed: Number of images that the data set lists, those with errors included.
+    """
+
+    images: Sequence[CaptionedImage]
+    problems: Sequence[Problem]
+    listed: int
+
+
+@dataclass(frozen=True)
+class CaptionListing:
+    """The usable images of a data set, and its problems.
+
+    Attributes:
+        images: The usable images, in a fixed order.
+        problems: All problems; images with errors are not among `images`.
+        left_out: Number of images that are left out because of errors.
     """
 
     images: tuple[CaptionedImage, ...]
@@ -52,188 +67,76 @@ class CaptionListing:
     left_out: int
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A caption of an image as a file states it; without a caption None."""
-
-    name: str
-    caption: str | None
-    split: str
-    place: str
-
-
 def is_captions(root: Path) -> bool:
-    """Whether captions stand at that place."""
-    return bool(_caption_files(root))
+    """Whether a file, or a file in a folder, looks like captions."""
+    if root.is_file():
+        return looks_like_captions(root)
+    return bool(caption_files(root))
 
 
 def read_captions(root: Path) -> CaptionListing:
-    """Read a data set and decode every image once.
+    """Read the captions of a data set and check every image.
 
     Args:
-        root: A file of captions, or a folder that holds such files: Flickr8k's `captions.txt` or
-            `Flickr8k.token.txt`, with its lists of each split where they lie beside it; JSON as
-            Karpathy or COCO write it; JSON of a list of `{"image", "captions"}`, or a CSV with the
-            columns `image` and `caption`, both perhaps with `split`. A file's own name may state
-            its split. Images may lie anywhere below the folder.
+        root: See `read_labels`.
 
     Raises:
-        VisusError: If there are no captions at that place, or a file cannot be read as a whole.
+        VisusError: As `read_labels`.
     """
-    files = _caption_files(root)
+    return check_captions(read_labels(root), root)
+
+
+def read_labels(root: Path) -> CaptionLabels:
+    """Read the captions of a data set.
+
+    Args:
+        root: A file of captions, or a folder with such files: Flickr8k's `captions.txt` or
+            `Flickr8k.token.txt`, with its lists of each split in the same folder; JSON in the
+            format of Karpathy or COCO; JSON with a list of `{"image", "captions"}`, or a CSV with
+            the columns `image` and `caption`, both optionally with `split`. The name of a file may
+            state its split. Images may lie anywhere below the folder.
+
+    Raises:
+        VisusError: If there are no captions, or a file cannot be read.
+    """
+    files = caption_files(root)
     if not files:
         raise VisusError(
             f"data.root {str(root)!r}: holds no captions; it needs a CSV with the columns image "
-            "and caption, JSON as COCO or Karpathy write it, or Flickr8k's text files"
+            "and caption, JSON in the format of COCO or Karpathy, or Flickr8k's text files"
         )
     folder = root if root.is_dir() else root.parent
-    entries = [entry for path in files for entry in _read(path)]
-    listed, problems = _by_image(entries, folder, _flickr_splits(folder))
+    entries = [entry for path in files for entry in read_entries(path)]
+    images, problems = _by_image(entries, folder, flickr_splits(folder))
+    return CaptionLabels(images, problems, len({entry.name for entry in entries}))
+
+
+def check_captions(labels: CaptionLabels, root: Path) -> CaptionListing:
+    """Decode every image once, and find duplicates.
+
+    Args:
+        labels: The captions.
+        root: Where they were read, for messages.
+    """
+    problems = list(labels.problems)
     checked = []
-    for image, check in zip(listed, inspect_images([p.path for p in listed]), strict=True):
+    checks = inspect_images([image.path for image in labels.images])
+    for image, check in zip(labels.images, checks, strict=True):
         found = check.problems(image.place)
         problems += [replace(p, message=f"{image.path.name}: {p.message}") for p in found]
         if not any(problem.severity == "error" for problem in found):
             checked.append(replace(image, content=check.content))
-    kept, doubled = check_copies(checked)
-    problems += doubled
-    if not kept:
+    usable, duplicates = check_copies(checked)
+    problems += duplicates
+    if not usable:
         problems.append(Problem(str(root), "holds no image with a caption", "fatal"))
-    left_out = len({entry.name for entry in entries}) - len(kept)
-    return CaptionListing(tuple(kept), tuple(problems), left_out)
-
-
-def _caption_files(root: Path) -> list[Path]:
-    """The files of captions at a place, in order."""
-    if root.is_file():
-        return [root] if root.suffix.lower() in {".csv", ".json", ".txt"} else []
-    if not root.is_dir():
-        return []
-    candidates = [*root.iterdir(), *root.glob("annotations/*")]
-    return sorted(path for path in candidates if path.is_file() and _states_captions(path))
-
-
-def _states_captions(path: Path) -> bool:
-    """Whether a file's beginning looks like captions."""
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".json", ".txt"}:
-        return False
-    with path.open("rb") as file:
-        start = file.read(2**16)
-    first = start.splitlines()[0].lower() if start else b""
-    if suffix == ".json":
-        return b'"caption' in start or b'"sentences"' in start
-    if suffix == ".csv":
-        return b"caption" in first
-    return b"#0\t" in first or first.strip().replace(b" ", b"") == b"image,caption"
-
-
-def _read(path: Path) -> Iterator[_Entry]:
-    if path.suffix.lower() == ".json":
-        return _read_json(path)
-    with path.open("rb") as file:
-        tabbed = b"#0\t" in file.readline()
-    return _read_tokens(path) if tabbed else _read_csv(path)
-
-
-def _split_of(path: Path) -> str:
-    """The split that a file's name states, such as `captions_train2017.json`."""
-    words = path.stem.lower().replace("-", "_").split("_")
-    stems = [word.rstrip("0123456789") for word in words]
-    return next((SPLIT_NAMES[stem] for stem in stems if stem in SPLIT_NAMES), "")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VisusError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-
-
-def _read_tokens(path: Path) -> Iterator[_Entry]:
-    """Flickr8k's own file: `name#number`, a tab, the caption."""
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        name, _, caption = line.partition("\t")
-        yield _Entry(name.rpartition("#")[0] or name, caption, "", f"{path}:{number}")
-
-
-def _read_csv(path: Path) -> Iterator[_Entry]:
-    for place, row in csv_rows(path, {"image", "caption"}):
-        # A caption with commas that nobody quoted falls into columns that have no name.
-        unquoted = (row.get(None) or []) if "split" not in row else []  # type: ignore[call-overload]
-        caption = ",".join([row["caption"] or "", *unquoted])
-        split = (row.get("split") or "").strip().lower()
-        yield _Entry(
-            (row["image"] or "").strip(),
-            caption,
-            SPLIT_NAMES.get(split, split) or _split_of(path),
-            place,
-        )
-
-
-def _read_json(path: Path) -> Iterator[_Entry]:
-    try:
-        content: Any = json.loads(_text(path))
-    except ValueError as error:
-        raise VisusError(f"{path}: is no valid JSON ({error}); write it again") from None
-    if isinstance(content, dict) and "annotations" in content:
-        yield from _read_coco(path, content)
-        return
-    items = content.get("images") if isinstance(content, dict) else content
-    if not isinstance(items, list):
-        raise VisusError(f"{path}: holds no list of images; see the page on captioning")
-    for number, item in enumerate(items):
-        place = f"{path}: entry {number}"
-        if not isinstance(item, dict):
-            yield _Entry("", None, "", place)
-            continue
-        name = str(item.get("image") or item.get("filename") or item.get("file_name") or "")
-        if item.get("filepath"):
-            name = f"{item['filepath']}/{name}"
-        told = item.get("captions", item.get("caption", item.get("sentences")))
-        split = str(item.get("split") or "").lower()
-        # Karpathy's restval are images of COCO's validation that everybody trains on.
-        split = "train" if split == "restval" else SPLIT_NAMES.get(split, split) or _split_of(path)
-        captions = told if isinstance(told, list) else [] if told is None else [told]
-        if not captions:
-            yield _Entry(name, None, split, place)
-        for caption in captions:
-            text = caption.get("raw") if isinstance(caption, dict) else caption
-            yield _Entry(name, text if isinstance(text, str) else "", split, place)
-
-
-def _read_coco(path: Path, content: dict[str, Any]) -> Iterator[_Entry]:
-    """COCO's captions: images and annotations by the images' ids."""
-    names: dict[Any, str] = {}
-    for item in content.get("images") or []:
-        names[item.get("id")] = str(item.get("file_name") or "")
-    captioned = set()
-    for number, item in enumerate(content["annotations"]):
-        place = f"{path}: annotation {number}"
-        captioned.add(item.get("image_id"))
-        name = names.get(item.get("image_id"), f"image of id {item.get('image_id')!r}")
-        text = item.get("caption")
-        yield _Entry(name, text if isinstance(text, str) else "", _split_of(path), place)
-    for identity, name in names.items():
-        if identity not in captioned:
-            yield _Entry(name, None, _split_of(path), f"{path}: {name}")
-
-
-def _flickr_splits(folder: Path) -> dict[str, str]:
-    """Flickr8k's lists of the images of each split."""
-    splits = {}
-    for word, split in (("train", "train"), ("dev", "val"), ("test", "test")):
-        for path in folder.glob(f"*{word}Images.txt"):
-            splits.update({name.strip(): split for name in _text(path).splitlines()})
-    return splits
+    return CaptionListing(tuple(usable), tuple(problems), labels.listed - len(usable))
 
 
 def _by_image(
-    entries: Sequence[_Entry], folder: Path, stated: dict[str, str]
+    entries: Sequence[Entry], folder: Path, splits: dict[str, str]
 ) -> tuple[list[CaptionedImage], list[Problem]]:
-    """Gather each image's captions, and find its file."""
+    """Group the captions by image, and find the image files."""
     found = list_images(folder)
     by_name = {path.name: path for path in reversed(found)}
     by_path = {str(path.relative_to(folder)): path for path in found}
@@ -241,7 +144,7 @@ def _by_image(
     captions: dict[tuple[str, str], list[str]] = {}
     places: dict[tuple[str, str], str] = {}
     for entry in entries:
-        key = (entry.name, stated.get(entry.name, entry.split))
+        key = (entry.name, splits.get(entry.name, entry.split))
         places.setdefault(key, entry.place)
         known = captions.setdefault(key, [])
         if entry.caption is not None and not tokenise(entry.caption):
@@ -250,7 +153,7 @@ def _by_image(
         elif entry.caption is not None:
             known.append(" ".join(entry.caption.split()))
     images = []
-    for (name, split), told in captions.items():
+    for (name, split), texts in captions.items():
         place = places[name, split]
         path = by_path.get(name) or by_name.get(Path(name).name)
         if split not in {"", "train", "val", "test"}:
@@ -259,10 +162,10 @@ def _by_image(
             message = "names no image"
         elif path is None:
             message = f"there is no image {name!r} below {folder}"
-        elif not told:
+        elif not texts:
             message = f"an image without a caption: {name}"
         else:
-            images.append(CaptionedImage(path, tuple(told), split, place))
+            images.append(CaptionedImage(path, tuple(texts), split, place))
             continue
         problems.append(Problem(place, message, "error"))
     return images, problems

@@ -1,4 +1,4 @@
-"""Procedural scenes with sentences about them: captioning with nothing to download."""
+"""Procedural scenes with captions: captioning data without a download."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.captioning.augment import CaptionTransform
 from visus.datamodules.captioning.data import CaptioningData
-from visus.datamodules.captioning.dataset import Captioned, CaptioningDataset
+from visus.datamodules.captioning.dataset import CaptioningDataset, CaptionSample
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.splits import scene_seeds
 from visus.vision.scenes import COLOURS, SHAPES, make_scene
 from visus.vision.truth import CaptionTruth
-from visus.vision.vocabulary import SPECIAL, Vocabulary
+from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 _WORDS = ("a", "an", "and", "above", "below", "left", "right", "of", "empty", "ground")
 
 
 @dataclass(frozen=True)
 class SceneTruth(CaptionTruth):
-    """What is said of a scene.
+    """The caption of a scene, and what is needed to verify others.
 
     Attributes:
-        seed: Of the scene.
+        seed: Seed of the scene.
         size: (height, width) in pixels.
     """
 
@@ -36,15 +36,16 @@ class SceneTruth(CaptionTruth):
 
 
 class ScenesCaptioningData(CaptioningData):
-    """Procedural scenes (`visus.vision.scenes`) with a sentence about their two largest shapes.
+    """Procedural scenes (`visus.vision.scenes`) with a caption of their two largest shapes.
 
     Args:
-        count: Training images; a quarter as many for validation, and again for test.
+        count: Number of training images; validation and test have a quarter as many each.
         image_size: (height, width) in pixels.
-        seed: Chooses the images.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        class_names: The words as a checkpoint states them.
+        seed: Seed of the images.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; by default one for each core beyond the
+            first.
+        class_names: The vocabulary of a checkpoint.
     """
 
     in_channels = 3
@@ -65,16 +66,16 @@ class ScenesCaptioningData(CaptioningData):
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.seed = seed
-        self.class_names = tuple(class_names or (*SPECIAL, *_WORDS, *COLOURS, *SHAPES))
+        self.class_names = tuple(class_names or (*SPECIAL_TOKENS, *_WORDS, *COLOURS, *SHAPES))
 
     @property
     def train_captions(self) -> Sequence[Sequence[str]]:
-        """See `CaptioningData`."""
+        """See `CaptioningData.train_captions`."""
         seeds = scene_seeds("train", self.count, self.seed)
         return [_read_scene(seed, self.image_size).truth.captions for seed in seeds]
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`."""
+        """See `VisionDataModule.dataset`."""
         transform = None
         if split == "train":
             transform = CaptionTransform(self.augment, self.image_size, self.resize_mode)
@@ -89,6 +90,6 @@ class ScenesCaptioningData(CaptioningData):
         )
 
 
-def _read_scene(seed: int, size: tuple[int, int]) -> Captioned:
+def _read_scene(seed: int, size: tuple[int, int]) -> CaptionSample:
     scene = make_scene(seed, size)
-    return Captioned(scene.image, SceneTruth((scene.caption(),), seed, size))
+    return CaptionSample(scene.image, SceneTruth((scene.caption(),), seed, size))

@@ -1,1 +1,1 @@
-"""datamodules/classification."""
+"""Data of classification: data modules, label files, augmentation."""

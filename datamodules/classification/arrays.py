@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,30 +23,34 @@ from visus.vision.scenes import SHAPES, Scene, make_scene
 
 
 class ArrayClassificationData(ClassificationData):
-    """Data sets small enough to be kept in memory.
+    """Data sets that are small enough to be held in memory.
 
     Args:
-        image_size: See `ClassificationData`.
-        resize_mode: See `ClassificationData`.
-        val_share: Share of the training images held out for validation, by content.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; 0 for none.
-        augment: Random changes for training.
-        class_names: The classes as a checkpoint states them; the data's own otherwise.
+        image_size: (height, width) in pixels.
+        augment: Augmentation of the training images.
+        resize_mode: How images are resized to that size.
+        val_share: Fraction of the training images held out for validation, by content.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; 0 to load in the main process.
+        class_names: The classes of a checkpoint, in order; by default those of the data set.
+
+    Attributes:
+        names: Classes of the data set, by class id.
+        channels: Channels of its images.
     """
 
-    names: tuple[str, ...]
-    channels = 1
+    names: ClassVar[tuple[str, ...]]
+    channels: ClassVar[int] = 1
 
     def __init__(
         self,
         image_size: tuple[int, int],
-        resize_mode: ResizeMode,
-        val_share: float,
-        batch_size: int,
-        num_workers: int,
         augment: Augmentation,
-        class_names: list[str] | None,
+        resize_mode: ResizeMode = "stretch",
+        val_share: float = 0.05,
+        batch_size: int = 128,
+        num_workers: int = 0,
+        class_names: list[str] | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, augment)
         self.image_size = (int(image_size[0]), int(image_size[1]))
@@ -56,7 +61,7 @@ class ArrayClassificationData(ClassificationData):
 
     @abstractmethod
     def read(self) -> tuple[Arrays, Arrays]:
-        """Images and labels for training and for test."""
+        """Read the training and the test images and labels."""
 
     @cached_property
     def splits(self) -> dict[str, Arrays]:
@@ -71,34 +76,39 @@ class ArrayClassificationData(ClassificationData):
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
-        """Training images of each class."""
+        """Number of training images of each class."""
         counts = np.bincount(self.splits["train"][1], minlength=len(self.names))
         return [int(count) for count in counts]
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`; predictions are made for the test images."""
-        images, labels = self.splits["test" if split == "predict" else split]
-        fitted = np.stack(
+        """See `VisionDataModule.dataset`."""
+        images, labels = self.splits[split]
+        resized = np.stack(
             [resize_to_input(image, self.image_size, self.resize_mode)[0] for image in images]
         )
         _, shared_geometry = resize_to_input(images[0], self.image_size, self.resize_mode)
-        strangers = set(self.names) - set(self.class_names)
-        if strangers:
+        unknown = set(self.names) - set(self.class_names)
+        if unknown:
             raise VisusError(
-                f"unknown label {', '.join(sorted(strangers))!r} in {type(self).__name__}; "
+                f"unknown label {', '.join(sorted(unknown))!r} in {type(self).__name__}; "
                 f"the model knows {', '.join(self.class_names)}"
             )
         ids = np.array([self.class_names.index(name) for name in self.names])
         transform = None
         if split == "train" and self.augment != "none":
             transform = TrainingTransform(self.augment, self.image_size, self.resize_mode)
-        return ArrayDataset(fitted, ids[labels], shared_geometry, transform)
+        return ArrayDataset(resized, ids[labels], shared_geometry, transform)
 
 
 class DigitsData(ArrayClassificationData):
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels; a quarter is held out for test.
 
-    Args: as `ArrayClassData`.
+    Args:
+        image_size: (height, width) in pixels.
+        augment: Augmentation of the training images.
+        val_share: Fraction of the training images held out for validation, by content.
+        batch_size: Images per batch and process.
+        kwargs: See `ArrayClassificationData`.
     """
 
     names = tuple(str(digit) for digit in range(10))
@@ -106,19 +116,15 @@ class DigitsData(ArrayClassificationData):
     def __init__(
         self,
         image_size: tuple[int, int] = (32, 32),
-        resize_mode: ResizeMode = "stretch",
+        augment: Augmentation = "characters",
         val_share: float = 0.1,
         batch_size: int = 32,
-        num_workers: int = 0,
-        augment: Augmentation = "characters",
-        class_names: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
-        )
+        super().__init__(image_size, augment, val_share=val_share, batch_size=batch_size, **kwargs)
 
     def read(self) -> tuple[Arrays, Arrays]:
-        """See `ArrayClassData.read`."""
+        """See `ArrayClassificationData.read`."""
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -132,14 +138,10 @@ class FashionMNISTData(ArrayClassificationData):
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 grey.
 
     Args:
-        root: The folder with the four `.gz` files, or one to download them into.
-        image_size: As `ArrayClassData`, like all that follow.
-        resize_mode: "
-        val_share: "
-        batch_size: "
-        num_workers: "
-        augment: "
-        class_names: "
+        root: The folder with the four `.gz` files, or the one to download into.
+        image_size: (height, width) in pixels.
+        augment: Augmentation of the training images.
+        kwargs: See `ArrayClassificationData`.
     """
 
     names = (
@@ -159,35 +161,25 @@ class FashionMNISTData(ArrayClassificationData):
         self,
         root: str = "data",
         image_size: tuple[int, int] = (28, 28),
-        resize_mode: ResizeMode = "stretch",
-        val_share: float = 0.05,
-        batch_size: int = 128,
-        num_workers: int = 0,
         augment: Augmentation = "none",
-        class_names: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
-        )
+        super().__init__(image_size, augment, **kwargs)
         self.root = Path(root)
 
     def read(self) -> tuple[Arrays, Arrays]:
-        """See `ArrayClassData.read`."""
+        """See `ArrayClassificationData.read`."""
         return fashion_mnist(self.root)
 
 
 class CIFAR10Data(ArrayClassificationData):
-    """CIFAR-10: 50,000 training and 10,000 test images of ten kinds of things, 32x32 RGB.
+    """CIFAR-10: 50,000 training and 10,000 test images of ten classes, 32x32 RGB.
 
     Args:
-        root: The folder that holds `cifar-10-batches-py`, or one to download it into.
-        image_size: As `ArrayClassData`, like all that follow.
-        resize_mode: "
-        val_share: "
-        batch_size: "
-        num_workers: "
-        augment: "
-        class_names: "
+        root: The folder that holds `cifar-10-batches-py`, or the one to download into.
+        image_size: (height, width) in pixels.
+        augment: Augmentation of the training images.
+        kwargs: See `ArrayClassificationData`.
     """
 
     names = (
@@ -208,34 +200,28 @@ class CIFAR10Data(ArrayClassificationData):
         self,
         root: str = "data",
         image_size: tuple[int, int] = (32, 32),
-        resize_mode: ResizeMode = "stretch",
-        val_share: float = 0.05,
-        batch_size: int = 128,
-        num_workers: int = 0,
         augment: Augmentation = "small",
-        class_names: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image_size, resize_mode, val_share, batch_size, num_workers, augment, class_names
-        )
+        super().__init__(image_size, augment, **kwargs)
         self.root = Path(root)
 
     def read(self) -> tuple[Arrays, Arrays]:
-        """See `ArrayClassData.read`."""
+        """See `ArrayClassificationData.read`."""
         return cifar10(self.root)
 
 
 class ScenesClassificationData(ClassificationData):
-    """Procedural scenes (`visus.vision.scenes`), named by their shape, or by all shapes in them.
+    """Procedural scenes (`visus.vision.scenes`), labelled by the shapes of their objects.
 
     Args:
-        count: Training images; a quarter as many for validation, and again for test.
+        count: Number of training images; validation and test have a quarter as many each.
         image_size: (height, width) in pixels.
-        multi_label: Several shapes an image, each a label, instead of one.
-        seed: Chooses the images.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        class_names: The classes as a checkpoint states them.
+        multi_label: Up to four objects per image, each a label, instead of one.
+        seed: Seed of the first image.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; one for each core but the first by default.
+        class_names: The classes of a checkpoint, in order.
     """
 
     def __init__(
@@ -260,7 +246,7 @@ class ScenesClassificationData(ClassificationData):
         self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`."""
+        """See `VisionDataModule.dataset`."""
         seeds = scene_seeds(split, self.count, self.seed)
         objects = (1, 4) if self.multi_label else (1, 1)
         draw = partial(make_scene, size=self.image_size, objects=objects)
@@ -275,7 +261,7 @@ def _scene_image(draw: Callable[[int], Scene], seed: int) -> Pixels:
 
 
 def _hold_out(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], share: float
+    images: NDArray[np.uint8], labels: NDArray[np.int64], fraction: float
 ) -> NDArray[np.bool_]:
     hashes = [content_hash(image.tobytes()) for image in images]
-    return np.array(held_out(hashes, labels.tolist(), share))
+    return np.array(held_out(hashes, labels.tolist(), fraction))

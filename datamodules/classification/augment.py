@@ -1,33 +1,34 @@
-"""Random changes of training images."""
+"""Augmentation of training images for classification."""
 
 from typing import Literal, get_args
 
 import albumentations as A
 import numpy as np
 
-from visus.datamodules.core.random_numbers import SharedRandom
+from visus.datamodules.core.seeding import AugmentationRandom
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input
 
 Augmentation = Literal["none", "characters", "small", "photos"]
-"""Recipes: `characters` shifts and turns a little and never mirrors; `small` mirrors, shifts and
-erases a patch, for images of some 32 pixels; `photos` crops at random, mirrors and recolours."""
+"""`characters`: small affine transforms, no mirroring. `small`, for images of about 32 pixels:
+mirroring, random shifts and erasing of a patch. `photos`: random resized crops, mirroring and
+colour jitter."""
 
 
 class TrainingTransform:
-    """From an image of any size to a changed one of the given size.
+    """Augment an image of any size and resize it to the given size.
 
-    Random numbers as in `visus.datamodules.core.random_numbers`.
+    Reseeded for every sample; see `visus.datamodules.core.seeding`.
 
     Args:
-        augmentation: The recipe's name.
-        size: (height, width) in pixels.
-        mode: How images are fitted where the recipe does not crop them itself.
+        augmentation: Name of the augmentation.
+        size: (height, width) of the result in pixels.
+        mode: How images are resized, unless the augmentation crops them itself.
 
     Raises:
-        VisusError: If there is no such recipe.
+        VisusError: If there is no augmentation of that name.
     """
 
     def __init__(self, augmentation: Augmentation, size: tuple[int, int], mode: ResizeMode) -> None:
@@ -38,15 +39,15 @@ class TrainingTransform:
             )
         self.size = size
         self.mode = mode
-        self.fits_first = augmentation != "photos"
-        self.random = SharedRandom()
-        self.compose = self.random.lend_to(A.Compose(_steps(augmentation, size)))
+        self.resizes_first = augmentation != "photos"
+        self.random = AugmentationRandom()
+        self.compose = self.random.attach(A.Compose(_steps(augmentation, size)))
 
     def __call__(self, image: Pixels) -> Pixels:
-        """A changed copy of an image (height, width, channels)."""
-        if self.fits_first:
+        """An augmented copy of an image of shape (height, width, channels)."""
+        if self.resizes_first:
             image = resize_to_input(image, self.size, self.mode)[0]
-        self.random.begin()
+        self.random.reseed()
         return np.ascontiguousarray(self.compose(image=image)["image"])
 
 

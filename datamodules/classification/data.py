@@ -1,4 +1,4 @@
-"""Images with class labels: what all such data offer, and a user's own folder or CSV."""
+"""Data modules for classification: their base class, and the user's own images."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,7 +19,6 @@ from visus.datamodules.classification.files import (
     read_labels,
 )
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.images import image_paths, usable_images
 from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
@@ -28,11 +27,12 @@ from visus.vision.metadata import ResizeMode
 
 
 class ClassificationData(VisionDataModule[Augmentation]):
-    """What all classification data offer; a subclass makes the data sets.
+    """Base class of the data modules for classification.
 
     Attributes:
-        class_counts: Training images of each class; None with a checkpoint's class names.
-        multi_label: Whether labels are rows of zeros and ones instead of class ids.
+        class_counts: Number of training images of each class; None if unknown.
+        multi_label: Whether an image may have several labels, given as rows of zeros and ones
+            instead of class ids.
     """
 
     class_counts: list[int] | None
@@ -40,26 +40,29 @@ class ClassificationData(VisionDataModule[Augmentation]):
 
 
 class ImageClassificationData(ClassificationData):
-    """A user's own images: a folder of class folders, or a CSV of paths and labels.
+    """The user's own images: a folder of class folders, or a CSV of paths and labels.
+
+    A subclass that overrides `read_labels` reads another layout; the checks of every file, the
+    detection of duplicates, `skip_bad`, the splits and `visus data check` stay the same.
 
     Args:
-        root: See `visus.datamodules.classification.files.read_listing`.
-        image_size: (height, width); by default what the images' sizes suggest, 256 at most.
-        train_scale: Size of training images as a share of `image_size`, to multiples of 32.
-            Random crops make things look larger than they will in whole images; a share below 1
-            evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-        resize_mode: How images are brought to that size.
-        val_share: Share held out for validation where the data set states no such split.
-        fold: Which share, from 0, for cross-validation.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        augment: Random changes for training.
-        skip_bad: Leave out bad samples and count them, instead of refusing.
-        class_names: The classes as a checkpoint states them; the data's own otherwise.
-        multi_label: Whether an image may have several labels; by default what the labels say.
+        root: See `visus.datamodules.classification.files.read_labels`.
+        image_size: (height, width) in pixels; by default derived from the images, at most 256.
+        train_scale: Size of the training images relative to `image_size`, rounded to multiples of
+            32. Random crops enlarge the objects relative to whole images, which a scale below 1
+            compensates (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+        resize_mode: How images are resized to that size.
+        val_share: Fraction held out for validation if the data set has no such split.
+        fold: Index of the hold-out, from 0, for cross-validation.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; one for each core but the first by default.
+        augment: Augmentation of the training images.
+        skip_bad: Leave bad samples out, instead of raising an error.
+        class_names: The classes of a checkpoint, in order; by default those of the data set.
+        multi_label: Whether an image may have several labels; by default, whether one has.
         in_channels: 3 for RGB, 1 for grey.
-        evaluate_all: Validate and test on all images where the data set states no splits; the
-            command line sets it for other data than a checkpoint was trained on.
+        evaluate_all: Validate and test on all images if the data set has no splits; the command
+            line sets it for data other than those that a checkpoint was trained on.
     """
 
     def __init__(
@@ -96,16 +99,16 @@ class ImageClassificationData(ClassificationData):
         self.evaluate_all = evaluate_all
 
     def read_labels(self) -> Labels:
-        """The labels as they are stored; a subclass reads another layout here."""
+        """Read the labels, without opening an image; a subclass reads another layout here."""
         return read_labels(self.root)
 
     def read_listing(self) -> Listing:
-        """The samples, every file checked."""
+        """Read the labels and check every file; returns problems instead of raising them."""
         return check_labels(self.read_labels(), self.root, self.given_names)
 
     @cached_property
     def listing(self) -> Listing:
-        """The samples, every file checked; problems are printed or raised."""
+        """The checked samples; problems are printed or raised."""
         listing = self.read_listing()
         raise_or_warn(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
@@ -124,27 +127,27 @@ class ImageClassificationData(ClassificationData):
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The checkpoint's classes, or the data's own."""
+        """The classes of a checkpoint, or those of the data set."""
         return tuple(self.given_names) if self.given_names else self.listing.class_names
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
-        """Training images of each class."""
+        """Number of training images of each class."""
         return count_classes(self.splits["train"], self.class_names)
 
     @property
     def multi_label(self) -> bool:  # type: ignore[override]
-        """What was given, or whether any image has several labels."""
+        """Whether an image may have several labels."""
         given = self.given_multi_label
         return self.listing.multi_label if given is None else given
 
     @property
     def image_size(self) -> tuple[int, int]:  # type: ignore[override]
-        """The size given, or the multiple of 32 nearest to the middle one of the shorter sides."""
+        """The given size, or a square of the median shorter side, rounded to a multiple of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        middle = int(np.median([min(sample.size) for sample in self.listing.samples]))
-        side = min(256, max(32, (middle + 16) // 32 * 32))
+        median = int(np.median([min(sample.size) for sample in self.listing.samples]))
+        side = min(256, max(32, (median + 16) // 32 * 32))
         return side, side
 
     @property
@@ -156,44 +159,49 @@ class ImageClassificationData(ClassificationData):
         return height, width
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `ClassificationData.dataset`; predictions need a folder of images, no labels."""
-        if split == "predict":
-            paths, problems = usable_images(image_paths(self.root), self.in_channels)
-            raise_or_warn(problems, self.skip_bad)
-            labels = None
-        else:
-            paths = [sample.path for sample in self.splits[split]]
-            names = [sample.labels for sample in self.splits[split]]
-            if not self.multi_label:
-                self._refuse_several(self.splits[split])
-            labels = encode_labels(names, self.class_names, self.multi_label)
+        """See `VisionDataModule.dataset`."""
+        samples = self.splits[split]
+        if not self.multi_label:
+            _refuse_several(samples)
+        names = [sample.labels for sample in samples]
         transform = None
         if split == "train":
             transform = TrainingTransform(self.augment, self.train_size, self.resize_mode)
         return ImageDataset(
-            paths,
+            [sample.path for sample in samples],
             read_image,
-            labels,
+            encode_labels(names, self.class_names, self.multi_label),
             self.image_size,
             self.resize_mode,
             self.in_channels,
             transform,
         )
 
-    def _refuse_several(self, samples: Sequence[Sample]) -> None:
-        for sample in samples:
-            if len(sample.labels) != 1:
-                told = "|".join(sample.labels) or "no label"
-                raise VisusError(
-                    f"{sample.place}: {told}, where one label is expected; keep one, or train "
-                    "with --data.multi_label true"
-                )
+
+def _refuse_several(samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        if len(sample.labels) != 1:
+            labels = "|".join(sample.labels) or "no label"
+            raise VisusError(
+                f"{sample.place}: {labels}, where one label is expected; keep one, or train "
+                "with --data.multi_label true"
+            )
 
 
 def encode_labels(
     labels: list[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
 ) -> NDArray[Any]:
-    """Names as class ids int64 (samples,), or as float32 rows of zeros and ones."""
+    """Encode labels as numbers.
+
+    Args:
+        labels: Names of the classes of each sample; one unless `multi_label`.
+        class_names: One name for each class id, in order.
+        multi_label: Whether a sample may have several labels.
+
+    Returns:
+        Class ids, int64 of shape (samples,); with `multi_label` rows of zeros and ones, float32 of
+        shape (samples, classes).
+    """
     index = {name: i for i, name in enumerate(class_names)}
     if not multi_label:
         return np.array([index[names[0]] for names in labels], np.int64)

@@ -1,11 +1,11 @@
-"""Read a classification data set from a folder of class folders or a CSV, and check every file."""
+"""Read the labels of class folders or a CSV, and check the files of any classification data."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from visus.datamodules.core.csv_files import csv_rows
+from visus.datamodules.core.csv_files import csv_columns, csv_rows
 from visus.datamodules.core.images import inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
@@ -18,10 +18,12 @@ class Sample:
     """One image and its labels.
 
     Attributes:
-        path: The file.
-        labels: Names of its classes; one, unless the data set has several an image.
-        split: `train`, `val`, `test`, or empty where the data set states none.
-        place: Where its label stands: the file itself, or the CSV and its line.
+        path: The image file.
+        labels: Names of its classes; one, unless the data set is multi-label.
+        split: One of `SPLIT_NAMES`, or empty if the data set does not state one; `train`, `val`,
+            `test` or empty once it is checked.
+        place: Where the label is defined, for messages: the image file, or the label file and the
+            line in it.
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) in pixels; (0, 0) before it is checked.
     """
@@ -36,14 +38,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Listing:
-    """All samples of a data set, good ones only, and all that is wrong with it.
+    """The checked samples of a data set, and its problems.
 
     Attributes:
-        samples: The samples that can be read, in a fixed order.
-        class_names: All classes that are named, in order.
+        samples: The samples without errors, in a fixed order.
+        class_names: All classes, in order.
         multi_label: Whether an image may have several labels.
-        problems: What is wrong; the samples of errors are not among `samples`.
-        left_out: How many samples that is.
+        problems: All problems; `samples` does not include the samples of errors.
+        left_out: Number of samples that were left out.
     """
 
     samples: tuple[Sample, ...]
@@ -55,11 +57,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of a data set as they are stored, before any file is opened.
+    """The labels of a data set, before its images are checked.
 
     Attributes:
         samples: All samples.
-        problems: What is wrong with the labels.
+        problems: Problems of the labels, such as a line that cannot be read.
         multi_label: Whether an image may have several labels.
         empty: Names of classes without images.
     """
@@ -71,28 +73,29 @@ class Labels:
 
 
 def read_listing(root: Path, class_names: Sequence[str] | None = None) -> Listing:
-    """Read a user's own data set and decode every image once.
+    """Read the user's own data set and check every image.
 
     Args:
         root: See `read_labels`.
         class_names: See `check_labels`.
 
     Raises:
-        VisusError: If there is nothing to read at that place.
+        VisusError: If there is no such folder or file, or the CSV lacks a column.
     """
     return check_labels(read_labels(root), root, class_names)
 
 
 def read_labels(root: Path) -> Labels:
-    """Read the labels of a user's own data set.
+    """Read the labels of the user's own data set.
 
     Args:
         root: A folder of class folders, a folder of splits (`train`, `val`, `test`) of class
-            folders, a folder with a `labels.csv`, or a CSV with the columns `path` and `label`
-            (several labels separated by `|`) and perhaps `split`; paths are relative to the CSV.
+            folders, a folder with a `labels.csv`, or a CSV with the columns `path`, `label`
+            (several labels separated by `|`) and optionally `split`; paths are relative to the
+            CSV.
 
     Raises:
-        VisusError: If there is nothing to read at that place.
+        VisusError: If there is no such folder or file, or the CSV lacks a column.
     """
     if root.is_file() and root.suffix.lower() == ".csv":
         return _read_csv(root)
@@ -104,28 +107,29 @@ def read_labels(root: Path) -> Labels:
 
 
 def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None = None) -> Listing:
-    """Decode every image once; find duplicates, unknown labels and missing classes.
+    """Decode every image; find duplicates, unknown labels and splits, and empty classes.
 
     Args:
         labels: The labels.
-        root: Where they were read, for messages.
-        class_names: The classes to expect, in order, as a checkpoint states them: another label
-            is a problem, a missing class is none. None to take the classes from the data.
+        root: Where they were read from, for messages.
+        class_names: The classes of a checkpoint, in order: other labels are errors, missing
+            classes are not. None to take the classes from the labels.
     """
-    samples, problems, empty = list(labels.samples), list(labels.problems), labels.empty
-    listed = len(samples) + sum(problem.severity == "error" for problem in problems)
-    found = sorted({label for sample in samples for label in sample.labels} | set(empty))
-    names = tuple(class_names) if class_names else tuple(found)
+    problems, empty = list(labels.problems), labels.empty
+    listed = len(labels.samples) + sum(problem.severity == "error" for problem in problems)
+    samples, unknown = _normalise_splits(labels.samples)
+    problems += unknown
+    labelled = sorted({label for sample in samples for label in sample.labels} | set(empty))
+    names = tuple(class_names) if class_names else tuple(labelled)
     if class_names is None:
         problems += [
             Problem(name, "an empty class: no image in it; fill or remove it", "error")
             for name in empty
         ]
-        names = tuple(name for name in found if name not in empty)
+        names = tuple(name for name in labelled if name not in empty)
         if len(names) < 2:
             problems.append(_too_few_classes(root, names))
     known = set(names)
-    strangers = [s for s in samples if not known.issuperset(s.labels)]
     problems += [
         Problem(
             s.place,
@@ -133,21 +137,51 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
             f"the model knows {', '.join(names)}",
             "error",
         )
-        for s in strangers
+        for s in samples
+        if not known.issuperset(s.labels)
     ]
     checked, broken = _check_files([s for s in samples if known.issuperset(s.labels)])
-    kept, doubled = _check_duplicates(checked)
-    problems += broken + doubled
-    if not kept:
+    good, duplicates = _check_duplicates(checked)
+    problems += broken + duplicates
+    if not good:
         problems.append(Problem(str(root), "holds no readable image; check the path", "fatal"))
-    return Listing(tuple(kept), names, labels.multi_label, tuple(problems), listed - len(kept))
+    return Listing(tuple(good), names, labels.multi_label, tuple(problems), listed - len(good))
+
+
+def _normalise_splits(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """Give the splits their standard names; returns the samples, and problems for unknown names."""
+    known, problems = [], []
+    names = {"": "", **SPLIT_NAMES}
+    for sample in samples:
+        split = names.get(sample.split.strip().lower())
+        if split is None:
+            message = f"unknown split {sample.split!r}; use {', '.join(SPLIT_NAMES)}"
+            problems.append(Problem(sample.place, message, "error"))
+        else:
+            known.append(replace(sample, split=split))
+    return known, problems
+
+
+def is_labels(path: Path) -> bool:
+    """Whether a path is a CSV of labels, or a folder with a `labels.csv`."""
+    file = path / "labels.csv" if path.is_dir() else path
+    return file.suffix.lower() == ".csv" and {"path", "label"} <= csv_columns(file)
+
+
+def has_class_folders(path: Path) -> bool:
+    """Whether a path is a folder of class folders with images, or of splits of such folders."""
+    if not path.is_dir():
+        return False
+    filled = [folder for folder in _subfolders(path) if list_images(folder)]
+    # Splits without class folders: images that have no labels.
+    return any(folder.name.lower() not in SPLIT_NAMES or _is_split(folder) for folder in filled)
 
 
 def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
-    found = f"one class ({names[0]})" if names else "no class"
+    classes = f"one class ({names[0]})" if names else "no class"
     return Problem(
         str(root),
-        f"holds {found}; a classifier needs at least two: a folder of images for each class",
+        f"holds {classes}; a classifier needs at least two: a folder of images for each class",
         "fatal",
     )
 
@@ -161,7 +195,7 @@ def _read_folders(root: Path) -> Labels:
         homes = [(folder, "") for folder in folders]
     else:
         problems = [
-            Problem(str(f), "stands beside the split folders and is not read", "warning")
+            Problem(str(f), "is not one of the split folders beside it and is not read", "warning")
             for f in folders
             if f not in splits
         ]
@@ -176,7 +210,7 @@ def _read_folders(root: Path) -> Labels:
 
 
 def _is_split(folder: Path) -> bool:
-    """Whether a folder is a split: it has such a name, and class folders in it."""
+    """Whether a folder is a split: it has the name of one and contains class folders."""
     return folder.name.lower() in SPLIT_NAMES and bool(_subfolders(folder))
 
 
@@ -192,22 +226,18 @@ def _read_csv(path: Path) -> Labels:
             dict.fromkeys(part.strip() for part in (row["label"] or "").split("|") if part.strip())
         )
         several |= "|" in (row["label"] or "")
-        stated = (row.get("split") or "").strip().lower()
         file = path.parent / (row["path"] or "").strip()
-        if stated and stated not in SPLIT_NAMES:
-            names = ", ".join(SPLIT_NAMES)
-            problems.append(Problem(place, f"unknown split {stated!r}; use {names}", "error"))
-        elif not labels and "|" not in (row["label"] or ""):
+        if not labels and "|" not in (row["label"] or ""):
             problems.append(Problem(place, "has no label; name one, or remove the line", "error"))
         elif not file.is_file():
             problems.append(Problem(place, f"there is no file {str(file)!r}", "error"))
         else:
-            samples.append(Sample(file, labels, SPLIT_NAMES.get(stated, ""), place))
+            samples.append(Sample(file, labels, row.get("split") or "", place))
     return Labels(samples, problems, several)
 
 
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
-    """Decode every image; return the readable samples, and problems for what is not as usual."""
+    """Decode every image; returns the readable samples, and the problems of all."""
     good, problems = [], []
     checks = inspect_images([sample.path for sample in samples])
     for sample, check in zip(samples, checks, strict=True):
@@ -219,7 +249,11 @@ def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]
 
 
 def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
-    """Leave out images whose copies contradict: other labels, or another stated split."""
+    """Leave out duplicates with contradicting labels or splits.
+
+    Returns:
+        The remaining samples, and a problem for each duplicate.
+    """
     by_content: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_content[sample.content].append(sample)
@@ -230,28 +264,28 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
         first, others = copies[0], copies[1:]
         same = f"the same image as {first.path}"
         if any(set(s.labels) != set(first.labels) for s in others):
-            told = " and ".join(sorted({"|".join(s.labels) for s in copies}))
+            labels = " and ".join(sorted({"|".join(s.labels) for s in copies}))
             left_out.update(copies)
             problems += [
-                Problem(s.place, f"{same} under another label ({told}); keep one", "error")
+                Problem(s.place, f"{same} under another label ({labels}); keep one", "error")
                 for s in others
             ]
         elif any(s.split != first.split for s in others):
-            told = " and ".join(sorted({s.split or "no split" for s in copies}))
+            splits = " and ".join(sorted({s.split or "no split" for s in copies}))
             left_out.update(s for s in copies if s.split in {"train", ""})
             problems += [
-                Problem(s.place, f"{same}, in {told}: the figures would be too good", "error")
+                Problem(s.place, f"{same}, in {splits}: the figures would be too good", "error")
                 for s in others
             ]
         else:
             problems += [
-                Problem(s.place, f"{same}; both are kept, on one side of the split", "warning")
+                Problem(s.place, f"{same}; both are used, in the same split", "warning")
                 for s in others
             ]
     return [s for s in samples if s not in left_out], problems
 
 
 def count_classes(samples: Iterable[Sample], class_names: Sequence[str]) -> list[int]:
-    """Samples of each class, in the order of the names."""
+    """Number of samples of each class, in the order of the names."""
     counts = Counter(label for sample in samples for label in sample.labels)
     return [counts[name] for name in class_names]

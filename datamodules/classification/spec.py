@@ -1,4 +1,4 @@
-"""What the applications know of classification data."""
+"""The specification of classification data, free of torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from visus.datamodules.core.spec import DataReport, DataSpec, size_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from visus.datamodules.classification.files import Listing
     from visus.datamodules.core.base import VisionDataModule
 
@@ -40,9 +38,11 @@ class ClassificationDataSpec(DataSpec):
 
     def recognise(self, path: Path) -> str:
         """See `DataSpec.recognise`."""
-        if path.is_file():
-            return "a CSV of labels" if path.suffix.lower() == ".csv" else ""
-        return "class folders" if path.is_dir() else ""
+        from visus.datamodules.classification.files import has_class_folders, is_labels
+
+        if is_labels(path):
+            return "a CSV of labels"
+        return "class folders" if has_class_folders(path) else ""
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
@@ -59,7 +59,7 @@ class ClassificationDataSpec(DataSpec):
         return _report(data.read_listing())
 
     def write_sample(self, folder: Path) -> None:
-        """Scenes with one shape each, a folder a shape."""
+        """Write procedural scenes, ten for each of two shapes."""
         from visus.vision.output_files import write_image
         from visus.vision.scenes import SHAPES, make_scene
 
@@ -75,7 +75,7 @@ class ClassificationDataSpec(DataSpec):
 
 
 def _report(listing: "Listing") -> DataReport:
-    """Images of each class and split."""
+    """Report the number of images of each class and split."""
     from rich.table import Table
 
     from visus.datamodules.classification.files import count_classes

@@ -1,1 +1,1 @@
-"""What the data modules of every task share.."""
+"""What the data modules of all tasks share."""

@@ -1,4 +1,4 @@
-"""Read the files of Fashion-MNIST and CIFAR-10, downloading them where they are absent."""
+"""Read the files of Fashion-MNIST and CIFAR-10, and download them if they are missing."""
 
 import gzip
 import pickle
@@ -21,7 +21,7 @@ def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
         root: The folder with the four `.gz` files, or one to download them into.
 
     Raises:
-        VisusError: If the files are not there and cannot be downloaded, or are damaged.
+        VisusError: If the files are missing and cannot be downloaded, or are damaged.
     """
     folder = root
     if not (folder / "train-images-idx3-ubyte.gz").is_file():
@@ -43,7 +43,7 @@ def cifar10(root: Path) -> tuple[Arrays, Arrays]:
         root: The folder that holds `cifar-10-batches-py`, or one to download it into.
 
     Raises:
-        VisusError: If the files are not there and cannot be downloaded, or are damaged.
+        VisusError: If the files are missing and cannot be downloaded, or are damaged.
     """
     folder = root / "cifar-10-batches-py"
     if not (folder / "data_batch_1").is_file():
@@ -54,41 +54,41 @@ def cifar10(root: Path) -> tuple[Arrays, Arrays]:
 
 
 def download(name: str, root: Path) -> None:
-    """Have one of torchvision's data sets download itself.
+    """Download one of torchvision's data sets.
 
     Args:
-        name: Of its class in `torchvision.datasets`.
-        root: Where to.
+        name: Name of its class in `torchvision.datasets`.
+        root: The folder to download into.
 
     Raises:
-        VisusError: If it cannot be had.
+        VisusError: If the download fails.
     """
     import torchvision.datasets
 
     try:
         getattr(torchvision.datasets, name)(str(root), download=True)
     except Exception as error:
-        # urllib, ssl and tarfile raise their own errors here; all mean "not to be had".
+        # urllib, ssl and tarfile raise errors of their own.
         hint = " (Debian: apt install dataset-fashion-mnist)" if name == "FashionMNIST" else ""
         raise VisusError(
             f"data.root {str(root)!r}: holds no {name}, and downloading it failed ({error}); "
-            f"fetch it by hand{hint} and name its folder"
+            f"download it by hand{hint} and give its folder"
         ) from None
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """An IDX file: two zero bytes, the type, the rank, the sizes as big-endian, then the data."""
+    """Read an IDX file: two zero bytes, type, rank, sizes as big-endian integers, then the data."""
     try:
         data = gzip.decompress(path.read_bytes())
         rank = data[3]
         shape = np.frombuffer(data, ">i4", rank, 4)
         return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (OSError, EOFError, IndexError, ValueError) as error:
-        raise VisusError(f"{path}: missing or damaged ({error}); fetch it again") from None
+        raise VisusError(f"{path}: missing or damaged ({error}); download it again") from None
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles NumPy arrays and plain values; any other name in the file is refused."""
+    """Unpickles NumPy arrays and plain values only; refuses any other class or function."""
 
     _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype"})
 
@@ -99,7 +99,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
                 return _reconstruct
             return getattr(np, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array")
+        raise pickle.UnpicklingError(f"it contains {module}.{name}, which is not an array")
 
 
 def _read_cifar(path: Path) -> Arrays:
@@ -109,4 +109,4 @@ def _read_cifar(path: Path) -> Arrays:
         images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
         return images.transpose(0, 2, 3, 1), np.asarray(batch[b"labels"], np.int64)
     except (OSError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
-        raise VisusError(f"{path}: missing or damaged ({error}); fetch it again") from None
+        raise VisusError(f"{path}: missing or damaged ({error}); download it again") from None

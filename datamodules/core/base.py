@@ -1,4 +1,4 @@
-"""What all data modules offer: loaders that count each sample once on any number of processes."""
+"""The data module that those of all tasks extend: loaders, and how problems are reported."""
 
 import copy
 import sys
@@ -15,20 +15,31 @@ from visus.datamodules.core.problems import Problem, refuse, report
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ResizeMode
 
-Recipe = TypeVar("Recipe")
+Augment = TypeVar("Augment")
 
 
-class VisionDataModule(pl.LightningDataModule, Generic[Recipe]):
-    """Data of any task; a subclass makes the data sets.
+class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
+    """Data of any task; a subclass returns the data set of each split.
+
+    The fields of the task's `TaskSpec.data_info` are read from attributes of the same names:
+    those below for every task, and more for some.
+
+    Args:
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; 0 to load in the main process.
+        augment: Augmentation of the training images.
 
     Attributes:
         class_names: One name for each class id, in order.
-        image_size: (height, width) of the batches' images.
-        in_channels: Their channels.
-        resize_mode: How images are brought to that size.
-        skipped: Bad samples that were left out.
+        image_size: (height, width) of the batches' images in pixels.
+        in_channels: Channels of the batches' images: 3 for RGB, 1 for grey.
+        resize_mode: How images are resized to that size.
+        skipped: Number of bad samples that were left out.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
             trained with.
+
+    Raises:
+        VisusError: If the batch size or the number of workers is impossible.
     """
 
     class_names: tuple[str, ...]
@@ -43,7 +54,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Recipe]):
         "in_channels",
     )
 
-    def __init__(self, batch_size: int, num_workers: int, augment: Recipe) -> None:
+    def __init__(self, batch_size: int, num_workers: int, augment: Augment) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
             raise VisusError(
@@ -56,29 +67,31 @@ class VisionDataModule(pl.LightningDataModule, Generic[Recipe]):
 
     @abstractmethod
     def dataset(self, split: str) -> Dataset[Batch]:
-        """The data set of a split: `train`, `val`, `test` or `predict`."""
+        """The data set of a split: `train` with augmentation, `val` or `test` without.
+
+        Its samples are dictionaries with the keys `image`, a uint8 tensor of shape (in_channels,
+        height, width); `source`, the image's name in reports; `geometry`, the mapping back to the
+        original image, unless augmented; and the labels, under keys that the task defines. Most
+        data sets extend `visus.datamodules.core.loading.SourceDataset`.
+        """
 
     def plain_dataset(self, split: str) -> Dataset[Batch]:
-        """The data set of a split without random changes."""
+        """The data set of a split without augmentation."""
         dataset = copy.copy(self.dataset(split))
         dataset.transform = None  # type: ignore[attr-defined]
         return dataset
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled and changed at random."""
+        """Batches of the training images, shuffled and augmented."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once."""
+        """Batches of the validation images, each image once."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once."""
+        """Batches of the test images, each image once."""
         return self._loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Each sample once, labels not needed."""
-        return self._loader("predict")
 
     def _loader(self, split: str) -> DataLoader[Batch]:
         rank, world = (
@@ -95,10 +108,10 @@ class VisionDataModule(pl.LightningDataModule, Generic[Recipe]):
 
 
 def raise_or_warn(problems: Sequence[Problem], skip_bad: bool) -> None:
-    """Refuse what stops training, and tell the rest on the standard error stream.
+    """Raise an error if the problems prevent training, otherwise print them to standard error.
 
     Args:
-        problems: All that were found.
+        problems: All problems of the data set.
         skip_bad: Whether the samples of `error`s were left out.
 
     Raises:
@@ -106,9 +119,9 @@ def raise_or_warn(problems: Sequence[Problem], skip_bad: bool) -> None:
     """
     refuse(problems, skip_bad)
     if problems:
-        _tell(problems)
+        _print(problems)
 
 
 @rank_zero_only
-def _tell(problems: Sequence[Problem]) -> None:
+def _print(problems: Sequence[Problem]) -> None:
     print(report(problems), file=sys.stderr)

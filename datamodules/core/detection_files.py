@@ -1,4 +1,4 @@
-"""Read a detection data set of any format, and check every image and every box."""
+"""Read detection labels of any format, and check every image and every box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from visus.datamodules.core.formats import coco, voc, yolo
 from visus.datamodules.core.images import check_copies, inspect_images
-from visus.datamodules.core.labels import LabelledImage, LabelledObject
+from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels
 from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
 from visus.vision.images import ImageInfo
@@ -17,24 +17,23 @@ Format = Literal["coco", "voc", "yolo"]
 FORMATS: dict[str, ModuleType] = {"coco": coco, "voc": voc, "yolo": yolo}
 
 Exif = Literal["auto", "apply", "ignore"]
-"""What EXIF orientation means to the labels: `apply`, they were made on the upright image;
-`ignore`, on the pixels as stored; `auto`, find out, and stop where that is not possible."""
+"""Which image the labels refer to: `apply`, with its EXIF orientation applied; `ignore`, as stored;
+`auto`, determined from the size that the labels state, with an error if that is ambiguous."""
 
 _SLACK = 2.0
-"""Boxes may overhang by so many pixels: labelling tools round."""
+"""Boxes may exceed the image by so many pixels, as labelling tools round."""
 
 
 @dataclass(frozen=True)
 class DetectionListing:
-    """All labelled images of a data set, good ones only, and all that is wrong with it.
+    """The checked images of a data set, and its problems.
 
     Attributes:
-        format: What the labels were read as.
-        images: The images that can be read, in a fixed order, their boxes in pixels and clipped
-            to them.
+        format: Name of the format, such as `coco`.
+        images: The usable images, in a fixed order, with boxes in pixels, clipped to the image.
         class_names: In the order of their ids.
-        problems: What is wrong; the objects and images of errors are left out.
-        left_out: How many objects and images that is.
+        problems: Problems of the data set; images and objects with errors are left out.
+        left_out: Number of images and objects that were left out.
     """
 
     format: str
@@ -45,17 +44,18 @@ class DetectionListing:
 
 
 def recognise(root: Path) -> str | None:
-    """The format of a data set; None where it is none of ours.
+    """The format of a data set; None if it has no detection labels.
 
     Raises:
-        VisusError: If it could be several.
+        VisusError: If it has labels of several formats.
     """
-    found = [name for name, module in FORMATS.items() if module.find(root)]
-    if len(found) > 1:
+    names = [name for name, module in FORMATS.items() if module.find(root)]
+    if len(names) > 1:
         raise VisusError(
-            f"data.root {str(root)!r}: could be {' or '.join(found)}; say which with --data.format"
+            f"data.root {str(root)!r}: holds {' and '.join(names)} labels; choose one with "
+            "--data.format (--format of visus data)"
         )
-    return found[0] if found else None
+    return names[0] if names else None
 
 
 def read_detection(
@@ -64,22 +64,32 @@ def read_detection(
     class_names: Sequence[str] | None = None,
     exif: Exif = "auto",
 ) -> DetectionListing:
-    """Read a data set, and decode every image once.
+    """Read the labels of a data set and check every image.
+
+    Args:
+        root: See `read_labels`.
+        format: See `read_labels`.
+        class_names: See `check_labels`.
+        exif: See `check_labels`.
+
+    Raises:
+        VisusError: If there is nothing to read at that path, or it has labels of several formats.
+    """
+    return check_labels(read_labels(root, format), root, class_names, exif)
+
+
+def read_labels(root: Path, format: Format | None = None) -> Labels:
+    """Read the labels of a data set, without opening an image.
 
     Args:
         root: Its folder; or a COCO JSON file, or a YOLO YAML file.
-        format: What it is; None to find out.
-        class_names: The classes to expect, in order, as a checkpoint states them. None to take
-            them from the data.
-        exif: What EXIF orientation means to the labels.
+        format: The format; recognised by default.
 
     Raises:
-        VisusError: If there is nothing to read at that place, or it could be several formats.
+        VisusError: If there is nothing to read at that path, or it has labels of several formats.
     """
-    for key, value, known in (("format", format, (*FORMATS, None)), ("exif", exif, get_args(Exif))):
-        if value not in known:
-            told = ", ".join(str(name) for name in known if name)
-            raise VisusError(f"data.{key} {value!r} is unknown; choose from {told}")
+    if format not in (*FORMATS, None):
+        raise VisusError(f"data.format {format!r} is unknown; choose from {', '.join(FORMATS)}")
     if not root.exists():
         raise VisusError(f"data.root {str(root)!r}: there is no such folder; check the path")
     name = format or recognise(root)
@@ -88,7 +98,27 @@ def read_detection(
             f"data.root {str(root)!r}: holds no detection labels; expected COCO (annotations/*.json"
             "), Pascal VOC (Annotations/*.xml) or YOLO (images/, labels/ and data.yaml)"
         )
-    labels = FORMATS[name].read(root)
+    labels: Labels = FORMATS[name].read(root)
+    labels.format = name
+    return labels
+
+
+def check_labels(
+    labels: Labels, root: Path, class_names: Sequence[str] | None = None, exif: Exif = "auto"
+) -> DetectionListing:
+    """Check every image and every box of a data set.
+
+    Args:
+        labels: The labels as they are stored.
+        root: The data set, for messages.
+        class_names: The classes of a checkpoint, in order; those of the labels by default.
+        exif: Which image the labels refer to.
+
+    Raises:
+        VisusError: If `exif` is unknown.
+    """
+    if exif not in get_args(Exif):
+        raise VisusError(f"data.exif {exif!r} is unknown; choose from {', '.join(get_args(Exif))}")
     problems: list[Problem] = list(labels.problems)
     names = tuple(class_names or labels.class_names)
     left_out = sum(problem.severity == "error" for problem in problems)
@@ -100,105 +130,108 @@ def read_detection(
         if info is None:
             left_out += 1
             continue
-        upright, oriented = _orientation(image, info, exif)
-        problems += oriented
+        upright, orientation_problems = _orientation(image, info, exif)
+        problems += orientation_problems
         size = (info.height, info.width) if upright else info.stored
         checked = replace(image, content=check.content, size=size, upright=upright)
-        objects, wrong = _check_objects(checked, names)
-        problems += wrong
-        left_out += sum(problem.severity == "error" for problem in wrong)
+        objects, object_problems = _check_objects(checked, names)
+        problems += object_problems
+        left_out += sum(problem.severity == "error" for problem in object_problems)
         images.append(replace(checked, objects=tuple(objects), relative=False))
-    kept, doubled = check_copies(images)
-    problems += doubled
-    left_out += len(images) - len(kept)
-    if not any(image.objects for image in kept):
-        place = str(root)
-        problems.append(Problem(place, "holds no usable object in any readable image", "fatal"))
-    return DetectionListing(name, tuple(kept), names, tuple(problems), left_out)
+    unique, duplicates = check_copies(images)
+    problems += duplicates
+    left_out += len(images) - len(unique)
+    if not any(image.objects for image in unique):
+        message = "holds no usable object in any readable image"
+        problems.append(Problem(str(root), message, "fatal"))
+    return DetectionListing(labels.format, tuple(unique), names, tuple(problems), left_out)
 
 
 def _orientation(image: LabelledImage, info: ImageInfo, exif: Exif) -> tuple[bool, list[Problem]]:
-    """Whether to read the image upright, and what is wrong with the size that its labels state.
+    """Whether to apply the EXIF orientation, and problems with the size that the labels state.
 
-    Some labelling tools show images as they are stored, whatever their EXIF orientation says,
-    so that the boxes of an oriented image may belong to either way of reading it.
+    Some labelling tools show images as they are stored, whatever their EXIF orientation, so that
+    the boxes of such an image may refer to either way of reading it.
     """
     shown, declared = (info.height, info.width), image.declared
     upright = exif != "ignore"
     place, oriented = image.place, info.orientation != 1
     if oriented and image.objects and exif == "auto":
-        told = f"the image has EXIF orientation {info.orientation}"
-        remedy = "look with visus data check --draw DIR, then give --data.exif apply or ignore"
+        start = f"the image has EXIF orientation {info.orientation}"
+        remedy = "see visus data check --draw DIR, then give --data.exif apply or ignore"
         if declared is None or shown == info.stored:
-            why = "and nothing tells whether its labels were made on the upright image"
-            return upright, [Problem(place, f"{told}, {why}; {remedy}", "fatal")]
+            reason = "and nothing shows whether its labels refer to the upright image"
+            return upright, [Problem(place, f"{start}, {reason}; {remedy}", "fatal")]
         if declared == info.stored:
-            why = f"and its labels state the size as stored, {_told(declared)}"
-            return upright, [Problem(place, f"{told}, {why}; {remedy}", "fatal")]
+            reason = f"and its labels state the size as stored, {_format_size(declared)}"
+            return upright, [Problem(place, f"{start}, {reason}; {remedy}", "fatal")]
     allowed = {shown, info.stored} if oriented and exif != "auto" else {shown}
     if declared is None or declared in allowed:
         return upright, []
     swapped = " (width and height swapped)" if declared[::-1] in allowed else ""
-    message = f"its labels state {_told(declared)}, the image is {_told(shown)}{swapped}"
-    return upright, [Problem(place, f"{message}; mend the labels or the image", "fatal")]
+    message = (
+        f"its labels state {_format_size(declared)}, the image is {_format_size(shown)}{swapped}; "
+        "correct the labels or the image"
+    )
+    return upright, [Problem(place, message, "fatal")]
 
 
-def _told(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
 def _check_objects(
     image: LabelledImage, class_names: Sequence[str]
 ) -> tuple[list[LabelledObject], list[Problem]]:
-    """The usable objects, in pixels and clipped, and what is wrong with the others."""
+    """The usable objects, in pixels and clipped to the image, and the problems of all."""
     height, width = image.size
-    good: list[LabelledObject] = []
+    usable: list[LabelledObject] = []
     problems = []
     seen: dict[tuple[float, ...], str] = {}
     for item in image.objects:
         if image.relative:
             item = _in_pixels(item, height, width)
         x1, y1, x2, y2 = item.box
-        told = f"box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
-        overhang = max(-x1, -y1, x2 - width, y2 - height)
+        box_text = f"box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+        excess = max(-x1, -y1, x2 - width, y2 - height)
         message = ""
         if item.label not in class_names:
             message = f"unknown class {item.label!r}; known are {', '.join(class_names)}"
         elif x2 < x1 or y2 < y1:
-            message = f"{told} is inverted: its far corner comes first"
+            message = f"{box_text} is inverted: its far corner comes first"
         elif x2 - x1 < 1 or y2 - y1 < 1:
-            message = f"{told} is degenerate: not a pixel wide or high"
+            message = f"{box_text} is degenerate: less than a pixel wide or high"
         elif x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-            message = f"{told} is outside of the image of {_told(image.size)}"
-        elif overhang > _SLACK:
-            message = f"{told} reaches {overhang:g} px outside of the image of {width} x {height}"
+            message = f"{box_text} is outside the image of {_format_size(image.size)}"
+        elif excess > _SLACK:
+            message = f"{box_text} reaches {excess:g} px outside the image of {width} x {height}"
         elif item.box in seen and seen[item.box] == item.label:
-            message = f"{told} of {item.label!r} is a duplicate"
+            message = f"{box_text} of {item.label!r} is a duplicate"
         elif item.runs and sum(item.runs) != height * width:
-            message = f"its run lengths fill another size than {_told(image.size)}"
+            message = f"its run lengths do not fill the image of {_format_size(image.size)}"
         if message:
             problems.append(Problem(item.place, message, "error"))
             continue
-        if overhang > 0:
-            note = f"{told} reaches {overhang:g} px outside, clipped"
+        if excess > 0:
+            note = f"{box_text} reaches {excess:g} px outside the image, clipped"
             problems.append(Problem(item.place, note, "warning"))
         if item.box in seen:
-            note = f"{told} is {item.label!r} here and {seen[item.box]!r} before; both are kept"
+            note = f"{box_text} is {item.label!r} here and {seen[item.box]!r} before; both are used"
             problems.append(Problem(item.place, note, "warning"))
         seen[item.box] = item.label
         box = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-        good.append(replace(item, box=box))
-    return good, problems
+        usable.append(replace(item, box=box))
+    return usable, problems
 
 
 def _in_pixels(item: LabelledObject, height: int, width: int) -> LabelledObject:
-    """The object of relative coordinates in pixels."""
+    """An object with relative coordinates, converted to pixels."""
     x1, y1, x2, y2 = item.box
     outlines = tuple(
         tuple(value * (height if i % 2 else width) for i, value in enumerate(ring))
         for ring in item.polygons
     )
-    # Shares are written with some six digits: without rounding, edges would overhang by dust.
+    # Fractions are written with some six digits: unrounded, boxes would exceed the image slightly.
     values = (x1 * width, y1 * height, x2 * width, y2 * height)
     box = tuple(round(value, 3) for value in values)
     return replace(item, box=(box[0], box[1], box[2], box[3]), polygons=outlines)

@@ -1,4 +1,4 @@
-"""Find the faces of many images, once, before training begins."""
+"""Detect the faces of many image files once, before training."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +14,11 @@ from visus.vision.progress import track
 
 
 @dataclass(frozen=True, eq=False)
-class SeenImage:
-    """What a look at an image gave.
+class FileFaces:
+    """The faces of one image file.
 
     Attributes:
-        faces: One at least; None where they were not looked for, or there is a problem.
+        faces: At least one; None without a detector, or where there is a problem.
         content: `content_hash` of the file; empty where it cannot be read.
         problem: Why the image cannot be used; empty where it can.
     """
@@ -28,31 +28,34 @@ class SeenImage:
     problem: str
 
 
-def look_for_faces(
+def detect_faces(
     paths: Sequence[Path], stages: FaceStages | None, min_face: int
-) -> Iterator[SeenImage]:
-    """Look at images one after the other.
+) -> Iterator[FileFaces]:
+    """Read image files in parallel and detect their faces.
 
     Args:
         paths: The files.
-        stages: What finds faces; None to see only whether the files can be read.
-        min_face: The smallest face to look for, in pixels.
+        stages: The face detector's networks; None to check only that the files can be read.
+        min_face: Side of the smallest face to detect, in pixels.
+
+    Yields:
+        The faces of each file, in order.
     """
-    look = partial(_look_at, stages=stages, min_face=min_face)
+    detect = partial(_detect_in_file, stages=stages, min_face=min_face)
     # Decoding and networks run outside the interpreter's lock, so threads use all cores.
     with ThreadPoolExecutor() as pool:
-        yield from track(pool.map(look, paths), "Finding faces", total=len(paths))
+        yield from track(pool.map(detect, paths), "Finding faces", total=len(paths))
 
 
-def _look_at(path: Path, stages: FaceStages | None, min_face: int) -> SeenImage:
+def _detect_in_file(path: Path, stages: FaceStages | None, min_face: int) -> FileFaces:
     try:
         content = content_hash(path.read_bytes())
         image = read_image(path)
     except (ImageError, OSError) as error:
-        return SeenImage(None, "", str(error).removeprefix(f"{path}: "))
+        return FileFaces(None, "", str(error).removeprefix(f"{path}: "))
     if stages is None:
-        return SeenImage(None, content, "")
-    found = find_faces(image, stages, min_face)
-    if not len(found):
-        return SeenImage(None, content, f"shows no face of {min_face} pixels or more")
-    return SeenImage(found, content, "")
+        return FileFaces(None, content, "")
+    faces = find_faces(image, stages, min_face)
+    if not len(faces):
+        return FileFaces(None, content, f"shows no face of {min_face} pixels or more")
+    return FileFaces(faces, content, "")

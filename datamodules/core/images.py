@@ -1,4 +1,4 @@
-"""Decode every image of a data set once, on all cores, before anything is trained."""
+"""Check every image of a data set before training: readable, right channels, no duplicates."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,20 +9,18 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from visus.datamodules.core.csv_files import csv_rows
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import Listed, content_hash
-from visus.vision.errors import VisusError
-from visus.vision.images import ImageError, ImageInfo, inspect_image, list_images
+from visus.vision.images import ImageError, ImageInfo, inspect_image
 from visus.vision.progress import track
 
 
 class ListedImage(Listed, Protocol):
-    """What a data set tells of an image, whatever its labels are.
+    """An image of a data set, with labels of any kind.
 
     Attributes:
         path: The file.
-        place: Where it is listed.
+        place: Where it is listed: the file itself, or a CSV or JSON file and the line in it.
     """
 
     @property
@@ -36,12 +34,12 @@ Image = TypeVar("Image", bound=ListedImage)
 
 @dataclass(frozen=True)
 class ImageCheck:
-    """What decoding a file found.
+    """Result of decoding an image file.
 
     Attributes:
-        info: Its size and what may surprise; None where it cannot be read.
-        content: `content_hash` of the file; empty where it cannot be read.
-        error: Why it cannot be read; empty where it can.
+        info: Size, channels and notes on the image; None if the file cannot be read.
+        content: `content_hash` of the file; empty if it cannot be read.
+        error: Why the file cannot be read; empty if it can.
     """
 
     info: ImageInfo | None
@@ -49,11 +47,11 @@ class ImageCheck:
     error: str
 
     def problems(self, place: str, in_channels: int = 3) -> list[Problem]:
-        """What is wrong with the file, or may surprise, as told of a place.
+        """Problems of the file.
 
         Args:
-            place: The place.
-            in_channels: What is expected of it; 1 can be made of RGB.
+            place: Where the image is listed, for the messages.
+            in_channels: Expected number of channels; 3 are accepted for 1.
         """
         if self.info is None:
             return [Problem(place, self.error, "error")]
@@ -65,7 +63,7 @@ class ImageCheck:
 
 
 def inspect_images(paths: Sequence[Path]) -> Iterator[ImageCheck]:
-    """Decode every image, in order."""
+    """Decode every image, in parallel; yields the results in order."""
     # Pillow decodes outside the interpreter's lock, so threads use all cores.
     with ThreadPoolExecutor() as pool:
         yield from track(pool.map(_inspect, paths), "Checking images", total=len(paths))
@@ -78,36 +76,19 @@ def _inspect(path: Path) -> ImageCheck:
     except FileNotFoundError:
         return ImageCheck(None, "", f"there is no file {str(path)!r}")
     except (ImageError, OSError) as error:
-        # The decoder saw bytes, so that its message names no file; the place does.
+        # The message names no file, as the decoder was given bytes; the problem's place does.
         return ImageCheck(None, "", str(error).removeprefix("image: "))
 
 
-def image_paths(root: Path) -> list[Path]:
-    """All images of a folder, or of a CSV's column `path`; labels are not needed.
-
-    Raises:
-        VisusError: If there is nothing to read at that place.
-    """
-    if root.is_dir():
-        return list_images(root, arrays=True)
-    if root.is_file() and root.suffix.lower() == ".csv":
-        return [root.parent / (row["path"] or "").strip() for _, row in csv_rows(root, {"path"})]
-    raise VisusError(f"data.root {str(root)!r}: there is no such folder or CSV; check the path")
-
-
-def usable_images(paths: Sequence[Path], in_channels: int = 3) -> tuple[list[Path], list[Problem]]:
-    """Those that can be read and have these channels, and what is wrong with all."""
-    usable, problems = [], []
-    for path, check in zip(paths, inspect_images(paths), strict=True):
-        found = check.problems(str(path), in_channels)
-        problems += found
-        if not any(problem.severity == "error" for problem in found):
-            usable.append(path)
-    return usable, problems
-
-
 def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
-    """Leave out images that stand in training and elsewhere too, and tell all copies."""
+    """Find duplicates by content, and leave out those that leak from training to evaluation.
+
+    Args:
+        images: Images with their content hashes.
+
+    Returns:
+        The remaining images, and a problem for each duplicate.
+    """
     by_content = defaultdict(list)
     for image in images:
         by_content[image.content].append(image)
@@ -118,22 +99,22 @@ def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
         for other in copies[1:]:
             same = f"the same image as {first.path}"
             if other.split != first.split:
-                told = " and ".join(sorted({c.split or "no split" for c in copies}))
-                message = f"{same}, in {told}: the figures would be too good"
+                splits = " and ".join(sorted({c.split or "no split" for c in copies}))
+                message = f"{same}, in {splits}: the figures would be too good"
                 problems.append(Problem(other.place, message, "error"))
                 left_out.update(c.place + c.split for c in copies if c.split in {"train", ""})
             else:
-                message = f"{same}; both are kept, on one side of the split"
+                message = f"{same}; both are used, in the same split"
                 problems.append(Problem(other.place, message, "warning"))
     return [p for p in images if p.place + p.split not in left_out], problems
 
 
 def typical_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:
-    """The input size for images of these sizes: their middle aspect, in multiples of 32.
+    """The network's input size for images of these sizes: their median, in multiples of 32.
 
     Args:
-        sizes: (height, width) of each in pixels.
-        longest: The most pixels of the longer side.
+        sizes: (height, width) of each image in pixels.
+        longest: Maximum length of the longer side in pixels.
 
     Returns:
         (height, width) in pixels.

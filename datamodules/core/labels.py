@@ -1,4 +1,4 @@
-"""Labelled objects in images, as all formats of detection data sets are read into."""
+"""Labelled images and objects, the common form of all formats of detection labels."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,23 +6,22 @@ from pathlib import Path
 from visus.datamodules.core.problems import Problem
 
 Box = tuple[float, float, float, float]
-"""(x1, y1, x2, y2) in pixels, or in shares of the image's size where said so."""
+"""(x1, y1, x2, y2) in pixels, or as fractions of the image size if `LabelledImage.relative`."""
 
 
 @dataclass(frozen=True)
 class LabelledObject:
-    """One object.
+    """One labelled object.
 
     Attributes:
-        label: The name of its class.
-        box: In pixels of the labelled image.
-        place: Where it stands: the file and the line or key.
-        crowd: Whether it is a region of many objects: not learnt, and ignored in evaluation.
-        difficult: Whether its labeller calls it hard to see: treated as a crowd.
-        polygons: Outlines, each (x, y, x, y, ...), in the units of the box; empty where there
-            are none.
-        runs: COCO's run lengths of its mask instead; empty where there are none.
-        area: Of the object's pixels, as the labels state it; None where they do not.
+        label: Its class name.
+        box: Its bounding box.
+        place: Where it is listed: the file and the line or key.
+        crowd: Whether it is a region of many objects: not trained on, and ignored in evaluation.
+        difficult: Whether it is labelled as hard to see: treated as a crowd.
+        polygons: Outlines, each (x, y, x, y, ...), in the units of the box; empty for none.
+        runs: COCO's run lengths of its mask instead; empty for none.
+        area: Area of its mask in pixels, if the labels state it; None otherwise.
     """
 
     label: str
@@ -36,26 +35,26 @@ class LabelledObject:
 
     @property
     def ignored(self) -> bool:
-        """Whether it is neither learnt nor counted."""
+        """Whether it is excluded from training and evaluation."""
         return self.crowd or self.difficult
 
     @property
     def has_mask(self) -> bool:
-        """Whether its pixels are known, not just its box."""
+        """Whether its mask is labelled, not just its box."""
         return bool(self.polygons or self.runs)
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image and the objects in it.
+    """One image and its labelled objects.
 
     Attributes:
         path: The file.
-        objects: None in an image that shows none.
-        split: `train`, `val`, `test`, or empty where the data set states none.
+        objects: Its objects; empty for an image without objects.
+        split: `train`, `val`, `test`, or empty if the data set does not state one.
         place: Where it is listed.
-        declared: (height, width) that the labels state; None where they state none.
-        relative: Whether boxes and polygons are shares of the image's size.
+        declared: (height, width) that the labels state; None if they do not.
+        relative: Whether boxes and polygons are fractions of the image size.
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) as it is read; (0, 0) before it is checked.
         upright: Whether it is read with its EXIF orientation applied.
@@ -74,34 +73,36 @@ class LabelledImage:
 
 @dataclass
 class Labels:
-    """What a format's reader found, nothing of it compared with the images yet.
+    """The labels of a data set, not yet checked against the images.
 
     Attributes:
         images: In a fixed order.
         class_names: In the order of their ids.
-        problems: What could not be read.
+        problems: Problems of the label files.
+        format: Name of the format, such as `coco`.
     """
 
     images: list[LabelledImage] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    format: str = ""
 
     def error(self, place: str, message: str) -> None:
-        """Note a problem that costs a sample or an object."""
+        """Add a problem that excludes an image or an object."""
         self.problems.append(Problem(place, message, "error"))
 
     def warn(self, place: str, message: str) -> None:
-        """Note what may surprise."""
+        """Add a problem that excludes nothing."""
         self.problems.append(Problem(place, message, "warning"))
 
     def fatal(self, place: str, message: str) -> None:
-        """Note a problem that costs a whole file."""
+        """Add a problem that excludes a whole file."""
         self.problems.append(Problem(place, message, "fatal"))
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number of a size that coordinates can have."""
+    """Whether a value is a finite number in the range of coordinates."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    # False for NaN too; exact for whole numbers that no float can hold.
+    # False for NaN too; exact for integers that no float can represent.
     return abs(value) < 1e9

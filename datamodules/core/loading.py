@@ -1,4 +1,4 @@
-"""From samples to batches: data sets, collation and loaders."""
+"""Data sets, collation and loaders."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,31 +15,44 @@ from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input, to_channels, to_planes
 
 Batch = dict[str, Any]
-Read = TypeVar("Read")
-Change = TypeVar("Change")
+Sample = TypeVar("Sample")
+Transform = TypeVar("Transform")
 
 
-class SourceDataset(Dataset[Batch], Generic[Read, Change]):
-    """Images that are read when they are asked for: what the data sets of all tasks share.
+class SourceDataset(Dataset[Batch], Generic[Sample, Transform]):
+    """Base class of the data sets of all tasks: images that are read when they are needed.
+
+    A new data set defines `__getitem__`, which reads `self.read(self.sources[index])` and returns
+    a dictionary with
+
+    - `image`: uint8 tensor of shape (in_channels, height, width);
+    - `source`: `self.name(index)`;
+    - the labels, as tensors of equal shapes, which are stacked to batches, or as any other
+      objects, which are collected in lists;
+    - `geometry`: the second value of `resize_to_input`, where `self.transform` is None.
+
+    `ImageDataset` is an example. Reports find an original image again with `index` and `image`.
 
     Args:
-        sources: What each image is read from; named in reports.
-        read: From a source to a sample; a function that can be pickled, since workers may be
-            started anew.
-        size: (height, width) to bring images to.
-        mode: How.
-        in_channels: Channels to give them.
-        transform: Random changes for training, which also bring the image to its size.
+        sources: One object for each image, such as a path or a seed; `read` turns it into a sample,
+            and `str` of it, or of its attribute `path`, is its name in reports.
+        read: Function from a source to a sample: an image, an object with an attribute `image`, or
+            a tuple that starts with an image. It must be possible to pickle it, as worker
+            processes need on Windows and macOS.
+        size: (height, width) of the network's input in pixels.
+        mode: How images are resized to that size.
+        in_channels: Channels of the network's input: 3 for RGB, 1 for grey.
+        transform: Augmentation for training, which also resizes; None for evaluation.
     """
 
     def __init__(
         self,
         sources: Sequence[Any],
-        read: Callable[[Any], Read],
+        read: Callable[[Any], Sample],
         size: tuple[int, int],
         mode: ResizeMode,
         in_channels: int = 3,
-        transform: Change | None = None,
+        transform: Transform | None = None,
     ) -> None:
         self.sources = sources
         self.read = read
@@ -50,73 +63,71 @@ class SourceDataset(Dataset[Batch], Generic[Read, Change]):
         self._indices: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self.sources)
 
     def name(self, index: int) -> str:
-        """What an image is called in reports: its file, or its seed."""
+        """Name of an image in reports, such as its path or its seed."""
         source = self.sources[index]
         return str(getattr(source, "path", source))
 
     def index(self, name: str) -> int:
-        """The index of the image of that name."""
+        """Index of the image with this name."""
         if not self._indices:
             self._indices = {self.name(i): i for i in range(len(self))}
         return self._indices[name]
 
     def image(self, index: int) -> Pixels:
         """The original image, uint8 of shape (height, width, channels)."""
-        return image_of(self.read(self.sources[index]))
+        return _image_of(self.read(self.sources[index]))
 
 
 class ImageDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
-    """Images, perhaps with their classes.
+    """Images with their classes.
 
     Args:
-        sources: See `SourceDataset`.
-        read: From a source to an image, uint8 RGB.
-        labels: A class id for each image, or a row of zeros and ones; None for no labels.
-        size: See `SourceDataset`.
-        mode: "
-        in_channels: "
-        transform: "
+        sources: One object for each image, such as a path.
+        read: Function from a source to an image, uint8 of shape (height, width, channels).
+        labels: Class ids of shape (images,), or rows of zeros and ones (images, classes).
+        size: (height, width) of the network's input in pixels.
+        mode: How images are resized to that size.
+        in_channels: Channels of the network's input: 3 for RGB, 1 for grey.
+        transform: Augmentation for training, which also resizes; None for evaluation.
     """
 
     def __init__(
         self,
         sources: Sequence[Any],
         read: Callable[[Any], Pixels],
-        labels: NDArray[Any] | None,
+        labels: NDArray[Any],
         size: tuple[int, int],
         mode: ResizeMode,
         in_channels: int = 3,
         transform: Callable[[Pixels], Pixels] | None = None,
     ) -> None:
         super().__init__(sources, read, size, mode, in_channels, transform)
-        self.labels = None if labels is None else torch.from_numpy(labels)
+        self.labels = torch.from_numpy(labels)
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image`, `source`; `label` where there are labels, `fit` where unchanged."""
+        """One sample: `image`, `label` and `source`, and `geometry` unless augmented."""
         image = self.read(self.sources[index])
-        item: Batch = {"source": self.name(index)}
+        item: Batch = {"source": self.name(index), "label": self.labels[index]}
         if self.transform is None:
             image, item["geometry"] = resize_to_input(image, self.size, self.mode)
         else:
             image = self.transform(image)
         item["image"] = to_tensor(to_channels(image, self.in_channels))
-        if self.labels is not None:
-            item["label"] = self.labels[index]
         return item
 
 
 class ArrayDataset(Dataset[Batch]):
-    """Images in memory, handed out a batch at a time.
+    """Images in memory, which the loader fetches a whole batch at a time.
 
     Args:
-        images: uint8 of shape (images, height, width, channels), already of the input's size.
-        labels: A class id for each.
-        fit_of_all: The map that brought each image to that size.
-        transform: Random changes for training.
+        images: uint8 of shape (images, height, width, channels), of the network's input size.
+        labels: Class ids of shape (images,).
+        shared_geometry: The `Geometry` of every image: all had the same size before resizing.
+        transform: Augmentation for training; None for evaluation.
     """
 
     def __init__(
@@ -133,19 +144,19 @@ class ArrayDataset(Dataset[Batch]):
         self.transform = transform
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self.images)
 
     def index(self, name: str) -> int:
-        """The index of the image of that name."""
+        """Index of the image with this name."""
         return int(name)
 
     def image(self, index: int) -> Pixels:
         """The image, uint8 of shape (height, width, channels)."""
-        return self.images[index]
+        return np.asarray(self.images[index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """A whole batch at once, which saves collating images one by one."""
+        """A whole batch, which is faster than collating single images."""
         if self.transform is None:
             images = self.tensors[indices]
         else:
@@ -158,20 +169,24 @@ class ArrayDataset(Dataset[Batch]):
         }
 
 
-def image_of(sample: Any) -> Pixels:
-    """The image of what a data set reads: the array itself, its `image`, or its first part."""
+def _image_of(sample: Any) -> Pixels:
+    """The image of a sample: the sample itself, its attribute `image`, or its first item."""
     if isinstance(sample, tuple):
         sample = sample[0]
     return np.asarray(getattr(sample, "image", sample))
 
 
 def to_tensor(image: Pixels) -> Tensor:
-    """From (height, width, channels) to a tensor of (channels, height, width), uint8 both."""
+    """Convert a uint8 image (height, width, channels) to a tensor (channels, height, width)."""
     return torch.from_numpy(to_planes(image))
 
 
 def collate(samples: list[Batch] | Batch) -> Batch:
-    """Stack what are tensors, list what are not; a whole batch passes as it is."""
+    """Collate samples to a batch: tensors are stacked, other values collected in lists.
+
+    Args:
+        samples: The samples, or a batch that the data set has collated, which is returned.
+    """
     if isinstance(samples, dict):
         return samples
     keys = samples[0].keys()
@@ -190,18 +205,18 @@ def make_loader(
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Batch]:
-    """A loader for one of `world_size` processes.
+    """The loader of one of `world_size` processes.
 
-    In training every process gets equally many samples, shuffled. In evaluation each sample goes
-    to exactly one process, so that no figure counts one twice.
+    For training, every process gets the same number of samples, shuffled. For evaluation, each
+    sample goes to exactly one process, so that figures count every sample once.
 
     Args:
         dataset: The whole data set.
-        batch_size: Samples a batch and process.
-        num_workers: Processes that load; 0 to load in this one.
-        train: Whether to shuffle.
-        rank: This process's number.
-        world_size: How many processes there are.
+        batch_size: Samples per batch and process.
+        num_workers: Worker processes that load samples; 0 to load in this process.
+        train: Whether to shuffle and to drop an incomplete last batch.
+        rank: Index of this process.
+        world_size: Number of processes.
     """
     size = len(dataset)  # type: ignore[arg-type]
     sampler: Any = None
@@ -217,7 +232,7 @@ def make_loader(
         sampler=sampler,
         num_workers=num_workers,
         collate_fn=collate,
-        # A last batch of one sample has no batch statistics.
+        # Batch norm cannot compute statistics of a last batch of one sample.
         drop_last=train and size // world_size >= batch_size,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
@@ -225,5 +240,5 @@ def make_loader(
 
 
 def default_workers() -> int:
-    """A loader process for each core beyond the first, four at most, none on a single core."""
+    """Default number of worker processes: one for each core but the first, at most four."""
     return min(4, (os.cpu_count() or 1) - 1)

@@ -1,4 +1,4 @@
-"""What is wrong with a data set: every problem by name, in one report."""
+"""Problems of a data set, and the report that lists them all."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,17 +8,17 @@ from typing import Literal
 from visus.vision.errors import VisusError
 
 Severity = Literal["fatal", "error", "warning"]
-"""A `fatal` problem stops training in any case, an `error` unless bad samples are skipped."""
+"""A `fatal` problem always prevents training, an `error` unless bad samples are skipped."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a data set.
 
     Attributes:
-        place: The file, with the line where there is one, or the folder.
-        message: What is wrong with it, and the remedy.
-        severity: What it does to training.
+        place: The file, with a line number where it has lines, or the folder.
+        message: The problem and its remedy.
+        severity: Whether it prevents training.
     """
 
     place: str
@@ -31,24 +31,24 @@ class Problem:
 
 
 class DataError(VisusError):
-    """A data set that cannot be used as it is; the message is the whole report."""
+    """A data set cannot be used as it is; the message is the whole report."""
 
 
 def report(problems: Iterable[Problem]) -> str:
-    """All problems, a line each, the worst first, and a line that counts them."""
+    """All problems, one per line in the order of severity, and a line with their number."""
     problems = list(problems)
     order: tuple[Severity, ...] = ("fatal", "error", "warning")
     lines = [str(p) for p in sorted(problems, key=lambda p: (order.index(p.severity), p.place))]
     counts = Counter(p.severity for p in problems)
-    told = ", ".join(f"{counts[s]} {s}" for s in order if counts[s])
-    return "\n".join([*lines, f"{len(problems)} problems ({told})" if told else "no problems"])
+    parts = ", ".join(f"{counts[s]} {s}" for s in order if counts[s])
+    return "\n".join([*lines, f"{len(problems)} problems ({parts})" if parts else "no problems"])
 
 
 def refuse(problems: Iterable[Problem], skip_bad: bool) -> None:
-    """Stop where the problems do not allow training.
+    """Raise an error if the problems prevent training.
 
     Args:
-        problems: All that were found.
+        problems: All problems of the data set.
         skip_bad: Whether the samples of `error`s were left out.
 
     Raises:
@@ -58,8 +58,8 @@ def refuse(problems: Iterable[Problem], skip_bad: bool) -> None:
     stopping = {"fatal"} if skip_bad else {"fatal", "error"}
     if any(p.severity in stopping for p in problems):
         remedy = (
-            "mend what is fatal"
+            "fix the fatal ones"
             if skip_bad
-            else "mend them, or leave the bad images out with --data.skip_bad true"
+            else "fix them, or leave the bad images out with --data.skip_bad true"
         )
         raise DataError(f"{report(problems)}; {remedy}")

@@ -1,4 +1,4 @@
-"""What the applications know of the data of a task: one subclass a task, torch-free."""
+"""The interface between the applications and the data of a task, free of torch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,11 @@ class DataOption:
     """An option of `visus data check` and `convert` that belongs to one task's data.
 
     Attributes:
-        flag: Such as `--ignore`.
-        help: What it does.
-        kind: `str`, `int` or `float`; None for a switch.
-        choices: The values that are allowed.
-        default: The value where it is not given.
+        flag: Name on the command line, such as `--ignore`.
+        help: Help text.
+        kind: Type of the value: `str`, `int` or `float`; None for a switch.
+        choices: Allowed values; None for any.
+        default: Value if the option is not given.
     """
 
     flag: str
@@ -41,11 +41,11 @@ class DataOption:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a check of a data set found.
+    """Result of checking a data set.
 
     Attributes:
         lines: Tables and lines to print.
-        problems: What is wrong.
+        problems: Problems of the data set.
     """
 
     lines: "Sequence[Table | str]"
@@ -53,14 +53,14 @@ class DataReport:
 
 
 class DataSpec(ABC):
-    """What the applications know of the data of a task.
+    """The data of a task, as the applications use them; one subclass for each task.
 
     Attributes:
         task: Name of the task.
-        fallback: Whether to consider it only where no other task's data are recognised.
+        fallback: Whether `recognise` is called only if no other task's data were recognised.
         options: Options of `visus data check` and `convert`.
         conversions: Formats that `visus data convert` can write.
-        sample_folder: Name of the folder that `write_sample` makes; empty for none.
+        sample_folder: Name of the folder for `write_sample`; empty if there is no sample.
     """
 
     task: ClassVar[str]
@@ -71,11 +71,11 @@ class DataSpec(ABC):
 
     @abstractmethod
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
-        """The data modules, a user's own files first."""
+        """The data modules; the one for the user's own files comes first."""
 
     @abstractmethod
     def recognise(self, path: Path) -> str:
-        """What a path holds, such as `COCO labels`; empty where it is not this task's data."""
+        """Name of the data at a path, such as `COCO labels`; empty if they are not of this task."""
 
     @abstractmethod
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
@@ -86,22 +86,30 @@ class DataSpec(ABC):
             values: Values of `options`.
 
         Raises:
-            VisusError: If there is nothing to read.
+            VisusError: If there are no data to read.
         """
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
-        """Check the files of a data module of this task.
+        """Check every file that a data module reads.
 
         Args:
-            data: One that lists its samples, as the `listing` of a user's own files does.
+            data: An instance of one of `data_modules` or of a subclass.
 
         Raises:
-            VisusError: If it lists none.
+            VisusError: If the data module reads no files that can be checked.
         """
         raise VisusError(f"{type(data).__name__} has no files to check")
 
     def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
-        """Draw the labels of some images into a folder; returns how many images.
+        """Draw the labels of some images.
+
+        Args:
+            path: The data set.
+            values: Values of `options`.
+            folder: Where the images are written.
+
+        Returns:
+            The number of images.
 
         Raises:
             VisusError: If this task's labels cannot be drawn.
@@ -109,7 +117,13 @@ class DataSpec(ABC):
         raise VisusError(f"--draw shows boxes or masks; {path} holds none")
 
     def convert(self, path: Path, values: Mapping[str, Any], to: str, output: Path) -> DataReport:
-        """Write a data set in another of `conversions`.
+        """Convert a data set to another format.
+
+        Args:
+            path: The data set.
+            values: Values of `options`.
+            to: One of `conversions`.
+            output: The folder to write.
 
         Raises:
             VisusError: If it cannot be read or written.
@@ -117,16 +131,23 @@ class DataSpec(ABC):
         raise VisusError(f"{path}: data of task {self.task} cannot be converted")
 
     def write_sample(self, folder: Path) -> None:
-        """Write a small data set that this task trains on.
+        """Write a small data set that this task can be trained on.
+
+        Args:
+            folder: The folder to write.
 
         Raises:
-            NotImplementedError: If there is none.
+            NotImplementedError: If there is no sample.
         """
         raise NotImplementedError
 
 
 def size_line(sizes: Sequence[tuple[int, int]]) -> list[str]:
-    """A line on the sizes of images, (height, width) in pixels; none without images."""
+    """A line with the number and the range of sizes of images; no line for no images.
+
+    Args:
+        sizes: (height, width) of each image in pixels.
+    """
     if not sizes:
         return []
     heights, widths = (sorted(size[axis] for size in sizes) for axis in (0, 1))

@@ -1,4 +1,4 @@
-"""Which split a sample belongs to: as the data set states it, or held out by content."""
+"""Assign samples to splits: as the data set states, or by a hash of their content."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
@@ -14,14 +14,14 @@ SPLIT_NAMES = {
     "validation": "val",
     "test": "test",
 }
-"""Folder names and CSV values that name a split."""
+"""Names of splits in folders and CSV files, and the split that each means."""
 
 
 class Listed(Protocol):
     """A sample of a data set.
 
     Attributes:
-        split: `train`, `val`, `test`, or empty where the data set states none.
+        split: `train`, `val`, `test`, or empty if the data set does not state one.
         content: `content_hash` of its file.
     """
 
@@ -35,46 +35,47 @@ Item = TypeVar("Item", bound=Listed)
 
 
 def content_hash(data: bytes) -> str:
-    """The name of a content: equal bytes have equal names."""
+    """A hash of a file's bytes, equal for equal files."""
     return hashlib.sha256(data).hexdigest()
 
 
 def held_out(
-    hashes: Sequence[str], groups: Sequence[Hashable], share: float, fold: int = 0
+    hashes: Sequence[str], groups: Sequence[Hashable], fraction: float, fold: int = 0
 ) -> list[bool]:
-    """Choose the samples to hold out: the same on every machine, equal contents on one side.
+    """Choose the samples of a stratified hold-out, the same ones on every machine.
 
-    Within each group the distinct contents are ordered by their hash, which is as good as a
-    shuffle; the groups are then merged like the teeth of combs, and the `fold`-th slice of the
-    whole is taken, so that each group gives its share as closely as whole samples allow.
+    Samples of equal content are held out together. Within each group the distinct contents are
+    sorted by their hash, which is as good as a shuffle; the groups are then interleaved, and the
+    `fold`-th slice of the sequence is held out, so that each group contributes its fraction as
+    closely as whole samples allow.
 
     Args:
         hashes: `content_hash` of each sample.
-        groups: Of each sample: shares are kept within a group, for instance a class.
-        share: Above 0 and below 1.
-        fold: Which slice, from 0; the folds of one share do not overlap.
+        groups: Group of each sample, such as its class; the split is stratified by groups.
+        fraction: Fraction of the samples to hold out, above 0 and below 1.
+        fold: Index of the slice, from 0; the folds of one fraction do not overlap.
 
     Returns:
         For each sample whether it is held out.
 
     Raises:
-        VisusError: If there is no such fold.
+        VisusError: If the fraction or the fold is impossible.
     """
-    if not 0 < share < 1 or fold < 0 or (fold + 1) * share > 1 + 1e-9:
+    if not 0 < fraction < 1 or fold < 0 or (fold + 1) * fraction > 1 + 1e-9:
         raise VisusError(
-            f"data.val_share {share} with data.fold {fold}: the share must lie between 0 and 1 and "
-            "(fold + 1) * share must not exceed 1"
+            f"data.val_share {fraction} with data.fold {fold}: val_share must lie between 0 and 1 "
+            "and (fold + 1) * val_share must not exceed 1"
         )
-    # A content that stands in several groups counts where it stands first.
+    # A content that occurs in several groups counts for the first one.
     owners: dict[str, Hashable] = {}
     for value, group in zip(hashes, groups, strict=True):
         owners.setdefault(value, group)
-    place: dict[str, float] = {}
+    position: dict[str, float] = {}
     for group in dict.fromkeys(owners.values()):
         members = sorted(value for value, owner in owners.items() if owner == group)
-        place.update({value: (i + 0.5) / len(members) for i, value in enumerate(members)})
-    order = sorted(place, key=lambda value: (place[value], value))
-    first, last = round(len(order) * fold * share), round(len(order) * (fold + 1) * share)
+        position.update({value: (i + 0.5) / len(members) for i, value in enumerate(members)})
+    order = sorted(position, key=lambda value: (position[value], value))
+    first, last = round(len(order) * fold * fraction), round(len(order) * (fold + 1) * fraction)
     chosen = set(order[first:last])
     return [value in chosen for value in hashes]
 
@@ -82,21 +83,21 @@ def held_out(
 def split_samples(
     items: Sequence[Item],
     group: Callable[[Item], Hashable],
-    share: float,
+    fraction: float,
     fold: int,
     evaluate_all: bool,
 ) -> dict[str, list[Item]]:
-    """The samples of each split: as the data set states it, otherwise some held out.
+    """The samples of each split: as the data set states, with a hold-out where it states none.
 
     Args:
-        items: All samples; those of no split are for training.
-        group: What a sample has in common with others: shares are kept within a group.
-        share: Held out of the training samples where none are stated for validation.
-        fold: Which share, from 0.
-        evaluate_all: Validate and test on all where no split is stated for it.
+        items: All samples; those without a split are for training.
+        group: Function from a sample to its group; the hold-out is stratified by groups.
+        fraction: Fraction of the training samples to hold out if the data set has no `val` split.
+        fold: Index of the hold-out, from 0, for cross-validation.
+        evaluate_all: Validate and test on all samples if the data set has no `val` or `test` split.
 
     Returns:
-        `train`, `val` and `test`; those of `val` serve for `test` where there are none.
+        `train`, `val` and `test`; `test` is `val` if the data set has no `test` split.
     """
     splits = {name: [i for i in items if i.split == name] for name in ("train", "val", "test")}
     splits["train"] += [item for item in items if not item.split]
@@ -105,7 +106,7 @@ def split_samples(
         return splits | {"val": chosen, "test": chosen}
     if not splits["val"]:
         pool = splits["train"]
-        out = held_out([item.content for item in pool], [group(i) for i in pool], share, fold)
+        out = held_out([item.content for item in pool], [group(i) for i in pool], fraction, fold)
         splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
         splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]
     splits["test"] = splits["test"] or splits["val"]
@@ -113,12 +114,12 @@ def split_samples(
 
 
 def scene_seeds(split: str, count: int, seed: int) -> range:
-    """The seeds of procedural images of a split; those of different splits lie far apart.
+    """The seeds of a split's procedural images; the splits do not overlap.
 
     Args:
-        split: `train`, `val`, `test` or `predict`.
-        count: Training images; the others have a quarter as many.
-        seed: Where the training images begin.
+        split: `train`, `val` or `test`.
+        count: Number of training images; the other splits have a quarter as many.
+        seed: The first seed of the training images.
     """
-    first = seed + ("train", "val", "test", "predict").index(split) * 10**8
+    first = seed + ("train", "val", "test").index(split) * 10**8
     return range(first, first + (count if split == "train" else max(1, count // 4)))

@@ -1,1 +1,1 @@
-"""datamodules/detection."""
+"""Data for object detection."""

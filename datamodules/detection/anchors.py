@@ -1,6 +1,4 @@
-"""Anchors fitted to a data set's boxes, as YOLOv2 does (Redmon and Farhadi 2017)."""
-
-from typing import Any
+"""Anchors fitted to the boxes of a data set, as in YOLOv2 (Redmon and Farhadi 2017)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +12,10 @@ _ROUNDS = 50
 
 
 def fit_anchors(shapes: NDArray[np.floating]) -> AnchorShapes:
-    """k-means of three shapes on each pyramid level, by the overlap of shapes laid on each other.
+    """Cluster the shapes of boxes by k-means with IoU as similarity, three on each pyramid level.
 
-    A level keeps to the boxes of its own size, since the others are found elsewhere; of a level
-    without boxes the usual shapes stay.
+    A level is fitted to the boxes of its own size, as the others are detected on other levels; a
+    level without boxes keeps the default anchors.
 
     Args:
         shapes: (width, height) of the boxes in pixels of the input, (N, 2).
@@ -29,9 +27,9 @@ def fit_anchors(shapes: NDArray[np.floating]) -> AnchorShapes:
         centres = np.array([[size / aspect**0.5, size * aspect**0.5] for aspect in _ASPECTS])
         members = shapes[levels == level].astype(float)
         for _ in range(_ROUNDS if len(members) else 0):
-            owner = shape_overlaps(members, centres).argmax(1)
+            cluster = shape_iou(members, centres).argmax(1)
             moved = [
-                np.median(members[owner == i], axis=0) if (owner == i).any() else centres[i]
+                np.median(members[cluster == i], axis=0) if (cluster == i).any() else centres[i]
                 for i in range(len(centres))
             ]
             if np.allclose(moved, centres):
@@ -41,7 +39,8 @@ def fit_anchors(shapes: NDArray[np.floating]) -> AnchorShapes:
     return fitted
 
 
-def shape_overlaps(shapes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[Any]:
-    """Intersection over union of (N, 2) shapes and (M, 2) others around one centre: (N, M)."""
-    shared = np.minimum(shapes[:, None], others[None]).prod(-1)
-    return np.asarray(shared / (shapes.prod(1)[:, None] + others.prod(1)[None] - shared))
+def shape_iou(shapes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """IoU of (N, 2) shapes with each of (M, 2) others, with equal centres: (N, M)."""
+    intersection = np.minimum(shapes[:, None], others[None]).prod(-1)
+    areas = shapes.prod(1)[:, None] + others.prod(1)[None]
+    return np.asarray(intersection / (areas - intersection))

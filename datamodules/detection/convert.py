@@ -1,4 +1,4 @@
-"""From one format of detection labels to another."""
+"""Convert detection labels from one format to another."""
 
 import shutil
 from pathlib import Path
@@ -10,15 +10,15 @@ from visus.vision.progress import track
 
 
 def convert(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
-    """Write a data set in another format, images copied.
+    """Write a data set in another format, with copies of its images.
 
     Args:
-        listing: What was read.
+        listing: The checked data set.
         format: `coco`, `voc` or `yolo`.
         output: A folder that does not exist yet, or is empty.
 
     Returns:
-        A warning for what the format cannot say.
+        A warning for each kind of information that the format cannot hold.
 
     Raises:
         VisusError: If the folder is not empty.
@@ -26,6 +26,17 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise VisusError(f"--output {output}: is not empty; name a new folder")
     output.mkdir(parents=True, exist_ok=True)
+    names = _unique_names(listing)
+    targets = FORMATS[format].write(listing.images, names, listing.class_names, output)
+    pairs = list(zip(listing.images, targets, strict=True))
+    for image, target in track(pairs, "Copying images", len(pairs)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(image.path, target)
+    return _lost_information(listing, format, output)
+
+
+def _unique_names(listing: DetectionListing) -> list[Path]:
+    """A file name for each image, with a number where images of several folders share one."""
     taken: set[str] = set()
     names = []
     for image in listing.images:
@@ -35,27 +46,20 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
             stem = f"{image.path.stem}-{attempt}"
         taken.add(stem)
         names.append(Path(stem + image.path.suffix))
-    module = FORMATS[format]
-    targets = module.write(listing.images, names, listing.class_names, output)
-    pairs = list(zip(listing.images, targets, strict=True))
-    for image, target in track(pairs, "Copying images", len(pairs)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(image.path, target)
-    return _lost(listing, format, output)
+    return names
 
 
-def _lost(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
-    """What the format has no words for."""
+def _lost_information(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
     objects = [item for image in listing.images for item in image.objects]
     lost = {
         "masks": 0 if format == "coco" else sum(item.has_mask for item in objects),
-        "marks of crowds": 0 if format == "coco" else sum(item.crowd for item in objects),
-        "marks of difficulty": 0 if format == "voc" else sum(item.difficult for item in objects),
+        "crowd flags": 0 if format == "coco" else sum(item.crowd for item in objects),
+        "difficult flags": 0 if format == "voc" else sum(item.difficult for item in objects),
     }
     if format == "yolo":
         lost["masks"] = sum(bool(item.runs) or len(item.polygons) > 1 for item in objects)
     return [
-        Problem(str(output), f"{format} cannot hold {count} {what}; they were left out", "warning")
-        for what, count in lost.items()
+        Problem(str(output), f"{format} cannot hold {count} {kind}; they were left out", "warning")
+        for kind, count in lost.items()
         if count
     ]

@@ -1,4 +1,4 @@
-"""Images with labelled objects: what all such data offer, and a user's own data set."""
+"""Data modules for detection: their base class, and the user's own labelled images."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -9,16 +9,21 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.detection_files import DetectionListing, Exif, Format, read_detection
-from visus.datamodules.core.images import image_paths, typical_size, usable_images
-from visus.datamodules.core.labels import LabelledImage
-from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
+from visus.datamodules.core.detection_files import (
+    DetectionListing,
+    Exif,
+    Format,
+    check_labels,
+    read_labels,
+)
+from visus.datamodules.core.images import typical_size
+from visus.datamodules.core.labels import LabelledImage, Labels
+from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.splits import split_samples
 from visus.datamodules.detection.anchors import AnchorShapes, fit_anchors
 from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform
 from visus.datamodules.detection.dataset import DetectionDataset, object_boxes, read_sample
 from visus.vision.errors import VisusError
-from visus.vision.images import read_image
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input
 
@@ -26,10 +31,11 @@ _LONGEST_SIDE = 512
 
 
 class DetectionData(VisionDataModule[BoxAugmentation]):
-    """What all detection data offer; a subclass makes the data sets.
+    """Base class of the data modules for detection.
 
     Attributes:
-        anchors: Shapes fitted to the boxes, see `visus.datamodules.detection.anchors`; None for the usual ones.
+        anchors: Anchors fitted to the boxes, see `visus.datamodules.detection.anchors`; None for
+            the default anchors.
         masks: Whether samples have instance masks.
     """
 
@@ -38,26 +44,31 @@ class DetectionData(VisionDataModule[BoxAugmentation]):
 
 
 class ImageDetectionData(DetectionData):
-    """A user's own data set: COCO JSON, Pascal VOC XML or YOLO text.
+    """The user's own images with labels in COCO JSON, Pascal VOC XML or YOLO text files.
+
+    A subclass that overrides `read_labels` reads another format; the checks of every image and
+    box, the detection of duplicates, `skip_bad`, the splits and `visus data check` stay the same.
 
     Args:
-        root: See `visus.datamodules.core.detection_files.read_detection`.
+        root: See `visus.datamodules.core.detection_files.read_labels`.
         format: `coco`, `voc` or `yolo`; recognised by default.
-        exif: What EXIF orientation means to the labels: `auto`, `apply` or `ignore`.
-        image_size: (height, width); by default the images' own aspect, at most 512 pixels long.
-        resize_mode: How images are brought to that size.
-        val_share: Share held out for validation where the data set states no such split.
-        fold: Which share, from 0, for cross-validation.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        augment: Random changes for training.
+        exif: Which image the labels refer to where it has an EXIF orientation: `apply`, the
+            upright one; `ignore`, the one as stored; `auto`, determined from the stated size.
+        image_size: (height, width) in pixels; by default derived from the images, with at most 512
+            pixels for the longer side.
+        resize_mode: How images are resized to that size.
+        val_share: Fraction held out for validation if the data set has no such split.
+        fold: Index of the hold-out, from 0, for cross-validation.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; one for each core but the first by default.
+        augment: Augmentation of the training images.
         anchors: `auto` fits the anchors of Faster R-CNN to the boxes.
-        masks: Learn instance masks too, from polygons or run lengths.
-        skip_bad: Leave out bad objects and images and count them, instead of refusing.
-        class_names: The classes as a checkpoint states them; the data's own otherwise.
+        masks: Whether to provide instance masks as well, from polygons or run lengths.
+        skip_bad: Leave bad objects and images out, instead of raising an error.
+        class_names: The classes of a checkpoint, in order; by default those of the data set.
         in_channels: 3 for RGB, 1 for grey.
-        evaluate_all: Validate and test on all images where the data set states no splits; the
-            command line sets it for other data than a checkpoint was trained on.
+        evaluate_all: Validate and test on all images if the data set has no splits; the command
+            line sets it for data other than those that a checkpoint was trained on.
     """
 
     def __init__(
@@ -82,7 +93,9 @@ class ImageDetectionData(DetectionData):
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
         if masks and augment == "mosaic":
-            raise VisusError("data.augment mosaic moves no masks; use boxes with data.masks true")
+            raise VisusError(
+                "data.augment mosaic does not support masks; use boxes with data.masks true"
+            )
         self.root = Path(root)
         self.format = format
         self.exif = exif
@@ -97,10 +110,18 @@ class ImageDetectionData(DetectionData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
 
+    def read_labels(self) -> Labels:
+        """Read the labels, without opening an image; a subclass reads another format here."""
+        return read_labels(self.root, self.format)
+
+    def read_listing(self) -> DetectionListing:
+        """Read the labels and check every image; returns problems instead of raising them."""
+        return check_labels(self.read_labels(), self.root, self.given_names, self.exif)
+
     @cached_property
     def listing(self) -> DetectionListing:
-        """The images, checked; problems are told once."""
-        listing = read_detection(self.root, self.format, self.given_names, self.exif)
+        """The checked images; problems are printed or raised."""
+        listing = self.read_listing()
         raise_or_warn(listing.problems, self.skip_bad)
         self.skipped = listing.left_out
         if self.masks:
@@ -120,45 +141,39 @@ class ImageDetectionData(DetectionData):
     def splits(self) -> dict[str, list[LabelledImage]]:
         """The images of each split."""
         return split_samples(
-            self.listing.images, _kinds, self.val_share, self.fold, self.evaluate_all
+            self.listing.images, _classes, self.val_share, self.fold, self.evaluate_all
         )
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The checkpoint's classes, or the data's own."""
+        """The classes of a checkpoint, or those of the data set."""
         return self.listing.class_names
 
     @cached_property
     def image_size(self) -> tuple[int, int]:  # type: ignore[override]
-        """The size given, or the middle aspect of the images, in multiples of 32."""
+        """The given size, or the median of the images' sizes, scaled down to multiples of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
         return typical_size([image.size for image in self.listing.images], _LONGEST_SIDE)
 
     @property
     def anchors(self) -> AnchorShapes | None:  # type: ignore[override]
-        """Shapes fitted to the training boxes where asked for."""
+        """Anchors fitted to the boxes of the training images; None for the default anchors."""
         if self.given_anchors == "default":
             return None
         shapes = []
         for image in self.splits["train"]:
             boxes = object_boxes(image.objects)
             blank = np.zeros((*image.size, 1), np.uint8)
-            mapping = resize_to_input(blank, self.image_size, self.resize_mode)[1]
-            corners = mapping.points_from_source(boxes.reshape(-1, 2, 2))
+            geometry = resize_to_input(blank, self.image_size, self.resize_mode)[1]
+            corners = geometry.points_from_source(boxes.reshape(-1, 2, 2))
             shapes.append(corners[:, 1] - corners[:, 0])
         return fit_anchors(np.concatenate(shapes))
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`; predictions need a folder of images, no labels."""
-        if split == "predict":
-            paths, problems = usable_images(image_paths(self.root), self.in_channels)
-            raise_or_warn(problems, self.skip_bad)
-            return ImageDataset(
-                paths, read_image, None, self.image_size, self.resize_mode, self.in_channels
-            )
-        names = {name: i for i, name in enumerate(self.class_names)}
-        read = partial(read_sample, class_ids=names, masks=self.masks)
+        """See `VisionDataModule.dataset`."""
+        class_ids = {name: i for i, name in enumerate(self.class_names)}
+        read = partial(read_sample, class_ids=class_ids, masks=self.masks)
         transform = None
         if split == "train":
             transform = BoxTransform(self.augment, self.image_size, self.resize_mode)
@@ -168,6 +183,6 @@ class ImageDetectionData(DetectionData):
         )
 
 
-def _kinds(image: LabelledImage) -> tuple[str, ...]:
-    """The kinds of objects in an image."""
+def _classes(image: LabelledImage) -> tuple[str, ...]:
+    """The classes of the objects in an image."""
     return tuple(sorted({item.label for item in image.objects}))

@@ -1,4 +1,4 @@
-"""Labelled images as samples: what training learns from, and what evaluation compares with."""
+"""Samples for training and evaluation from labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,72 +6,71 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from visus.datamodules.core.labels import LabelledImage, LabelledObject
 from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
-from visus.datamodules.detection.augment import BoxTransform, Labelled
-from visus.datamodules.segmentation.mask_polygons import object_mask
+from visus.datamodules.core.outlines import object_mask
+from visus.datamodules.detection.augment import BoxTransform, TrainingSample
 from visus.vision.images import read_image
 from visus.vision.masks import encode_mask
 from visus.vision.resize import resize_to_input, to_channels
 from visus.vision.truth import DetectionTruth
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A labelled image in its own pixels, with what evaluation needs."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DetectionSample(TrainingSample):
+    """An image with all its objects, in pixels of the original image.
 
-    labelled: Labelled
+    Attributes:
+        ignored: bool (N,): objects that are not trained on, and ignored in evaluation.
+        areas: float32 (N,): area of each object in pixels, which determines its size class.
+    """
+
     ignored: NDArray[np.bool_]
     areas: NDArray[np.float32]
 
 
-class DetectionDataset(SourceDataset[Sample, BoxTransform]):
-    """Labelled images that are read when they are asked for."""
+class DetectionDataset(SourceDataset[DetectionSample, BoxTransform]):
+    """Images with labelled objects."""
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image`, `source`, and `target` in training, `fit` and `truth` otherwise."""
-        source = self.sources[index]
-        sample = self.read(source)
+        """One sample: `image`, `source`, and `target` for training, else `geometry`, `truth`."""
+        sample = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
-            image, item["geometry"] = resize_to_input(sample.labelled.image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(sample.image, self.size, self.mode)
             item["truth"] = _truth(sample)
         else:
-            changed = self.transform(_learnt(sample), self._another)
-            image, item["target"] = changed.image, _target(changed)
+            augmented = self.transform(_without_ignored(sample), self._other_sample)
+            image, item["target"] = augmented.image, _target(augmented)
         item["image"] = to_tensor(to_channels(image, self.in_channels))
         return item
 
-    def _another(self, number: int) -> Labelled:
-        """Any sample, for mosaics."""
-        return _learnt(self.read(self.sources[number % len(self)]))
+    def _other_sample(self, number: int) -> TrainingSample:
+        """The sample of a random number, for mosaics."""
+        return _without_ignored(self.read(self.sources[number % len(self)]))
 
 
-def _learnt(sample: Sample) -> Labelled:
-    """Without what is ignored."""
-    labelled, keep = sample.labelled, ~sample.ignored
-    masks = None if labelled.masks is None else labelled.masks[keep]
-    return Labelled(labelled.image, labelled.boxes[keep], labelled.labels[keep], masks)
+def _without_ignored(sample: DetectionSample) -> TrainingSample:
+    keep = ~sample.ignored
+    masks = None if sample.masks is None else sample.masks[keep]
+    return TrainingSample(sample.image, sample.boxes[keep], sample.labels[keep], masks)
 
 
-def _target(labelled: Labelled) -> dict[str, torch.Tensor]:
-    """What the detectors learn from; see `visus.tasks.detection.networks.outputs.Targets`."""
-    target = {
-        "boxes": torch.from_numpy(labelled.boxes),
-        "labels": torch.from_numpy(labelled.labels),
-    }
-    if labelled.masks is not None:
-        target["masks"] = torch.from_numpy(labelled.masks)
+def _target(sample: TrainingSample) -> dict[str, Tensor]:
+    """The training target; see `visus.tasks.detection.networks.outputs.Targets`."""
+    target = {"boxes": torch.from_numpy(sample.boxes), "labels": torch.from_numpy(sample.labels)}
+    if sample.masks is not None:
+        target["masks"] = torch.from_numpy(sample.masks)
     return target
 
 
-def _truth(sample: Sample) -> DetectionTruth:
-    labelled = sample.labelled
+def _truth(sample: DetectionSample) -> DetectionTruth:
     masks = None
-    if labelled.masks is not None:
-        masks = tuple(encode_mask(mask.astype(bool)) for mask in labelled.masks)
-    return DetectionTruth(labelled.boxes, labelled.labels, sample.ignored, sample.areas, masks)
+    if sample.masks is not None:
+        masks = tuple(encode_mask(mask.astype(bool)) for mask in sample.masks)
+    return DetectionTruth(sample.boxes, sample.labels, sample.ignored, sample.areas, masks)
 
 
 def object_boxes(objects: Sequence[LabelledObject]) -> NDArray[np.float32]:
@@ -79,27 +78,30 @@ def object_boxes(objects: Sequence[LabelledObject]) -> NDArray[np.float32]:
     return np.array([item.box for item in objects], np.float32).reshape(-1, 4)
 
 
-def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -> Sample:
-    """An image of a data set with its objects.
+def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -> DetectionSample:
+    """Read an image of a data set with its objects.
 
     Args:
-        image: Checked.
+        record: The checked image.
         class_ids: The id of each class name.
-        masks: Whether to draw the objects' pixels.
+        masks: Whether to rasterise the masks of the objects.
     """
-    image = read_image(record.path, record.upright)
     objects = record.objects
     boxes = object_boxes(objects)
-    sizes = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    box_areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist()
     areas = [
-        size if o.area is None else o.area for o, size in zip(objects, sizes.tolist(), strict=True)
+        box_area if item.area is None else item.area
+        for item, box_area in zip(objects, box_areas, strict=True)
     ]
-    drawn = None
+    pixels = None
     if masks:
-        height, width = record.size
-        drawn = np.array([object_mask(item, record.size) for item in objects], np.uint8)
-        drawn = drawn.reshape(-1, height, width)
-    labels = np.array([class_ids[item.label] for item in objects], np.int64)
-    ignored = np.array([item.ignored for item in objects], bool)
-    labelled = Labelled(image, boxes, labels, drawn)
-    return Sample(labelled, ignored, np.array(areas, np.float32))
+        pixels = np.array([object_mask(item, record.size) for item in objects], np.uint8)
+        pixels = pixels.reshape(-1, *record.size)
+    return DetectionSample(
+        image=read_image(record.path, record.upright),
+        boxes=boxes,
+        labels=np.array([class_ids[item.label] for item in objects], np.int64),
+        masks=pixels,
+        ignored=np.array([item.ignored for item in objects], bool),
+        areas=np.array(areas, np.float32),
+    )

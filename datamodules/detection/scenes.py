@@ -1,4 +1,4 @@
-"""Procedural scenes with their boxes and masks: detection with nothing to download."""
+"""Detection data of procedural scenes: nothing to download."""
 
 from functools import partial
 
@@ -7,27 +7,27 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.splits import scene_seeds
-from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform, Labelled
+from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform
 from visus.datamodules.detection.data import DetectionData
-from visus.datamodules.detection.dataset import DetectionDataset, Sample
+from visus.datamodules.detection.dataset import DetectionDataset, DetectionSample
 from visus.vision.scenes import SHAPES, make_scene
 
 
 class ScenesDetectionData(DetectionData):
-    """Procedural scenes (`visus.vision.scenes`) with 3 to 8 overlapping shapes: nothing to download.
+    """Procedural scenes (`visus.vision.scenes`) with 3 to 8 overlapping shapes.
 
-    Shapes are 12 pixels to two fifths of the image's shorter side wide: larger ones would hide
-    each other until nobody could tell what they are.
+    Shapes are 12 pixels to two fifths of the image's shorter side wide, as larger ones would hide
+    each other beyond recognition.
 
     Args:
-        count: Training images; a quarter as many for validation, and again for test.
+        count: Training images; validation and test have a quarter as many each.
         image_size: (height, width) in pixels.
-        masks: Learn instance masks too.
-        seed: Chooses the images.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        augment: Random changes for training.
-        class_names: The classes as a checkpoint states them.
+        masks: Whether to provide instance masks as well.
+        seed: First seed of the training images.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; one for each core but the first by default.
+        augment: Augmentation of the training images.
+        class_names: The classes of a checkpoint, in order; by default the names of the shapes.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ScenesDetectionData(DetectionData):
         self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`."""
+        """See `VisionDataModule.dataset`."""
         seeds = scene_seeds(split, self.count, self.seed)
         read = partial(_read_scene, size=self.image_size, masks=self.masks)
         transform = None
@@ -61,11 +61,14 @@ class ScenesDetectionData(DetectionData):
         return DetectionDataset(seeds, read, self.image_size, self.resize_mode, 3, transform)
 
 
-def _read_scene(seed: int, size: tuple[int, int], masks: bool) -> Sample:
-    scene = make_scene(seed, size, (3, 8), max_share=0.4)
-    boxes = np.array([item.box for item in scene.objects], np.float32).reshape(-1, 4)
-    labels = np.array([SHAPES.index(item.shape) for item in scene.objects], np.int64)
-    drawn = np.array([item.mask for item in scene.objects], np.uint8).reshape(-1, *size)
-    areas = drawn.sum((1, 2), dtype=np.float32)
-    labelled = Labelled(scene.image, boxes, labels, drawn if masks else None)
-    return Sample(labelled, np.zeros(len(boxes), bool), areas)
+def _read_scene(seed: int, size: tuple[int, int], masks: bool) -> DetectionSample:
+    scene = make_scene(seed, size, (3, 8), max_fraction=0.4)
+    pixels = np.array([item.mask for item in scene.objects], np.uint8).reshape(-1, *size)
+    return DetectionSample(
+        image=scene.image,
+        boxes=np.array([item.box for item in scene.objects], np.float32).reshape(-1, 4),
+        labels=np.array([SHAPES.index(item.shape) for item in scene.objects], np.int64),
+        masks=pixels if masks else None,
+        ignored=np.zeros(len(scene.objects), bool),
+        areas=pixels.sum((1, 2), dtype=np.float32),
+    )

@@ -1,1 +1,1 @@
-"""datamodules/face3d."""
+"""Data of 3D faces: rendered heads, and photographs of faces."""

@@ -1,4 +1,4 @@
-"""Endless rendered faces, each with the numbers that it was made of; perhaps photographs too."""
+"""Rendered faces with their coefficients as the truth, and optionally photographs beside them."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -6,46 +6,49 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.splits import scene_seeds, split_samples
-from visus.datamodules.face3d.photographs import PhotographedFace, Photographs, find_photographed
+from visus.datamodules.face3d.photographs import (
+    PhotographedFace,
+    Photographs,
+    detect_photographs,
+)
 from visus.datamodules.face3d.renders import FaceRenderer
-from visus.models.face3d.face_model import FaceModel, five_points
+from visus.models.face3d.face_model import FaceModel
 from visus.models.face3d.face_models import open_face_model
 from visus.vision.errors import VisusError
 from visus.vision.faces.crop import FaceCrops
-from visus.vision.faces.found import FoundFaces
+from visus.vision.images import Pixels
 
 _HELD_OUT = 0.1
-"""Share of the photographs that are not trained on."""
+"""Fraction of the photographs for validation and test."""
 
 
 class FaceRendersData(VisionDataModule[str]):
     """Faces rendered from a face model: nothing to download but the model.
 
-    Identity, expression, pose, light, skin, hair, background and what covers a face are chosen at
-    random. Training never shows an image twice; validation and test have their own.
+    Identity, expression, pose, light, skin, hair, background and occluders are random. Training
+    never shows an image twice; validation and test have fixed images of their own.
 
     Args:
         face_model: `ict-facekit` (see `visus weights`), `procedural`, or a file of your own.
-        landmarks: A text file of 68 vertex numbers, where your model has none.
-        components: Identity components to use.
-        expressions: Names of the expressions to use; all by default.
-        count: Training images an epoch; a quarter as many for validation, and again for test.
-        image_size: (height, width) in pixels.
-        seed: Chooses the images.
-        batch_size: Images a batch and process.
+        landmarks: A text file of 68 vertex indices, for a face model without landmarks.
+        components: Number of identity components.
+        expressions: Names of the expressions; all by default.
+        count: Training images per epoch; validation and test have a quarter as many each.
+        image_size: (height, width) of the crops in pixels.
+        seed: Seed of the images.
+        batch_size: Images per batch and process.
         num_workers: Processes that render; one for each core beyond the first by default.
-        photographs: A folder of photographs of people: the five points that a face finder sees in
-            them teach too. A tenth is held out for validation and test.
-        photographs_per_batch: Of their faces, beside the renders of a batch.
+        photographs: A folder of photographs of people: their faces are trained on too, with the
+            five landmarks of the face detector. A tenth is held out for validation and test.
+        photographs_per_batch: Faces in photographs beside the renders of a batch.
 
     Attributes:
-        model_digest: Tells the face model from others.
+        model_digest: Hash of the face that is reconstructed, `FaceModel.digest`.
     """
 
     class_names = ()
@@ -90,59 +93,53 @@ class FaceRendersData(VisionDataModule[str]):
 
     @cached_property
     def head(self) -> FaceModel:
-        """The whole head with the components and expressions that are used."""
+        """The whole head with the chosen components and expressions."""
         model = open_face_model(self.face_model, self.landmarks)
         return model.choose(self.components, tuple(self.given_expressions or ()))
 
     @property
     def expressions(self) -> list[str]:
-        """The names of the expressions that are used."""
+        """Names of the expressions."""
         return list(self.head.expression_names)
 
     @property
     def model_digest(self) -> str:
-        """Of the face that is reconstructed."""
+        """Hash of the face that is reconstructed."""
         return self.head.face.digest
 
     @cached_property
     def photographed(self) -> dict[str, list[PhotographedFace]]:
-        """The faces in photographs of each split; found when first asked for.
+        """The faces in photographs of each split, detected when first needed.
 
         Raises:
             VisusError: If there are none to train on.
         """
         if self.photographs is None:
             return {}
-        faces, problems = find_photographed(self.photographs)
-        raise_or_warn(problems, skip_bad=True)
-        self.skipped = len(problems)
-        splits = split_samples(faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)
-        if not splits["train"]:
-            raise VisusError(
-                f"data.photographs {str(self.photographs)!r}: shows no face to train on; give "
-                "photographs of faces from the front, 32 pixels wide or more"
-            )
-        return splits
+        detected = detect_photographs(self.photographs)
+        raise_or_warn(detected.problems, skip_bad=True)
+        self.skipped = len(detected.problems)
+        return split_samples(detected.faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`."""
+        """See `VisionDataModule.dataset`."""
         seeds = scene_seeds(split, self.count, self.seed)
         renderer = FaceRenderer(self.head, self.image_size)
         faces = self.photographed.get(split)
-        each = self.photographs_per_batch
-        photographs = Photographs(faces, self.image_size, each) if faces else None
+        count = self.photographs_per_batch
+        photographs = Photographs(faces, self.image_size, count) if faces else None
         return RenderDataset(renderer, seeds, photographs, endless=split == "train")
 
 
 class RenderDataset(Dataset[Batch]):
-    """Images of faces, rendered a batch at a time, perhaps with photographs beside them.
+    """Images of faces, rendered a batch at a time, optionally with photographs beside them.
 
     Args:
-        renderer: Makes them.
+        renderer: Renders them.
         seeds: One for each image.
         photographs: None for renders alone.
-        endless: Whether each look at an image gives another one, and each batch has other
-            photographs; otherwise each render and each photograph is shown once.
+        endless: Whether an index gives another image each time, and each batch has random
+            photographs; otherwise each render and each photograph occurs once.
     """
 
     def __init__(
@@ -158,11 +155,19 @@ class RenderDataset(Dataset[Batch]):
         self.endless = endless
 
     def __len__(self) -> int:
-        """How many renders."""
+        """Number of renders."""
         return len(self.seeds)
 
+    def index(self, name: str) -> int:
+        """Index of the render with this name: its seed."""
+        return self.seeds.index(int(name))
+
+    def image(self, index: int) -> Pixels:
+        """The render, uint8 of shape (height, width, 3)."""
+        return np.asarray(self.renderer([self.seeds[index]])[0][0], np.uint8)
+
     def __getitems__(self, indices: list[int]) -> Batch:
-        """A batch: `image`, `source`, `fit`, the truth as `FaceTruth` names it, `Photographs`."""
+        """A batch: `image`, `source`, `geometry`, the fields of `FaceTruth`, `Photographs`."""
         seeds = [self.seeds[i] for i in indices]
         if self.endless:
             # PyTorch's generator differs between epochs and workers, and repeats with the seed; the
@@ -170,24 +175,14 @@ class RenderDataset(Dataset[Batch]):
             start = int(torch.randint(10**8, ()))
             seeds = [(start + seed) % 10**8 for seed in seeds]
         images, truth = self.renderer(seeds)
-        marks = five_points(truth.landmarks)
         batch: Batch = {name: torch.from_numpy(values) for name, values in vars(truth).items()}
         if self.photographs is not None and self.endless:
-            rng = np.random.default_rng(seeds)
-            batch |= self.photographs.at_random(rng)
+            batch |= self.photographs.sample(np.random.default_rng(seeds))
         elif self.photographs is not None:
-            batch |= self.photographs.exactly(indices)
+            batch |= self.photographs.select(indices)
         return {
             **batch,
             "image": torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
             "source": [str(seed) for seed in seeds],
-            "geometry": [_whole_image(points, self.renderer.size) for points in marks],
+            "geometry": [FaceCrops.of_crop(self.renderer.size) for _ in seeds],
         }
-
-
-def _whole_image(points: NDArray[np.float32], size: tuple[int, int]) -> FaceCrops:
-    """The one face of a render, which is cut out already."""
-    low, high = points.min(0), points.max(0)
-    boxes = np.concatenate([low, high])[None].astype(np.float32)
-    found = FoundFaces(boxes, np.ones(1, np.float32), points[None], size)
-    return FaceCrops(found, np.array([[0, 0, size[1]]], np.float32))

@@ -1,4 +1,4 @@
-"""Colours of procedural heads: skin, lips, brows, beard, hair and eyes, vertex by vertex."""
+"""Random vertex colours of heads: skin, lips, brows, beard, hair and eyes."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -11,22 +11,25 @@ from numpy.typing import NDArray
 from visus.models.face3d.face_model import FACE_PART, FaceModel
 
 _DARKEST, _LIGHTEST = np.array([0.20, 0.12, 0.08]), np.array([0.93, 0.76, 0.66])
-"""RGB of skin, 0 to 1; people's lie between."""
+"""Limits of the RGB of skin, 0 to 1."""
 
 _FIELDS = 12
+"""Number of smooth patterns for blotches of the skin."""
+
 _BALD, _BEARDED, _MADE_UP = 0.12, 0.35, 0.3
+"""Probabilities of heads without hair, with a beard, and with lipstick."""
 
 _LIPS, _BROWS, _BEARD, _WHITE, _IRIS, _PUPIL, _TEETH, _MOUTH = range(8)
 
 
 @dataclass(frozen=True, eq=False)
 class Complexion:
-    """What one head looks like.
+    """The colours of one head.
 
     Attributes:
         skin: float32 (3,): RGB of the skin, 0 to 1.
         hair: float32 (3,): RGB of the hair.
-        albedo: float32 (vertices, 3): RGB of every vertex.
+        albedo: float32 (vertices, 3): RGB of each vertex.
     """
 
     skin: NDArray[np.float32]
@@ -34,11 +37,11 @@ class Complexion:
     albedo: NDArray[np.float32]
 
 
-class Skins:
-    """Random complexions for the heads of a face model.
+class ComplexionSampler:
+    """Samples colours for the heads of a face model.
 
     Args:
-        model: The whole head, or a face alone.
+        model: The whole head, or the face alone.
     """
 
     def __init__(self, model: FaceModel) -> None:
@@ -46,14 +49,14 @@ class Skins:
         self.patterns = np.concatenate([ones, _regions(model), _smooth_fields(model.neutral)], 1)
         self.hair_height = _hair_height(model)
 
-    def choose(self, vertices: NDArray[np.integer]) -> "Skins":
-        """The same for some vertices only."""
-        chosen = copy(self)
-        chosen.patterns, chosen.hair_height = self.patterns[vertices], self.hair_height[vertices]
-        return chosen
+    def select(self, vertices: NDArray[np.integer]) -> "ComplexionSampler":
+        """The sampler for a subset of the vertices."""
+        subset = copy(self)
+        subset.patterns, subset.hair_height = self.patterns[vertices], self.hair_height[vertices]
+        return subset
 
     def __call__(self, rng: np.random.Generator) -> Complexion:
-        """One head's colours."""
+        """Sample the colours of one head."""
         tone = rng.beta(1.6, 1.1)
         skin = _DARKEST + tone * (_LIGHTEST - _DARKEST) + rng.normal(0, 0.02, 3)
         skin = np.clip(skin * rng.uniform(0.9, 1.1), 0.05, 1.0).astype(np.float32)
@@ -73,7 +76,7 @@ class Skins:
         strength[_LIPS] = rng.uniform(0.4, 1.0)
         strength[_BROWS] = rng.uniform(0.2, 1.0)
         strength[_BEARD] = rng.uniform(0.1, 0.8) if rng.random() < _BEARDED else 0.0
-        # All regions and blotches are sums of fixed patterns, so that one product gives the skin.
+        # Regions and blotches are sums of fixed patterns, so that one matrix product suffices.
         blotches = skin * (rng.normal(0, 0.02, (_FIELDS, 1)) + rng.normal(0, 0.004, (_FIELDS, 3)))
         mixture = np.concatenate([skin[None], strength * (colours - skin), blotches])
         albedo: NDArray[np.float32] = self.patterns @ mixture.astype(np.float32)
@@ -85,23 +88,23 @@ class Skins:
 
 
 def _regions(model: FaceModel) -> NDArray[np.float32]:
-    """How much each vertex belongs to each region, shape (vertices, 8); of the rest is skin."""
-    points, marks = model.neutral, model.neutral[model.landmarks]
+    """Weights of the regions at each vertex, shape (vertices, 8); the rest is skin."""
+    points, landmarks = model.neutral, model.neutral[model.landmarks]
     unit = _unit(model)
     weights = np.zeros((len(points), 8), np.float32)
     part_of = np.zeros(len(points), int)
-    for number in range(len(model.part_names)):
-        part_of[model.triangles[model.parts == number]] = number
+    for part in range(len(model.part_names)):
+        part_of[model.triangles[model.parts == part]] = part
     names = np.array(model.part_names)[part_of]
-    face = (names == FACE_PART) & (points[:, 2] > marks[:, 2].min() - unit)
-    mouth = np.ascontiguousarray(marks[48:60, :2], np.float32)
-    for i in np.flatnonzero(face & (points[:, 2] > marks[48:60, 2].min() - 1.5 * unit)):
+    face = (names == FACE_PART) & (points[:, 2] > landmarks[:, 2].min() - unit)
+    mouth = np.ascontiguousarray(landmarks[48:60, :2], np.float32)
+    for i in np.flatnonzero(face & (points[:, 2] > landmarks[48:60, 2].min() - 1.5 * unit)):
         inside = cv2.pointPolygonTest(mouth, tuple(map(float, points[i, :2])), True)
         weights[i, _LIPS] = np.clip(inside / (0.2 * unit) + 0.5, 0, 1)
-    for brow in (marks[17:22], marks[22:27]):
-        away = _distance_to_line(points[:, :2], brow[:, :2])
-        weights[:, _BROWS] += np.where(face, np.clip(1.5 - away / (0.35 * unit), 0, 1), 0)
-    nose, chin = marks[33, 1], marks[8, 1]
+    for brow in (landmarks[17:22], landmarks[22:27]):
+        distance = _distance_to_line(points[:, :2], brow[:, :2])
+        weights[:, _BROWS] += np.where(face, np.clip(1.5 - distance / (0.35 * unit), 0, 1), 0)
+    nose, chin = landmarks[33, 1], landmarks[8, 1]
     below = np.clip((nose - points[:, 1]) / (0.5 * unit), 0, 1)
     above = np.clip((points[:, 1] - chin) / (1.5 * unit) + 1, 0, 1)
     weights[:, _BEARD] = np.where(face, below * above * (1 - weights[:, _LIPS]), 0)
@@ -123,18 +126,18 @@ def _regions(model: FaceModel) -> NDArray[np.float32]:
 
 
 def _hair_height(model: FaceModel) -> NDArray[np.float32]:
-    """How far each vertex lies above the brows, in centimetres, more so the further back."""
-    marks, unit = model.neutral[model.landmarks], _unit(model)
-    brow, front = marks[17:27, 1].mean(), marks[36:48, 2].mean()
+    """Height of each vertex above the brows in centimetres, increased towards the back."""
+    landmarks, unit = model.neutral[model.landmarks], _unit(model)
+    brow, front = landmarks[17:27, 1].mean(), landmarks[36:48, 2].mean()
     height = (model.neutral[:, 1] - brow) + 0.6 * (front - model.neutral[:, 2])
     part_of = np.zeros(len(height), int)
-    for number, name in enumerate(model.part_names):
-        part_of[model.triangles[model.parts == number]] = name in (FACE_PART, "head")
+    for part, name in enumerate(model.part_names):
+        part_of[model.triangles[model.parts == part]] = name in (FACE_PART, "head")
     return np.where(part_of, height / unit, -np.inf).astype(np.float32)
 
 
 def _smooth_fields(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Waves through the head, shape (vertices, fields), whose random sums are blotches."""
+    """Waves through the head, shape (vertices, fields); their random sums are blotches."""
     rng = np.random.default_rng(1)
     size = np.ptp(points, axis=0).max()
     waves = rng.normal(0, 1, (3, _FIELDS)) * rng.uniform(0.5, 8, _FIELDS) * 2 * np.pi / size
@@ -145,16 +148,16 @@ def _smooth_fields(points: NDArray[np.float32]) -> NDArray[np.float32]:
 def _distance_to_line(
     points: NDArray[np.floating], line: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """From each point to the nearest of a line's straight pieces."""
+    """Distance of each point to the nearest segment of a polyline."""
     nearest = np.full(len(points), np.inf)
     for start, end in pairwise(line):
-        along = end - start
-        share = np.clip((points - start) @ along / (along @ along), 0, 1)
-        away = np.linalg.norm(points - start - share[:, None] * along, axis=1)
-        nearest = np.minimum(nearest, away)
+        segment = end - start
+        fraction = np.clip((points - start) @ segment / (segment @ segment), 0, 1)
+        distance = np.linalg.norm(points - start - fraction[:, None] * segment, axis=1)
+        nearest = np.minimum(nearest, distance)
     return nearest
 
 
 def _unit(model: FaceModel) -> float:
-    """A centimetre in the model's units."""
+    """The length of a centimetre in the model's units."""
     return 10.0 / model.millimetres

@@ -1,1 +1,1 @@
-"""datamodules/face_recognition."""
+"""Data of face recognition: a folder of images for each person."""

@@ -1,28 +1,28 @@
-"""Random changes of aligned faces."""
+"""Augmentation of aligned faces."""
 
 from typing import Literal, get_args
 
 import albumentations as A
 import numpy as np
 
-from visus.datamodules.core.random_numbers import SharedRandom
+from visus.datamodules.core.seeding import AugmentationRandom
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 
 FaceAugmentation = Literal["none", "faces"]
-"""Recipes: `faces` mirrors, shifts and turns a little, recolours, blurs and covers a patch."""
+"""`faces`: flips, small shifts and rotations, colour jitter, blur, compression and erasing."""
 
 
 class FaceTransform:
-    """From an aligned face to a changed one of the same size.
+    """Augments an aligned face and keeps its size.
 
-    Random numbers as in `visus.datamodules.core.random_numbers`.
+    Reseeded for every sample; see `visus.datamodules.core.seeding`.
 
     Args:
-        augmentation: The recipe's name.
+        augmentation: Name of the augmentation.
 
     Raises:
-        VisusError: If there is no such recipe.
+        VisusError: If there is no such augmentation.
     """
 
     def __init__(self, augmentation: FaceAugmentation) -> None:
@@ -31,7 +31,7 @@ class FaceTransform:
                 f"data.augment {augmentation!r} is unknown; "
                 f"choose from {', '.join(get_args(FaceAugmentation))}"
             )
-        self.random = SharedRandom()
+        self.random = AugmentationRandom()
         steps: list[A.BasicTransform] = []
         if augmentation == "faces":
             steps = [
@@ -44,16 +44,16 @@ class FaceTransform:
                 A.OneOf(_degradations(), p=0.2),
                 A.CoarseDropout((1, 1), (0.1, 0.35), (0.1, 0.35), fill="random_uniform", p=0.3),
             ]
-        self.compose = self.random.lend_to(A.Compose(steps))
+        self.compose = self.random.attach(A.Compose(steps))
 
     def __call__(self, face: Pixels) -> Pixels:
-        """A changed copy of a face (height, width, channels)."""
-        self.random.begin()
+        """An augmented copy of a face, uint8 (height, width, 3)."""
+        self.random.reseed()
         return np.ascontiguousarray(self.compose(image=face)["image"])
 
 
 def _degradations() -> list[A.BasicTransform]:
-    """What cameras and messengers do to images."""
+    """Losses of quality by cameras and messengers."""
     return [
         A.GaussianBlur(blur_limit=(3, 5)),
         A.Downscale(scale_range=(0.3, 0.7)),

@@ -1,14 +1,11 @@
-"""A folder a person: who is in it, and where the face is in each image."""
+"""Read a folder of images for each person, and select the face of the person in each image."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from visus.datamodules.core.face_finding import look_for_faces
+from visus.datamodules.core.face_finding import detect_faces
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES, content_hash
 from visus.vision.errors import VisusError
@@ -23,11 +20,10 @@ class FaceImage:
 
     Attributes:
         path: The file.
-        person: Whose folder it lies in.
+        person: Name of the person's folder.
         split: `train`, `val`, `test`, or empty where the data set states none.
-        content: `content_hash` of the person's name: people stay together.
-        face: The face that is meant; None where the image is an aligned face as a whole, or
-            shows none.
+        content: `content_hash` of the person's name, so that splits separate people.
+        face: The person's face; None where the image is an aligned face, or shows no face.
     """
 
     path: Path
@@ -36,17 +32,12 @@ class FaceImage:
     content: str
     face: FoundFaces | None = None
 
-    @property
-    def landmarks(self) -> NDArray[np.float32] | None:
-        """The five landmarks of the face, (5, 2) in pixels."""
-        return None if self.face is None else self.face.landmarks[0]
-
 
 def list_people(root: Path) -> list[FaceImage]:
-    """The images of all people.
+    """List the images of all people.
 
     Args:
-        root: A folder a person, or these within `train`, `val` and `test`.
+        root: A folder with a folder for each person, perhaps within `train`, `val` and `test`.
 
     Raises:
         VisusError: If there are no such folders.
@@ -70,47 +61,49 @@ def list_people(root: Path) -> list[FaceImage]:
     ]
     if not images:
         raise VisusError(
-            f"data.root {str(root)!r}: holds no folders with images; it needs a folder a person"
+            f"data.root {str(root)!r}: holds no folders with images; it needs a folder for each "
+            "person"
         )
     return images
 
 
-def find_people(
+def select_faces(
     images: Sequence[FaceImage], stages: FaceStages | None, min_face: int
 ) -> tuple[list[FaceImage], list[Problem]]:
-    """Read every image once and find the face nearest to its centre.
+    """Read every image once and select the face nearest to its centre.
 
     Args:
         images: As listed.
-        stages: What finds faces; None where the images are aligned faces.
-        min_face: The smallest face to look for, in pixels.
+        stages: The face detector's networks; None where the images are aligned faces.
+        min_face: Side of the smallest face to detect, in pixels.
 
     Returns:
-        The images that can be used, and what is wrong with the others.
+        The images that can be used, and the problems of the others.
     """
     usable, problems = [], []
-    owners: dict[str, FaceImage] = {}
-    for image, seen in zip(
-        images, look_for_faces([p.path for p in images], stages, min_face), strict=True
-    ):
-        if seen.problem:
-            remedy = "; see data.min_face" if seen.content else ""
-            problems.append(Problem(str(image.path), seen.problem + remedy, "error"))
+    first_images: dict[str, FaceImage] = {}
+    detected = detect_faces([image.path for image in images], stages, min_face)
+    for image, file in zip(images, detected, strict=True):
+        if file.problem:
+            remedy = "; see data.min_face" if file.content else ""
+            problems.append(Problem(str(image.path), file.problem + remedy, "error"))
             continue
-        first = owners.setdefault(seen.content, image)
+        first = first_images.setdefault(file.content, image)
         if first.person != image.person:
             message = f"the same image as {first.path}, of another person"
             problems.append(Problem(str(image.path), message, "error"))
             continue
-        found = seen.faces
-        meant = None if found is None else found.select([found.nearest_to_centre()])
-        usable.append(replace(image, face=meant))
+        faces = file.faces
+        face = None if faces is None else faces.select([faces.nearest_to_centre()])
+        usable.append(replace(image, face=face))
     splits = defaultdict(set)
     for image in usable:
         splits[image.person].add(image.split)
     for person, names in splits.items():
         if len(names) > 1:
-            told = " and ".join(sorted(names))
-            message = f"is in {told}: people must not cross splits, the figures would be too good"
+            message = (
+                f"is in {' and '.join(sorted(names))}: with a person in several splits the figures "
+                "are too good; keep each person in one"
+            )
             problems.append(Problem(person, message, "fatal"))
     return usable, problems

@@ -1,1 +1,1 @@
-"""datamodules/segmentation."""
+"""Data of segmentation: images with masks of class ids."""

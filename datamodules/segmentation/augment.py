@@ -1,4 +1,4 @@
-"""Random changes of training images that move their masks along."""
+"""Augmentation of training images together with their masks."""
 
 from typing import Literal, get_args
 
@@ -6,7 +6,7 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.datamodules.core.random_numbers import SharedRandom
+from visus.datamodules.core.seeding import AugmentationRandom
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.masks import IGNORE
@@ -14,23 +14,24 @@ from visus.vision.metadata import ResizeMode
 from visus.vision.resize import LETTERBOX_GREY, resize_to_input
 
 MaskAugmentation = Literal["none", "crops"]
-"""Recipes: `crops` scales from half to double, crops, mirrors and recolours."""
+"""`crops` scales from half to double, crops, flips horizontally and jitters the colours."""
 
 
 class MaskTransform:
-    """From an image and its mask of any size to changed ones of the given size.
+    """Augments an image and its mask of any size to those of a given size.
 
-    Random numbers as in `visus.datamodules.core.random_numbers`.
+    Reseeded for every sample; see `visus.datamodules.core.seeding`.
 
     Args:
-        augmentation: The recipe's name.
-        size: (height, width) of the model's images in pixels: the scale that it will see.
-        mode: How images are fitted.
-        crop: (height, width) of what is cut out of an image of that scale.
-        in_channels: Channels of the model's images; colours are changed in RGB only.
+        augmentation: See `MaskAugmentation`.
+        size: (height, width) in pixels to which images are resized before they are augmented.
+        mode: How images are resized.
+        crop: (height, width) in pixels of the random crops of the resized images.
+        in_channels: Channels of the network's input; only grey and RGB images are jittered in
+            colour, others in brightness and contrast.
 
     Raises:
-        VisusError: If there is no such recipe.
+        VisusError: If the augmentation is unknown.
     """
 
     def __init__(
@@ -48,25 +49,28 @@ class MaskTransform:
             )
         self.size = size
         self.mode = mode
-        self.random = SharedRandom()
-        steps: list[A.BasicTransform] = [A.RandomScale((-0.5, 1.0), p=1.0), A.HorizontalFlip(p=0.5)]
-        recolour: list[A.BasicTransform] = [A.RandomBrightnessContrast(0.3, 0.3, p=0.8)]
+        self.random = AugmentationRandom()
+        geometric: list[A.BasicTransform] = [
+            A.RandomScale((-0.5, 1.0), p=1.0),
+            A.HorizontalFlip(p=0.5),
+        ]
+        jitter: list[A.BasicTransform] = [A.RandomBrightnessContrast(0.3, 0.3, p=0.8)]
         if in_channels in (1, 3):
-            recolour = [A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8)]
+            jitter = [A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8)]
         if augmentation == "none":
-            steps, recolour = [], []
-        cut: list[A.BasicTransform] = [
+            geometric, jitter = [], []
+        cropping: list[A.BasicTransform] = [
             A.PadIfNeeded(*crop, fill=LETTERBOX_GREY, fill_mask=IGNORE),
             A.RandomCrop(*crop),
         ]
         if augmentation == "none" and crop == size:
-            cut = []
-        self.compose = self.random.lend_to(A.Compose([*steps, *cut, *recolour]))
+            cropping = []
+        self.compose = self.random.attach(A.Compose([*geometric, *cropping, *jitter]))
 
     def __call__(self, image: Pixels, mask: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np.uint8]]:
-        """Changed copies of an image (height, width, channels) and its mask (height, width)."""
-        image, mapping = resize_to_input(image, self.size, self.mode)
-        mask = mapping.mask_from_source(mask, IGNORE)
-        self.random.begin()
-        changed = self.compose(image=image, mask=mask)
-        return np.ascontiguousarray(changed["image"]), np.ascontiguousarray(changed["mask"])
+        """Augmented copies of an image (height, width, channels) and its mask (height, width)."""
+        image, geometry = resize_to_input(image, self.size, self.mode)
+        mask = geometry.mask_from_source(mask, IGNORE)
+        self.random.reseed()
+        augmented = self.compose(image=image, mask=mask)
+        return np.ascontiguousarray(augmented["image"]), np.ascontiguousarray(augmented["mask"])

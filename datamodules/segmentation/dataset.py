@@ -1,4 +1,4 @@
-"""Images with masks as samples: what training learns from, and what evaluation compares with."""
+"""The data set of images with masks: augmented for training, with ground truth for evaluation."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ from visus.vision.images import Pixels, read_image, read_mask
 from visus.vision.resize import resize_to_input, to_channels
 
 Masked = tuple[Pixels, NDArray[np.uint8]]
-"""An image, uint8 RGB, and the class ids of its pixels, `IGNORE` where there is none."""
+"""An image, uint8 RGB, and the class ids of its pixels, `IGNORE` for unlabelled ones."""
 
 
 class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
-    """Images and masks that are read when they are asked for."""
+    """Images and masks, read on access."""
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image`, `source`, and `mask` in training, `fit` and `truth` otherwise."""
+        """A sample: `image`, `source`, and `mask` if augmented, otherwise `geometry`, `truth`."""
         image, mask = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
@@ -36,11 +36,11 @@ class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
 
 
 def read_masked(sample: MaskedImage, classes: ClassTable) -> Masked:
-    """An image of a data set with its mask.
+    """Read an image and its mask.
 
     Args:
-        image: Checked.
-        classes: What the values of masks mean.
+        sample: A checked sample.
+        classes: The meaning of the values in masks.
     """
     image = read_image(sample.path, sample.upright)
     if isinstance(sample.mask, Path):

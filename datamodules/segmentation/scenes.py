@@ -1,4 +1,4 @@
-"""Procedural scenes with the class of every pixel: segmentation with nothing to download."""
+"""Procedural scenes with the class of every pixel: segmentation data without a download."""
 
 from functools import partial
 
@@ -14,15 +14,15 @@ from visus.vision.scenes import SHAPES, make_scene
 
 
 class ScenesSegmentationData(SegmentationData):
-    """Procedural scenes (`visus.vision.scenes`) with 1 to 4 shapes on a ground: nothing to download.
+    """Procedural scenes (`visus.vision.scenes`) with 1 to 4 shapes on a textured background.
 
     Args:
         count: Training images; a quarter as many for validation, and again for test.
         image_size: (height, width) in pixels.
-        seed: Chooses the images.
-        batch_size: Images a batch and process.
-        num_workers: Processes that load; one for each core beyond the first by default.
-        class_names: The classes as a checkpoint states them.
+        seed: Random seed of the images.
+        batch_size: Images per batch and process.
+        num_workers: Worker processes that load images; by default one for each core but one.
+        class_names: The classes of a checkpoint.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ScenesSegmentationData(SegmentationData):
         self.resize_mode = "stretch"
 
     def dataset(self, split: str) -> Dataset[Batch]:
-        """See `VisionData.dataset`."""
+        """See `VisionDataModule.dataset`."""
         seeds = scene_seeds(split, self.count, self.seed)
         transform = None
         if split == "train":

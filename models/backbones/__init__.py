@@ -1,6 +1,7 @@
-"""The registry of CNN backbones: a name to a network that turns images into feature maps."""
+"""Backbones: networks from images to feature maps, built by name."""
 
 from visus.models.backbones.base import Backbone
+from visus.models.backbones.googlenet import googlenet
 from visus.models.backbones.pyramid import FeaturePyramid
 from visus.models.backbones.registry import (
     accepted_options,
@@ -10,14 +11,17 @@ from visus.models.backbones.registry import (
     register_backbone,
 )
 from visus.models.backbones.small import alexnet, convnet, lenet5, resnet9
+from visus.models.backbones.staged import StagedBackbone
 
 __all__ = [
     "Backbone",
     "FeaturePyramid",
+    "StagedBackbone",
     "accepted_options",
     "alexnet",
     "convnet",
     "create_backbone",
+    "googlenet",
     "is_own_backbone",
     "lenet5",
     "list_backbones",

@@ -1,4 +1,4 @@
-"""What every backbone offers, whoever wrote the network behind it."""
+"""The interface of every backbone: feature maps, their strides, normalisation, a classifier."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ class Backbone(nn.Module, ABC):
         name: The name in the registry.
         in_channels: Channels of the images: 3 for RGB, 1 for grey.
         channels: Channels of each feature map, finest first.
-        strides: Nominal pixels of the image for one step in each feature map, strictly rising.
-        mean: What to subtract from images of 0 to 255, one constant for each input channel.
-        std: What to divide by after that, one constant for each input channel.
+        strides: Nominal stride of each feature map in pixels of the image, strictly increasing.
+        mean: Mean of each input channel on the scale 0 to 255, subtracted from the images.
+        std: Standard deviation of each input channel on the scale 0 to 255, a divisor after that.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Backbone(nn.Module, ABC):
         """
 
     def choose(self, strides: Sequence[int]) -> list[int]:
-        """Which of the feature maps have these strides.
+        """Indices of the feature maps that have these strides.
 
         Args:
             strides: In pixels.
 
         Returns:
-            Their places in what `forward` gives.
+            One index into the result of `forward` for each stride.
 
         Raises:
             VisusError: If there is no map of one of the strides.
@@ -64,30 +64,33 @@ class Backbone(nn.Module, ABC):
     def classifier(
         self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
     ) -> nn.Sequential:
-        """The network's own classic form: from normalised images to class logits.
+        """The network's own classification form: from normalised images to class logits.
 
         Args:
-            num_classes: How many logits.
+            num_classes: Number of logits.
             pretrained: As in `create_backbone`.
-            dropout: Share of the features that is dropped before the last layer in training.
+            dropout: Dropout probability of the features before the last layer.
 
         Returns:
-            A `body` from images to a vector, and a `head` from there to (batch, num_classes).
+            A `body` from images to features, and a `head` from there to (batch, num_classes).
         """
 
 
 def constants_for_channels(values: tuple[float, ...], in_channels: int) -> tuple[float, ...]:
-    """RGB constants of 0 to 1 as one of 0 to 255 a channel; other counts than 3 share the mean."""
+    """RGB constants of 0 to 1 on the scale 0 to 255, one for each channel of the images.
+
+    With other than three channels, each gets the mean of the three.
+    """
     if in_channels == len(values):
         return tuple(255 * value for value in values)
     return (255 * sum(values) / len(values),) * in_channels
 
 
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation, one a channel, for images of 0 to 255."""
+"""Mean and standard deviation of each channel on the scale 0 to 255."""
 
 IMAGENET_CONSTANTS: Constants = (
     constants_for_channels((0.485, 0.456, 0.406), 3),
     constants_for_channels((0.229, 0.224, 0.225), 3),
 )
-"""Those of torchvision's own networks."""
+"""The constants of torchvision's networks."""

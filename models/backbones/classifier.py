@@ -1,4 +1,4 @@
-"""A classifier: a backbone's own classic form on any number of classes."""
+"""A backbone in its classification form, for any number of classes."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -22,20 +22,20 @@ def create_classifier(
 
     Args:
         backbone: A name from the registry.
-        num_classes: How many logits.
+        num_classes: Number of logits.
         in_channels: Channels of the images.
         pretrained: As in `visus.models.backbones.create_backbone`.
         image_size: (height, width) of the images in pixels.
-        dropout: Share of the features dropped before the last layer in training.
-        options: The backbone's own.
+        dropout: Dropout probability of the features before the last layer.
+        options: Options of this backbone.
 
     Returns:
-        The network, with a `body` and a `head`, and the backbone that names its constants.
+        The network, with a `body` and a `head`, and the backbone with its normalisation constants.
 
     Raises:
         VisusError: As `visus.models.backbones.create_backbone`.
     """
-    # timm's classifiers are built anew from the name, so the features need no memory of their own.
+    # timm's classifiers are built anew from the name, so the features need no memory.
     with nullcontext() if is_own_backbone(backbone) else torch.device("meta"):
         described = create_backbone(backbone, in_channels, False, image_size, **options)
     return described.classifier(num_classes, pretrained, dropout), described

@@ -1,4 +1,4 @@
-"""A feature pyramid on any backbone: fine maps that know what the coarse ones saw."""
+"""A feature pyramid on any backbone: fine maps enriched with the context of coarse ones."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ class FeaturePyramid(nn.Module):
     Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
 
     Args:
-        backbone: Where the maps come from; kept as `body`.
-        strides: Which of its maps, by their stride in pixels, finest first.
-        out_channels: Channels of every map that comes out.
+        backbone: The network that computes the maps; becomes `body`.
+        strides: Strides of the maps that are merged, in pixels, finest first.
+        out_channels: Channels of every merged map.
 
     Attributes:
         body: The backbone.
@@ -42,7 +42,7 @@ class FeaturePyramid(nn.Module):
             images: float of shape (batch, in_channels, height, width).
 
         Returns:
-            By stride, as a word and finest first: float tensors (batch, out_channels, about
+            By stride as a string, finest first: float tensors (batch, out_channels, about
             height / stride, about width / stride).
         """
         maps = self.body(images)

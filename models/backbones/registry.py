@@ -1,4 +1,4 @@
-"""One dictionary of our own backbones; every other name is timm's."""
+"""The registry of visus's own and users' backbones; every other name is timm's."""
 
 import difflib
 import inspect
@@ -15,7 +15,33 @@ _REGISTRY: dict[str, Callable[..., Backbone]] = {}
 
 
 def register_backbone(builder: Builder) -> Builder:
-    """Add a function `(in_channels, image_size, **options) -> Backbone` under its own name.
+    """Add a function that builds a backbone to the registry, under the function's name.
+
+    The function takes `in_channels` (channels of the images) and `image_size` ((height, width) in
+    pixels, or None), and returns a `Backbone`. Its other parameters are the options of
+    `--model.backbone_options` and need defaults. `StagedBackbone` does the rest for a chain of
+    modules; other networks derive from `Backbone`.
+
+    Example:
+        >>> from torch import nn
+        >>> from visus.models.backbones import StagedBackbone, create_backbone, register_backbone
+        >>> @register_backbone
+        ... def tinynet(in_channels=3, image_size=None, width=8):
+        ...     def block(before, after):
+        ...         return nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.ReLU())
+        ...     def head(features, classes, dropout):
+        ...         pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+        ...         return nn.Sequential(*pool, nn.Linear(2 * width, classes))
+        ...     stages = [block(in_channels, width), block(width, 2 * width)]
+        ...     size = image_size or (32, 32)
+        ...     return StagedBackbone(
+        ...         "tinynet", stages, (width, 2 * width), (2, 4), head, in_channels, size, "he"
+        ...     )
+        >>> create_backbone("tinynet", in_channels=1, width=4).channels
+        (4, 8)
+
+    Detectors, segmenters and captioners choose maps by stride: a backbone for them needs maps of
+    strides 4, 8, 16 and 32. `visus inspect tinynet --input 3x32x32` shows its layers.
 
     Raises:
         ValueError: If the name is taken.
@@ -39,18 +65,19 @@ def create_backbone(
     """Build a backbone by name.
 
     Args:
-        name: One of ours (`lenet5`, `convnet`, `alexnet`, `resnet9`) or any timm model that
-            gives features.
+        name: A registered one (`lenet5`, `convnet`, `alexnet`, `resnet9`, `googlenet`) or any
+            timm model that offers feature maps.
         in_channels: Channels of the images.
         pretrained: `True` for ImageNet weights (from an installed package where one carries them,
             otherwise from timm's hub), or the path of a weights file.
         image_size: (height, width) of the images in pixels, for the networks that need it.
         output_stride: See `visus.models.backbones.timm_nets.TimmBackbone`.
-        coarsest_stride: " Our own networks are small and stay whole.
-        options: For our own networks: `activation` and `init`.
+        coarsest_stride: See `visus.models.backbones.timm_nets.TimmBackbone`; registered networks
+            are small and are not cut.
+        options: Options of a registered network, such as `activation` and `init`.
 
     Raises:
-        VisusError: If the name is unknown, or there are no such weights.
+        VisusError: If the name or an option is unknown, or there are no such weights.
     """
     import timm
 
@@ -64,20 +91,13 @@ def create_backbone(
             )
         if output_stride != 32:
             raise VisusError(f"backbone {name!r} cannot be dilated; choose one of timm's")
-        foreign = sorted(set(options) - accepted_options(name))
-        if foreign:
-            known = ", ".join(sorted(accepted_options(name))) or "none"
-            raise VisusError(f"backbone {name!r} takes no option {foreign[0]!r}; it takes: {known}")
+        _refuse_options(name, options)
         return _REGISTRY[name](in_channels=in_channels, image_size=image_size, **options)
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, list_backbones(), 3)
         hint = f"did you mean {', '.join(near)}?" if near else "see `visus backbones`"
         raise VisusError(f"backbone {name!r} is unknown; {hint}")
-    if options:
-        raise VisusError(
-            f"backbone {name!r} is timm's and takes no option {', '.join(options)}; "
-            f"only {', '.join(sorted(_REGISTRY))} do"
-        )
+    _refuse_options(name, options)
     return TimmBackbone(name, in_channels, pretrained, image_size, output_stride, coarsest_stride)
 
 
@@ -88,8 +108,25 @@ def accepted_options(name: str) -> set[str]:
     return set(inspect.signature(_REGISTRY[name]).parameters) - {"in_channels", "image_size"}
 
 
+def _refuse_options(name: str, options: dict[str, Any]) -> None:
+    """Raise a `VisusError` that names the accepted options if another one is given."""
+    accepted = accepted_options(name)
+    unknown = sorted(set(options) - accepted)
+    if not unknown:
+        return
+    if accepted:
+        near = difflib.get_close_matches(unknown[0], accepted, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        remedy = f"it takes {', '.join(sorted(accepted))}{hint}"
+    else:
+        remedy = (
+            f"it takes none; only {', '.join(filter(accepted_options, _REGISTRY))} take options"
+        )
+    raise VisusError(f"backbone {name!r} takes no option {unknown[0]!r}; {remedy}")
+
+
 def list_backbones(pattern: str = "*") -> list[str]:
-    """Names that match a shell pattern, our own first."""
+    """Names that match a shell pattern, registered ones first."""
     import timm
 
     own = [name for name in _REGISTRY if fnmatch(name, pattern)]
@@ -97,5 +134,5 @@ def list_backbones(pattern: str = "*") -> list[str]:
 
 
 def is_own_backbone(name: str) -> bool:
-    """Whether the name is one of our own networks, not timm's."""
+    """Whether the name is a registered network, not timm's."""
     return name in _REGISTRY

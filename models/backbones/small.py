@@ -1,18 +1,16 @@
-"""Our own small networks, written to be read: LeNet-5, ConvNet, AlexNet and ResNet-9."""
+"""Small networks, written to be read: LeNet-5, ConvNet, AlexNet and ResNet-9."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from visus.models.backbones.base import Backbone, constants_for_channels
+from visus.models.backbones.base import Backbone
 from visus.models.backbones.registry import register_backbone
+from visus.models.backbones.staged import Init, StagedBackbone
 from visus.vision.errors import VisusError
 
 Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu", "leaky_relu"]
-Init = Literal["he", "glorot"]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -30,74 +28,6 @@ def _activation(name: str) -> Callable[[], nn.Module]:
     return _ACTIVATIONS[name]
 
 
-class SmallBackbone(Backbone):
-    """A chain of stages; the output of each is a feature map.
-
-    Args:
-        name: The name in the registry.
-        stages: The modules, finest first.
-        channels: Channels after each stage.
-        strides: Stride after each stage.
-        head: Makes the layers from the last map to the logits, given (features, classes, dropout)
-            where features counts the numbers of the flattened last map.
-        in_channels: Channels of the images.
-        image_size: (height, width) of the images in pixels.
-        init: `he` (He et al. 2015) suits ReLU, `glorot` (Glorot and Bengio 2010) tanh and sigmoid.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        stages: Sequence[nn.Module],
-        channels: tuple[int, ...],
-        strides: tuple[int, ...],
-        head: Callable[[int, int, float], nn.Module],
-        in_channels: int,
-        image_size: tuple[int, int],
-        init: Init,
-    ) -> None:
-        super().__init__()
-        self.name = name
-        self.in_channels = in_channels
-        self.channels = channels
-        self.strides = strides
-        self.mean = constants_for_channels((0.5, 0.5, 0.5), in_channels)
-        self.std = constants_for_channels((0.5, 0.5, 0.5), in_channels)
-        self.stages = nn.ModuleList(stages)
-        self._image_size = image_size
-        self._make_head = head
-        self._init = init
-        initialise(self, init)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """See `Backbone.forward`."""
-        maps = []
-        for stage in self.stages:
-            images = stage(images)
-            maps.append(images)
-        return maps
-
-    def classifier(
-        self, num_classes: int, pretrained: bool | str = False, dropout: float = 0.0
-    ) -> nn.Sequential:
-        """See `Backbone.classifier`; the body shares its layers with this backbone."""
-        body = nn.Sequential(*self.stages)
-        with torch.no_grad():
-            image = torch.zeros(1, self.in_channels, *self._image_size)
-            try:
-                features = body.eval()(image).numel()
-            except RuntimeError:
-                height, width = self._image_size
-                raise VisusError(
-                    f"{self.name}: an image of {height} x {width} is too small for its layers; "
-                    "choose a larger data.image_size"
-                ) from None
-        body.train()
-        head = self._make_head(features, num_classes, dropout)
-        initialise(head, self._init)
-        return nn.Sequential(OrderedDict(body=body, head=head))
-
-
 @register_backbone
 def lenet5(
     in_channels: int = 1,
@@ -108,8 +38,8 @@ def lenet5(
     """LeNet-5 (LeCun et al. 1998, "Gradient-based learning applied to document recognition").
 
     Two blocks of 5x5 convolution and 2x2 average pooling, then layers of 120 and 84 units. As in
-    the paper the input is 32x32, so that its flattened features are 400 numbers; the paper's
-    partial connections and RBF output are replaced by full ones, as everyone does today.
+    the paper the input is 32x32, which gives 400 flattened features; the paper's partial
+    connections and RBF output are replaced by full ones, as is common today.
     """
     act = _activation(activation)
     stages = [
@@ -117,7 +47,7 @@ def lenet5(
         nn.Sequential(nn.Conv2d(6, 16, 5), act(), nn.AvgPool2d(2)),
     ]
 
-    def head(features: int, classes: int, dropout: float) -> nn.Module:
+    def head(features: int, classes: int, dropout: float) -> nn.Sequential:
         return nn.Sequential(
             nn.Flatten(),
             nn.Linear(features, 120),
@@ -129,7 +59,7 @@ def lenet5(
         )
 
     size = image_size or (32, 32)
-    return SmallBackbone("lenet5", stages, (6, 16), (2, 4), head, in_channels, size, init)
+    return StagedBackbone("lenet5", stages, (6, 16), (2, 4), head, in_channels, size, init)
 
 
 @register_backbone
@@ -141,7 +71,7 @@ def convnet(
 ) -> Backbone:
     """Two blocks of convolution, batch normalisation, activation and pooling, then one layer.
 
-    On 28x28 images 7 x 7 x 32 = 1,568 flattened numbers go straight to the classes.
+    On 28x28 images the last layer takes 7 x 7 x 32 = 1,568 flattened features.
     """
     act = _activation(activation)
 
@@ -153,12 +83,12 @@ def convnet(
             nn.MaxPool2d(2),
         )
 
-    def head(features: int, classes: int, dropout: float) -> nn.Module:
+    def head(features: int, classes: int, dropout: float) -> nn.Sequential:
         return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(features, classes))
 
     stages = [block(in_channels, 16), block(16, 32)]
     size = image_size or (28, 28)
-    return SmallBackbone("convnet", stages, (16, 32), (2, 4), head, in_channels, size, init)
+    return StagedBackbone("convnet", stages, (16, 32), (2, 4), head, in_channels, size, init)
 
 
 @register_backbone
@@ -197,7 +127,7 @@ def alexnet(
         ),
     ]
 
-    def head(features: int, classes: int, dropout: float) -> nn.Module:
+    def head(features: int, classes: int, dropout: float) -> nn.Sequential:
         return nn.Sequential(
             nn.Flatten(),
             nn.Dropout(dropout),
@@ -211,7 +141,7 @@ def alexnet(
 
     size = image_size or (224, 224)
     channels, strides = (96, 256, 256), (8, 16, 32)
-    return SmallBackbone("alexnet", stages, channels, strides, head, in_channels, size, init)
+    return StagedBackbone("alexnet", stages, channels, strides, head, in_channels, size, init)
 
 
 @register_backbone
@@ -225,7 +155,7 @@ def resnet9(
     """ResNet-9 for small images: four convolutions, two residual blocks of two, one layer.
 
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
-    et al. (2016); `width` is the channels of its first layer (64 in the original).
+    et al. (2016); `width` is the number of channels of its first layer (64 in the original).
     """
     act = _activation(activation)
 
@@ -250,44 +180,24 @@ def resnet9(
         ),
     ]
 
-    def head(features: int, classes: int, dropout: float) -> nn.Module:
+    def head(features: int, classes: int, dropout: float) -> nn.Sequential:
         return nn.Sequential(
             nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(8 * w, classes)
         )
 
     size = image_size or (32, 32)
     channels = (w, 2 * w, 4 * w, 8 * w)
-    return SmallBackbone("resnet9", stages, channels, (1, 2, 4, 8), head, in_channels, size, init)
+    return StagedBackbone("resnet9", stages, channels, (1, 2, 4, 8), head, in_channels, size, init)
 
 
 class Residual(nn.Module):
-    """Adds to its input what its layers make of it (He et al. 2016)."""
+    """The input plus the output of its layers (He et al. 2016)."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Of the same shape as `features`."""
-        changed: Tensor = self.layers(features)
-        return features + changed
-
-
-def initialise(module: nn.Module, init: Init) -> None:
-    """Draw the weights of all convolutions and linear layers; biases become zero.
-
-    Args:
-        module: What to initialise, in place.
-        init: `he` keeps the variance through ReLU, `glorot` through symmetric activations.
-
-    Raises:
-        VisusError: If there is no such way.
-    """
-    if init not in get_args(Init):
-        raise VisusError(f"init {init!r} is unknown; choose from {', '.join(get_args(Init))}")
-    draw = nn.init.kaiming_normal_ if init == "he" else nn.init.xavier_uniform_
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            draw(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        """A tensor of the same shape as `features`."""
+        residual: Tensor = self.layers(features)
+        return features + residual

@@ -1,4 +1,4 @@
-"""Walk through a network layer by layer: sizes, formulas, parameters, work, receptive field."""
+"""A network layer by layer: sizes, formulas, parameters, multiply-adds, receptive fields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer as it was met on the way through.
+    """One layer in the order of the computation.
 
     Attributes:
-        name: Where it stands in the network.
-        kind: Its class.
-        kernel: (height, width) of its window, or None.
-        stride: Of its window, or None.
-        padding: Of its window, or None.
+        name: Its dotted name in the network.
+        kind: Name of its class.
+        kernel: (height, width) of its kernel, or None.
+        stride: (height, width) of its stride, or None.
+        padding: (height, width) of its padding, or None.
         output: Shape of its output without the batch.
-        formula: How the output's height follows, where the layer has a window.
-        parameters: Its own trainable numbers.
+        formula: The calculation of the output's height, where the layer has a kernel.
+        parameters: Number of its trainable parameters.
         multiply_adds: Multiplications with addition for one image.
-        receptive_field: Pixels of the image along one side that an output number can depend on,
-            through the widest path; None once it is the whole image.
+        receptive_field: Pixels along one side of the image that an output value can depend on,
+            through the widest path; None where it is the whole image.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Layer:
 
 
 @dataclass
-class _Reach:
-    """How far one number of a tensor sees: the side of its field, and pixels between neighbours."""
+class _Field:
+    """Receptive field of the values of a tensor: its side, and pixels between neighbours."""
 
-    field: int = 1
+    side: int = 1
     jump: int = 1
     whole: bool = False
 
@@ -51,7 +51,7 @@ _GLOBAL = (nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.MultiheadAt
 
 
 def summarise(network: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
-    """Run an image of zeros through and note every layer, in order.
+    """Run a network on an image of zeros and record every layer, in order.
 
     Args:
         network: Takes float images (batch, channels, height, width).
@@ -61,29 +61,29 @@ def summarise(network: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
         RuntimeError: If the network cannot take an image of that shape.
     """
     layers: list[Layer] = []
-    # Tensors are kept, so that no two of them share an address and reaches can be looked up by it.
-    kept: list[Tensor] = []
-    reaches: dict[int, _Reach] = {}
-    widest = _Reach()
+    # Holding the tensors keeps their addresses distinct, so that fields can be looked up by them.
+    held: list[Tensor] = []
+    fields: dict[int, _Field] = {}
+    widest = _Field()
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    def record(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             nonlocal widest
             if not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
                 return
-            # What no layer made (a sum, a concatenation) sees as far as anything so far.
-            before = reaches.setdefault(id(inputs[0]), widest)
-            after = _reach_after(module, inputs[0], before)
-            reaches[id(output)] = after
-            kept.extend((inputs[0], output))
-            if (after.whole, after.field) >= (widest.whole, widest.field):
+            # Results of operations that are no layers (sums, concatenations) get the widest field.
+            before = fields.setdefault(id(inputs[0]), widest)
+            after = _field_after(module, inputs[0], before)
+            fields[id(output)] = after
+            held.extend((inputs[0], output))
+            if (after.whole, after.side) >= (widest.whole, widest.side):
                 widest = after
             layers.append(_layer(name, module, inputs[0], output, after))
 
         return hook
 
     hooks = [
-        module.register_forward_hook(note(name))
+        module.register_forward_hook(record(name))
         for name, module in network.named_modules()
         if not list(module.children())
     ]
@@ -101,7 +101,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _window(module: nn.Module) -> tuple[tuple[int, int], ...] | None:
-    """Kernel, stride, padding and dilation of a layer that slides a window."""
+    """Kernel, stride, padding and dilation of a convolution or a pooling layer."""
     if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         return None
     padding = module.padding if not isinstance(module.padding, str) else 0
@@ -110,19 +110,19 @@ def _window(module: nn.Module) -> tuple[tuple[int, int], ...] | None:
     return _pair(module.kernel_size), _pair(stride), _pair(padding), _pair(dilation)
 
 
-def _reach_after(module: nn.Module, received: Tensor, before: _Reach) -> _Reach:
+def _field_after(module: nn.Module, received: Tensor, before: _Field) -> _Field:
     window = _window(module)
     if window:
         (kernel, _), (stride, _), _, (dilation, _) = window
-        field = before.field + (kernel - 1) * dilation * before.jump
-        return _Reach(field, before.jump * stride, before.whole)
-    mixes_places = isinstance(module, _GLOBAL) and (received.ndim == 4 or received.ndim == 2)
-    if mixes_places:
-        return _Reach(before.field, before.jump, True)
+        side = before.side + (kernel - 1) * dilation * before.jump
+        return _Field(side, before.jump * stride, before.whole)
+    mixes_positions = isinstance(module, _GLOBAL) and (received.ndim == 4 or received.ndim == 2)
+    if mixes_positions:
+        return _Field(before.side, before.jump, True)
     return before
 
 
-def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after: _Reach) -> Layer:
+def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after: _Field) -> Layer:
     window = _window(module)
     formula = ""
     if window and received.ndim == 4:
@@ -132,12 +132,12 @@ def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after
         formula = f"({before} + 2*{padding} - {span})/{stride} + 1 = {after_window}"
         if (before + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 != after_window:
             # TensorFlow's "same" padding, or a pool that rounds up.
-            formula = f"padded to fit: ceil({before}/{stride}) = {after_window}"
-    work = 0
+            formula = f"adaptive padding: ceil({before}/{stride}) = {after_window}"
+    multiply_adds = 0
     if isinstance(module, nn.Conv2d):
-        work = output.numel() * module.weight[0].numel()
+        multiply_adds = output.numel() * module.weight[0].numel()
     elif isinstance(module, nn.Linear):
-        work = output.numel() * module.in_features
+        multiply_adds = output.numel() * module.in_features
     return Layer(
         name=name,
         kind=type(module).__name__,
@@ -147,6 +147,6 @@ def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after
         output=tuple(output.shape[1:]),
         formula=formula,
         parameters=sum(p.numel() for p in module.parameters()),
-        multiply_adds=work,
-        receptive_field=None if after.whole else after.field,
+        multiply_adds=multiply_adds,
+        receptive_field=None if after.whole else after.side,
     )

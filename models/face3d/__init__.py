@@ -1,1 +1,1 @@
-"""3D faces: a linear face model, a camera, a renderer, and the network that finds their numbers."""
+"""Linear 3D face models: shapes, files, a camera and a renderer."""

@@ -1,7 +1,7 @@
-"""From a face in space to an image: turns, and scaled orthography.
+"""Head rotations, and scaled orthographic projection from 3D to the image.
 
-Arrays and tensors both, where nothing but arithmetic is needed. A face's own frame has x to the
-right of the image, y upwards and z towards the viewer; the image's has y downwards.
+The coordinate system of a face has x to the right of the image, y upwards and z towards the viewer;
+that of the image has y downwards.
 """
 
 import numpy as np
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 def rotation_from_angles(angles: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rotation matrices of turned heads.
+    """Rotation matrices of yaw, pitch and roll.
 
     Args:
-        angles: Shape (..., 3): yaw (the face turns to the right of the image), pitch (it looks
-            down), roll (it leans counter-clockwise in the image), in degrees, applied to the
-            face in the order roll, pitch, yaw.
+        angles: Shape (..., 3): yaw (positive to the right of the image), pitch (positive down),
+            roll (positive counter-clockwise in the image), in degrees, applied in the order roll,
+            pitch, yaw.
 
     Returns:
-        float32 of shape (..., 3, 3): `turned = matrix @ point`.
+        float32 of shape (..., 3, 3): `rotated = matrix @ point`.
     """
     yaw, pitch, roll = np.moveaxis(np.radians(np.asarray(angles, np.float64)), -1, 0)
     zero, one = np.zeros_like(yaw), np.ones_like(yaw)
@@ -37,12 +37,12 @@ def rotation_from_angles(angles: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def rotation_from_six(six: Tensor) -> Tensor:
-    """The rotation whose first two columns are nearest to six numbers, without jumps anywhere.
+    """Rotation matrices from the continuous 6D representation.
 
     Zhou et al. 2019, "On the Continuity of Rotation Representations in Neural Networks".
 
     Args:
-        six: Shape (..., 6).
+        six: Shape (..., 6): the first two columns, which are orthonormalised.
 
     Returns:
         Shape (..., 3, 3).
@@ -62,19 +62,20 @@ def rotation_from_six(six: Tensor) -> Tensor:
 
 
 def project(points: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
-    """Where points of a face lie in the image, by scaled orthography.
+    """Project points of a face to the image by scaled orthography.
 
-    All of a face is as large as if it were equally far away, which holds from about a metre on.
+    The differences in depth within a face are neglected, which is accurate from a distance of
+    about a metre on.
 
     Args:
-        points: Shape (batch, points, 3) in the face's own frame.
+        points: Shape (batch, points, 3) in the face's coordinate system.
         rotation: Shape (batch, 3, 3).
-        scale: Shape (batch,): pixels for one unit.
-        position: Shape (batch, 2): where the origin lies, (x, y) in pixels.
+        scale: Shape (batch,): pixels per unit.
+        position: Shape (batch, 2): position of the origin, (x, y) in pixels.
 
     Returns:
-        Shape (batch, points, 3): x, y and, growing towards the viewer, z in pixels.
+        Shape (batch, points, 3): x, y and, increasing towards the viewer, z in pixels.
     """
-    turned = points @ rotation.transpose(1, 2)
-    flat = turned * (scale[:, None, None] * turned.new_tensor([1.0, -1.0, 1.0]))
-    return torch.cat([flat[..., :2] + position[:, None], flat[..., 2:]], dim=-1)
+    rotated = points @ rotation.transpose(1, 2)
+    scaled = rotated * (scale[:, None, None] * rotated.new_tensor([1.0, -1.0, 1.0]))
+    return torch.cat([scaled[..., :2] + position[:, None], scaled[..., 2:]], dim=-1)

@@ -1,4 +1,4 @@
-"""A linear model of faces: a mean shape, and how identity and expression move its vertices."""
+"""A linear 3D face model: a mean shape with identity and expression components."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,36 +10,38 @@ from numpy.typing import NDArray
 from visus.vision.errors import VisusError
 
 FIVE_POINTS = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47), (30,), (48,), (54,))
-"""Which of the 68 landmarks have their middle at the eye on the left of the image, the other
-eye, the tip of the nose, and both corners of the mouth: what face finders tell."""
+"""Indices of the 68 landmarks whose means are the five landmarks of face detectors: the eye on the
+left of the image, the other eye, the tip of the nose, and both corners of the mouth."""
 
 FACE_PART = "face"
-"""The part whose vertices come first, and are what is reconstructed."""
+"""Name of the part that is reconstructed; its vertices come first."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceModel:
-    """Shapes of faces as `neutral + identity numbers * identity + expression numbers * expression`.
+    """A 3D morphable model (Blanz and Vetter 1999).
 
-    Blanz and Vetter 1999, "A Morphable Model for the Synthesis of 3D Faces". The person looks
-    along z; x points to the right in the image, y upwards. Identity numbers are independent and
-    of standard deviation 1 among people; an expression's number is 0 at rest and 1 when it is
-    full.
+    A face is `neutral` plus identity coefficients times `identity` plus expression coefficients
+    times `expression`. It faces along z; x points to the right of the image, y upwards. Identity
+    coefficients are independent with a standard deviation of 1 among people; an expression's
+    coefficient is 0 at rest and 1 at full strength.
+
+    Blanz and Vetter 1999, "A Morphable Model for the Synthesis of 3D Faces".
 
     Attributes:
-        name: What users call it.
+        name: The name that users give.
         neutral: float32 of shape (vertices, 3): the mean face at rest.
-        identity: float32 of shape (components, vertices, 3), the one that moves most first.
+        identity: float32 of shape (components, vertices, 3), by descending variance.
         expression: float32 of shape (expressions, vertices, 3).
-        expression_names: One for each expression.
-        triangles: int32 of shape (triangles, 3): indices of vertices, counter-clockwise as seen
-            from outside.
-        landmarks: int32 of shape (68,): indices of vertices, in the order of the iBUG 68-point
-            markup as it is in the image: the jaw from left to right, brows, nose, eyes, mouth.
-        millimetres: Of one unit.
-        part_names: What the parts of a head are called: `face`, and perhaps `head`, `eyes`,
+        expression_names: One name for each expression.
+        triangles: int32 of shape (triangles, 3): vertex indices, counter-clockwise as seen from
+            outside.
+        landmarks: int32 of shape (68,): vertex indices in the order of the iBUG 68-point markup
+            in the image: the jaw from left to right, brows, nose, eyes, mouth.
+        millimetres: Millimetres per unit.
+        part_names: Names of the parts of the head: `face`, and optionally `head`, `eyes`,
             `teeth`, `mouth`.
-        parts: uint8 of shape (triangles,): to which part each triangle belongs.
+        parts: uint8 of shape (triangles,): index of each triangle's part.
     """
 
     name: str
@@ -54,10 +56,10 @@ class FaceModel:
     parts: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        """Refuse what is no such model.
+        """Validate the arrays.
 
         Raises:
-            VisusError: Names what is wrong, and the remedy.
+            VisusError: If shapes disagree, an index is out of range, or a value is not finite.
         """
         for problem in self._problems():
             raise VisusError(f"face model {self.name!r}: {problem}")
@@ -66,40 +68,42 @@ class FaceModel:
         count = len(self.neutral)
         if self.neutral.ndim != 2 or self.neutral.shape[1] != 3:
             return [f"neutral is of shape {self.neutral.shape}; give (vertices, 3)"]
-        found = []
+        problems = []
         for key in ("identity", "expression"):
             shape = getattr(self, key).shape
             if len(shape) != 3 or shape[1:] != (count, 3):
                 wanted = f"(components, {count}, 3) as neutral has {count} vertices"
-                found.append(f"{key} is of shape {shape}; give {wanted}")
+                problems.append(f"{key} is of shape {shape}; give {wanted}")
         for key in ("neutral", "identity", "expression"):
             wrong = np.argwhere(~np.isfinite(getattr(self, key)))
             if len(wrong):
-                place = ", ".join(map(str, wrong[0]))
-                found.append(f"{key}[{place}] is not a finite number; mend the file")
+                index = ", ".join(map(str, wrong[0]))
+                problems.append(f"{key}[{index}] is not a finite number; fix the file")
         if len(self.expression_names) != len(self.expression):
-            found.append(
+            problems.append(
                 f"{len(self.expression)} expressions have {len(self.expression_names)} names; "
                 "name each once"
             )
         if self.landmarks.shape != (68,):
-            found.append(f"{len(self.landmarks)} landmarks; 68 are needed, as in the iBUG markup")
+            problems.append(
+                f"{len(self.landmarks)} landmarks; 68 are needed, as in the iBUG markup"
+            )
         if self.triangles.ndim != 2 or self.triangles.shape[1] != 3:
-            found.append(f"triangles is of shape {self.triangles.shape}; give (triangles, 3)")
+            problems.append(f"triangles is of shape {self.triangles.shape}; give (triangles, 3)")
         elif self.parts.shape != (len(self.triangles),):
-            found.append(f"{len(self.triangles)} triangles have {len(self.parts)} parts")
+            problems.append(f"{len(self.triangles)} triangles have {len(self.parts)} parts")
         for key in ("triangles", "landmarks"):
             values = getattr(self, key)
             outside = np.argwhere((values < 0) | (values >= count))
             if len(outside):
-                place = ", ".join(map(str, outside[0]))
+                index = ", ".join(map(str, outside[0]))
                 bad = values[tuple(outside[0])]
-                found.append(f"{key}[{place}] is vertex {bad}, there are {count}; mend the file")
-        return found
+                problems.append(f"{key}[{index}] is vertex {bad}, there are {count}; fix the file")
+        return problems
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all numbers: what was trained with one model means nothing to another."""
+        """A hash of all arrays: coefficients of one model have no meaning in another."""
         total = hashlib.sha256()
         for key in ("neutral", "identity", "expression", "triangles", "landmarks", "parts"):
             value = np.ascontiguousarray(getattr(self, key))
@@ -110,13 +114,13 @@ class FaceModel:
 
     @property
     def face(self) -> "FaceModel":
-        """The face alone, without what else belongs to the head, in the same order and units.
+        """The face without the other parts of the head, in the same order and units.
 
         Raises:
-            VisusError: If its vertices do not come before all others.
+            VisusError: If the vertices of the face do not come first.
         """
         if FACE_PART not in self.part_names:
-            raise VisusError(f"face model {self.name!r}: has no part called {FACE_PART!r}")
+            raise VisusError(f"face model {self.name!r}: has no part named {FACE_PART!r}")
         triangles = self.triangles[self.parts == self.part_names.index(FACE_PART)]
         count = int(triangles.max()) + 1
         if int(self.landmarks.max()) >= count or len(np.unique(triangles)) != count:
@@ -138,18 +142,18 @@ class FaceModel:
         )
 
     def spread_points(self, count: int) -> NDArray[np.int32]:
-        """Vertices that stand for the front of the face: the landmarks, and others between them.
+        """Vertices that are spread over the front of the face: the landmarks, and others.
 
-        Each of the others is the one that lies farthest from all that are chosen before it.
+        The others are chosen by farthest point sampling.
 
         Args:
-            count: How many, 68 at least.
+            count: Number of vertices, at least 68.
 
         Returns:
-            int32 of shape (count,): indices of vertices, the landmarks first.
+            int32 of shape (count,): vertex indices, the landmarks first.
 
         Raises:
-            VisusError: If there are not so many.
+            VisusError: If the front has fewer vertices.
         """
         low, high = self.neutral[self.landmarks].min(0), self.neutral[self.landmarks].max(0)
         # The landmarks end at the brows.
@@ -160,25 +164,25 @@ class FaceModel:
                 f"model.points {count}: choose 68, the landmarks, to {68 + len(front)}, all "
                 f"vertices of the front of face model {self.name!r}"
             )
-        places = self.neutral[front]
-        away = np.full(len(front), np.inf)
+        candidates = self.neutral[front]
+        nearest = np.full(len(front), np.inf)
         chosen = list(self.landmarks)
-        for number in range(count):
-            if number >= 68:
-                chosen.append(front[int(away.argmax())])
-            distance = np.linalg.norm(places - self.neutral[chosen[number]], axis=1)
-            away = np.minimum(away, distance)
+        for i in range(count):
+            if i >= 68:
+                chosen.append(front[int(nearest.argmax())])
+            distance = np.linalg.norm(candidates - self.neutral[chosen[i]], axis=1)
+            nearest = np.minimum(nearest, distance)
         return np.array(chosen, np.int32)
 
     def choose(self, components: int, expressions: tuple[str, ...]) -> "FaceModel":
-        """The model with its first identity components and some expressions only.
+        """The model with its first identity components and some of its expressions.
 
         Args:
-            components: How many.
-            expressions: Names, in the order to have them; empty for all.
+            components: Number of identity components.
+            expressions: Names of the expressions, in order; empty for all.
 
         Raises:
-            VisusError: If there are not so many, or a name is unknown.
+            VisusError: If the model has fewer components, or a name is unknown.
         """
         if not 1 <= components <= len(self.identity):
             raise VisusError(
@@ -207,32 +211,32 @@ class FaceModel:
         )
 
     def trim(self, chosen: NDArray[np.bool_]) -> tuple["FaceModel", NDArray[np.int32]]:
-        """Some triangles, with their vertices and the landmarks alone.
+        """The model with some of its triangles, their vertices and the landmarks.
 
         Args:
             chosen: Shape (triangles,).
 
         Returns:
-            The smaller model, and which vertices it has kept, in order.
+            The smaller model, and the indices of its vertices in this one, int32 in order.
         """
         triangles = self.triangles[chosen]
-        kept = np.union1d(triangles, self.landmarks).astype(np.int32)
+        vertices = np.union1d(triangles, self.landmarks).astype(np.int32)
         return FaceModel(
             self.name,
-            self.neutral[kept],
-            self.identity[:, kept],
-            self.expression[:, kept],
+            self.neutral[vertices],
+            self.identity[:, vertices],
+            self.expression[:, vertices],
             self.expression_names,
-            np.searchsorted(kept, triangles).astype(np.int32),
-            np.searchsorted(kept, self.landmarks).astype(np.int32),
+            np.searchsorted(vertices, triangles).astype(np.int32),
+            np.searchsorted(vertices, self.landmarks).astype(np.int32),
             self.millimetres,
             self.part_names,
             self.parts[chosen],
-        ), kept
+        ), vertices
 
 
 def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Eyes, nose and corners of the mouth, from the 68 landmarks.
+    """The five landmarks of face detectors from the 68 landmarks; see `FIVE_POINTS`.
 
     Args:
         landmarks: Shape (..., 68, dimensions).

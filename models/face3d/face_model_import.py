@@ -1,4 +1,4 @@
-"""Import ICT-FaceKit: a folder of OBJ files becomes one file of arrays."""
+"""Import ICT-FaceKit: convert a folder of OBJ files to one file of arrays."""
 
 import json
 import os
@@ -14,28 +14,28 @@ from visus.vision.errors import VisusError
 from visus.vision.progress import track
 
 NEUTRAL = "generic_neutral_mesh.obj"
-FACTS = "vertex_indices.json"
+INDICES = "vertex_indices.json"
 IDENTITIES = tuple(f"identity{i:03d}.obj" for i in range(100))
 
 
 def import_ict_facekit(folder: Path, target: Path) -> None:
-    """Read ICT-FaceKit's `FaceXModel` folder (Li et al. 2020) and write what visus needs of it.
+    """Read ICT-FaceKit's `FaceXModel` folder (Li et al. 2020) and write its arrays.
 
     Args:
         folder: With `generic_neutral_mesh.obj`, `identity000.obj` and following, one `.obj` for
             each expression, and `vertex_indices.json`.
-        target: The `.npz` to write; what was there stays if anything is wrong.
+        target: The `.npz` to write; an existing file is replaced only on success.
 
     Raises:
-        VisusError: If a file is missing or damaged, or has other vertices than the neutral one.
+        VisusError: If a file is missing or damaged, or has another number of vertices.
     """
-    expressions, landmarks = read_facts(folder / FACTS)
-    neutral, quads, kinds, names = _read_neutral(folder / NEUTRAL)
+    expressions, landmarks = read_indices(folder / INDICES)
+    neutral, quads, materials, names = _read_neutral(folder / NEUTRAL)
     identities = [name for name in IDENTITIES if (folder / name).is_file()]
     if not identities:
         raise VisusError(f"{folder / IDENTITIES[0]}: is missing; give the whole FaceXModel folder")
-    identity = _moves(folder, identities, neutral)
-    expression = _moves(folder, [f"{name}.obj" for name in expressions], neutral)
+    identity = _displacements(folder, identities, neutral)
+    expression = _displacements(folder, [f"{name}.obj" for name in expressions], neutral)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(dir=target.parent, suffix=".npz")
     try:
@@ -47,40 +47,42 @@ def import_ict_facekit(folder: Path, target: Path) -> None:
                 expression=expression,
                 expression_names=np.array(expressions),
                 quads=quads,
-                quad_part=kinds,
+                quad_part=materials,
                 part_names=np.array(names),
                 landmarks68=landmarks,
             )
-        # Names what is wrong with the numbers before anything is trained.
+        # Validates the arrays.
         read_face_model(Path(part), str(folder))
         Path(part).replace(target)
     finally:
         Path(part).unlink(missing_ok=True)
 
 
-def read_facts(path: Path) -> tuple[list[str], NDArray[np.int32]]:
-    """Names of the expressions, and the 68 vertices that are landmarks.
+def read_indices(path: Path) -> tuple[list[str], NDArray[np.int32]]:
+    """Names of the expressions, and the vertex indices of the 68 landmarks.
 
     Raises:
-        VisusError: If the file cannot be read, or lacks them.
+        VisusError: If the file cannot be read, or does not contain them.
     """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(name) for name in facts["expressions"]]
-        landmarks = np.array(facts["idx_to_landmark_verts"], np.int32)
+        values = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(name) for name in values["expressions"]]
+        landmarks = np.array(values["idx_to_landmark_verts"], np.int32)
     except FileNotFoundError:
         raise VisusError(f"{path}: is missing; give the whole FaceXModel folder") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VisusError(f"{path}: is not ICT-FaceKit's ({error!r})") from None
     wrong = [name for name in names if Path(name).name != name]
     if wrong:
-        raise VisusError(f"{path}: expression {wrong[0]!r} is no name of a file")
+        raise VisusError(f"{path}: expression {wrong[0]!r} is no file name")
     return names, landmarks
 
 
-def _moves(folder: Path, files: list[str], neutral: NDArray[np.float32]) -> NDArray[np.float16]:
-    """How each file's vertices differ from the neutral ones."""
-    moves = np.empty((len(files), *neutral.shape), np.float16)
+def _displacements(
+    folder: Path, files: list[str], neutral: NDArray[np.float32]
+) -> NDArray[np.float16]:
+    """Differences of each file's vertices from the neutral ones."""
+    displacements = np.empty((len(files), *neutral.shape), np.float16)
     for i, name in enumerate(track(files, "Reading shapes", len(files))):
         vertices = _vertices(folder / name)
         if vertices.shape != neutral.shape:
@@ -88,8 +90,8 @@ def _moves(folder: Path, files: list[str], neutral: NDArray[np.float32]) -> NDAr
                 f"{folder / name}: has {len(vertices)} vertices, {NEUTRAL} has {len(neutral)}; "
                 "take all files from one version"
             )
-        moves[i] = vertices - neutral
-    return moves
+        displacements[i] = vertices - neutral
+    return displacements
 
 
 def _vertices(path: Path) -> NDArray[np.float32]:
@@ -100,7 +102,7 @@ def _parse_vertices(path: Path, lines: Iterable[str]) -> NDArray[np.float32]:
     try:
         return np.array([line.split()[1:4] for line in lines], np.float32).reshape(-1, 3)
     except ValueError as error:
-        raise VisusError(f"{path}: has a vertex that is no three numbers ({error})") from None
+        raise VisusError(f"{path}: has a vertex without three numbers ({error})") from None
 
 
 def _lines(path: Path) -> list[str]:
@@ -115,11 +117,11 @@ def _lines(path: Path) -> list[str]:
 def _read_neutral(
     path: Path,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.uint8], list[str]]:
-    """Vertices, quads (a triangle repeats its last corner), their materials, and the names."""
+    """Vertices, quads (a triangle repeats its last vertex), their materials, and the names."""
     lines = _lines(path)
     vertices = _parse_vertices(path, (line for line in lines if line.startswith("v ")))
     names: list[str] = []
-    quads, kinds = [], []
+    quads, materials = [], []
     for number, line in enumerate(lines, 1):
         if line.startswith("usemtl "):
             name = line.split(maxsplit=1)[1].strip()
@@ -132,7 +134,7 @@ def _read_neutral(
             except ValueError:
                 corners = []
             if len(corners) not in (3, 4) or not names:
-                raise VisusError(f"{path}:{number}: is no face of three or four corners: {line!r}")
+                raise VisusError(f"{path}:{number}: is no face of three or four vertices: {line!r}")
             quads.append(corners if len(corners) == 4 else [*corners, corners[-1]])
-            kinds.append(material)
-    return vertices, np.array(quads, np.int32), np.array(kinds, np.uint8), names
+            materials.append(material)
+    return vertices, np.array(quads, np.int32), np.array(materials, np.uint8), names

@@ -1,4 +1,4 @@
-"""The linear face model in PyTorch: from numbers to shapes, exact and differentiable."""
+"""The linear face model in PyTorch: from coefficients to vertices, differentiable."""
 
 from typing import Any
 
@@ -7,16 +7,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from visus.models.face3d.camera import project
 from visus.models.face3d.face_model import FaceModel
 
 
 class MorphableFace(nn.Module):
-    """Shapes of a face model (`visus.models.face3d.face_model.FaceModel`).
+    """A `visus.models.face3d.face_model.FaceModel` as a module.
 
-    Its numbers are no weights: they stay out of checkpoints and never learn.
+    Its arrays are constants: they are not trained, and not stored in checkpoints.
 
     Args:
-        model: Which faces there are.
+        model: The face model.
     """
 
     neutral: Tensor
@@ -28,16 +29,16 @@ class MorphableFace(nn.Module):
         super().__init__()
         self.vertex_count = len(model.neutral)
 
-        def keep(name: str, values: NDArray[Any]) -> None:
+        def register(name: str, values: NDArray[Any]) -> None:
             self.register_buffer(name, torch.from_numpy(np.array(values)), persistent=False)
 
-        keep("neutral", model.neutral.reshape(-1))
-        keep("identity", model.identity.reshape(len(model.identity), -1))
-        keep("expression", model.expression.reshape(len(model.expression), -1))
-        keep("landmarks", model.landmarks.astype(np.int64))
+        register("neutral", model.neutral.reshape(-1))
+        register("identity", model.identity.reshape(len(model.identity), -1))
+        register("expression", model.expression.reshape(len(model.expression), -1))
+        register("landmarks", model.landmarks.astype(np.int64))
 
     def forward(self, identity: Tensor, expression: Tensor) -> Tensor:
-        """Vertices in the model's own frame and units.
+        """Vertices in the coordinate system and units of the face model.
 
         Args:
             identity: Shape (batch, components).
@@ -49,3 +50,19 @@ class MorphableFace(nn.Module):
         flat = self.neutral + identity @ self.identity + expression @ self.expression
         shapes: Tensor = flat.reshape(-1, self.vertex_count, 3)
         return shapes
+
+    def project_landmarks(
+        self, vertices: Tensor, rotation: Tensor, scale: Tensor, position: Tensor
+    ) -> Tensor:
+        """The 68 landmarks in the image.
+
+        Args:
+            vertices: Shape (batch, vertices, 3).
+            rotation: Shape (batch, 3, 3); see `visus.models.face3d.camera.project`.
+            scale: Shape (batch,).
+            position: Shape (batch, 2).
+
+        Returns:
+            Shape (batch, 68, 2): (x, y) in pixels.
+        """
+        return project(vertices[:, self.landmarks], rotation, scale, position)[..., :2]

@@ -1,4 +1,4 @@
-"""A small head made by code: a face model for tests and first runs, with nothing to download."""
+"""A procedural head: a small face model for tests and first runs, without a download."""
 
 from functools import cache
 
@@ -9,11 +9,11 @@ from visus.models.face3d.face_model import FACE_PART, FaceModel
 
 _ROWS, _COLUMNS = 57, 65
 _WIDTH, _HEIGHT, _DEPTH = 7.6, 10.5, 9.0
-"""Half axes of the head in centimetres."""
+"""Semi-axes of the head in centimetres."""
 
 _COMPONENTS = 40
 
-# Bumps on the head: (x, y) of the middle, (width, height), how far out, all in centimetres.
+# Bumps on the head: (x, y) of the centre, (width, height), depth, all in centimetres.
 _BUMPS = (
     ((0.0, -0.6), (0.9, 1.5), 2.0),  # the nose
     ((0.0, -1.4), (1.5, 0.6), 0.9),  # its wings
@@ -26,7 +26,7 @@ _BUMPS = (
     ((0.0, -7.0), (1.8, 1.2), 0.7),  # the chin
 )
 
-# Moves: name, (x, y) of the middle, (width, height), (right, up, out), all in centimetres.
+# Displacements: name, (x, y) of the centre, (width, height), (right, up, out), in centimetres.
 _EXPRESSIONS = (
     ("jawOpen", (0.0, -7.0), (5.0, 3.0), (0.0, -2.0, -0.4)),
     ("mouthSmile_L", (2.2, -3.8), (1.3, 1.0), (0.7, 0.8, -0.2)),
@@ -43,13 +43,13 @@ _EXPRESSIONS = (
 
 @cache
 def procedural_head() -> FaceModel:
-    """An egg with a nose, eye sockets, lips and a chin, 40 identities and ten expressions."""
+    """A head with a nose, eye sockets, lips and a chin, 40 identities and ten expressions."""
     neutral = _surface()
     rng = np.random.default_rng(7)
-    identity = np.stack([_identity_move(neutral, i, rng) for i in range(_COMPONENTS)])
-    moves = [
-        _bell(neutral, middle, extent)[:, None] * np.array(move)
-        for _, middle, extent, move in _EXPRESSIONS
+    identity = np.stack([_identity_displacement(neutral, i, rng) for i in range(_COMPONENTS)])
+    expression = [
+        _gaussian(neutral, centre, extent)[:, None] * np.array(displacement)
+        for _, centre, extent, displacement in _EXPRESSIONS
     ]
     rows, columns = np.meshgrid(np.arange(_ROWS - 1), np.arange(_COLUMNS - 1), indexing="ij")
     corner = (rows * _COLUMNS + columns).reshape(-1)
@@ -61,7 +61,7 @@ def procedural_head() -> FaceModel:
         "procedural",
         neutral.astype(np.float32),
         identity.astype(np.float32),
-        np.stack(moves).astype(np.float32),
+        np.stack(expression).astype(np.float32),
         tuple(name for name, *_ in _EXPRESSIONS),
         triangles,
         _landmarks(neutral),
@@ -72,7 +72,7 @@ def procedural_head() -> FaceModel:
 
 
 def _surface() -> NDArray[np.float64]:
-    """Vertices row by row from the top of the head to the neck, left to right, (vertices, 3)."""
+    """Vertices (vertices, 3), row by row from the top of the head to the neck, left to right."""
     around = np.radians(np.linspace(-105, 105, _COLUMNS))
     upwards = np.radians(np.linspace(75, -75, _ROWS))
     up, side = np.meshgrid(upwards, around, indexing="ij")
@@ -86,41 +86,41 @@ def _surface() -> NDArray[np.float64]:
         axis=-1,
     ).reshape(-1, 3)
     front = np.clip(egg[:, 2] / _DEPTH, 0, None)
-    for middle, extent, out in _BUMPS:
-        egg[:, 2] += out * _bell(egg, middle, extent) * front**0.5
+    for centre, extent, depth in _BUMPS:
+        egg[:, 2] += depth * _gaussian(egg, centre, extent) * front**0.5
     return egg
 
 
-def _bell(
-    points: NDArray[np.float64], middle: tuple[float, float], extent: tuple[float, float]
+def _gaussian(
+    points: NDArray[np.float64], centre: tuple[float, float], extent: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """A smooth bump of height 1 on the front of the head, for each point."""
-    away = (points[:, :2] - middle) / extent
-    return np.asarray(np.exp(-0.5 * (away**2).sum(1)) * (points[:, 2] > 0))
+    """A Gaussian of height 1 on the front of the head, evaluated at each point."""
+    offset = (points[:, :2] - centre) / extent
+    return np.asarray(np.exp(-0.5 * (offset**2).sum(1)) * (points[:, 2] > 0))
 
 
-def _identity_move(
-    neutral: NDArray[np.float64], number: int, rng: np.random.Generator
+def _identity_displacement(
+    neutral: NDArray[np.float64], index: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A symmetric, smooth move of the whole face; later ones are smaller and finer."""
-    size = 0.35 / (1 + number) ** 0.6
-    waves = rng.uniform(0.06, 0.12 + 0.012 * number, 3)
+    """A symmetric, smooth displacement of the whole face; later ones are smaller and finer."""
+    size = 0.35 / (1 + index) ** 0.6
+    waves = rng.uniform(0.06, 0.12 + 0.012 * index, 3)
     phases = rng.uniform(0, 2 * np.pi, (3, 3))
     directions = rng.normal(0, 1, (3, 3))
     x, y, z = np.abs(neutral[:, 0]), neutral[:, 1], neutral[:, 2]
-    move = np.zeros_like(neutral)
+    displacement = np.zeros_like(neutral)
     for phase, direction in zip(phases, directions, strict=True):
         wave = np.cos(2 * np.pi * waves[0] * x + phase[0]) + np.cos(
             2 * np.pi * (waves[1] * y + waves[2] * z) + phase[1]
         )
-        move += wave[:, None] * direction
-    # What is left of the middle moves as its mirror image on the right does.
-    move[:, 0] *= neutral[:, 0] / _WIDTH
-    return np.asarray(move * size / np.sqrt((move**2).sum(1).mean()))
+        displacement += wave[:, None] * direction
+    # The left half is displaced as the mirror image of the right half.
+    displacement[:, 0] *= neutral[:, 0] / _WIDTH
+    return np.asarray(displacement * size / np.sqrt((displacement**2).sum(1).mean()))
 
 
 def _landmarks(neutral: NDArray[np.float64]) -> NDArray[np.int32]:
-    """The vertices of the front nearest to where a face has its landmarks."""
+    """The vertices of the front that are nearest to the positions of the landmarks."""
     turns = np.linspace(np.pi, 2 * np.pi, 17)
     jaw = [(6.6 * np.cos(t), 1.0 + 8.8 * np.sin(t)) for t in turns]
     brow = [(1.2, 3.7), (2.1, 4.0), (3.0, 4.0), (3.9, 3.8), (4.7, 3.3)]
@@ -132,9 +132,9 @@ def _landmarks(neutral: NDArray[np.float64]) -> NDArray[np.int32]:
     inner = [(-1.9, -3.9), (-0.8, -3.75), (0.0, -3.75), (0.8, -3.75), (1.9, -3.9)]
     inner += [(0.8, -4.0), (0.0, -4.0), (-0.8, -4.0)]
     left_brow = [(-x, y) for x, y in reversed(brow)]
-    # The left eye begins at its outer corner, the right one at its inner one.
+    # The left eye starts at its outer corner, the right eye at its inner one.
     left_eye = [(-x, y) for x, y in (eye[3], eye[2], eye[1], eye[0], eye[5], eye[4])]
-    places = np.array(jaw + left_brow + brow + nose + wings + left_eye + eye + outer + inner)
+    positions = np.array(jaw + left_brow + brow + nose + wings + left_eye + eye + outer + inner)
     front = np.flatnonzero(neutral[:, 2] > 0)
-    away = np.linalg.norm(neutral[front, None, :2] - places, axis=2)
-    return np.asarray(front[away.argmin(0)], np.int32)
+    distances = np.linalg.norm(neutral[front, None, :2] - positions, axis=2)
+    return np.asarray(front[distances.argmin(0)], np.int32)

@@ -1,8 +1,8 @@
-"""Draw triangle meshes on the CPU: a z-buffer, and values interpolated over the triangles.
+"""Rasterise triangle meshes on the CPU: a z-buffer, and interpolation of vertex attributes.
 
 Compiled by numba and free of torch, so that data loaders, applications and exported models can
-use it. Made for scaled orthography (`models.face3d.camera`), where shares of a triangle's corners
-in the image are those on the triangle itself.
+use it. Meant for scaled orthography (`visus.models.face3d.camera`), under which barycentric
+coordinates in the image are those on the triangle itself.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,30 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-NOTHING = -1
-"""The triangle of a pixel in which nothing is drawn."""
+BACKGROUND = -1
+"""The triangle index of pixels without a triangle."""
 
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What is seen in each pixel of each image.
+    """The visible surface of a mesh in each pixel.
 
     Attributes:
-        triangles: int32 of shape (batch, height, width): the nearest triangle, or `NOTHING`.
-        shares: float32 of shape (batch, height, width, 2): the weights of that triangle's first
-            and second corner, 0 to 1; the third has the rest.
-        depth: float32 of shape (batch, height, width): z of the surface, -inf where nothing is.
+        triangles: int32 of shape (batch, height, width): index of the nearest triangle, or
+            `BACKGROUND`.
+        barycentric: float32 of shape (batch, height, width, 2): weights of that triangle's first
+            and second vertex, 0 to 1; that of the third is the rest.
+        depth: float32 of shape (batch, height, width): z of the surface, -inf in the background.
     """
 
     triangles: NDArray[np.int32]
-    shares: NDArray[np.float32]
+    barycentric: NDArray[np.float32]
     depth: NDArray[np.float32]
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Where something is drawn, shape (batch, height, width)."""
-        return np.asarray(self.triangles != NOTHING)
+        """Whether a pixel shows a triangle, shape (batch, height, width)."""
+        return np.asarray(self.triangles != BACKGROUND)
 
 
 def rasterise(
@@ -42,64 +43,64 @@ def rasterise(
     """Find the nearest triangle of each pixel.
 
     A pixel is covered if its centre lies in a triangle or on its edge; of equally near triangles
-    the first counts. Triangles that show their back or have no area are not drawn.
+    the first is drawn. Back faces and triangles without area are culled.
 
     Args:
         vertices: float32 of shape (batch, vertices, 3): x to the right and y downwards in pixels,
-            where pixel (row, column) spans column to column + 1; z grows towards the viewer.
-        triangles: int32 of shape (triangles, 3): indices of corners, counter-clockwise as seen
-            from the front.
+            where pixel (row, column) spans column to column + 1; z increases towards the viewer.
+        triangles: int32 of shape (triangles, 3): vertex indices, counter-clockwise as seen from
+            the front.
         size: (height, width) in pixels.
 
     Raises:
-        ValueError: If a triangle has a corner that does not exist.
+        ValueError: If a vertex index is out of range.
     """
     vertices = np.ascontiguousarray(vertices, np.float32)
     triangles = np.ascontiguousarray(triangles, np.int32)
-    _check_corners(triangles, vertices.shape[1])
+    _check_indices(triangles, vertices.shape[1])
     shape = (len(vertices), *size)
     raster = Raster(
-        np.full(shape, NOTHING, np.int32),
+        np.full(shape, BACKGROUND, np.int32),
         np.zeros((*shape, 2), np.float32),
         np.full(shape, -np.inf, np.float32),
     )
-    _rasterise(vertices, triangles, raster.triangles, raster.shares, raster.depth)
+    _rasterise(vertices, triangles, raster.triangles, raster.barycentric, raster.depth)
     return raster
 
 
 def interpolate(
     raster: Raster, triangles: NDArray[np.int32], values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Values of the corners, carried over the triangles that are seen.
+    """Interpolate vertex attributes over the visible surface.
 
     Args:
-        raster: What is seen.
-        triangles: As given to `rasterise`.
-        values: float32 of shape (batch, vertices, channels): colours, normals, places...
+        raster: The visible surface.
+        triangles: As passed to `rasterise`.
+        values: float32 of shape (batch, vertices, channels), such as colours or positions.
 
     Returns:
-        float32 of shape (batch, height, width, channels), 0 where nothing is.
+        float32 of shape (batch, height, width, channels), 0 in the background.
     """
     values = np.ascontiguousarray(values, np.float32)
     triangles = np.ascontiguousarray(triangles, np.int32)
     out = np.zeros((*raster.triangles.shape, values.shape[2]), np.float32)
-    _interpolate(raster.triangles, raster.shares, triangles, values, out)
+    _interpolate(raster.triangles, raster.barycentric, triangles, values, out)
     return out
 
 
 def surface_normals(
     raster: Raster, triangles: NDArray[np.int32], vertices: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The direction in which the triangle of each pixel looks.
+    """The unit normal of the visible triangle of each pixel.
 
     Args:
-        raster: What is seen.
-        triangles: As given to `rasterise`.
-        vertices: As given to `rasterise`.
+        raster: The visible surface.
+        triangles: As passed to `rasterise`.
+        vertices: As passed to `rasterise`.
 
     Returns:
-        float32 of shape (batch, height, width, 3), of length one, with y upwards and z towards
-        the viewer; 0 where nothing is.
+        float32 of shape (batch, height, width, 3), with y upwards and z towards the viewer; 0 in
+        the background.
     """
     normals = np.zeros((*raster.triangles.shape, 3), np.float32)
     _surface_normals(
@@ -111,16 +112,16 @@ def surface_normals(
     return normals
 
 
-def _check_corners(triangles: NDArray[np.int32], count: int) -> None:
-    # Compiled code would read whatever lies in memory there.
+def _check_indices(triangles: NDArray[np.int32], count: int) -> None:
+    # Compiled code would read beyond the array.
     if triangles.size and not 0 <= triangles.min() <= triangles.max() < count:
         raise ValueError(
-            f"triangles have corners {triangles.min()} to {triangles.max()} of {count} vertices"
+            f"triangles have vertices {triangles.min()} to {triangles.max()}, there are {count}"
         )
 
 
 @njit(cache=True, nogil=True)
-def _rasterise(vertices, triangles, seen, shares, depth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _rasterise(vertices, triangles, visible, barycentric, depth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     height, width = depth.shape[1:]
     half = np.float32(0.5)
     for b in range(vertices.shape[0]):
@@ -153,23 +154,23 @@ def _rasterise(vertices, triangles, seen, shares, depth):  # type: ignore[no-unt
                     z = z2 + a * (z0 - z2) + c * (z1 - z2)
                     if z > depth[b, row, column]:
                         depth[b, row, column] = z
-                        seen[b, row, column] = t
-                        shares[b, row, column, 0] = a
-                        shares[b, row, column, 1] = c
+                        visible[b, row, column] = t
+                        barycentric[b, row, column, 0] = a
+                        barycentric[b, row, column, 1] = c
 
 
 @njit(cache=True, nogil=True)
-def _interpolate(seen, shares, triangles, values, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _interpolate(visible, barycentric, triangles, values, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     batch, height, width, channels = out.shape
     for b in range(batch):
         for row in range(height):
             for column in range(width):
-                t = seen[b, row, column]
+                t = visible[b, row, column]
                 if t < 0:
                     continue
                 i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                a = shares[b, row, column, 0]
-                c = shares[b, row, column, 1]
+                a = barycentric[b, row, column, 0]
+                c = barycentric[b, row, column, 1]
                 rest = np.float32(1) - a - c
                 for n in range(channels):
                     out[b, row, column, n] = (
@@ -178,12 +179,12 @@ def _interpolate(seen, shares, triangles, values, out):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _surface_normals(seen, triangles, vertices, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    batch, height, width = seen.shape
+def _surface_normals(visible, triangles, vertices, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    batch, height, width = visible.shape
     for b in range(batch):
         for row in range(height):
             for column in range(width):
-                t = seen[b, row, column]
+                t = visible[b, row, column]
                 if t < 0:
                     continue
                 i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]

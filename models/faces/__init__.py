@@ -1,1 +1,1 @@
-"""Networks that find faces.."""
+"""Networks of face detection that several tasks use."""

@@ -1,7 +1,7 @@
-"""MTCNN: three small networks that find faces from coarse to fine, with five landmarks each.
+"""MTCNN: three networks that detect faces from coarse to fine, with five landmarks each.
 
 Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks". The networks are here; `visus.vision.faces.detection` leads an image through them.
+Networks". `visus.vision.faces.detection` runs the cascade on an image.
 """
 
 import io
@@ -21,15 +21,15 @@ from visus.vision.faces.detection import FaceStages, Network
 
 
 class _Stage(nn.Module):
-    """Normalises uint8 images itself, so that every runtime feeds it alike."""
+    """A stage that takes uint8 images and normalises them, so that all runtimes feed it alike."""
 
     def normalise(self, images: Tensor) -> Tensor:
-        """From uint8 images to -1 to 1."""
+        """Scale uint8 images to the range -1 to 1."""
         return (images.float() - 127.5) / 128
 
 
 class ProposalNet(_Stage):
-    """P-Net: looks at a whole image through windows of 12 pixels, two pixels apart."""
+    """P-Net: scores windows of 12 x 12 pixels over a whole image, with a stride of two pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,21 +41,21 @@ class ProposalNet(_Stage):
         self.score = nn.Conv2d(32, 2, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Where faces may be.
+        """Propose regions.
 
         Args:
-            images: uint8 of shape (batch, 3, height, width), 12 pixels at least.
+            images: uint8 of shape (batch, 3, height, width), at least 12 x 12 pixels.
 
         Returns:
-            Scores (batch, rows, columns), 0 to 1, and how far each window's left, top, right and
-            bottom should move, in window sides, (batch, 4, rows, columns).
+            Scores (batch, rows, columns), 0 to 1, and offsets of each window's left, top, right
+            and bottom in units of the window's side, (batch, 4, rows, columns).
         """
         features = self.layers(self.normalise(images))
         return self.score(features).softmax(1)[:, 1], self.shift(features)
 
 
 class RefineNet(_Stage):
-    """R-Net: looks at each proposal at 24 x 24 pixels."""
+    """R-Net: classifies each proposal at 24 x 24 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,20 +69,21 @@ class RefineNet(_Stage):
         self.score = nn.Linear(128, 2)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Which proposals are faces.
+        """Classify proposals.
 
         Args:
             crops: uint8 of shape (batch, 3, 24, 24).
 
         Returns:
-            Scores (batch,), 0 to 1, and shifts of the sides, in box sides, (batch, 4).
+            Scores (batch,), 0 to 1, and offsets of the sides in units of the box's side,
+            (batch, 4).
         """
         features = self.layers(self.normalise(crops))
         return self.score(features).softmax(1)[:, 1], self.shift(features)
 
 
 class OutputNet(_Stage):
-    """O-Net: looks at each face at 48 x 48 pixels and finds its eyes, nose and mouth."""
+    """O-Net: classifies each face at 48 x 48 pixels and locates its eyes, nose and mouth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,26 +99,27 @@ class OutputNet(_Stage):
         self.score = nn.Linear(256, 2)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which are faces, and where their parts are.
+        """Classify faces and locate their landmarks.
 
         Args:
             crops: uint8 of shape (batch, 3, 48, 48).
 
         Returns:
-            Scores (batch,), 0 to 1; shifts of the sides, in box sides, (batch, 4); landmarks
-            (batch, 10) in box sides from the corner: five x, then five y.
+            Scores (batch,), 0 to 1; offsets of the sides in units of the box's side, (batch, 4);
+            landmarks (batch, 10) in units of the box's side from its top left corner: five x,
+            then five y.
         """
         features = self.layers(self.normalise(crops))
         return self.score(features).softmax(1)[:, 1], self.shift(features), self.landmarks(features)
 
 
 class FaceFinder(nn.Module):
-    """The three networks together, on one device.
+    """The three stages, on one device.
 
     Attributes:
         propose: The first stage.
-        refine: The second.
-        output: The third.
+        refine: The second stage.
+        output: The third stage.
     """
 
     def __init__(self) -> None:
@@ -127,8 +129,21 @@ class FaceFinder(nn.Module):
         self.output = OutputNet()
 
     def stages(self) -> FaceStages:
-        """The networks as `visus.vision.faces.detection.find_faces` calls them."""
+        """The stages as functions of arrays, for `visus.vision.faces.detection.find_faces`."""
         return FaceStages(*(_from_numpy(s) for s in (self.propose, self.refine, self.output)))
+
+    def export_examples(self) -> dict[str, tuple[nn.Module, int, bool]]:
+        """Example inputs for exporting the stages.
+
+        Returns:
+            For each stage's name the network, the side of an example image in pixels, and whether
+            it takes images of any size.
+        """
+        return {
+            "propose": (self.propose, 48, True),
+            "refine": (self.refine, 24, False),
+            "output": (self.output, 48, False),
+        }
 
 
 def _from_numpy(stage: nn.Module) -> Network:
@@ -145,23 +160,22 @@ def create_face_finder(pretrained: bool = True) -> FaceFinder:
     """MTCNN in evaluation mode.
 
     Args:
-        pretrained: Whether to load the weights that the pip package `mtcnn` carries.
+        pretrained: Whether to load the weights of the pip package `mtcnn`.
 
     Raises:
-        VisusError: If the package is not installed or its files are others.
+        VisusError: If the package is not installed or its files have other hashes.
     """
     finder = FaceFinder().eval()
     if pretrained:
         for name, stage in finder.named_children():
             entry = next(each for each in PARTS if each.name == f"mtcnn-{name}")
-            assert entry is not None
             path = entry.path()
             _load_keras_arrays(stage, read_arrays(path), path)
     return finder
 
 
 def _load_keras_arrays(stage: nn.Module, arrays: Sequence[NDArray[Any]], path: Path) -> None:
-    """Give a stage the arrays of its layers, in order: kernels are (rows, columns, in, out)."""
+    """Copy arrays into a stage's layers, in order; kernels are (rows, columns, in, out)."""
     expected = list(stage.parameters())
     if len(arrays) != len(expected):
         raise VisusError(f"{path}: holds {len(arrays)} arrays, not {len(expected)}")
@@ -185,10 +199,10 @@ def _load_keras_arrays(stage: nn.Module, arrays: Sequence[NDArray[Any]], path: P
 
 
 def read_arrays(path: Path) -> list[NDArray[Any]]:
-    """The arrays of a file that joblib wrote and lz4 packed, with nothing else run or made.
+    """The arrays of a file that joblib wrote and lz4 compressed; no code in the file is run.
 
     Raises:
-        VisusError: If the file is damaged, or holds anything but arrays.
+        VisusError: If the file is damaged, or contains anything but arrays.
     """
     try:
         import lz4.frame
@@ -200,17 +214,17 @@ def read_arrays(path: Path) -> list[NDArray[Any]]:
         raise VisusError(f"{path}: holds no list of arrays ({error})") from None
     arrays = [item.array for item in loaded if isinstance(item, _StoredArray)]
     if len(arrays) != len(loaded):
-        raise VisusError(f"{path}: holds other things than arrays")
+        raise VisusError(f"{path}: holds objects other than arrays")
     return arrays
 
 
 class _StoredArray:
-    """Stands in for joblib's wrapper: the array's bytes follow its description in the file."""
+    """Replaces joblib's wrapper: the array's bytes follow its description in the file."""
 
     stream: io.BytesIO
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # joblib aligns the bytes and says so in a leading byte.
+        # A leading byte holds the length of the padding that aligns the array.
         self.stream.read(self.stream.read(1)[0])
         dtype = np.dtype(state["dtype"])
         if dtype.hasobject:
@@ -221,14 +235,14 @@ class _StoredArray:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Makes arrays and refuses to look up anything else."""
+    """Creates arrays and refuses all other classes."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
         self._stored = type("_Stored", (_StoredArray,), {"stream": stream})
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few names that describe an array.
+        """The classes that describe an array.
 
         Raises:
             pickle.UnpicklingError: For any other.

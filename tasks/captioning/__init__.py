@@ -1,1 +1,1 @@
-"""tasks/captioning."""
+"""Image captioning: a sentence for an image."""

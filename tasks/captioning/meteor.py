@@ -1,4 +1,4 @@
-"""METEOR, where nltk and its WordNet are installed; nothing is downloaded."""
+"""METEOR, computed by nltk where it and WordNet are installed; nothing is downloaded."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ _WORDNET = "WordNet (python -m nltk.downloader wordnet)"
 
 
 def meteor(records: Sequence[CaptionRecord]) -> tuple[float | None, str]:
-    """The mean METEOR as nltk counts it, 0 to 1.
+    """The mean METEOR as implemented by nltk, 0 to 1.
 
     Banerjee and Lavie 2005, "METEOR: An Automatic Metric for MT Evaluation with Improved
     Correlation with Human Judgments".
@@ -20,7 +20,7 @@ def meteor(records: Sequence[CaptionRecord]) -> tuple[float | None, str]:
         records: Captions and references.
 
     Returns:
-        The figure and nothing, or None and what is missing.
+        The figure and an empty string, or None and what is missing.
     """
     if find_spec("nltk") is None:
         return None, f"{_LEFT_OUT} nltk (pip install nltk) and {_WORDNET}"
@@ -37,6 +37,6 @@ def meteor(records: Sequence[CaptionRecord]) -> tuple[float | None, str]:
             references = [tokenise(text) for text in record.references]
             total += float(meteor_score(references, tokenise(record.caption)))
     except OSError as error:
-        # nltk opens WordNet's files when it first needs them.
-        return None, f"{_LEFT_OUT} a whole {_WORDNET}: {error}"
+        # nltk opens the files of WordNet on first use.
+        return None, f"{_LEFT_OUT} an intact {_WORDNET}: {error}"
     return total / len(records), ""

@@ -1,6 +1,5 @@
-"""How well captions of many images agree with people's, and whether they look at the image."""
+"""Agreement of captions with reference captions, accumulated image by image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +11,14 @@ from visus.vision.vocabulary import tokenise
 
 @dataclass(frozen=True)
 class CaptionRecord:
-    """One image's captions.
+    """The captions of one image.
 
     Attributes:
-        source: What the image is called.
-        caption: The model's.
-        greedy: The model's without a search.
-        references: People's.
-        true: Whether the caption is true, where that can be known.
+        source: Name of the image.
+        caption: The predicted caption.
+        greedy: The caption predicted by greedy search.
+        references: The reference captions.
+        true: Whether the predicted caption is true of the image; None where that is unknown.
     """
 
     source: str
@@ -30,22 +29,22 @@ class CaptionRecord:
 
 
 class CaptioningMetrics:
-    """Collects captions, in any order and by any number of processes, and scores them.
+    """Accumulates captions, in any order and by any number of processes.
 
-    Args:
-        records: To begin with.
+    Attributes:
+        records: One an image.
     """
 
-    def __init__(self, records: Sequence[CaptionRecord] = ()) -> None:
-        # The order decides which images are swapped.
-        self.records = sorted(records, key=lambda record: record.source)
+    def __init__(self) -> None:
+        self.records: list[CaptionRecord] = []
 
     def add(self, record: CaptionRecord) -> None:
-        """Take one image's."""
+        """Add one image."""
         self.records.append(record)
 
     def compute(self) -> "CaptioningResult":
-        """The figures of all that was collected, at least one image."""
+        """The figures of all images, of which there must be at least one."""
+        # The order decides which captions are swapped.
         records = sorted(self.records, key=lambda record: record.source)
         captions = [tokenise(record.caption) for record in records]
         references = [[tokenise(text) for text in record.references] for record in records]
@@ -54,9 +53,9 @@ class CaptioningMetrics:
         figures = _agreement(captions, references, scores)
         greedy = [tokenise(record.greedy) for record in records]
         greedy_scores = np.array([cider.score(i, words) for i, words in enumerate(greedy)])
-        told = _agreement(greedy, references, greedy_scores)
-        figures |= {f"greedy_{name}": told[name] for name in ("bleu_1", "bleu_4", "cider_d")}
-        # Each image is told the caption of the next one.
+        of_greedy = _agreement(greedy, references, greedy_scores)
+        figures |= {f"greedy_{name}": of_greedy[name] for name in ("bleu_1", "bleu_4", "cider_d")}
+        # Each image with the caption of the one before it.
         swapped = [cider.score(i, captions[i - 1]) for i in range(len(captions))]
         figures["shuffled_cider_d"] = float(np.mean(swapped))
         figures["distinct"] = len({tuple(words) for words in captions}) / len(captions)
@@ -79,15 +78,16 @@ def _agreement(
 
 @dataclass(frozen=True, eq=False)
 class CaptioningResult:
-    """What `CaptioningScores` found.
+    """The result of one evaluation.
 
     Attributes:
         figures: By name: `bleu_1` to `bleu_4`, `rouge_l`, 0 to 1; `cider_d`, 0 to 10; `greedy_...`
-            of captions written without a search; `shuffled_cider_d` of each image with another's
-            caption; `distinct`, how many captions differ, and `true`, how many are true, 0 to 1.
-        records: What was scored, by source.
+            of greedy search; `shuffled_cider_d` with each image's caption given to another image;
+            `distinct`, the fraction of captions that differ, and `true`, the fraction that are true
+            of their image, 0 to 1.
+        records: The evaluated captions, sorted by source.
         scores: CIDEr-D of each.
-        cider: What scored them.
+        cider: Computes CIDEr-D on the same images.
     """
 
     figures: dict[str, float]
@@ -96,19 +96,19 @@ class CaptioningResult:
     cider: CiderD
 
     def compare(self, captions: dict[str, str]) -> dict[str, float]:
-        """The figures of others' captions of the same images, and how much ours exceed theirs.
+        """The figures of another method's captions of the same images, and the gain over them.
 
         Args:
             captions: One for each source.
 
         Returns:
-            `bleu_1`, `bleu_4` and `cider_d` of the others, and the 95 % interval of our advantage
-            in CIDEr-D: `gain_low` and `gain_high`.
+            `bleu_1`, `bleu_4` and `cider_d` of the other captions, and the 95 % interval of the
+            gain in CIDEr-D over them: `gain_low` and `gain_high`.
         """
         words = [tokenise(captions[record.source]) for record in self.records]
         references = [[tokenise(text) for text in record.references] for record in self.records]
         scores = np.array([self.cider.score(i, caption) for i, caption in enumerate(words)])
         figures = _agreement(words, references, scores)
         low, high = paired_bootstrap(self.scores, scores)
-        kept = {name: figures[name] for name in ("bleu_1", "bleu_4", "cider_d")}
-        return {**kept, "gain_low": low, "gain_high": high}
+        selected = {name: figures[name] for name in ("bleu_1", "bleu_4", "cider_d")}
+        return {**selected, "gain_low": low, "gain_high": high}

@@ -1,4 +1,4 @@
-"""What a captioner tells: sentences about an image, and where it looked for each word."""
+"""Captions of an image with their scores, and the attention maps of their words."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,16 +14,16 @@ from visus.vision.vocabulary import END, UNKNOWN, Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class CaptionPrediction:
-    """What a captioner tells of an image.
+    """Captions of an image.
 
     Attributes:
-        captions: Sentences of which no two are equal, the best first.
+        captions: Sentences, all different; the best first.
         scores: float32 of shape (captions,): the geometric mean of the words' probabilities, each
-            given the words before, 0 to 1.
-        words: Those of the best caption.
-        looks: float32 of shape (words, rows, columns), how much each place was looked at for each
-            word of the best caption; the places cover the fitted image and sum to 1. None
-            without attention.
+            given the words before it, 0 to 1.
+        words: The words of the best caption.
+        attention_maps: float32 of shape (words, rows, columns), the attention weights of each word
+            of the best caption, which cover the network's input and sum to 1; None without
+            attention.
         geometry: Maps the network's input back to the image.
     """
 
@@ -37,14 +37,14 @@ class CaptionPrediction:
 
     @property
     def caption(self) -> str:
-        """The best."""
+        """The best caption."""
         return self.captions[0]
 
-    def look(self, word: int) -> NDArray[np.float32]:
-        """How much each pixel of the image was looked at for a word, at most 1.
+    def attention_map(self, word: int) -> NDArray[np.float32]:
+        """The attention map of a word, resized to the image and scaled to a maximum of 1.
 
         Args:
-            word: Its number in `words`.
+            word: Index in `words`.
 
         Returns:
             float32 of the image's shape (height, width).
@@ -53,7 +53,7 @@ class CaptionPrediction:
             ValueError: If the model has no attention.
         """
         if self.attention_maps is None:
-            raise ValueError("a captioner without attention looks at the whole image")
+            raise ValueError("a model without attention has no attention maps")
         plane = self.geometry.plane_to_source(self.attention_maps[word])
         return plane / max(float(plane.max()), 1e-9)
 
@@ -62,43 +62,43 @@ class CaptionPrediction:
 
         With beam search also `"captions": [{"caption", "score"}, ...]`, the best first.
         """
-        told = [
+        captions = [
             {"caption": caption, "score": round(float(score), 6)}
             for caption, score in zip(self.captions, self.scores, strict=True)
         ]
-        several = {"captions": told} if len(told) > 1 else {}
-        return {"task": self.task, **told[0], **several}
+        several = {"captions": captions} if len(captions) > 1 else {}
+        return {"task": self.task, **captions[0], **several}
 
     def summary(self) -> str:
         """The captions with their scores."""
-        told = zip(self.captions, self.scores, strict=True)
-        return " | ".join(f"{caption or 'nothing'} {score:.2f}" for caption, score in told)
+        pairs = zip(self.captions, self.scores, strict=True)
+        return " | ".join(f"{caption or 'nothing'} {score:.2f}" for caption, score in pairs)
 
 
 def postprocess(outputs: Outputs, geometry: Geometry, metadata: ModelMetadata) -> CaptionPrediction:
-    """Turn numbers of words into sentences.
+    """Convert word ids to sentences.
 
     Args:
-        outputs: Numbers of words of shape (captions, length), the best caption first; the sum of
-            their log-probabilities, (captions,); how much each place was looked at for each word,
-            (captions, length, rows, columns), missing where there is no attention.
+        outputs: Word ids of shape (captions, length), the best caption first; the sums of their
+            log-probabilities, (captions,); attention weights of each word, (captions, length, rows,
+            columns), missing without attention.
         geometry: Maps the network's input back to the image.
-        metadata: The model's; its class names are the words.
+        metadata: Metadata of the model; its class names are the vocabulary.
     """
     vocabulary = Vocabulary(metadata.class_names)
-    numbers, totals, *attention_maps = (np.asarray(output) for output in outputs)
+    ids, totals, *attention_maps = (np.asarray(output) for output in outputs)
     captions: dict[str, float] = {}
-    for row, total in zip(numbers.astype(int), totals, strict=True):
+    for row, total in zip(ids.astype(int), totals, strict=True):
         ends = np.flatnonzero(row == END)
         length = (ends[0] + 1) if len(ends) else len(row)
         caption = " ".join(vocabulary.decode(row.tolist()))
         captions.setdefault(caption, float(np.exp(total / length)))
-    best = vocabulary.decode(numbers[0].astype(int).tolist())
-    shown = np.flatnonzero(numbers[0] > UNKNOWN)[: len(best)]
+    best = vocabulary.decode(ids[0].astype(int).tolist())
+    positions = np.flatnonzero(ids[0] > UNKNOWN)[: len(best)]
     return CaptionPrediction(
         tuple(captions),
         np.array(list(captions.values()), np.float32),
         tuple(best),
-        attention_maps[0][0][shown].astype(np.float32) if attention_maps else None,
+        attention_maps[0][0][positions].astype(np.float32) if attention_maps else None,
         geometry,
     )

@@ -1,13 +1,13 @@
-"""Image captioning: a sentence about an image."""
+"""Image captioning: a sentence for an image."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from visus.tasks.base import VisionTask, gather_objects, weights_digest
+from visus.tasks.base import Batch, VisionTask, weights_digest
 from visus.tasks.captioning.metrics import CaptioningMetrics, CaptioningResult, CaptionRecord
 from visus.tasks.captioning.networks import (
     Captioner,
@@ -21,58 +21,45 @@ from visus.tasks.captioning.networks import (
 )
 from visus.tasks.captioning.ngram_metrics import CiderD
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.tasks.captioning.spec import CaptioningInfo, CaptioningSpec
 from visus.vision.errors import VisusError
-from visus.vision.metadata import ResizeMode
-from visus.vision.vocabulary import SPECIAL, Vocabulary, tokenise
+from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, tokenise
 
-Batch = dict[str, Any]
-
-_DRAWN = 5
-"""Captions written at random for each image in self-critical training."""
+_SAMPLES = 5
+"""Captions that self-critical training samples for each image."""
 
 
 class CaptioningTask(VisionTask):
-    """Tell in a sentence what an image shows.
+    """Describe an image in a sentence.
 
     Args:
-        backbone: A name from `visus backbones`.
-        pretrained: `true` for ImageNet weights, or the path of a weights file.
-        stride: Of the feature map that is looked at, in pixels: a finer one says more of where and
-            less of what; 0 for the coarsest.
-        hidden: Numbers that the recurrent cell remembers.
+        data_info: Properties of the data; the command line takes them from the data module.
+        stride: Stride in pixels of the feature map that the decoder reads: a finer one locates
+            objects better, a coarser one recognises them better; 0 for the coarsest.
+        hidden_size: Number of units of the recurrent cell.
         cell: `lstm` or `gru`.
-        attention: Look at places of the image anew for each word.
-        dropout: Share of the decoder's numbers dropped in training.
-        label_smoothing: Share of the truth that is spread over all words.
-        scheduled_sampling: How often the decoder reads its own words instead of a person's at the
-            end of the training; from 0 it rises evenly.
-        self_critical_epochs: How many epochs, the last, learn from the CIDEr-D of captions that the
-            model writes itself.
-        beams: Captions that the search keeps in view; 1 for the surest word each time.
-        length_power: See `visus.tasks.captioning.networks.write_best`.
-        max_words: Of a caption, its end included.
-        class_names: The words, see `visus.vision.vocabulary`; the command line takes them from the data.
-        image_size: See `VisionTask`; the command line takes it from the data.
-        in_channels: See `VisionTask`; the command line takes it from the data.
-        resize_mode: See `VisionTask`; the command line takes it from the data.
-        learning_rate: See `VisionTask`.
-        backbone_learning_rate: See `VisionTask`.
-        weight_decay: See `VisionTask`.
-        warmup: See `VisionTask`.
-        freeze_epochs: See `VisionTask`; with -1 the data may compute the feature maps in advance.
-        freeze_batch_norm: See `VisionTask`.
+        attention: Use soft attention; otherwise the decoder reads the mean of the feature map.
+        dropout: Dropout probability in the decoder.
+        label_smoothing: Fraction of each target that is spread over all words.
+        scheduled_sampling: Probability, at the end of the training, that the decoder reads its own
+            prediction instead of the reference word; it rises linearly from 0.
+        self_critical_epochs: Number of epochs at the end of the training that maximise the CIDEr-D
+            of sampled captions.
+        beams: Beam width of the search; 1 for greedy search.
+        length_power: See `visus.tasks.captioning.networks.beam_search`.
+        kwargs: See `VisionTask`.
     """
 
-    task = "captioning"
+    spec = CaptioningSpec()
     monitor = ("val/cider_d", "max")
     network: Captioner
+    tested: CaptioningResult | None
 
     def __init__(
         self,
-        backbone: str = "tf_efficientnet_lite0",
-        pretrained: bool | str = False,
+        data_info: CaptioningInfo | None = None,
         stride: int = 0,
-        hidden: int = 512,
+        hidden_size: int = 512,
         cell: CellName = "lstm",
         attention: bool = True,
         dropout: float = 0.5,
@@ -81,44 +68,23 @@ class CaptioningTask(VisionTask):
         self_critical_epochs: int = 0,
         beams: int = 3,
         length_power: float = 0.7,
-        max_words: int = 20,
-        class_names: list[str] | None = None,
-        image_size: tuple[int, int] = (224, 224),
-        in_channels: int = 3,
-        resize_mode: ResizeMode = "stretch",
-        learning_rate: float = 1e-3,
-        backbone_learning_rate: float | None = None,
-        weight_decay: float = 0.05,
-        warmup: float = 0.05,
-        freeze_epochs: int = 0,
-        freeze_batch_norm: bool = False,
+        **kwargs: Any,
     ) -> None:
-        class_names = class_names or [*SPECIAL]
-        _check(class_names, beams, max_words, scheduled_sampling)
-        super().__init__(
-            class_names,
-            image_size,
-            in_channels,
-            resize_mode,
-            learning_rate,
-            backbone_learning_rate,
-            weight_decay,
-            warmup,
-            freeze_epochs,
-            freeze_batch_norm,
-        )
-        self.save_hyperparameters(logger=False)
+        super().__init__(data_info=data_info, **kwargs)
+        assert data_info is not None
+        _check(data_info, beams, scheduled_sampling)
         self.network, (mean, std) = create_captioner(
-            len(class_names),
-            backbone,
-            in_channels,
-            pretrained,
+            len(self.class_names),
+            self.hparams["backbone"],
+            self.in_channels,
+            self.hparams["pretrained"],
             self.image_size,
             stride,
-            hidden,
+            hidden_size,
             cell,
             attention,
             dropout,
+            **(self.hparams["backbone_options"] or {}),
         )
         self.network.body.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
@@ -127,10 +93,9 @@ class CaptioningTask(VisionTask):
         self.self_critical_epochs = self_critical_epochs
         self.beams = beams
         self.length_power = length_power
-        self.max_words = max_words
-        self.vocabulary = Vocabulary(class_names)
-        self.collected = CaptioningMetrics()
-        self.tested: CaptioningResult | None = None
+        self.max_words = data_info.max_words
+        self.vocabulary = Vocabulary(self.class_names)
+        self.rewards: CiderD | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Captions of images.
@@ -139,81 +104,83 @@ class CaptioningTask(VisionTask):
             images: uint8 of shape (batch, in_channels, height, width).
 
         Returns:
-            See `describe`.
+            See `decode`.
         """
-        return self.describe(self.encode(images))
+        return self.decode(self.encode(images))
 
     def encode(self, images: Tensor) -> Tensor:
         """Feature maps, (batch, channels, rows, columns), of uint8 images."""
         features: Tensor = self.network(self.normalise(images))
         return features
 
-    def look(self, images: Tensor) -> Tensor:
-        """As `encode`, of images anywhere, by the network as it is used."""
-        training = self.body.training
-        self.body.eval()
+    def extract_features(self, images: Tensor) -> Tensor:
+        """As `encode`, in evaluation mode, without gradients, for images on any device."""
+        training = self.backbone.training
+        self.backbone.eval()
         with torch.no_grad():
             features = self.encode(images.to(self.device))
-        self.body.train(training)
+        self.backbone.train(training)
         return features
 
     def encoder_fingerprint(self) -> str | None:
-        """Tells the weights of the backbone apart from others; None where it learns."""
+        """A hash of the backbone's weights; None if they are trained."""
         if self.freeze_epochs >= 0:
             return None
-        return weights_digest(self.body, f"{self.mean.tolist()} {self.std.tolist()}")
+        return weights_digest(self.backbone, f"{self.mean.tolist()} {self.std.tolist()}")
 
-    def describe(self, features: Tensor) -> tuple[Tensor, ...]:
+    def decode(self, features: Tensor) -> tuple[Tensor, ...]:
         """Captions of feature maps.
 
         Args:
-            features: As `encode` gives them.
+            features: As `encode` returns them.
 
         Returns:
-            Numbers of words, int64 of shape (batch, beams, max_words), the best caption first; the
-            sum of their log-probabilities, (batch, beams); with attention also how much each place
-            was looked at for each word, (batch, beams, max_words, rows, columns).
+            Word ids, int64 of shape (batch, beams, max_words), the best caption first; the sums of
+            their log-probabilities, (batch, beams); with attention also its weights for each word,
+            (batch, beams, max_words, rows, columns).
         """
         decoder = self.network.decoder
         state = decoder.start(features)
         if self.beams > 1:
-            found = beam_search(decoder, state, self.max_words, self.beams, self.length_power)
+            words, totals, weights = beam_search(
+                decoder, state, self.max_words, self.beams, self.length_power
+            )
         else:
-            words, totals, attention_maps = greedy_search(decoder, state, self.max_words)
-            found = words[:, None], totals[:, None], attention_maps[:, None]
+            greedy = greedy_search(decoder, state, self.max_words)
+            words, totals, weights = (output[:, None] for output in greedy)
         if not decoder.attention:
-            return found[:2]
-        rows, columns = features.shape[2:]
-        return *found[:2], found[2].view(*found[2].shape[:3], rows, columns)
+            return words, totals
+        return words, totals, weights.view(*weights.shape[:3], *features.shape[2:])
+
+    @contextmanager
+    def greedy(self) -> Iterator[None]:
+        """While open, captions are generated by greedy search."""
+        beams, self.beams = self.beams, 1
+        try:
+            yield
+        finally:
+            self.beams = beams
+
+    def setup(self, stage: str) -> None:
+        """See `VisionTask.setup`; prepare the rewards of self-critical training."""
+        super().setup(stage)
+        if stage == "fit" and self.self_critical_epochs > 0:
+            captions = _training_captions(self.trainer.datamodule)  # type: ignore[attr-defined]
+            self.rewards = CiderD([[tokenise(text) for text in each] for each in captions])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch; its feature maps may have been computed in advance."""
+        """The loss of one batch, of images or of their cached feature maps."""
         features = batch["features"].float() if "features" in batch else self.encode(batch["image"])
-        critical_from = (self.trainer.max_epochs or 0) - self.self_critical_epochs
-        if self.current_epoch < critical_from:
-            loss = self._learn_from_people(features, batch["words"], critical_from)
+        supervised_epochs = (self.trainer.max_epochs or 0) - self.self_critical_epochs
+        if self.current_epoch < supervised_epochs:
+            loss = self._supervised_loss(features, batch["words"], supervised_epochs)
         else:
-            loss = self._learn_from_scores(features, batch["number"])
+            loss = self._self_critical_loss(features, batch["index"])
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Caption one batch."""
-        self._collect(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Caption one batch."""
-        self._collect(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        self._finish("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        self.tested = self._finish("test")
-
-    def _learn_from_people(self, features: Tensor, words: Tensor, epochs: int) -> Tensor:
+    def _supervised_loss(self, features: Tensor, words: Tensor, epochs: int) -> Tensor:
+        """Cross-entropy with the reference captions, (images, captions, length)."""
         decoder = self.network.decoder
         images = torch.arange(len(words), device=words.device).repeat_interleave(words.shape[1])
         state = decoder.start(features).select(images)
@@ -222,63 +189,74 @@ class CaptioningTask(VisionTask):
             decoder, state, words.flatten(0, 1), sampling_probability, self.label_smoothing
         )
 
-    def _learn_from_scores(self, features: Tensor, numbers: Tensor) -> Tensor:
+    def _self_critical_loss(self, features: Tensor, indices: Tensor) -> Tensor:
+        """Policy gradient with the CIDEr-D of sampled captions; indices of the training images."""
+        assert self.rewards is not None
         decoder = self.network.decoder
-        images = torch.arange(len(numbers), device=numbers.device).repeat_interleave(_DRAWN)
+        images = torch.arange(len(indices), device=indices.device).repeat_interleave(_SAMPLES)
         state = decoder.start(features).select(images)
         words, totals, _ = sample_captions(decoder, state, self.max_words)
         scores = [
-            self._rewards.score(number, self.vocabulary.decode(written))
-            for number, written in zip(
-                numbers.repeat_interleave(_DRAWN).tolist(), words.tolist(), strict=True
-            )
+            self.rewards.score(index, self.vocabulary.decode(row))
+            for index, row in zip(indices[images].tolist(), words.tolist(), strict=True)
         ]
-        rewards = torch.tensor(scores, device=totals.device).view(-1, _DRAWN)
+        rewards = torch.tensor(scores, device=totals.device).view(-1, _SAMPLES)
         self.log("train/cider_d", rewards.mean(), prog_bar=True)
-        return self_critical_loss(totals.view(-1, _DRAWN), rewards)
+        return self_critical_loss(totals.view(-1, _SAMPLES), rewards)
 
-    @cached_property
-    def _rewards(self) -> CiderD:
-        """What scores captions of the training images, by their numbers."""
-        known: Sequence[Sequence[str]] = self.trainer.datamodule.train_captions  # type: ignore[attr-defined]
-        return CiderD([[tokenise(caption) for caption in captions] for captions in known])
+    def new_metrics(self, split: str) -> CaptioningMetrics:
+        """See `VisionTask.new_metrics`."""
+        return CaptioningMetrics()
 
-    def _collect(self, batch: Batch) -> None:
+    def update_metrics(self, metrics: CaptioningMetrics, batch: Batch) -> None:
+        """See `VisionTask.update_metrics`; captions every image with and without beam search."""
         features = self.encode(batch["image"])
-        best = self.postprocess(self.describe(features), batch["geometry"])
-        beams, self.beams = self.beams, 1
-        greedy = self.postprocess(self.describe(features), batch["geometry"]) if beams > 1 else best
-        self.beams = beams
-        for source, found, plain, truth in zip(
+        best = self.postprocess(self.decode(features), batch["geometry"])
+        greedy = best
+        if self.beams > 1:
+            with self.greedy():
+                greedy = self.postprocess(self.decode(features), batch["geometry"])
+        for source, prediction, first, truth in zip(
             batch["source"], best, greedy, batch["truth"], strict=True
         ):
-            assert isinstance(found, CaptionPrediction) and isinstance(plain, CaptionPrediction)
-            true = truth.judge(found.caption)
-            self.collected.add(
-                CaptionRecord(source, found.caption, plain.caption, truth.captions, true)
+            assert isinstance(prediction, CaptionPrediction)
+            assert isinstance(first, CaptionPrediction)
+            caption = prediction.caption
+            metrics.add(
+                CaptionRecord(source, caption, first.caption, truth.captions, truth.judge(caption))
             )
 
-    def _finish(self, split: str) -> CaptioningResult | None:
-        """Score what all processes collected, log the figures, and begin anew."""
-        collected = CaptioningMetrics(gather_objects(self.collected.records))
-        self.collected = CaptioningMetrics()
-        if self.trainer.sanity_checking:
-            return None
-        result = collected.compute()
-        for name, value in result.figures.items():
-            self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        return result
 
-
-def _check(words: list[str], beams: int, max_words: int, scheduled_sampling: float) -> None:
-    if tuple(words[: len(SPECIAL)]) != SPECIAL:
+def _check(data_info: CaptioningInfo, beams: int, scheduled_sampling: float) -> None:
+    words = tuple(data_info.class_names[: len(SPECIAL_TOKENS)])
+    if words != SPECIAL_TOKENS:
         raise VisusError(
-            f"model.class_names begins with {words[: len(SPECIAL)]}, a vocabulary with {SPECIAL}; "
-            "leave it to the data"
+            f"the class names start with {', '.join(words)}, but a vocabulary starts with "
+            f"{', '.join(SPECIAL_TOKENS)}; leave data.class_names to the data module"
         )
-    if beams < 1 or max_words < 2:
-        raise VisusError(
-            f"model.beams {beams} must be at least 1 and model.max_words {max_words} at least 2"
-        )
+    if data_info.max_words < 2:
+        raise VisusError(f"data.max_words {data_info.max_words} must be at least 2")
+    if beams < 1:
+        raise VisusError(f"model.beams {beams} must be at least 1")
     if not 0 <= scheduled_sampling <= 1:
         raise VisusError(f"model.scheduled_sampling {scheduled_sampling} must lie between 0 and 1")
+
+
+def _training_captions(data: Any) -> Sequence[Sequence[str]]:
+    """The captions of each training image.
+
+    Raises:
+        VisusError: If the data module does not provide them.
+    """
+    try:
+        captions: Sequence[Sequence[str]] = data.train_captions
+    except AttributeError as error:
+        # An error inside a property of that name is another one.
+        if error.name != "train_captions":
+            raise
+        raise VisusError(
+            f"{type(data).__name__} has no attribute 'train_captions', the captions of each "
+            "training image, which self-critical training needs; define it in the data module, or "
+            "set model.self_critical_epochs to 0"
+        ) from None
+    return captions

@@ -1,1 +1,1 @@
-"""tasks/classification."""
+"""Classification: one or several labels for an image."""

@@ -1,4 +1,4 @@
-"""Draw classifications: a panel of bars in the corner."""
+"""Draw a classification: a panel with bars in a corner of the image."""
 
 from visus.tasks.classification.prediction import ClassificationPrediction
 from visus.vision.drawing.panels import draw_label_panel
@@ -6,11 +6,14 @@ from visus.vision.images import Pixels
 
 
 def draw_classification(image: Pixels, prediction: ClassificationPrediction, still: bool) -> Pixels:
-    """A copy of the image with the best five classes and their scores.
+    """Draw the five classes of highest score.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
-        prediction: Made from this image.
-        still: Makes no difference.
+        prediction: The prediction for this image.
+        still: Not used; see `visus.tasks.spec.TaskSpec.draw`.
+
+    Returns:
+        A copy of the image with the panel.
     """
     return draw_label_panel(image, prediction.labels()[:5])

@@ -1,4 +1,4 @@
-"""What a classification is based on: Grad-CAM and saliency, laid over the image."""
+"""Explain a classification by Grad-CAM and saliency maps over the image."""
 
 import warnings
 
@@ -15,18 +15,18 @@ from visus.vision.images import Pixels
 from visus.vision.resize import Geometry, preprocess_image
 
 _CLASSES = 3
-"""How many of the best classes are explained."""
+"""Number of classes that are explained, those of highest score."""
 
 
 def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
-    """Grad-CAM for each of the best classes, and saliency for the best.
+    """Grad-CAM for the classes of highest score, and saliency for the first.
 
     Args:
         task: A classifier in evaluation mode.
         image: uint8 RGB of shape (height, width, 3).
 
     Raises:
-        VisusError: If the network has no convolution with a map larger than a point.
+        VisusError: If no convolution has an output larger than 1 x 1.
     """
     batch, geometry = preprocess_image(image, task.metadata)
     inputs = task.normalise(torch.from_numpy(batch).to(task.device))
@@ -45,56 +45,61 @@ def grad_cam(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32
     Args:
         task: The classifier.
         inputs: One normalised image, float of shape (1, channels, height, width).
-        index: The class.
+        index: The class id.
 
     Returns:
         Shape (height, width) of the input, 0 to 1.
 
     Raises:
-        VisusError: If the network has no convolution with a map larger than a point.
+        VisusError: If no convolution has an output larger than 1 x 1.
     """
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with GradCAM(task.network, [deepest_map(task.network, inputs)]) as cam:
+        with GradCAM(task.network, [last_convolution(task.network, inputs)]) as cam:
             maps = cam(inputs.clone().requires_grad_(), [ClassifierOutputTarget(index)])
     return np.asarray(maps[0], np.float32)
 
 
 def saliency(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
-    """The gradient's size at each pixel (Simonyan et al. 2014).
+    """The magnitude of the logit's gradient at each pixel (Simonyan et al. 2014).
 
     Args:
         task: The classifier.
         inputs: One normalised image, float of shape (1, channels, height, width).
-        index: The class.
+        index: The class id.
 
     Returns:
         Shape (height, width) of the input, 0 to 1.
     """
     inputs = inputs.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(task.network(inputs)[0, index], inputs)
-    size = gradient[0].abs().amax(0).cpu().numpy()
-    # A few pixels stand far out; the rest would be black beside them.
-    return np.asarray(np.clip(size / max(float(np.percentile(size, 99)), 1e-12), 0, 1), np.float32)
+    magnitude = gradient[0].abs().amax(0).cpu().numpy()
+    # Relative to a percentile: beside a few outliers all other pixels would be black.
+    scale = max(float(np.percentile(magnitude, 99)), 1e-12)
+    return np.asarray(np.clip(magnitude / scale, 0, 1), np.float32)
 
 
-def deepest_map(network: nn.Module, inputs: Tensor) -> nn.Module:
-    """The last convolution whose output still has a place: more than one row and column.
+def last_convolution(network: nn.Module, inputs: Tensor) -> nn.Module:
+    """The last convolution whose output is larger than 1 x 1, in the order of execution.
+
+    Args:
+        network: The network.
+        inputs: One normalised image, float of shape (1, channels, height, width).
 
     Raises:
-        VisusError: If there is none.
+        VisusError: If no convolution has an output larger than 1 x 1.
     """
-    found: list[nn.Module] = []
+    candidates: list[nn.Module] = []
 
-    def note(module: nn.Module, _: object, output: Tensor) -> None:
+    def record(module: nn.Module, _: object, output: Tensor) -> None:
         if min(output.shape[2:]) > 1:
-            found.append(module)
+            candidates.append(module)
 
     hooks = [
-        module.register_forward_hook(note)
+        module.register_forward_hook(record)
         for module in network.modules()
         if isinstance(module, nn.Conv2d)
     ]
@@ -102,16 +107,25 @@ def deepest_map(network: nn.Module, inputs: Tensor) -> nn.Module:
         network(inputs)
     for hook in hooks:
         hook.remove()
-    if not found:
-        raise VisusError("--explain: this network has no convolution with a map to show")
-    return found[-1]
+    if not candidates:
+        raise VisusError("--explain: no convolution of this network has an output above 1 x 1")
+    return candidates[-1]
 
 
 def overlay(image: Pixels, heat: NDArray[np.float32], geometry: Geometry) -> Pixels:
-    """Lay a map of the fitted image over the original, from blue (0) to red (1)."""
+    """Overlay a heat map on the original image, from blue (0) to red (1).
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        heat: Shape (height, width) of the network's input, 0 to 1.
+        geometry: The mapping between the image and the network's input.
+
+    Returns:
+        uint8 RGB of the image's shape.
+    """
     levels = (heat * 255).astype(np.uint8)
     at_source = geometry.mask_to_source(levels).astype(np.uint8)
-    # Smooth, so that the coarse map does not look sharper than it is.
+    # Smoothed, so that the coarse map does not appear more precise than it is.
     at_source = np.asarray(
         cv2.GaussianBlur(at_source, (0, 0), max(image.shape[:2]) / 150), np.uint8
     )

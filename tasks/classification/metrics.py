@@ -1,4 +1,4 @@
-"""Accuracy, F1, calibration and confusion of a classifier, accumulated batch by batch."""
+"""Evaluation of a classifier: accuracy, F1, calibration error and confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.float64]
 _BINS = 15
-"""Of the calibration error; a confidence of exactly 1 has one more."""
+"""Number of bins of the calibration error; a confidence of exactly 1 has a bin of its own."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassificationResult:
-    """The figures of one evaluation.
+    """Result of an evaluation.
 
     Attributes:
-        figures: `loss`, `accuracy`, `macro_f1`, `calibration_error`, and with more than five
-            classes and one label an image `top5_accuracy`.
-        confusion: Counts of shape (classes, classes), true class by predicted class; with several
-            labels an image (classes, 2, 2), absent or present by predicted so.
+        figures: `loss`, `accuracy`, `macro_f1`, `calibration_error`, and `top5_accuracy` for
+            single-label classification with more than five classes.
+        confusion: Counts of shape (classes, classes), true by predicted class; for multi-label
+            classification a matrix for each class, (classes, 2, 2).
     """
 
     figures: dict[str, float]
@@ -29,14 +29,15 @@ class ClassificationResult:
 
 
 class ClassificationMetrics:
-    """Accumulates sums, whose size does not depend on the number of images.
+    """Accumulates sums over batches, in memory that does not depend on the number of images.
 
     Args:
-        classes: How many classes.
-        multi_label: Whether an image may belong to several; then the threshold is 0.5.
+        classes: Number of classes.
+        multi_label: Whether an image may have several labels; a class is then predicted where its
+            score exceeds 0.5.
 
     Attributes:
-        records: One dictionary of sums a process.
+        records: A dictionary of sums for each process.
     """
 
     def __init__(self, classes: int, multi_label: bool) -> None:
@@ -70,13 +71,15 @@ class ClassificationMetrics:
             return
         best = scores.argmax(1)
         np.add.at(sums["confusion"], (labels, best), 1)
-        # Ties count for the lower class id, as in argmax.
-        better = (scores > scores[np.arange(len(labels)), labels][:, None]).sum(1)
-        sums["top5"] += (better < 5).sum()
+        own = scores[np.arange(len(labels)), labels][:, None]
+        # Of equal scores the one of the lower class id comes first, as in argmax.
+        earlier = (scores == own) & (np.arange(self.classes) < labels[:, None])
+        rank = ((scores > own) | earlier).sum(1)
+        sums["top5"] += (rank < 5).sum()
         self._add_to_bins(scores.max(1), best == labels)
 
     def compute(self) -> ClassificationResult:
-        """The figures of all that was added."""
+        """The result over all batches of all processes."""
         sums = {key: sum(record[key] for record in self.records) for key in self.records[0]}
         confusion = np.asarray(sums["confusion"])
         total, samples = np.asarray(sums["loss"])
@@ -90,7 +93,7 @@ class ClassificationMetrics:
             figures["macro_f1"] = float(f1.mean())
         else:
             figures["accuracy"] = float(hits.sum() / max(1, samples))
-            # A class that neither occurs nor is predicted has no F1.
+            # F1 is undefined for a class that neither occurs nor is predicted.
             occurs = true + predicted > 0
             figures["macro_f1"] = float(f1[occurs].mean()) if occurs.any() else 0.0
         gap = np.abs(confidence - correct).sum() / max(1, count.sum())
@@ -100,22 +103,23 @@ class ClassificationMetrics:
         return ClassificationResult(figures, confusion.astype(np.int64))
 
     def _add_to_bins(self, confidence: NDArray[np.float32], correct: NDArray[Any]) -> None:
-        """Expected calibration error (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+        """Add to the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
         index = (confidence * _BINS).astype(int)
         for row, values in enumerate((np.ones(len(index)), confidence, correct)):
-            self.records[0]["bins"][row] += np.bincount(index, values, _BINS + 1)
+            weights = np.asarray(values, np.float64)
+            self.records[0]["bins"][row] += np.bincount(index, weights, _BINS + 1)
 
 
 def _hits(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of each class: correctly predicted, true and predicted images."""
+    """True positives, labelled images and predicted images of each class."""
     if confusion.ndim == 3:
         return confusion[:, 1, 1], confusion[:, 1].sum(1), confusion[:, :, 1].sum(1)
     return np.diag(confusion), confusion.sum(1), confusion.sum(0)
 
 
-def standard_error(share: float, samples: int) -> float:
-    """The standard error of a share (0 to 1) measured on so many samples, binomial."""
-    return math.sqrt(max(0.0, share * (1 - share)) / max(1, samples))
+def standard_error(accuracy: float, samples: int) -> float:
+    """The binomial standard error of an accuracy (0 to 1) measured on so many samples."""
+    return math.sqrt(max(0.0, accuracy * (1 - accuracy)) / max(1, samples))
 
 
 def class_report(
@@ -125,11 +129,11 @@ def class_report(
 
     Args:
         confusion: See `ClassificationResult`.
-        class_names: One for each class.
+        class_names: One name for each class id.
 
     Returns:
-        A dictionary a class with `label`, `precision`, `recall`, `f1` (0 to 1; 0 where undefined)
-        and `samples`.
+        A dictionary for each class with `label`, `precision`, `recall`, `f1` (0 to 1; 0 if
+        undefined) and `samples`, its number of labelled images.
     """
     rows = []
     for name, hit, true, predicted in zip(class_names, *_hits(confusion), strict=True):

@@ -1,4 +1,4 @@
-"""How sure a classifier is of each class."""
+"""Prediction of a classifier, and the postprocessing of its logits."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,12 +13,12 @@ from visus.vision.resize import Geometry
 
 @dataclass(frozen=True, eq=False)
 class ClassificationPrediction:
-    """How sure a classifier is of each class.
+    """Scores of all classes for one image.
 
     Attributes:
-        scores: float32 of shape (classes,), each from 0 to 1; they sum to 1 unless `multi_label`.
-        class_names: One name for each score.
-        multi_label: Whether an image may belong to several classes at once.
+        scores: float32 of shape (classes,), 0 to 1; they sum to 1 unless `multi_label`.
+        class_names: One name for each class id.
+        multi_label: Whether an image may have several labels.
     """
 
     task: ClassVar[str] = "classification"
@@ -28,10 +28,10 @@ class ClassificationPrediction:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse scores that are no scores.
+        """Validate the scores.
 
         Raises:
-            ValueError: If the shapes disagree or a score is outside 0 to 1.
+            ValueError: If their number is not that of the classes, or one is outside 0 to 1.
         """
         if self.scores.shape != (len(self.class_names),):
             raise ValueError(
@@ -41,33 +41,50 @@ class ClassificationPrediction:
             raise ValueError(f"scores must lie between 0 and 1, got {self.scores}")
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The best classes: (label, score), best first."""
+        """The classes of highest score.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            Pairs of label and score, sorted by descending score.
+        """
         count = min(count, len(self.scores))
-        # Of thousands of classes only the best need an order.
+        # Only the classes of highest score are sorted, as there may be thousands.
         ids = np.flatnonzero(self.scores >= np.partition(self.scores, -count)[-count])
         ids = ids[np.argsort(-self.scores[ids], kind="stable")][:count]
         return [(self.class_names[i], float(self.scores[i])) for i in ids]
 
     def labels(self) -> list[tuple[str, float]]:
-        """What is reported: the best five, or with several labels an image those from 0.5 up."""
+        """The predicted labels with their scores, sorted by descending score.
+
+        These are the five classes of highest score, or with `multi_label` all classes with a score
+        of at least 0.5.
+        """
         if self.multi_label:
             return [pair for pair in self.top(len(self.class_names)) if pair[1] >= 0.5]
         return self.top()
 
     def to_json(self) -> dict[str, Any]:
-        """`{"task": "classification", "classes": [{"label", "score"}, ...]}`, best first."""
+        """`{"task": "classification", "classes": [{"label", "score"}, ...]}`, see `labels`."""
         classes = [{"label": label, "score": round(score, 6)} for label, score in self.labels()]
         return {"task": self.task, "classes": classes}
 
     def summary(self) -> str:
-        """The reported labels with their scores, at most five."""
+        """One line with at most five of `labels`."""
         return ", ".join(f"{label} {score:.2f}" for label, score in self.labels()[:5]) or "none"
 
 
 def postprocess(
     outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> ClassificationPrediction:
-    """Turn logits of shape (classes,) into scores; `fit` plays no part, a class has no place."""
+    """Turn logits into a prediction.
+
+    Args:
+        outputs: Logits of shape (classes,).
+        geometry: Not used, as a class has no position in the image.
+        metadata: Metadata of the model.
+    """
     logits = np.asarray(outputs[0], np.float64)
     multi_label = bool(metadata.options.get("multi_label", False))
     if multi_label:

@@ -1,4 +1,4 @@
-"""The report of a classifier: its error, its classes, its confusion matrix."""
+"""Report on a measured classifier: figures of each class and the confusion matrix."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the applications know of classification."""
+"""The specification of the classification task."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationInfo(InputInfo):
-    """What the data module tells a classifier.
+    """The properties of the data that a classifier depends on.
 
     Attributes:
-        multi_label: Whether an image may belong to several classes.
-        class_counts: Training images of each class; None where they are not counted.
+        multi_label: Whether an image may have several labels.
+        class_counts: Number of training images of each class; None if unknown.
     """
 
     multi_label: bool = False
@@ -70,7 +70,7 @@ class ClassificationSpec(TaskSpec):
         return explain
 
     def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
-        """The largest difference of a logit, and whether the best class is the same."""
+        """The largest difference of a logit, and whether the predicted class is the same."""
         import numpy as np
 
         same = bool((found[0].argmax(1) == expected[0].argmax(1)).all())

@@ -18,15 +18,16 @@ class ClassificationTask(VisionTask):
     """Assign labels to an image.
 
     Args:
-        data_info: What the data module tells the task; the command line takes it from the data.
-        class_weights: `balanced` weighs classes by the inverse of their counts, `auto` does so
-            where the largest class has at least 1.5 times the images of the smallest.
-        label_smoothing: Share of each target that is spread over all classes.
+        data_info: Properties of the data; the command line reads them from the data module.
+        class_weights: `balanced` weights the classes in the loss by their inverse frequency,
+            `auto` does so if the largest class has at least 1.5 times the images of the smallest.
+        label_smoothing: Fraction of each target that is distributed over all classes.
         mixup: Alpha of mixup (Zhang et al. 2018); 0 for none.
-        cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With both, one of them a batch.
-        dropout: Probability that a feature is dropped before the last layer in training.
-        l1: Weight of the sum of absolute weights in the loss.
-        flip_at_test: Average the logits of an image and its mirror image.
+        cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With mixup, each batch gets one of
+            the two at random.
+        dropout: Dropout probability of the features before the last layer.
+        l1: Coefficient of the L1 penalty on the weights.
+        flip_at_test: Average the logits of an image and its mirror image in evaluation.
         kwargs: See `VisionTask`.
     """
 
@@ -93,7 +94,7 @@ class ClassificationTask(VisionTask):
         return (logits,)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """The training loss of one batch."""
         images, labels = self.normalise(batch["image"]), batch["label"]
         if self.mix is not None:
             images, labels = self.mix(images, labels)
@@ -111,13 +112,13 @@ class ClassificationTask(VisionTask):
         """See `VisionTask.update_metrics`."""
         logits: Tensor = self(batch["image"])[0].float()
         labels = batch["label"]
-        # Without class weights: a weighted mean would depend on how samples fall into batches.
+        # Without class weights: a weighted mean would depend on the composition of the batches.
         loss = float(self._loss(logits, labels, None))
         scores = logits.sigmoid() if self.multi_label else logits.softmax(1)
         metrics.update(scores.cpu().numpy(), labels.cpu().numpy(), loss)
 
     def options(self) -> dict[str, Any]:
-        """Whether scores are independent."""
+        """See `VisionTask.options`."""
         return {"multi_label": self.multi_label}
 
     def _loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -130,10 +131,10 @@ class ClassificationTask(VisionTask):
 def loss_weights(
     counts: tuple[int, ...] | None, mode: Literal["auto", "balanced", "none"]
 ) -> Tensor | None:
-    """Weights of the classes in the loss, inverse to their counts, with a mean of 1 an image.
+    """Weights of the classes in the loss, inverse to their counts, with a mean of 1 per image.
 
     Args:
-        counts: Training images of each class; None where they are unknown.
+        counts: Number of training images of each class; None if unknown.
         mode: See `ClassificationTask`.
 
     Returns:
@@ -148,7 +149,7 @@ def loss_weights(
 
 
 def imagenet_class_names() -> tuple[str, ...]:
-    """The 1,000 names in the order that ImageNet classifiers use."""
+    """The names of the 1,000 classes of ImageNet, in the order of the pretrained networks."""
     from torchvision.models import get_weight
 
     return tuple(get_weight("ResNet18_Weights.IMAGENET1K_V1").meta["categories"])

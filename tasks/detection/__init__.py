@@ -1,1 +1,1 @@
-"""tasks/detection."""
+"""Object detection."""

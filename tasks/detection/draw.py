@@ -1,4 +1,4 @@
-"""Draw detections: boxes with labels and scores, masks, tracks."""
+"""Draw detections: bounding boxes with labels and scores, masks, track numbers."""
 
 import numpy as np
 
@@ -8,18 +8,26 @@ from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.images import Pixels
 
 
-def _draw_detections(image: Pixels, shown: DetectionPrediction) -> Pixels:
-    """Boxes with names and scores; with tracking, each track in its own colour."""
-    labels = [f"{shown.label(i)} {shown.scores[i]:.2f}" for i in range(len(shown))]
-    numbers = shown.class_ids
-    if shown.tracks is not None:
-        numbers = shown.tracks
-        pairs = zip(numbers, labels, strict=True)
-        labels = [f"#{number} {label}" for number, label in pairs]
-    if shown.mask_grids is not None:
+def draw_detection(image: Pixels, prediction: DetectionPrediction, still: bool) -> Pixels:
+    """A copy of the image with the detections at or above the threshold.
+
+    Colours stand for classes, or for tracks where objects are tracked.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        prediction: Made from this image.
+        still: Makes no difference.
+    """
+    detections = prediction.above_threshold()
+    labels = [f"{detections.label(i)} {detections.scores[i]:.2f}" for i in range(len(detections))]
+    colours = detections.class_ids
+    if detections.tracks is not None:
+        colours = detections.tracks
+        labels = [f"#{number} {label}" for number, label in zip(colours, labels, strict=True)]
+    if detections.mask_grids is not None:
         image = image.copy()
-        for i in range(len(shown)):
-            mask = shown.mask(i)
-            tint = np.array(class_colour(int(numbers[i])), np.float32)
+        for i in range(len(detections)):
+            mask = detections.mask(i)
+            tint = np.array(class_colour(int(colours[i])), np.float32)
             image[mask] = (image[mask] * 0.5 + tint * 0.5).astype(np.uint8)
-    return draw_boxes(image, shown.boxes, labels, numbers)
+    return draw_boxes(image, detections.boxes, labels, colours)

@@ -1,4 +1,4 @@
-"""COCO's figures for detections: average precision and recall, over all classes and for each."""
+"""COCO metrics of detections: average precision and recall, for all classes and for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,20 +17,21 @@ FIGURES = (
     *("map", "map_50", "map_75", "map_small", "map_medium", "map_large"),
     *("mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large"),
 )
-"""COCO's twelve: mean average precision over the overlaps 0.5 to 0.95, at 0.5, at 0.75, and for
-objects of less than 32 x 32 and 96 x 96 pixels and more; mean average recall with at most 1, 10 and
-100 detections an image, and for the same three sizes."""
+"""COCO's twelve figures: mean average precision over the IoU thresholds 0.5 to 0.95, at IoU 0.5, at
+IoU 0.75, and for objects below 32 x 32 pixels, below 96 x 96 pixels and larger; mean average recall
+with at most 1, 10 and 100 detections per image, and for the same three sizes."""
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """The figures of one evaluation; undefined ones, of nothing to find, are NaN.
+class DetectionResult:
+    """The figures of one evaluation; figures without any object to detect are NaN.
 
     Attributes:
-        figures: By name: those of `FIGURES`, and with masks those under `mask_...` too.
-        by_class: Average precision over the overlaps 0.5 to 0.95, and at 0.5, for each class.
-        recall: Steps of recall, float (101,), 0 to 1.
-        precision: Precision at overlap 0.5 for each class at each recall, float (classes, 101).
+        figures: By name: `FIGURES`, and with masks the same with the prefix `mask_`.
+        by_class: Average precision over the IoU thresholds 0.5 to 0.95, and at IoU 0.5, of each
+            class.
+        recall: Recall levels, float (101,), 0 to 1.
+        precision: Precision at IoU 0.5 of each class at each recall level, float (classes, 101).
     """
 
     figures: dict[str, float]
@@ -41,21 +42,28 @@ class Scores:
 
 @dataclass
 class DetectionMetrics:
-    """Collects predictions with their truth, and scores them all at once.
+    """Accumulates predictions with their ground truth, and evaluates them all at once.
 
     Args:
         class_names: In the order of their ids.
+        records: Of each image its source, its prediction and its ground truth.
     """
 
     class_names: tuple[str, ...]
     records: list[tuple[str, DetectionPrediction, DetectionTruth]] = field(default_factory=list)
 
     def add(self, source: str, prediction: DetectionPrediction, truth: DetectionTruth) -> None:
-        """Add one image; `source` names it in the results."""
+        """Add one image.
+
+        Args:
+            source: Name of the image in reports.
+            prediction: All detections, sorted by descending score.
+            truth: The ground truth.
+        """
         self.records.append((source, prediction, truth))
 
-    def compute(self) -> Scores:
-        """Score what was added."""
+    def compute(self) -> DetectionResult:
+        """The figures of all images that were added."""
         truth = self.truth()
         results = [entry for i in range(len(self.records)) for entry in self.results(i)]
         box = _evaluate(truth, results, "bbox")
@@ -64,7 +72,7 @@ class DetectionMetrics:
             stats = _evaluate(truth, results, "segm").stats[:12]
             names = [f"mask_{name}" for name in FIGURES]
             figures |= dict(zip(names, _defined(stats), strict=True))
-        # Of all sizes and with a hundred detections: overlaps, recalls, classes.
+        # IoU thresholds, recall levels, classes; of objects of all sizes, with 100 detections.
         precision = np.asarray(box.eval["precision"])[:, :, :, 0, -1]
         by_class = [
             (_mean(precision[:, :, k]), _mean(precision[0, :, k]))
@@ -72,54 +80,54 @@ class DetectionMetrics:
         ]
         recall = np.asarray(box.params.recThrs)
         curves = np.where(precision[0] < 0, np.nan, precision[0]).T
-        return Scores(figures, by_class, recall, curves)
+        return DetectionResult(figures, by_class, recall, curves)
 
     def results(self, index: int) -> list[dict[str, Any]]:
-        """The detections of one image as COCO results, its number from 1 as `image_id`."""
-        _, found, truth = self.records[index]
-        boxes = found.boxes.astype(np.float64)
+        """The detections of one image in COCO's results format, with `index` + 1 as `image_id`."""
+        _, prediction, truth = self.records[index]
+        boxes = prediction.boxes.astype(np.float64)
         boxes[:, 2:] -= boxes[:, :2]
+        columns = (boxes, prediction.scores, prediction.class_ids)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         entries = []
-        for i, (box, score, label) in enumerate(
-            zip(boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True)
-        ):
+        for i, (box, score, label) in enumerate(rows):
             entry = {
                 "image_id": index + 1, "category_id": label + 1, "bbox": box, "score": score,
             }  # fmt: skip
-            if truth.masks is not None and found.mask_grids is not None:
-                entry["segmentation"] = _compress(found.mask(i))
+            if truth.masks is not None and prediction.mask_grids is not None:
+                entry["segmentation"] = _compress(prediction.mask(i))
             entries.append(entry)
         return entries
 
     def image_f1(self, index: int) -> float:
-        """How well one image went, 0 to 1: F1 of what is shown, at overlap 0.5."""
-        _, found, truth = self.records[index]
-        shown = found.shown()
-        hits, counted = match(shown, truth)
-        there = int((~truth.ignored).sum())
-        total = int(counted.sum()) + there
-        return 1.0 if total == 0 else 2 * int(hits.sum()) / total
+        """F1 of one image at the score threshold and IoU 0.5; 1 without objects and detections."""
+        _, prediction, truth = self.records[index]
+        correct, counted = match_detections(prediction.above_threshold(), truth)
+        objects = int((~truth.ignored).sum())
+        total = int(counted.sum()) + objects
+        return 1.0 if total == 0 else 2 * int(correct.sum()) / total
 
     def best_threshold(self) -> float:
-        """The score from which on the mean F1 of the classes, at overlap 0.5, is highest."""
-        steps = np.linspace(0.05, 0.95, 91)
-        hits, shown = (np.zeros((len(self.class_names), len(steps))) for _ in range(2))
-        there = np.zeros((len(self.class_names), 1))
-        for _, found, truth in self.records:
-            likely = found.select(found.scores >= steps[0])
-            right, counted = match(likely, truth)
-            passing = likely.scores[:, None] >= steps
-            np.add.at(shown, likely.class_ids, passing & counted[:, None])
-            np.add.at(hits, likely.class_ids, passing & right[:, None])
-            np.add.at(there[:, 0], truth.class_ids[~truth.ignored], 1)
-        known = there[:, 0] > 0
-        if not known.any():
+        """The score threshold with the highest mean F1 of the classes at IoU 0.5."""
+        thresholds = np.linspace(0.05, 0.95, 91)
+        shape = (len(self.class_names), len(thresholds))
+        true_positives, detections = np.zeros(shape), np.zeros(shape)
+        objects = np.zeros((len(self.class_names), 1))
+        for _, prediction, truth in self.records:
+            candidates = prediction.select(prediction.scores >= thresholds[0])
+            correct, counted = match_detections(candidates, truth)
+            passing = candidates.scores[:, None] >= thresholds
+            np.add.at(detections, candidates.class_ids, passing & counted[:, None])
+            np.add.at(true_positives, candidates.class_ids, passing & correct[:, None])
+            np.add.at(objects[:, 0], truth.class_ids[~truth.ignored], 1)
+        present = objects[:, 0] > 0
+        if not present.any():
             return 0.5
-        f1 = 2 * hits[known] / (shown[known] + there[known])
-        return round(float(steps[f1.mean(0).argmax()]), 2)
+        f1 = 2 * true_positives[present] / (detections[present] + objects[present])
+        return round(float(thresholds[f1.mean(0).argmax()]), 2)
 
     def truth(self) -> dict[str, Any]:
-        """What is in the images as a COCO data set, their numbers from 1."""
+        """The ground truth as a COCO data set, with the image ids of `results`."""
         annotations: list[dict[str, Any]] = []
         for index, (_, _, truth) in enumerate(self.records):
             boxes = truth.boxes.astype(np.float64)
@@ -142,40 +150,40 @@ class DetectionMetrics:
         }
 
 
-def match(
-    found: DetectionPrediction, truth: DetectionTruth, least: float = 0.5
+def match_detections(
+    prediction: DetectionPrediction, truth: DetectionTruth, min_iou: float = 0.5
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give detections to objects of their class, the surest first, each object once.
+    """Match detections with objects of their class in the order of the scores, each object once.
 
     Args:
-        found: The surest first.
-        truth: What is there.
-        least: The least overlap.
+        prediction: Sorted by descending score.
+        truth: The ground truth.
+        min_iou: Minimum IoU of a match.
 
     Returns:
-        Of each detection, whether it is right, and whether it counts at all: one that lies on an
-        ignored region does not.
+        Whether each detection is correct, and whether it counts: detections of ignored regions do
+        not.
     """
-    hits = np.zeros(len(found), bool)
-    counted = np.ones(len(found), bool)
-    overlaps = box_iou(found.boxes, truth.boxes)
-    overlaps[found.class_ids[:, None] != truth.class_ids] = 0
-    free = ~truth.ignored
-    for i, row in enumerate(overlaps):
-        candidates = np.where(free, row, 0)
+    correct = np.zeros(len(prediction), bool)
+    counted = np.ones(len(prediction), bool)
+    iou = box_iou(prediction.boxes, truth.boxes)
+    iou[prediction.class_ids[:, None] != truth.class_ids] = 0
+    unmatched = ~truth.ignored
+    for i, row in enumerate(iou):
+        candidates = np.where(unmatched, row, 0)
         best = int(candidates.argmax()) if len(candidates) else 0
-        if len(candidates) and candidates[best] >= least:
-            hits[i] = True
-            free[best] = False
-        elif (row[truth.ignored] >= least).any():
+        if len(candidates) and candidates[best] >= min_iou:
+            correct[i] = True
+            unmatched[best] = False
+        elif (row[truth.ignored] >= min_iou).any():
             counted[i] = False
-    return hits, counted
+    return correct, counted
 
 
 def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> Any:
     """A finished COCO evaluation of `bbox` or `segm`."""
     expected = COCO(truth)
-    # The library writes into what it is given; masks it would size by their boxes.
+    # The library writes into its arguments, and sizes masks by boxes where both are given.
     left_out = "segmentation" if kind == "bbox" else "bbox"
     entries = [{k: v for k, v in entry.items() if k != left_out} for entry in results]
     evaluation = COCOeval_faster(expected, expected.loadRes(entries), kind)
@@ -184,16 +192,16 @@ def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -
 
 
 def _compress(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """COCO's compressed run lengths."""
+    """A mask in COCO's compressed run lengths."""
     encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": list(encoded["size"]), "counts": encoded["counts"]}
 
 
 def _defined(values: Sequence[float]) -> list[float]:
-    """COCO writes -1 for what is undefined."""
+    """The values with NaN in place of COCO's -1 for undefined ones."""
     return [float(value) if value >= 0 else float("nan") for value in values]
 
 
 def _mean(precision: NDArray[np.float64]) -> float:
-    known = precision[precision >= 0]
-    return float(known.mean()) if known.size else float("nan")
+    defined = precision[precision >= 0]
+    return float(defined.mean()) if defined.size else float("nan")

@@ -1,4 +1,4 @@
-"""What a detector found: boxes, names, scores, perhaps masks and the numbers of tracks."""
+"""The prediction of a detector: boxes, classes, scores, optionally masks and track numbers."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from visus.vision.resize import Geometry
 
 @dataclass(frozen=True, eq=False)
 class DetectionPrediction:
-    """The objects found in an image, the surest first.
+    """The detections in an image, sorted by descending score.
 
     Attributes:
         boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the image.
@@ -23,11 +23,11 @@ class DetectionPrediction:
         class_ids: int64 of shape (N,), indices of `class_names`.
         class_names: One name for each class.
         size: (height, width) of the image in pixels.
-        threshold: The score from which on a detection is shown and reported.
-        mask_grids: float32 of shape (N, rows, columns), 0 to 1: how sure each cell of a grid over
-            the box belongs to the object; None for a detector of boxes.
-        tracks: int64 of shape (N,): a number for each object that stays from frame to frame; None
-            where nothing is tracked.
+        threshold: Minimum score of the detections that are reported and drawn.
+        mask_grids: float32 of shape (N, rows, columns), 0 to 1: the probability that each cell of a
+            grid over the box belongs to the object; None without masks.
+        tracks: int64 of shape (N,): track numbers, which stay from frame to frame; None without
+            tracking.
     """
 
     task: ClassVar[str] = "detection"
@@ -42,11 +42,11 @@ class DetectionPrediction:
     tracks: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no detection.
+        """Check the arrays.
 
         Raises:
-            ValueError: If shapes disagree, a score is outside 0 to 1, a class is unknown, or a box
-                is inverted or not finite.
+            ValueError: If shapes disagree, a score is outside 0 to 1, a class id is unknown, or a
+                box is inverted or not finite.
         """
         count = len(self.scores)
         shapes = [self.boxes.shape == (count, 4), self.class_ids.shape == (count,)]
@@ -64,11 +64,11 @@ class DetectionPrediction:
             raise ValueError(f"boxes must be (x1, y1, x2, y2) with x1 <= x2, got {self.boxes}")
 
     def __len__(self) -> int:
-        """How many detections, below the threshold too."""
+        """Number of detections, including those below the threshold."""
         return len(self.scores)
 
     def select(self, index: Any) -> "DetectionPrediction":
-        """The detections that a NumPy index or mask names."""
+        """The detections of a NumPy index or boolean mask."""
         return replace(
             self,
             boxes=self.boxes[index],
@@ -78,46 +78,48 @@ class DetectionPrediction:
             tracks=None if self.tracks is None else self.tracks[index],
         )
 
-    def shown(self) -> "DetectionPrediction":
-        """Those at or above the threshold."""
+    def above_threshold(self) -> "DetectionPrediction":
+        """The detections with a score at or above the threshold."""
         return self.select(self.scores >= self.threshold)
 
     def label(self, i: int) -> str:
-        """The name of the i-th detection's class."""
+        """Class name of the i-th detection."""
         return self.class_names[int(self.class_ids[i])]
 
     def mask(self, i: int) -> NDArray[np.bool_]:
-        """The i-th detection's pixels, bool of shape `size`.
+        """The mask of the i-th detection, bool of shape `size`.
 
         Raises:
-            ValueError: If the detector gave no masks.
+            ValueError: If the detector predicts no masks.
         """
         if self.mask_grids is None:
-            raise ValueError("this detector gives no masks")
+            raise ValueError("this detector predicts no masks")
         height, width = self.size
-        whole = np.zeros((height, width), np.bool_)
+        mask = np.zeros((height, width), np.bool_)
         x1, y1, x2, y2 = self.boxes[i]
         left, top = int(np.floor(x1)), int(np.floor(y1))
         right, bottom = min(width, int(np.ceil(x2))), min(height, int(np.ceil(y2)))
         if right <= left or bottom <= top or x2 <= x1 or y2 <= y1:
-            return whole
+            return mask
         rows, columns = self.mask_grids[i].shape
-        # The grid's values at the centre of each pixel; a border of zeros ends the object softly.
+        # Interpolated at the centre of each pixel; a border of zeros lets the object end softly.
         grid = np.pad(self.mask_grids[i], 1)
         x = (np.arange(left, right) + 0.5 - x1) / (x2 - x1) * columns + 0.5
         y = (np.arange(top, bottom) + 0.5 - y1) / (y2 - y1) * rows + 0.5
         map_x, map_y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-        sure = cv2.remap(grid, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        whole[top:bottom, left:right] = sure >= 0.5
-        return whole
+        probability = cv2.remap(
+            grid, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+        mask[top:bottom, left:right] = probability >= 0.5
+        return mask
 
     def to_json(self) -> dict[str, Any]:
         """`{"task": "detection", "detections": [{"box", "label", "score", ...}, ...]}`.
 
-        With masks each has `segmentation`, COCO's run lengths; with tracking `track`. Only what
-        reaches the threshold is told.
+        Only detections at or above the threshold; with masks each has `segmentation`, COCO's run
+        lengths, and with tracking `track`.
         """
-        shown = self.shown()
+        shown = self.above_threshold()
         detections = []
         for i in range(len(shown)):
             entry: dict[str, Any] = {
@@ -133,8 +135,8 @@ class DetectionPrediction:
         return {"task": self.task, "detections": detections}
 
     def summary(self) -> str:
-        """How many of each class reach the threshold."""
-        names = [self.class_names[i] for i in self.shown().class_ids]
+        """The number of detections of each class at or above the threshold."""
+        names = [self.class_names[i] for i in self.above_threshold().class_ids]
         counts = {name: names.count(name) for name in dict.fromkeys(names)}
         return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
 
@@ -142,17 +144,17 @@ class DetectionPrediction:
 def postprocess(
     outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> DetectionPrediction:
-    """Turn a detector's outputs for one fitted image into detections in the original's pixels.
+    """Convert a detector's outputs for one image into detections in pixels of the original image.
 
     Args:
-        outputs: Boxes (N, 4), scores (N,), labels (N,) and perhaps masks (N, rows, columns);
-            those with a score of 0 only fill up.
-        geometry: Maps the network's input back to the image.
-        metadata: The model's.
+        outputs: Boxes (N, 4), scores (N,), labels (N,) and optionally masks (N, rows, columns);
+            rows with a score of 0 are padding.
+        geometry: Maps the network's input back to the original image.
+        metadata: The model's metadata.
     """
     boxes, scores, labels = (np.asarray(output) for output in outputs[:3])
     mapped = geometry.boxes_to_source(boxes.astype(np.float32))
-    # Boxes in the margin of a letterbox have no area in the image.
+    # Boxes in the padding of a letterboxed image have no area in the original.
     keep = (scores > 0) & (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
     masks = np.asarray(outputs[3], np.float32)[keep] if len(outputs) > 3 else None
     return DetectionPrediction(

@@ -1,4 +1,4 @@
-"""Numbers that stay with objects from frame to frame: ByteTrack's rule (Zhang et al. 2022)."""
+"""Multi-object tracking by ByteTrack's matching (Zhang et al. 2022)."""
 
 from dataclasses import dataclass, replace
 
@@ -9,125 +9,130 @@ from scipy.optimize import linear_sum_assignment
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.boxes import box_iou
 
-_LEAST_OVERLAP = 0.2
-_LEAST_OVERLAP_OF_UNSURE = 0.5
-_LEAST_SCORE = 0.1
+_MIN_IOU = 0.2
+"""Minimum IoU of a track's predicted box and a detection with a high score."""
+
+_MIN_IOU_LOW_SCORE = 0.5
+"""Minimum IoU of a track's predicted box and a detection with a low score."""
+
+_MIN_SCORE = 0.1
+"""Detections with a lower score are not used."""
+
 _GAIN = 0.5
-"""How fast a track's velocity follows what is seen: 0 never, 1 at once."""
+"""Weight of a new measurement in a track's velocity, 0 to 1."""
 
 
 @dataclass
 class _Track:
-    """An object that is followed.
+    """A tracked object.
 
     Attributes:
-        number: What it is called.
-        box: Where it was seen last, or is thought to be now, float (4,) in pixels.
-        velocity: Pixels a frame of the four sides, float (4,).
-        class_id: Of its first detection.
-        seen: Frames in which it was seen.
-        missed: Frames since it was seen last.
+        number: The track number.
+        box: Its last or predicted box, float (4,) in pixels.
+        velocity: Pixels per frame of the four sides, float (4,).
+        class_id: Class of its first detection.
+        hits: Number of frames with a matched detection.
+        age: Number of frames since the last matched detection.
     """
 
     number: int
     box: NDArray[np.float64]
     velocity: NDArray[np.float64]
     class_id: int
-    seen: int = 1
-    missed: int = 0
+    hits: int = 1
+    age: int = 0
 
 
 class Tracker:
-    """Follows objects through the frames of one video.
+    """Tracks objects through the frames of one video.
 
-    Sure detections are matched with the tracks first; the unsure ones, which other trackers throw
-    away, then keep alive tracks that are hidden for a while. Where an object will be is told by a
-    constant velocity of its sides.
+    Detections with a high score are matched with the tracks first. Detections with a low score,
+    which other trackers discard, then continue tracks whose object is partly hidden. The position
+    in the next frame is predicted from a constant velocity of the box's sides.
 
     Args:
-        patience: Frames after which an object that is not seen is forgotten.
-        confirm: Frames in which an object must be seen before it is given a number.
+        max_age: Frames without a matched detection after which a track ends.
+        min_hits: Frames with a matched detection before a track is confirmed.
     """
 
     def __init__(self, max_age: int = 30, min_hits: int = 2) -> None:
         self.max_age = max_age
         self.min_hits = min_hits
         self._tracks: list[_Track] = []
-        self._next = 1
+        self._next_number = 1
         self._frames = 0
 
     def update(self, prediction: DetectionPrediction) -> DetectionPrediction:
-        """Number the objects of the next frame.
+        """Match the detections of the next frame with the tracks.
 
         Args:
-            prediction: All detections, also those below the threshold.
+            prediction: All detections, including those below the threshold.
 
         Returns:
-            The detections that belong to a confirmed track, with their numbers; those below the
-            threshold are shown too where their track goes through them.
+            The detections of confirmed tracks with their track numbers; its threshold is low enough
+            to include all of them.
         """
         self._frames += 1
         for track in self._tracks:
             track.box = track.box + track.velocity
-            track.missed += 1
-        sure = prediction.scores >= prediction.threshold
-        unsure = ~sure & (prediction.scores >= _LEAST_SCORE)
-        owners: dict[int, _Track] = {}
-        free = self._match(prediction, np.flatnonzero(sure), self._tracks, _LEAST_OVERLAP, owners)
-        # What is hidden is unsure; what has been missing for longer must be sure to come back.
-        recent = [track for track in free if track.missed == 1]
-        self._match(prediction, np.flatnonzero(unsure), recent, _LEAST_OVERLAP_OF_UNSURE, owners)
-        for i in np.flatnonzero(sure):
-            if int(i) not in owners:
-                owners[int(i)] = self._begin(prediction, int(i))
+            track.age += 1
+        high = prediction.scores >= prediction.threshold
+        low = ~high & (prediction.scores >= _MIN_SCORE)
+        matches: dict[int, _Track] = {}
+        unmatched = self._match(prediction, np.flatnonzero(high), self._tracks, _MIN_IOU, matches)
+        # A low score continues a track; after a missed frame only a high score does.
+        recent = [track for track in unmatched if track.age == 1]
+        self._match(prediction, np.flatnonzero(low), recent, _MIN_IOU_LOW_SCORE, matches)
+        for i in np.flatnonzero(high):
+            if int(i) not in matches:
+                matches[int(i)] = self._start_track(prediction, int(i))
         self._tracks = [
             track
             for track in self._tracks
-            # An object that was seen once only may have been a mistake.
-            if track.missed <= (self.max_age if track.seen >= self.min_hits else 0)
+            # An object that was detected only once may be a false positive.
+            if track.age <= (self.max_age if track.hits >= self.min_hits else 0)
         ]
-        # In the first frame there is nothing to confirm by.
-        least = 1 if self._frames == 1 else self.min_hits
-        shown = sorted(i for i, track in owners.items() if track.seen >= least)
-        numbers = np.array([owners[i].number for i in shown], np.int64)
-        threshold = min([prediction.threshold, *prediction.scores[shown].tolist()])
-        chosen = prediction.select(np.array(shown, np.int64))
-        return replace(chosen, tracks=numbers, threshold=threshold)
+        # Nothing can be confirmed in the first frame.
+        min_hits = 1 if self._frames == 1 else self.min_hits
+        confirmed = sorted(i for i, track in matches.items() if track.hits >= min_hits)
+        numbers = np.array([matches[i].number for i in confirmed], np.int64)
+        threshold = min([prediction.threshold, *prediction.scores[confirmed].tolist()])
+        selected = prediction.select(np.array(confirmed, np.int64))
+        return replace(selected, tracks=numbers, threshold=threshold)
 
     def _match(
         self,
         prediction: DetectionPrediction,
         indices: NDArray[np.integer],
         tracks: list[_Track],
-        least: float,
-        owners: dict[int, _Track],
+        min_iou: float,
+        matches: dict[int, _Track],
     ) -> list[_Track]:
-        """Give detections to tracks, the best overlaps in sum; returns the tracks left over."""
+        """Assign detections to tracks with the largest total IoU; returns the unmatched tracks."""
         if len(indices) == 0 or not tracks:
             return tracks
-        places = np.array([track.box for track in tracks])
-        overlaps = box_iou(places, prediction.boxes[indices])
-        kinds = np.array([track.class_id for track in tracks])
-        overlaps[kinds[:, None] != prediction.class_ids[indices]] = 0
-        rows, columns = linear_sum_assignment(-overlaps)
+        iou = box_iou(np.array([track.box for track in tracks]), prediction.boxes[indices])
+        class_ids = np.array([track.class_id for track in tracks])
+        iou[class_ids[:, None] != prediction.class_ids[indices]] = 0
+        rows, columns = linear_sum_assignment(-iou)
         matched = set()
         for row, column in zip(rows, columns, strict=True):
-            if overlaps[row, column] >= least:
-                self._follow(tracks[row], prediction.boxes[indices[column]])
-                owners[int(indices[column])] = tracks[row]
+            if iou[row, column] >= min_iou:
+                self._update_track(tracks[row], prediction.boxes[indices[column]])
+                matches[int(indices[column])] = tracks[row]
                 matched.add(int(row))
         return [track for i, track in enumerate(tracks) if i not in matched]
 
-    def _follow(self, track: _Track, box: NDArray[np.float32]) -> None:
-        surprise = (box.astype(np.float64) - track.box) / track.missed
-        track.velocity = track.velocity + _GAIN * surprise
+    def _update_track(self, track: _Track, box: NDArray[np.float32]) -> None:
+        error = (box.astype(np.float64) - track.box) / track.age
+        track.velocity = track.velocity + _GAIN * error
         track.box = box.astype(np.float64)
-        track.seen += 1
-        track.missed = 0
+        track.hits += 1
+        track.age = 0
 
-    def _begin(self, prediction: DetectionPrediction, i: int) -> _Track:
+    def _start_track(self, prediction: DetectionPrediction, i: int) -> _Track:
         box = prediction.boxes[i].astype(np.float64)
-        track = _Track(self._next, box, np.zeros(4), int(prediction.class_ids[i]))
-        self._next += 1
+        track = _Track(self._next_number, box, np.zeros(4), int(prediction.class_ids[i]))
+        self._next_number += 1
         self._tracks.append(track)
         return track

@@ -1,4 +1,4 @@
-"""Detectors that torchvision published: their sources and terms."""
+"""Manifest of the detectors that torchvision published: sources and licences."""
 
 from visus.models.weights_entry import WeightsEntry
 from visus.models.weights_manifest import IMAGES_USE, PYTORCH_DOWNLOADS
@@ -9,7 +9,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="coco-fasterrcnn-resnet50-v2",
         aliases=("coco",),
-        description="Faster R-CNN on ResNet-50 (43.7 M parameters), finds 80 kinds of things",
+        description="Faster R-CNN on ResNet-50 (43.7 M parameters), detects COCO's 80 classes",
         task="detection",
         network="fasterrcnn_resnet50_fpn_v2",
         file="fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
@@ -22,7 +22,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="coco-fasterrcnn-mobilenet",
         aliases=(),
-        description="Faster R-CNN on MobileNetV3 (19.4 M parameters), finds 80 kinds of things",
+        description="Faster R-CNN on MobileNetV3 (19.4 M parameters), detects COCO's 80 classes",
         task="detection",
         network="fasterrcnn_mobilenet_v3_large_fpn",
         file="fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth",

@@ -1,1 +1,1 @@
-"""tasks/face3d."""
+"""3D faces: shape, expression and pose of each face of an image."""

@@ -1,4 +1,4 @@
-"""Draw faces in space on their image: the lit mesh, landmarks, and which way the head looks."""
+"""Draw 3D faces on their image: the shaded mesh, landmarks, and the axes of the head."""
 
 import cv2
 import numpy as np
@@ -7,42 +7,45 @@ from visus.models.face3d.renderer import rasterise, surface_normals
 from visus.tasks.face3d.prediction import Face3DPrediction
 from visus.vision.images import Pixels
 
-_TINT = np.array([150, 190, 255], np.float32)
-_AXES = ((230, 60, 60), (60, 200, 80), (70, 120, 255))
+_MESH_COLOUR = np.array([150, 190, 255], np.float32)
+_LANDMARK_COLOUR = (64, 255, 128)
+_AXIS_COLOURS = ((230, 60, 60), (60, 200, 80), (70, 120, 255))
+_NOSE_TIP = 30
 
 
-def draw_face_meshes(image: Pixels, prediction: Face3DPrediction) -> Pixels:
+def draw_face3d(image: Pixels, prediction: Face3DPrediction, still: bool) -> Pixels:
     """A copy of the image with the mesh of each face laid over it.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
         prediction: Made from this image.
+        still: Makes no difference.
     """
     canvas = image.copy()
     size = image.shape[:2]
     for i in range(len(prediction)):
-        placed = prediction.in_image(i)
-        raster = rasterise(placed[None], prediction.triangles, size)
-        normals = surface_normals(raster, prediction.triangles, placed[None])[0]
+        vertices = prediction.in_image(i)
+        raster = rasterise(vertices[None], prediction.triangles, size)
+        normals = surface_normals(raster, prediction.triangles, vertices[None])[0]
         covered = raster.covered[0]
-        bright = np.clip(0.35 + 0.65 * normals[..., 2:], 0, 1)
-        lit = bright[covered] * _TINT
-        canvas[covered] = (0.45 * canvas[covered] + 0.55 * lit).astype(np.uint8)
+        shading = np.clip(0.35 + 0.65 * normals[..., 2:], 0, 1)
+        shaded = shading[covered] * _MESH_COLOUR
+        canvas[covered] = (0.45 * canvas[covered] + 0.55 * shaded).astype(np.uint8)
         radius = max(1, min(size) // 300)
         for x, y in prediction.landmarks68(i):
-            cv2.circle(canvas, (round(float(x)), round(float(y))), radius, (64, 255, 128), -1)
+            cv2.circle(canvas, (round(float(x)), round(float(y))), radius, _LANDMARK_COLOUR, -1)
         _draw_axes(canvas, prediction, i)
     return canvas
 
 
 def _draw_axes(canvas: Pixels, prediction: Face3DPrediction, i: int) -> None:
     """Right, up and forward from the tip of the nose, in red, green and blue."""
-    marks = prediction.landmarks68(i)
-    start = marks[30]
-    length = float(np.ptp(marks, axis=0).max()) * 0.5
-    for axis, colour in enumerate(_AXES):
-        along = prediction.rotations[i][:2, axis] * np.array([1, -1]) * length
-        end = start + along
+    landmarks = prediction.landmarks68(i)
+    start = landmarks[_NOSE_TIP]
+    length = float(np.ptp(landmarks, axis=0).max()) * 0.5
+    for axis, colour in enumerate(_AXIS_COLOURS):
+        direction = prediction.rotations[i][:2, axis] * np.array([1, -1])
+        end = start + direction * length
         cv2.arrowedLine(
             canvas,
             (round(float(start[0])), round(float(start[1]))),

@@ -1,4 +1,4 @@
-"""How well faces in space are found: errors of shape, place and pose, beside the mean face's."""
+"""Errors of 3D faces in shape, landmarks and pose, each beside that of the mean face."""
 
 from dataclasses import dataclass, field
 
@@ -10,74 +10,113 @@ Points = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class FaceShape:
-    """A face in space and in its image.
+    """A face in 3D and in its image.
 
     Attributes:
-        vertices: Shape (vertices, 3), in millimetres, in the face's own frame.
+        vertices: Shape (vertices, 3), in millimetres, in the face's coordinate system.
         rotation: Shape (3, 3).
         landmarks: Shape (68, 2), (x, y) in pixels.
-        numbers: Identity and expression numbers, shape (numbers,).
+        coefficients: Identity and expression coefficients, shape (coefficients,).
     """
 
     vertices: Points
     rotation: Points
     landmarks: Points
-    numbers: Points
+    coefficients: Points
+
+
+@dataclass(frozen=True, eq=False)
+class FaceErrors:
+    """The errors of one face.
+
+    Attributes:
+        source: Name of the image; empty for a face in a photograph.
+        errors: Errors by the figure's name.
+        coefficients: The predicted and the true coefficients; None for a face in a photograph.
+    """
+
+    source: str
+    errors: dict[str, float]
+    coefficients: tuple[Points, Points] | None = None
+
+
+@dataclass(frozen=True)
+class Face3DResult:
+    """What was measured of all faces.
+
+    Attributes:
+        figures: Mean errors by name, and `correlation/NAME` of each coefficient with the truth;
+            constant coefficients have none.
+        records: The errors of each face.
+    """
+
+    figures: dict[str, float]
+    records: list[FaceErrors]
 
 
 @dataclass
 class Face3DMetrics:
-    """Errors of faces one by one, and their means.
+    """Accumulates the errors of faces, and computes their means.
 
     Attributes:
-        records: For each face its name, and its errors by the figure's name.
-        numbers: For each face the numbers that were found, and the true ones.
+        coefficient_names: Names of the coefficients, in order.
+        records: The errors of each face.
     """
 
-    records: list[tuple[str, dict[str, float]]] = field(default_factory=list)
-    numbers: list[tuple[Points, Points]] = field(default_factory=list)
+    coefficient_names: tuple[str, ...]
+    records: list[FaceErrors] = field(default_factory=list)
 
-    def add(self, source: str, found: FaceShape, truth: FaceShape, mean: FaceShape) -> None:
-        """Compare one face.
+    def update(
+        self, source: str, predicted: FaceShape, truth: FaceShape, baseline: FaceShape
+    ) -> None:
+        """Add a face whose true shape is known.
 
         Args:
-            source: What it is called in reports.
-            found: As predicted.
-            truth: As it is.
-            mean: The mean face, upright, its landmarks placed with the true pose: what a network
-                that saw nothing would say.
+            source: Name of its image.
+            predicted: The prediction.
+            truth: The true face.
+            baseline: The mean face, upright, its landmarks projected with the true pose: the
+                prediction of a network that ignores its input.
         """
         errors = {}
-        for prefix, shape in (("", found), ("mean_face_", mean)):
+        for prefix, shape in (("", predicted), ("mean_face_", baseline)):
             rigid = align(shape.vertices, truth.vertices, scaled=False)
             similar = align(shape.vertices, truth.vertices, scaled=True)
             errors[f"{prefix}vertex_error_mm"] = _distance(rigid, truth.vertices)
             errors[f"{prefix}similarity_error_mm"] = _distance(similar, truth.vertices)
             errors[f"{prefix}landmark_nme"] = landmark_nme(shape.landmarks, truth.landmarks)
             errors[f"{prefix}pose_error_deg"] = rotation_error(shape.rotation, truth.rotation)
-        self.records.append((source, errors))
-        self.numbers.append((found.numbers, truth.numbers))
+        coefficients = (predicted.coefficients, truth.coefficients)
+        self.records.append(FaceErrors(source, errors, coefficients))
 
-    def compute(self, names: tuple[str, ...]) -> dict[str, float]:
-        """Means over all faces, and the correlation of each number with the true one.
+    def update_photographs(self, errors: list[float]) -> None:
+        """Add faces in photographs.
 
         Args:
-            names: Of the numbers, in order. Those that are constant have no correlation.
+            errors: For each face the mean distance of its five landmarks from the detected ones,
+                as a fraction of the distance of the eyes.
         """
-        if not self.records:
-            return {}
-        keys = self.records[0][1]
-        figures = {key: float(np.mean([e[key] for _, e in self.records])) for key in keys}
-        found, true = (np.stack(side) for side in zip(*self.numbers, strict=True))
-        for i, name in enumerate(names):
-            if len(found) > 1 and found[:, i].std() > 0 and true[:, i].std() > 0:
-                value = float(np.corrcoef(found[:, i], true[:, i])[0, 1])
-                figures[f"correlation/{name}"] = value
-        return figures
+        self.records += [FaceErrors("", {"five_point_error": error}) for error in errors]
+
+    def compute(self) -> Face3DResult:
+        """Means of the errors, and correlations of the coefficients."""
+        keys = dict.fromkeys(key for record in self.records for key in record.errors)
+        figures = {
+            key: float(np.mean([r.errors[key] for r in self.records if key in r.errors]))
+            for key in keys
+        }
+        pairs = [r.coefficients for r in self.records if r.coefficients is not None]
+        if len(pairs) > 1:
+            predicted, true = (np.stack(side) for side in zip(*pairs, strict=True))
+            for i, name in enumerate(self.coefficient_names):
+                if predicted[:, i].std() > 0 and true[:, i].std() > 0:
+                    value = float(np.corrcoef(predicted[:, i], true[:, i])[0, 1])
+                    figures[f"correlation/{name}"] = value
+        return Face3DResult(figures, self.records)
 
 
 def align(points: Points, target: Points, scaled: bool) -> Points:
-    """Points turned and shifted, perhaps scaled, to lie nearest to others, without mirroring.
+    """Points after the rotation and translation that bring them nearest to others.
 
     Umeyama 1991, "Least-Squares Estimation of Transformation Parameters Between Two Point
     Patterns".
@@ -85,36 +124,37 @@ def align(points: Points, target: Points, scaled: bool) -> Points:
     Args:
         points: Shape (N, 3).
         target: Shape (N, 3).
-        scaled: Whether their size may change too.
+        scaled: Whether to scale the points too.
 
     Returns:
         Shape (N, 3).
     """
-    middle, target_middle = points.mean(0), target.mean(0)
-    centred, target_centred = points - middle, target - target_middle
+    mean, target_mean = points.mean(0), target.mean(0)
+    centred, target_centred = points - mean, target - target_mean
     u, values, vt = np.linalg.svd(target_centred.T @ centred)
+    # A rotation has no reflection.
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
     scale = (values * signs).sum() / (centred**2).sum() if scaled else 1.0
-    aligned: Points = scale * centred @ ((u * signs) @ vt).T + target_middle
+    aligned: Points = scale * centred @ ((u * signs) @ vt).T + target_mean
     return aligned
 
 
-def landmark_nme(found: Points, true: Points) -> float:
-    """Mean distance of landmarks, as a share of the square root of their box's area.
+def landmark_nme(predicted: Points, true: Points) -> float:
+    """Normalised mean error: mean distance divided by the square root of the box's area.
 
     Args:
-        found: Shape (68, 2).
+        predicted: Shape (68, 2).
         true: Shape (68, 2); the box is theirs.
     """
     sides = np.ptp(true, axis=0)
-    return _distance(found, true) / float(np.sqrt(sides.prod()))
+    return _distance(predicted, true) / float(np.sqrt(sides.prod()))
 
 
-def rotation_error(found: Points, true: Points) -> float:
+def rotation_error(predicted: Points, true: Points) -> float:
     """The angle between two rotations of shape (3, 3), in degrees."""
-    cosine = (np.trace(found.T @ true) - 1) / 2
+    cosine = (np.trace(predicted.T @ true) - 1) / 2
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def _distance(found: Points, true: Points) -> float:
-    return float(np.linalg.norm(found - true, axis=1).mean())
+def _distance(predicted: Points, true: Points) -> float:
+    return float(np.linalg.norm(predicted - true, axis=1).mean())

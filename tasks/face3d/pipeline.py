@@ -1,61 +1,52 @@
-"""From an image to its faces in space: find, check, cut out, reconstruct."""
+"""From an image to its 3D faces: detect, check, crop, reconstruct, in any runtime."""
 
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from visus.apps.inference.predictions_tmp import to_prediction
 
-from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.tasks.face3d.prediction import Face3DPrediction, postprocess
 from visus.vision.faces.crop import SMALLEST_FACE, FaceCrops, crop_problem, cut_square, face_square
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import Pixels
-from visus.vision.model import Model
+from visus.vision.model import Batch, Model, ModelWrapper
 
 
-class Face3DModel(Model):
-    """A face finder before a network for faces in space.
+class Face3DPipeline(ModelWrapper):
+    """Detects faces, and applies a network for 3D faces to their crops.
 
     Args:
-        network: From crops of faces to their shapes.
-        stages: The face finder's networks.
+        model: From crops of faces to their shapes.
+        stages: The face detector's networks.
     """
 
-    def __init__(self, network: Model, stages: FaceStages) -> None:
-        self.network = network
+    def __init__(self, model: Model, stages: FaceStages) -> None:
+        super().__init__(model)
         self.stages = stages
-        self.name = network.name
-        self.runtime = network.runtime
-        self.metadata = network.metadata
-        self.precision = network.precision
 
-    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """Shapes of cut out faces; see `Model.run`."""
-        return self.network.run(images)
-
-    def predict_pixels(self, image: Pixels) -> Face3DPrediction:
-        """The faces of an image in space."""
-        cut, crops = self._cut(image)
+    def predict_image(self, image: Pixels) -> Face3DPrediction:
+        """See `Model.predict_image`."""
+        batch, crops = self.preprocess(image)
         height, width = self.metadata.image_size
-        # One face at least, since not all runtimes know empty batches.
-        outputs = self.run(crops if len(crops) else np.zeros((1, 3, height, width), np.uint8))
-        kept = [output[: len(crops)] for output in outputs]
-        prediction = to_prediction(kept, cut, self.metadata)
-        assert isinstance(prediction, Face3DPrediction)
-        return prediction
+        # At least one crop, since not all runtimes accept empty batches.
+        outputs = self.run(batch if len(batch) else np.zeros((1, 3, height, width), np.uint8))
+        return postprocess([output[: len(batch)] for output in outputs], crops, self.metadata)
 
-    def inputs(self, image: Pixels) -> NDArray[np.uint8]:
-        """See `Model.inputs`: the faces cut out."""
-        return self._cut(image)[1]
+    def preprocess(self, image: Pixels) -> tuple[Batch, FaceCrops]:
+        """Detect the faces of an image and crop those without a problem.
 
-    def _cut(self, image: Pixels) -> tuple[FaceCrops, NDArray[np.uint8]]:
-        """The faces of an image, and those that are clear, of shape (faces, 3, *image_size)."""
-        found = find_faces(image, self.stages, SMALLEST_FACE)
-        found = replace(found, problems=tuple(crop_problem(found, i) for i in range(len(found))))
-        clear = [i for i, problem in enumerate(found.problems) if not problem]
-        squares = face_square(found.landmarks[clear]).reshape(-1, 3)
+        Returns:
+            uint8 of shape (faces without a problem, 3, *image_size), and the faces.
+        """
+        faces = find_faces(image, self.stages, SMALLEST_FACE)
+        faces = replace(faces, problems=tuple(crop_problem(faces, i) for i in range(len(faces))))
+        usable = [i for i, problem in enumerate(faces.problems) if not problem]
+        squares = face_square(faces.landmarks[usable]).reshape(-1, 3)
         height, width = self.metadata.image_size
-        crops = np.zeros((len(clear), 3, height, width), np.uint8)
+        batch = np.zeros((len(usable), 3, height, width), np.uint8)
         for i, square in enumerate(squares):
-            crops[i] = cut_square(image, square, (height, width)).transpose(2, 0, 1)
-        return FaceCrops(found, squares), crops
+            batch[i] = cut_square(image, square, (height, width)).transpose(2, 0, 1)
+        return batch, FaceCrops(faces, squares)
+
+    def network_inputs(self, image: Pixels) -> Batch:
+        """See `Model.network_inputs`."""
+        return self.preprocess(image)[0]

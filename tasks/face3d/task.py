@@ -1,143 +1,104 @@
-"""3D faces: identity, expression, pose, light and colour of a face, and with them its mesh."""
+"""3D faces: identity, expression and pose of a face from its crop, and with them its mesh."""
 
 import base64
 import zlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from visus.models.face3d.camera import project
-from visus.models.face3d.face_model import FIVE_POINTS
 from visus.models.face3d.face_models import open_face_model
 from visus.models.face3d.morphable import MorphableFace
-from visus.tasks.base import VisionTask, gather_objects
-from visus.tasks.face3d.metrics import Face3DMetrics, FaceShape
+from visus.tasks.base import Batch, VisionTask
+from visus.tasks.face3d.metrics import Face3DMetrics, Face3DResult, FaceShape
 from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_regressor
+from visus.tasks.face3d.networks.losses import FaceLosses, mean_landmarks
 from visus.tasks.face3d.networks.mirror import FaceMirror
+from visus.tasks.face3d.spec import Face3DInfo, Face3DSpec
 from visus.vision.errors import VisusError
 
-Batch = dict[str, Any]
+LOSS_WEIGHTS = {
+    "vertices": 1.0,
+    "landmarks": 20.0,
+    "points": 20.0,
+    "pose": 3.0,
+    "coefficients": 0.3,
+    "light": 0.1,
+    "photographs": 10.0,
+}
+"""Default weights of the losses; `visus.tasks.face3d.networks.losses` defines the losses."""
 
 
 class Face3DTask(VisionTask):
-    """Find the numbers of a linear face model that explain a crop of a face.
+    """Estimate the coefficients of a linear face model from the crop of a face.
 
     Args:
-        backbone: A name from `visus backbones` with two feature maps at least.
-        pretrained: `true` for ImageNet weights, or the path of a weights file.
-        points: Vertices that the network places in the crop before it tells the numbers, the 68
-            landmarks among them.
-        hidden: Numbers between the feature maps and the answer.
-        vertex_weight: Of the mean distance of vertices in centimetres, in the loss.
-        landmark_weight: Of the mean distance of landmarks as a share of the crop's side.
-        point_weight: The same for the points.
-        pose_weight: Of the squared error of the rotation.
-        number_weight: Of the squared error of identity and expression.
-        light_weight: Of the squared error of light and skin.
-        photograph_weight: Of the mean distance of the five points in photographs, as a share of the
-            crop's side; see `visus.datamodules.face3d.data.FaceRendersData`.
-        flip_at_test: Average the numbers of a face and of its mirror image.
-        face_model: See `visus.datamodules.face3d.data.FaceRendersData`; the command line takes it from the data.
-        landmarks: "
-        model_digest: Of the face model; the command line takes it from the data.
-        components: See `face_model`.
-        expressions: See `face_model`.
-        image_size: See `VisionTask`; the command line takes it from the data.
-        learning_rate: See `VisionTask`.
-        backbone_learning_rate: See `VisionTask`.
-        weight_decay: See `VisionTask`.
-        warmup: See `VisionTask`.
-        freeze_epochs: See `VisionTask`.
-        freeze_batch_norm: See `VisionTask`.
+        data_info: Properties of the data; the command line reads them from the data module.
+        points: Vertices that the network locates before it estimates the coefficients, at least
+            the 68 landmarks.
+        hidden_size: Number of units of the hidden layers.
+        loss_weights: Weights of the losses `vertices`, `landmarks`, `points`, `pose`,
+            `coefficients`, `light` and `photographs`; missing ones keep their defaults.
+        flip_at_test: Average the predictions for an image and its mirror image.
+        kwargs: See `VisionTask`.
+
+    Raises:
+        VisusError: If a loss is unknown, or the face model is missing or another.
     """
 
-    task = "face3d"
+    spec = Face3DSpec()
     monitor = ("val/vertex_error_mm", "min")
+    tested: Face3DResult | None
 
     def __init__(
         self,
-        backbone: str = "tf_efficientnet_lite0",
-        pretrained: bool | str = False,
+        data_info: Face3DInfo | None = None,
         points: int = 128,
-        hidden: int = 256,
-        vertex_weight: float = 1.0,
-        landmark_weight: float = 20.0,
-        point_weight: float = 20.0,
-        pose_weight: float = 3.0,
-        number_weight: float = 0.3,
-        light_weight: float = 0.1,
-        photograph_weight: float = 10.0,
+        hidden_size: int = 256,
+        loss_weights: dict[str, float] | None = None,
         flip_at_test: bool = False,
-        face_model: str = "ict-facekit",
-        landmarks: str | None = None,
-        model_digest: str | None = None,
-        components: int = 40,
-        expressions: list[str] | None = None,
-        image_size: tuple[int, int] = (128, 128),
-        learning_rate: float = 1e-3,
-        backbone_learning_rate: float | None = None,
-        weight_decay: float = 0.02,
-        warmup: float = 0.05,
-        freeze_epochs: int = 0,
-        freeze_batch_norm: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            [],
-            image_size,
-            3,
-            "stretch",
-            learning_rate,
-            backbone_learning_rate,
-            weight_decay,
-            warmup,
-            freeze_epochs,
-            freeze_batch_norm,
-        )
-        self.save_hyperparameters(logger=False)
-        self.weights = {
-            "vertices": vertex_weight,
-            "landmarks": landmark_weight,
-            "points": point_weight,
-            "pose": pose_weight,
-            "numbers": number_weight,
-            "light": light_weight,
-            "photographs": photograph_weight,
-        }
-        head = open_face_model(face_model, landmarks)
-        self.model = head.choose(components, tuple(expressions or ())).face
-        if model_digest is not None and model_digest != self.model.digest:
+        super().__init__(data_info=data_info, **kwargs)
+        assert data_info is not None
+        self.loss_weights = complete_loss_weights(loss_weights or {})
+        head = open_face_model(data_info.face_model, data_info.landmarks)
+        self.face = head.choose(data_info.components, data_info.expressions).face
+        if data_info.model_digest not in (None, self.face.digest):
             raise VisusError(
-                f"face model {face_model!r} is not the one that this network was trained with; "
-                "bring that one back, or train anew"
+                f"face model {data_info.face_model!r} is not the one that this network was trained "
+                "with; restore that one, or train a new network"
             )
-        self.shapes = MorphableFace(self.model)
-        self.mirror = FaceMirror(self.model) if flip_at_test else None
-        self.points = self.model.spread_points(points).tolist()
+        self.shapes = MorphableFace(self.face)
+        self.mirror = FaceMirror(self.face) if flip_at_test else None
+        located = self.face.spread_points(points).tolist()
+        self.losses = FaceLosses(self.shapes, located, self.face.millimetres, self.image_size[1])
         self.network, (mean, std) = create_face_regressor(
-            backbone,
-            pretrained,
+            self.hparams["backbone"],
+            self.hparams["pretrained"],
             self.image_size,
-            components,
-            len(self.model.expression),
-            self.model.neutral[self.points],
-            hidden,
-            float(np.ptp(self.model.neutral[:, 0])),
+            data_info.components,
+            len(self.face.expression),
+            self.face.neutral[located],
+            hidden_size,
+            float(np.ptp(self.face.neutral[:, 0])),
+            **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
-        self.collected = Face3DMetrics()
-        self.photographed: list[float] = []
-        self.tested: Face3DMetrics | None = None
 
     @property
     def coefficient_names(self) -> tuple[str, ...]:
-        """Names of the identity and expression numbers, in order."""
-        identities = tuple(f"identity{i}" for i in range(len(self.model.identity)))
-        return identities + self.model.expression_names
+        """Names of the identity and expression coefficients, in order."""
+        identities = tuple(f"identity{i}" for i in range(len(self.face.identity)))
+        return identities + self.face.expression_names
+
+    def describe_outputs(self) -> str:
+        """See `VisionTask.describe_outputs`."""
+        return f"{len(self.coefficient_names)} coefficients of a face"
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The faces in crops.
@@ -146,144 +107,93 @@ class Face3DTask(VisionTask):
             images: uint8 of shape (batch, 3, height, width).
 
         Returns:
-            Vertices (batch, vertices, 3) in the face model's frame and units; rotations (batch,
-            3, 3); scales (batch, 1): pixels of the crop for one unit; positions (batch, 2) of
-            the model's origin in pixels of the crop; identity and expression numbers (batch,
-            numbers).
+            Vertices (batch, vertices, 3) in the coordinate system and units of the face model;
+            rotations (batch, 3, 3); scales (batch, 1) in pixels of the crop per unit; positions
+            (batch, 2) of the model's origin in pixels of the crop; identity and expression
+            coefficients (batch, coefficients).
         """
         normalised = self.normalise(images)
-        found: FaceCoefficients = self.network(normalised)
+        face: FaceCoefficients = self.network(normalised)
         if self.mirror is not None and not self.training:
-            found = self.mirror(found, self.network(normalised.flip(3)), self.image_size[1])
-        vertices = self.shapes(found.identity, found.expression)
-        numbers = torch.cat([found.identity, found.expression], dim=1)
-        return vertices, found.rotation, found.scale[:, None], found.position, numbers
+            face = self.mirror(face, self.network(normalised.flip(3)), self.image_size[1])
+        vertices = self.shapes(face.identity, face.expression)
+        coefficients = torch.cat([face.identity, face.expression], dim=1)
+        return vertices, face.rotation, face.scale[:, None], face.position, coefficients
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
-        found: FaceCoefficients = self.network(self.normalise(batch["image"]))
-        losses = self._losses(found, batch)
+        """The loss of one batch of renders, and of photographs where the batch has some."""
+        losses = self.losses.of_renders(self.network(self.normalise(batch["image"])), batch)
         if "photograph" in batch:
-            losses["photographs"] = self._photograph_loss(batch)
+            face = self.network(self.normalise(batch["photograph"]))
+            losses["photographs"] = self.losses.of_photographs(face, batch["five_points"])
         for name, value in losses.items():
             self.log(f"train/{name}", value.detach())
-        loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
+        loss = self.weighted_sum(losses)
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def _losses(self, found: FaceCoefficients, truth: Batch) -> dict[str, Tensor]:
-        centimetres = self.model.millimetres / 10
-        true_shapes = self.shapes(truth["identity"], truth["expression"])
-        shapes = self.shapes(found.identity, found.expression)
-        # Smooth at zero, where a distance has no gradient.
-        away = ((shapes - true_shapes).square().sum(-1) + 1e-4).sqrt().mean() * centimetres
-        placed = self._marks(shapes, found.rotation, found.scale, found.position)
-        place = (truth["rotation"], truth["scale"], truth["position"])
-        points = project(true_shapes[:, self.points], *place)[..., :2]
-        identity = F.mse_loss(found.identity, truth["identity"])
-        expression = F.mse_loss(found.expression, truth["expression"])
-        turned = (found.rotation - truth["rotation"]).square().sum((1, 2)).mean()
-        light = F.mse_loss(found.light, truth["light"]) + F.mse_loss(found.skin, truth["skin"])
-        return {
-            "vertices": away,
-            "landmarks": self._missed(placed, truth["landmarks"]),
-            "points": self._missed(found.points, points),
-            "pose": turned,
-            "numbers": identity + 10 * expression,
-            "light": light,
-        }
+    def weighted_sum(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The losses by name as one, each with its weight."""
+        return torch.stack([self.loss_weights[k] * value for k, value in losses.items()]).sum()
 
-    def _photograph_loss(self, batch: Batch) -> Tensor:
-        """Where the mesh and the points that are placed first put the five points."""
-        found: FaceCoefficients = self.network(self.normalise(batch["photograph"]))
-        shapes = self.shapes(found.identity, found.expression)
-        marks = self._marks(shapes, found.rotation, found.scale, found.position)
-        true = batch["five_points"]
-        # The landmarks are the first of the points.
-        placed = found.points[:, : marks.shape[1]]
-        return self._missed(_five(marks), true) + self._missed(_five(placed), true)
+    def new_metrics(self, split: str) -> Face3DMetrics:
+        """See `VisionTask.new_metrics`."""
+        return Face3DMetrics(self.coefficient_names)
 
-    def _missed(self, found: Tensor, true: Tensor) -> Tensor:
-        """Mean distance of places as a share of the crop's side; smooth at zero."""
-        return ((found - true).square().sum(-1) + 1e-2).sqrt().mean() / self.image_size[1]
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Compare one batch."""
-        self._collect(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Compare one batch."""
-        self._collect(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        self._finish("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        self.tested = self._finish("test")
+    def update_metrics(self, metrics: Face3DMetrics, batch: Batch) -> None:
+        """See `VisionTask.update_metrics`."""
+        vertices, rotation, scale, position, coefficients = self(batch["image"])
+        landmarks = self.shapes.project_landmarks(vertices, rotation, scale[:, 0], position)
+        predicted = self._face_shapes(vertices, rotation, landmarks, coefficients)
+        shapes = self.shapes(batch["identity"], batch["expression"])
+        true_coefficients = torch.cat([batch["identity"], batch["expression"]], dim=1)
+        truth = self._face_shapes(shapes, batch["rotation"], batch["landmarks"], true_coefficients)
+        pose = (batch["rotation"], batch["scale"], batch["position"])
+        mean = self.shapes.neutral.view(1, -1, 3).expand_as(shapes)
+        upright = torch.eye(3, device=rotation.device).expand_as(rotation)
+        landmarks = self.shapes.project_landmarks(mean, *pose)
+        baseline = self._face_shapes(mean, upright, landmarks, torch.zeros_like(coefficients))
+        for source, *faces in zip(batch["source"], predicted, truth, baseline, strict=True):
+            metrics.update(source, *faces)
+        if "photograph" in batch:
+            vertices, rotation, scale, position, _ = self(batch["photograph"])
+            landmarks = self.shapes.project_landmarks(vertices, rotation, scale[:, 0], position)
+            true = batch["five_points"]
+            distances = (mean_landmarks(landmarks) - true).norm(dim=-1).mean(1)
+            eye_distances = (true[:, 1] - true[:, 0]).norm(dim=-1)
+            metrics.update_photographs((distances / eye_distances).tolist())
 
     def options(self) -> dict[str, Any]:
         """The mesh's triangles and landmarks, so that an exported file needs no face model."""
         return {
             "triangles": self._packed_triangles,
-            "landmarks": self.model.landmarks.tolist(),
-            "millimetres": self.model.millimetres,
-            "expressions": list(self.model.expression_names),
+            "landmarks": self.face.landmarks.tolist(),
+            "millimetres": self.face.millimetres,
+            "expressions": list(self.face.expression_names),
         }
 
     @cached_property
     def _packed_triangles(self) -> str:
-        packed = zlib.compress(np.ascontiguousarray(self.model.triangles, "<i4").tobytes(), 9)
+        packed = zlib.compress(np.ascontiguousarray(self.face.triangles, "<i4").tobytes(), 9)
         return base64.b85encode(packed).decode()
 
-    def _collect(self, batch: Batch) -> None:
-        vertices, rotation, scale, position, numbers = self(batch["image"])
-        marks = self._marks(vertices, rotation, scale[:, 0], position)
-        found = self._face_shapes(vertices, rotation, marks, numbers)
-        shapes = self.shapes(batch["identity"], batch["expression"])
-        true_numbers = torch.cat([batch["identity"], batch["expression"]], dim=1)
-        truth = self._face_shapes(shapes, batch["rotation"], batch["landmarks"], true_numbers)
-        mean = self.shapes.neutral.view(1, -1, 3).expand_as(shapes)
-        upright = torch.eye(3, device=rotation.device).expand_as(rotation)
-        marks = self._marks(mean, batch["rotation"], batch["scale"], batch["position"])
-        usual = self._face_shapes(mean, upright, marks, torch.zeros_like(numbers))
-        for source, *faces in zip(batch["source"], found, truth, usual, strict=True):
-            self.collected.add(source, *faces)
-        if "photograph" in batch:
-            vertices, rotation, scale, position, _ = self(batch["photograph"])
-            marks = _five(self._marks(vertices, rotation, scale[:, 0], position))
-            true = batch["five_points"]
-            apart = (marks - true).norm(dim=-1).mean(1) / (true[:, 1] - true[:, 0]).norm(dim=-1)
-            self.photographed += apart.tolist()
-
     def _face_shapes(self, vertices: Tensor, *rest: Tensor) -> list[FaceShape]:
-        """Faces one by one, of the tensors that `FaceShape` names."""
-        tensors = (vertices * self.model.millimetres, *rest)
+        """Each face of a batch, from the tensors of `FaceShape`; vertices in units of the model."""
+        tensors = (vertices * self.face.millimetres, *rest)
         arrays = [tensor.float().cpu().numpy() for tensor in tensors]
         return [FaceShape(*parts) for parts in zip(*arrays, strict=True)]
 
-    def _marks(self, vertices: Tensor, rotation: Tensor, scale: Tensor, position: Tensor) -> Tensor:
-        """The 68 landmarks in the crop, shape (batch, 68, 2)."""
-        return project(vertices[:, self.shapes.landmarks], rotation, scale, position)[..., :2]
 
-    def _finish(self, split: str) -> Face3DMetrics:
-        """Score what all processes saw, log the figures, and begin anew."""
-        pairs = list(zip(self.collected.records, self.collected.numbers, strict=True))
-        gathered = gather_objects(pairs)
-        self.collected = Face3DMetrics()
-        scores = Face3DMetrics([record for record, _ in gathered], [n for _, n in gathered])
-        figures = scores.compute(self.coefficient_names)
-        photographed = gather_objects(self.photographed)
-        self.photographed = []
-        if photographed:
-            figures["five_point_error"] = float(np.mean(photographed))
-        if not self.trainer.sanity_checking:
-            for name, value in figures.items():
-                self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        return scores
+def complete_loss_weights(given: Mapping[str, float]) -> dict[str, float]:
+    """The weights of all losses, those that are not given from `LOSS_WEIGHTS`.
 
-
-def _five(marks: Tensor) -> Tensor:
-    """The five points, shape (batch, 5, 2), of the 68 landmarks; see `FIVE_POINTS`."""
-    return torch.stack([marks[:, list(members)].mean(1) for members in FIVE_POINTS], dim=1)
+    Raises:
+        VisusError: If a name is unknown.
+    """
+    for name in given:
+        if name not in LOSS_WEIGHTS:
+            raise VisusError(
+                f"model.loss_weights {name!r}: there is no such loss; the losses are "
+                f"{', '.join(LOSS_WEIGHTS)}"
+            )
+    return {**LOSS_WEIGHTS, **given}

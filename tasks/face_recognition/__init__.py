@@ -1,1 +1,1 @@
-"""tasks/face_recognition."""
+"""Face recognition: find, align and embed faces, and compare the embeddings with a gallery."""

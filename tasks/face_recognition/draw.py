@@ -10,14 +10,20 @@ from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.images import Pixels
 
 
-def _draw_faces(image: Pixels, found: FacePrediction) -> Pixels:
-    """Boxes and landmarks; each name in its own colour, who is unknown in grey."""
+def draw_faces(image: Pixels, prediction: FacePrediction, still: bool) -> Pixels:
+    """A copy of the image with boxes and landmarks; each name has a colour, unknown faces another.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+        prediction: Made from this image.
+        still: Makes no difference.
+    """
     canvas = image.copy()
     radius = max(1, min(image.shape[:2]) // 240)
-    for x, y in found.landmarks.reshape(-1, 2):
+    for x, y in prediction.landmarks.reshape(-1, 2):
         cv2.circle(canvas, (round(float(x)), round(float(y))), radius, (64, 255, 128), -1)
-    names = found.names or (None,) * len(found)
+    names = prediction.names or (None,) * len(prediction)
     # The same name has the same colour in every image.
-    numbers = [crc32(name.encode()) % 997 if name else 0 for name in names]
-    labels = [found.label(i) for i in range(len(found))]
-    return draw_boxes(canvas, found.boxes, labels, np.array(numbers, int))
+    colours = [crc32(name.encode()) % 997 if name else 0 for name in names]
+    labels = [prediction.label(i) for i in range(len(prediction))]
+    return draw_boxes(canvas, prediction.boxes, labels, np.array(colours, int))

@@ -1,4 +1,4 @@
-"""Products of 16-bit fixed-point vectors, compiled on first use."""
+"""Dot products of 16-bit fixed-point vectors, compiled on first use."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def _dot_products(rows: Any, query: Any, out: Any) -> None:
 
 
 def dot_products(rows: NDArray[np.int16], query: NDArray[np.int16]) -> NDArray[np.int32]:
-    """The product of each row with the query, shape (N,).
+    """The dot product of each row with the query, shape (N,).
 
     Args:
-        rows: Shape (N, numbers), each of a length of at most 32767, so that no sum overflows.
-        query: Shape (numbers,), of such a length too.
+        rows: Shape (N, embedding), each of a length of at most 32767, so that no sum overflows.
+        query: Shape (embedding,), of a length of at most 32767.
     """
     out = np.empty(len(rows), np.int32)
     _dot_products(rows, query, out)

@@ -1,4 +1,4 @@
-"""What a gallery of people and their faces offers, wherever it keeps them."""
+"""The interface of a gallery: enrolled people and the embeddings of their faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ Embeddings = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is enrolled.
+    """An enrolled person.
 
     Attributes:
-        name: Who it is.
-        consent: How and when they agreed.
-        enrolled: When, ISO 8601 in UTC.
-        faces: How many faces of theirs are kept.
+        name: Unique in the gallery.
+        consent: How and when the person agreed.
+        enrolled: Time of the first enrolment, ISO 8601 in UTC.
+        faces: Number of stored faces.
     """
 
     name: str
@@ -29,44 +29,45 @@ class Person:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From which similarity on two faces are one person's.
+    """A threshold, and the false-accept rate that it was chosen for.
 
     Attributes:
-        threshold: The similarity, -1 to 1.
-        far: The share of pairs of different people that reach it; None where nobody measured.
+        threshold: Similarity from which two faces are accepted as one person's, -1 to 1.
+        far: Fraction of the pairs of different people that reach it; None where it was not
+            measured.
     """
 
     threshold: float
     far: float | None
 
     def __str__(self) -> str:
-        """For people to read."""
+        """Both, in words."""
         rate = "not calibrated" if self.far is None else f"false-accept rate {self.far:g}"
         return f"threshold {self.threshold:.3f}, {rate}"
 
 
 class Gallery(Protocol):
-    """What every gallery offers, wherever it keeps its faces."""
+    """A store of people and their faces, in a file or on a server."""
 
     def enrol(
         self, name: str, embeddings: Embeddings, consent: str, crops: Sequence[bytes], add: bool
     ) -> None:
-        """Keep a person's faces; when this returns they are safe on the disk.
+        """Store faces of a person durably.
 
         Args:
-            name: Who it is.
-            embeddings: Shape (faces, numbers), of length one.
-            consent: How and when they agreed.
-            crops: The aligned faces as PNG, one for each embedding; empty to keep none.
-            add: Whether the person may be there already.
+            name: The person's name.
+            embeddings: Shape (faces, embedding), of unit length.
+            consent: How and when the person agreed.
+            crops: The aligned faces as PNG, one for each embedding; empty to store none.
+            add: Whether the person may be enrolled already.
 
         Raises:
-            VisusError: If the person is there and `add` is false.
+            VisusError: If the person is enrolled and `add` is false.
         """
         ...
 
     def forget(self, name: str) -> int:
-        """Remove every trace of a person; returns how many faces.
+        """Delete a person and all their faces; returns the number of faces.
 
         Raises:
             VisusError: If there is no such person.
@@ -74,7 +75,7 @@ class Gallery(Protocol):
         ...
 
     def people(self) -> list[Person]:
-        """Everybody, by name."""
+        """All people, sorted by name."""
         ...
 
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
@@ -91,9 +92,9 @@ class Gallery(Protocol):
 
     @property
     def calibration(self) -> Calibration | None:
-        """The threshold that was set for this gallery; None for the model's own."""
+        """The threshold of this gallery; None to use that of the model."""
         ...
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Set the threshold."""
+        """Set the threshold of this gallery."""
         ...

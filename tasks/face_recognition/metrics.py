@@ -1,4 +1,4 @@
-"""How well embeddings tell people apart: accuracy over folds, ROC, and rates at fixed errors."""
+"""Verification figures: accuracy over folds, ROC, and true-accept rates at false-accept rates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,23 +11,30 @@ from visus.vision.truth import FacePair
 
 Floats = NDArray[np.float32]
 
+_FAR = 1e-3
+"""False-accept rate of `VerificationResult.threshold`."""
+
 
 @dataclass(frozen=True, eq=False)
 class VerificationResult:
-    """What was measured.
+    """The result of one evaluation.
 
     Attributes:
-        figures: By name: `verification_accuracy` (the threshold of each fold chosen on the
-            others), its standard deviation over the folds, `eer`, `tar_at_far_1e-2` of the pairs,
-            `tar_at_far_1e-3` with the threshold from all pairs of different people.
-        fold_accuracy: Of each fold, shape (folds,).
-        false_accepts: Of the ROC, shape (points,), rising.
-        true_accepts: Of the ROC, shape (points,).
-        similarities: Of each pair, shape (pairs,); -1 where an image shows no face.
-        threshold: The similarity that false accepts of 1e-3 need.
+        figures: `verification_accuracy` (the threshold of each fold chosen on the others),
+            `verification_accuracy_spread` (its standard deviation over the folds), `eer`,
+            `tar_at_far_1e-2` of the pairs, and `tar_at_far_1e-3` with the threshold from all pairs
+            of different people.
+        pairs: The pairs that were compared.
+        fold_accuracy: Accuracy of each fold, shape (folds,).
+        false_accepts: False-accept rates of the ROC, shape (points,), increasing.
+        true_accepts: True-accept rates of the ROC, shape (points,).
+        similarities: Of each pair, shape (pairs,); wrong in any case, -1 or 1, where an image has
+            no embedding.
+        threshold: The similarity at which 1e-3 of the pairs of different people are accepted.
     """
 
     figures: dict[str, float]
+    pairs: tuple[FacePair, ...]
     fold_accuracy: NDArray[np.float64]
     false_accepts: NDArray[np.float64]
     true_accepts: NDArray[np.float64]
@@ -37,45 +44,47 @@ class VerificationResult:
 
 @dataclass
 class VerificationMetrics:
-    """Collects embeddings by image, and compares pairs of them.
+    """Accumulates embeddings by image, and compares pairs of them.
 
     Attributes:
-        records: Name of the image, whose face it shows, and its embedding of length one, or None
-            where no face was found.
+        records: Name of the image, name of the person, and the embedding of unit length, or None
+            where no face was detected.
+        pairs: The pairs to compare.
     """
 
     records: list[tuple[str, str, Floats | None]] = field(default_factory=list)
+    pairs: Sequence[FacePair] = ()
 
     def add(self, source: str, person: str, embedding: Floats | None) -> None:
-        """Keep one."""
+        """Add one image."""
         self.records.append((source, person, embedding))
 
-    def compute(self, pairs: Sequence[FacePair]) -> VerificationResult:
-        """Compare the pairs; those with an image without a face count as wrong.
+    def compute(self) -> VerificationResult:
+        """Compare the pairs; those with an image without an embedding count as wrong.
 
         Raises:
             VisusError: If there are no pairs of both kinds, or an image is missing.
         """
         by_name = {source: embedding for source, _, embedding in self.records}
-        same = np.array([pair.same for pair in pairs], bool)
+        same = np.array([pair.same for pair in self.pairs], bool)
         if not same.any() or same.all():
             raise VisusError(
                 f"{int(same.sum())} pairs of one person and {int((~same).sum())} of two: "
                 "verification needs both"
             )
-        missing = [n for pair in pairs for n in (pair.first, pair.second) if n not in by_name]
+        missing = [n for pair in self.pairs for n in (pair.first, pair.second) if n not in by_name]
         if missing:
-            raise VisusError(f"{missing[0]}: a pair names it, and it was not embedded")
-        folds = np.array([pair.fold for pair in pairs])
-        similarities = np.empty(len(pairs), np.float32)
-        for i, pair in enumerate(pairs):
+            raise VisusError(f"{missing[0]}: is in a pair, but was not embedded")
+        folds = np.array([pair.fold for pair in self.pairs])
+        similarities = np.empty(len(self.pairs), np.float32)
+        for i, pair in enumerate(self.pairs):
             a, b = by_name[pair.first], by_name[pair.second]
-            # Without a face an answer is wrong either way.
+            # Without a face any answer is wrong.
             wrong = -1.0 if pair.same else 1.0
             similarities[i] = wrong if a is None or b is None else float(a @ b)
         accuracy = fold_accuracy(similarities, same, folds)
         false_accepts, true_accepts = roc(similarities, same)
-        threshold = threshold_at(self.strangers(), 1e-3)
+        threshold = threshold_at(self.impostor_similarities(), _FAR)
         spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0
         figures = {
             "verification_accuracy": float(accuracy.mean()),
@@ -85,11 +94,17 @@ class VerificationMetrics:
             "tar_at_far_1e-3": float((similarities[same] >= threshold).mean()),
         }
         return VerificationResult(
-            figures, accuracy, false_accepts, true_accepts, similarities, threshold
+            figures,
+            tuple(self.pairs),
+            accuracy,
+            false_accepts,
+            true_accepts,
+            similarities,
+            threshold,
         )
 
-    def strangers(self) -> Floats:
-        """The similarities of all pairs of different people, in no order.
+    def impostor_similarities(self) -> Floats:
+        """The similarities of all pairs of different people among the images, unordered.
 
         Raises:
             VisusError: If there are none.
@@ -97,13 +112,15 @@ class VerificationMetrics:
         embedded = [(person, e) for _, person, e in self.records if e is not None]
         people = np.unique([person for person, _ in embedded], return_inverse=True)[1]
         if len(set(people)) < 2:
-            raise VisusError("fewer than two people show a face; there is nobody to confuse")
+            raise VisusError(
+                "fewer than two people show a face; verification needs pairs of different people"
+            )
         vectors = np.stack([e for _, e in embedded])
-        found = [
+        similarities = [
             (vectors[i + 1 :] @ vectors[i])[people[i + 1 :] != people[i]]
             for i in range(len(vectors))
         ]
-        return np.concatenate(found).astype(np.float32)
+        return np.concatenate(similarities).astype(np.float32)
 
 
 def fold_accuracy(
@@ -115,8 +132,8 @@ def fold_accuracy(
 
     Args:
         similarities: Shape (pairs,).
-        same: Shape (pairs,).
-        folds: Shape (pairs,).
+        same: Whether a pair shows one person, shape (pairs,).
+        folds: Fold of each pair, shape (pairs,).
     """
     numbers = np.unique(folds)
     results = []
@@ -131,11 +148,11 @@ def fold_accuracy(
 def _best_threshold(similarities: Floats, same: NDArray[np.bool_]) -> float:
     order = np.argsort(similarities)
     values, truth = similarities[order], same[order]
-    # Cutting below the i-th: all before are told apart, all from there on are told the same.
+    # With a cut below the i-th value all before are rejected, all from there on accepted.
     right = np.concatenate([[0], np.cumsum(~truth)]) + truth.sum()
     right[1:] -= np.cumsum(truth)
     cuts = np.concatenate([[values[0] - 1], (values[1:] + values[:-1]) / 2, [values[-1] + 1]])
-    # Of equally good cuts the middle one.
+    # The median of equally good cuts.
     best = np.flatnonzero(right == right.max())
     return float(cuts[best[len(best) // 2]])
 
@@ -143,10 +160,15 @@ def _best_threshold(similarities: Floats, same: NDArray[np.bool_]) -> float:
 def roc(
     similarities: Floats, same: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False-accept and true-accept rates from the strictest threshold to the loosest."""
+    """False-accept and true-accept rates by decreasing threshold.
+
+    Args:
+        similarities: Shape (pairs,).
+        same: Whether a pair shows one person, shape (pairs,).
+    """
     order = np.argsort(-similarities, kind="stable")
     values, truth = similarities[order], same[order]
-    # Equal similarities cannot be cut between.
+    # No threshold separates equal similarities.
     last = np.append(values[1:] != values[:-1], True)
     true_accepts = np.cumsum(truth)[last] / max(1, truth.sum())
     false_accepts = np.cumsum(~truth)[last] / max(1, (~truth).sum())
@@ -156,31 +178,42 @@ def roc(
 def equal_error_rate(
     false_accepts: NDArray[np.float64], true_accepts: NDArray[np.float64]
 ) -> float:
-    """Where as many are falsely accepted as falsely refused, a share from 0 to 1."""
+    """The rate at which false accepts equal false rejects, interpolated, 0 to 1.
+
+    Args:
+        false_accepts: Rates of the ROC, shape (points,), increasing.
+        true_accepts: Rates of the ROC, shape (points,).
+    """
     gap = false_accepts - (1 - true_accepts)
     i = int(np.argmax(gap >= 0))
     if i == 0:
         return float(false_accepts[0])
-    share = -gap[i - 1] / (gap[i] - gap[i - 1])
-    return float(false_accepts[i - 1] + share * (false_accepts[i] - false_accepts[i - 1]))
+    weight = -gap[i - 1] / (gap[i] - gap[i - 1])
+    return float(false_accepts[i - 1] + weight * (false_accepts[i] - false_accepts[i - 1]))
 
 
 def true_accepts_at(similarities: Floats, same: NDArray[np.bool_], far: float) -> float:
-    """The share of equal pairs accepted where at most that share of unequal ones is."""
+    """The true-accept rate at a false-accept rate of the same pairs.
+
+    Args:
+        similarities: Shape (pairs,).
+        same: Whether a pair shows one person, shape (pairs,).
+        far: The false-accept rate that may not be exceeded, 0 to 1.
+    """
     threshold = threshold_at(similarities[~same], far)
     return float((similarities[same] >= threshold).mean())
 
 
-def threshold_at(strangers: Floats, far: float) -> float:
-    """The lowest similarity from which on at most a share of these pairs is accepted.
+def threshold_at(impostors: Floats, far: float) -> float:
+    """The lowest threshold that does not exceed a false-accept rate.
 
     Args:
-        strangers: Similarities of pairs of different people, shape (pairs,).
-        far: The share, 0 to 1.
+        impostors: Similarities of pairs of different people, shape (pairs,).
+        far: The false-accept rate, 0 to 1.
     """
-    ordered = np.sort(strangers)[::-1]
+    ordered = np.sort(impostors)[::-1]
     allowed = int(far * len(ordered))
     if allowed >= len(ordered):
         return -1.0
-    # Just above the first that must not be accepted.
+    # Just above the first that must be rejected.
     return float(np.nextafter(ordered[allowed], np.float32(np.inf)))

@@ -1,78 +1,76 @@
-"""From an image to its faces' embeddings: find, check, align, embed, in any runtime."""
+"""From an image to the embeddings of its faces: detect, check, align, embed, in any runtime."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from visus.apps.inference.predictions_tmp import to_prediction
 
 from visus.tasks.face_recognition.gallery import Calibration, Gallery
-from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.tasks.face_recognition.prediction import FacePrediction, postprocess
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import align_face, sharpness
 from visus.vision.faces.detection import FaceStages, find_faces
+from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
-from visus.vision.model import Model
+from visus.vision.model import Batch, Model, ModelWrapper
 
-_LOOK_BELOW = 0.75
-"""Faces down to this share of the smallest that is embedded are found too, to be told."""
+_DETECTED_FRACTION = 0.75
+"""Faces down to this fraction of the smallest embedded size are detected, and reported as small."""
+
+_SMALLEST_WINDOW = 12
+"""Side of the detector's window in pixels: no smaller face can be detected."""
 
 
-class FaceModel(Model):
-    """A face finder before an embedding network.
+class FacePipeline(ModelWrapper):
+    """A face detector in front of an embedding network.
 
     Args:
-        network: From aligned faces to embeddings; its metadata tell which faces are embedded.
-        stages: The face finder's networks.
-        fingerprint: Tells embeddings of this model from those of others.
+        model: The embedding network; its metadata state which faces are embedded.
+        stages: The face detector's networks.
+        fingerprint: Identifies the embeddings of this model; others' are incomparable.
+
+    Attributes:
+        gallery: Names the faces; None to leave them without names.
     """
 
-    def __init__(self, network: Model, stages: FaceStages, fingerprint: str) -> None:
-        self.network = network
+    def __init__(self, model: Model, stages: FaceStages, fingerprint: str) -> None:
+        super().__init__(model)
         self.stages = stages
         self.fingerprint = fingerprint
-        self.name = network.name
-        self.runtime = network.runtime
-        self.metadata = network.metadata
-        self.precision = network.precision
         self.gallery: Gallery | None = None
 
-    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """Embeddings of aligned faces; see `Model.run`."""
-        return self.network.run(images)
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        return int(self.metadata.options["embedding"])
 
     @property
     def calibration(self) -> Calibration:
-        """From which similarity on two faces are one person's: the gallery's, or the model's."""
+        """The threshold of the gallery, or else that of the model."""
         own = self.gallery.calibration if self.gallery else None
         options = self.metadata.options
         return own or Calibration(float(options["threshold"]), options.get("far"))
 
-    def predict_pixels(self, image: Pixels) -> FacePrediction:
-        """The faces of an image, embedded, and named where there is a gallery."""
-        found, aligned = self.find(image)
-        embeddings = np.zeros((0, int(self.metadata.options["embedding"])), np.float32)
-        if len(aligned):
-            embeddings = self.run(_planes(aligned))[0]
-        prediction = to_prediction([embeddings], found, self.metadata)
-        assert isinstance(prediction, FacePrediction)
-        return self._named(prediction) if self.gallery else prediction
-
-    def find(self, image: Pixels) -> tuple[FacePrediction, NDArray[np.uint8]]:
-        """The faces of an image, and those fit to be embedded, aligned.
+    def preprocess(self, image: Pixels) -> tuple[Batch, FoundFaces]:
+        """Detect and align the faces of an image.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
 
         Returns:
-            The faces, not embedded, each with its problem if it has one, and the aligned faces
-            of those without, uint8 of shape (faces, *image_size, 3).
+            The aligned faces of sufficient quality, uint8 of shape (faces, 3, *image_size), and
+            all detected faces, each with the reason if it is not among the former.
         """
+        aligned, faces = self.align(image)
+        return _to_batch(aligned), faces
+
+    def align(self, image: Pixels) -> tuple[NDArray[np.uint8], FoundFaces]:
+        """As `preprocess`, with the aligned faces of shape (faces, *image_size, 3)."""
         smallest = int(self.metadata.options["min_face"])
-        found = find_faces(image, self.stages, max(12, int(smallest * _LOOK_BELOW)))
+        faces = find_faces(image, self.stages, self._smallest_detected())
         problems, aligned = [], []
-        height, width = found.size
-        for side, landmarks in zip(found.sides, found.landmarks, strict=True):
+        height, width = faces.size
+        for side, landmarks in zip(faces.sides, faces.landmarks, strict=True):
             inside = ((landmarks >= 0) & (landmarks < (width, height))).all()
             face = align_face(image, landmarks, self.metadata.image_size)
             if side < smallest:
@@ -85,50 +83,79 @@ class FaceModel(Model):
                 problems.append("")
                 aligned.append(face)
         stacked = np.stack(aligned) if aligned else np.zeros((0, 0, 0, 3), np.uint8)
-        return replace(found, problems=tuple(problems)), stacked
+        return stacked, replace(faces, problems=tuple(problems))
 
-    def inputs(self, image: Pixels) -> NDArray[np.uint8]:
-        """See `Model.inputs`: the aligned faces."""
-        return _planes(self.find(image)[1])
+    def network_inputs(self, image: Pixels) -> Batch:
+        """See `Model.network_inputs`: the aligned faces."""
+        return self.preprocess(image)[0]
 
-    def only_face(self, image: Pixels, place: str) -> tuple[NDArray[np.float32], Pixels]:
-        """The embedding and the aligned image of the one face that an image must show.
+    def predict_image(self, image: Pixels) -> FacePrediction:
+        """The faces of an image with embeddings, and with names where there is a gallery."""
+        batch, faces = self.preprocess(image)
+        embeddings = np.zeros((0, self.embedding_size), np.float32)
+        # Not all runtimes accept empty batches.
+        if len(batch):
+            embeddings = self.run(batch)[0]
+        prediction = postprocess([embeddings], faces, self.metadata)
+        return self._named(prediction, self.gallery) if self.gallery else prediction
+
+    def embed_single_face(
+        self, image: Pixels, place: str
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """The embedding and the aligned image of the only face of an image.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
-            place: What the image is called in messages.
+            place: Name of the image in messages.
 
         Raises:
-            VisusError: If it shows no face, several, or one that is not fit to be embedded.
+            VisusError: If it shows no face, several, or one that cannot be embedded.
         """
-        found, aligned = self.find(image)
-        if not len(found):
-            smallest = int(self.metadata.options["min_face"] * _LOOK_BELOW)
+        aligned, faces = self.align(image)
+        if not len(faces):
             raise VisusError(
-                f"{place}: shows no face of {smallest} pixels or more; take one that is upright, "
-                "larger, and looks into the camera"
+                f"{place}: shows no face of {self._smallest_detected()} pixels or more; use an "
+                "image of a face that is upright, larger, and turned towards the camera"
             )
-        if len(found) > 1:
+        if len(faces) > 1:
             raise VisusError(
-                f"{place}: shows {len(found)} faces; take an image of one person, or cut it out"
+                f"{place}: shows {len(faces)} faces; use an image of one person, or crop it"
             )
-        if found.problems[0]:
-            raise VisusError(f"{place}: the face is {found.problems[0]}; take another image")
-        return self.run(_planes(aligned))[0][0], aligned[0]
+        if faces.problems[0]:
+            raise VisusError(f"{place}: the face is {faces.problems[0]}; use another image")
+        return self.run(_to_batch(aligned))[0][0], aligned[0]
 
-    def _named(self, prediction: FacePrediction) -> FacePrediction:
-        assert self.gallery is not None and prediction.embeddings is not None
+    def _smallest_detected(self) -> int:
+        """Side of the smallest face that is detected, in pixels."""
+        smallest = int(self.metadata.options["min_face"])
+        return max(_SMALLEST_WINDOW, int(smallest * _DETECTED_FRACTION))
+
+    def _named(self, prediction: FacePrediction, gallery: Gallery) -> FacePrediction:
         names: list[str | None] = []
         similarities = np.full(len(prediction), np.nan, np.float32)
         threshold = self.calibration.threshold
-        for i, problem in enumerate(prediction.problems):
-            nearest = None if problem else self.gallery.nearest(prediction.embeddings[i])
+        for i in range(len(prediction)):
+            embedding = prediction.embedding(i)
+            nearest = None if embedding is None else gallery.nearest(embedding)
             names.append(nearest[0] if nearest and nearest[1] >= threshold else None)
             if nearest:
                 similarities[i] = nearest[1]
         return replace(prediction, names=tuple(names), similarities=similarities)
 
 
-def _planes(aligned: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Aligned faces as networks take images, shape (faces, 3, height, width)."""
+def as_face_pipeline(model: Model) -> FacePipeline:
+    """The model, if it recognises faces.
+
+    Raises:
+        VisusError: If it is a model of another task.
+    """
+    if not isinstance(model, FacePipeline):
+        raise VisusError(
+            f"model {model.name!r} is a {model.metadata.task} model; use one of face recognition"
+        )
+    return model
+
+
+def _to_batch(aligned: NDArray[np.uint8]) -> Batch:
+    """Aligned faces as a network's input, shape (faces, 3, height, width)."""
     return np.ascontiguousarray(aligned.transpose(0, 3, 1, 2))

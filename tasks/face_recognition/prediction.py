@@ -1,7 +1,6 @@
-"""Whose faces an image shows: boxes, landmarks, embeddings, and names from a gallery."""
+"""Predicted faces of an image: boxes, landmarks, embeddings, and names from a gallery."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,21 +13,16 @@ from visus.vision.prediction import Outputs
 
 @dataclass(frozen=True, eq=False)
 class FacePrediction(FoundFaces):
-    """The faces found in an image, the surest first.
+    """The faces of an image, sorted by descending score; see `FoundFaces` for the other attributes.
 
     Attributes:
-        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels of the image.
-        scores: float32 of shape (N,), 0 to 1: how sure it is that this is a face.
-        landmarks: float32 of shape (N, 5, 2), (x, y) in pixels: the eye on the left of the
-            image, the other, the nose, the corner of the mouth on the left, the other.
-        size: (height, width) of the image in pixels.
         problems: For each face why it was not embedded; empty where it was.
-        embeddings: float32 of shape (N, numbers), of length one, NaN where there is none; None
-            before faces are embedded.
-        names: For each face who it is, None for unknown; None where no gallery was asked.
-        similarities: float32 of shape (N,), -1 to 1: cosine to the most similar face of the
-            gallery, NaN where there is none; None where no gallery was asked.
-        tells_embeddings: Whether `to_json` holds the embeddings.
+        embeddings: float32 of shape (N, embedding), of unit length, NaN where there is a problem;
+            None before faces are embedded.
+        names: The person's name for each face, None where it is unknown; None without a gallery.
+        similarities: float32 of shape (N,), -1 to 1: cosine similarity to the nearest face of the
+            gallery, NaN where there is none; None without a gallery.
+        include_embeddings: Whether `to_json` includes the embeddings.
     """
 
     task: ClassVar[str] = "face_recognition"
@@ -52,8 +46,8 @@ class FacePrediction(FoundFaces):
     def to_json(self) -> dict[str, Any]:
         """`{"task": "face_recognition", "faces": [{"box", "landmarks", "score", ...}, ...]}`.
 
-        `name` and `similarity` where a gallery was asked, `problem` where a face was not embedded,
-        `embedding` where it was asked for.
+        With `name` and `similarity` where there is a gallery, `problem` where a face was not
+        embedded, and `embedding` with `include_embeddings`.
         """
         faces = []
         for i in range(len(self)):
@@ -74,13 +68,19 @@ class FacePrediction(FoundFaces):
         return {"task": self.task, "faces": faces}
 
     def summary(self) -> str:
-        """How many faces, and who they are."""
+        """The label of each face."""
         if not len(self):
             return "no face"
         return ", ".join(self.label(i) or "a face" for i in range(len(self)))
 
+    def embedding(self, i: int) -> NDArray[np.float32] | None:
+        """The embedding of the i-th face; None where it was not embedded."""
+        if self.embeddings is None or self.problems[i]:
+            return None
+        return np.asarray(self.embeddings[i])
+
     def label(self, i: int) -> str:
-        """What to write beside the i-th face: its name and similarity, or its problem."""
+        """The name and similarity of the i-th face, or its problem."""
         if self.problems[i]:
             return self.problems[i]
         if self.names is None or self.similarities is None:
@@ -90,18 +90,25 @@ class FacePrediction(FoundFaces):
         return name if np.isnan(similarity) else f"{name} {similarity:.2f}"
 
 
-def postprocess(outputs: Outputs, found: FacePrediction, metadata: ModelMetadata) -> FacePrediction:
-    """Give faces the embeddings that a network made of them.
+def postprocess(outputs: Outputs, faces: FoundFaces, metadata: ModelMetadata) -> FacePrediction:
+    """Combine detected faces with the embeddings that a network computed of them.
 
     Args:
-        outputs: Embeddings of the faces without a problem, (faces, numbers) or, of a single face,
-            (numbers,).
-        found: The faces that were aligned for the network.
-        metadata: The model's.
+        outputs: Embeddings of the faces without a problem, (faces, embedding) or, of a single
+            face, (embedding,).
+        faces: The detected faces.
+        metadata: Of the embedding model.
     """
     vectors = np.asarray(outputs[0], np.float32)
     vectors = vectors.reshape(-1, vectors.shape[-1])
-    embeddings = np.full((len(found), vectors.shape[1]), np.nan, np.float32)
-    embeddings[[not problem for problem in found.problems]] = vectors
-    tells = bool(metadata.options.get("tells_embeddings", False))
-    return replace(found, embeddings=embeddings, include_embeddings=tells)
+    embeddings = np.full((len(faces), vectors.shape[1]), np.nan, np.float32)
+    embeddings[[not problem for problem in faces.problems]] = vectors
+    return FacePrediction(
+        boxes=faces.boxes,
+        scores=faces.scores,
+        landmarks=faces.landmarks,
+        size=faces.size,
+        problems=faces.problems,
+        embeddings=embeddings,
+        include_embeddings=bool(metadata.options.get("include_embeddings", False)),
+    )

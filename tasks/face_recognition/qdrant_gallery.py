@@ -1,4 +1,4 @@
-"""The same gallery on a Qdrant server, for more faces than one machine's memory holds."""
+"""A gallery on a Qdrant server, for more faces than the memory of one machine holds."""
 
 import uuid
 from collections.abc import Sequence
@@ -10,21 +10,23 @@ import numpy as np
 from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
 from visus.vision.errors import VisusError
 
-_FACTS = uuid.UUID(int=0)
+_VALUES_ID = uuid.UUID(int=0)
+"""The point whose payload holds the fingerprint and the threshold."""
+
 _PAGE = 1000
 
 
 def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGallery":
-    """A gallery on a server.
+    """Open a gallery on a server.
 
     Args:
         place: `host:port/collection`.
-        model: Fingerprint of the model whose embeddings it holds.
-        size: Numbers of an embedding.
-        create: Whether to make the collection where there is none.
+        model: Fingerprint of the model that computes the embeddings.
+        size: Length of an embedding.
+        create: Whether to create the collection where it does not exist.
 
     Raises:
-        VisusError: If the server does not answer, or the collection is another's.
+        VisusError: If the server does not answer, or the collection is of another model.
     """
     try:
         from qdrant_client import QdrantClient
@@ -37,17 +39,17 @@ def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGalle
 
 
 class QdrantGallery:
-    """See `visus.tasks.face_recognition.gallery.Gallery`; keeps no crops.
+    """A gallery in a Qdrant collection, without crops; see `Gallery`.
 
     Args:
         client: A `qdrant_client.QdrantClient`.
         collection: The collection's name.
-        model: Fingerprint of the model whose embeddings it holds.
-        size: Numbers of an embedding.
-        create: Whether to make the collection where there is none.
+        model: Fingerprint of the model that computes the embeddings.
+        size: Length of an embedding.
+        create: Whether to create the collection where it does not exist.
 
     Raises:
-        VisusError: If the server does not answer, or the collection is another's.
+        VisusError: If the server does not answer, or the collection is of another model.
     """
 
     def __init__(
@@ -60,30 +62,30 @@ class QdrantGallery:
         try:
             exists = client.collection_exists(collection)
         except Exception as error:
-            # The client raises errors of the library that it speaks HTTP with.
+            # The client passes on errors of its HTTP library.
             raise VisusError(f"the Qdrant server does not answer ({error})") from None
         if not exists and not create:
             raise VisusError(
-                f"collection {collection!r}: there is none; visus faces enroll makes it"
+                f"collection {collection!r} does not exist; visus faces enroll creates it"
             )
         if not exists:
             vectors = models.VectorParams(size=size, distance=models.Distance.COSINE)
             client.create_collection(collection, vectors_config=vectors)
-            self._keep_facts({"model": model})
-        found = self._facts().get("model")
-        if found != model:
+            self._store_values({"model": model})
+        stored = self._values().get("model")
+        if stored != model:
             raise VisusError(
                 f"collection {collection!r}: holds embeddings of another model "
-                f"({str(found)[:12]}, not {model[:12]}), which cannot be compared"
+                f"({str(stored)[:12]}, not {model[:12]}), which cannot be compared"
             )
 
     def enrol(
         self, name: str, embeddings: Embeddings, consent: str, crops: Sequence[bytes], add: bool
     ) -> None:
-        """See `Gallery.enrol`; a second process enrolling the same name is not noticed."""
+        """See `Gallery.enrol`; concurrent enrolments of one name are not detected."""
         if crops:
-            raise VisusError("a gallery on Qdrant keeps no crops; leave out --keep-crops")
-        if not add and self._of(name):
+            raise VisusError("a gallery on Qdrant stores no crops; leave out --keep-crops")
+        if not add and self._faces_of(name):
             raise VisusError(
                 f"{name!r} is enrolled already; pass --add for more faces, or forget them first"
             )
@@ -96,8 +98,8 @@ class QdrantGallery:
         self._client.upsert(self._collection, points, wait=True)
 
     def forget(self, name: str) -> int:
-        """See `Gallery.forget`; the server removes the bytes when it next optimises."""
-        points = self._of(name)
+        """See `Gallery.forget`; the server erases the bytes at its next optimisation."""
+        points = self._faces_of(name)
         if not points:
             raise VisusError(f"{name!r} is not in {self._collection!r}")
         self._client.delete(self._collection, [point.id for point in points], wait=True)
@@ -116,18 +118,18 @@ class QdrantGallery:
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """See `Gallery.nearest`; exact, without the server's approximate index."""
         exact = self._models.SearchParams(exact=True)
-        found = self._client.query_points(
+        nearest = self._client.query_points(
             self._collection,
             embedding.tolist(),
             query_filter=self._models.Filter(must_not=[self._is("facts", True)]),
             limit=1,
             search_params=exact,
         ).points
-        return (found[0].payload["name"], float(found[0].score)) if found else None
+        return (nearest[0].payload["name"], float(nearest[0].score)) if nearest else None
 
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
-        points = self._of(name, vectors=True)
+        points = self._faces_of(name, vectors=True)
         if not points:
             raise VisusError(f"{name!r} is not in {self._collection!r}")
         return max(float(np.asarray(point.vector, np.float32) @ embedding) for point in points)
@@ -135,41 +137,41 @@ class QdrantGallery:
     @property
     def calibration(self) -> Calibration | None:
         """See `Gallery.calibration`."""
-        found = self._facts()
-        if "threshold" not in found:
+        values = self._values()
+        if "threshold" not in values:
             return None
-        return Calibration(found["threshold"], found["far"])
+        return Calibration(values["threshold"], values["far"])
 
     def calibrate(self, calibration: Calibration) -> None:
         """See `Gallery.calibrate`."""
-        facts = {"threshold": calibration.threshold, "far": calibration.far}
-        self._keep_facts({**self._facts(), **facts})
+        values = {"threshold": calibration.threshold, "far": calibration.far}
+        self._store_values({**self._values(), **values})
 
-    def _facts(self) -> dict[str, Any]:
-        found = self._client.retrieve(self._collection, [str(_FACTS)])
-        return dict(found[0].payload) if found else {}
+    def _values(self) -> dict[str, Any]:
+        points = self._client.retrieve(self._collection, [str(_VALUES_ID)])
+        return dict(points[0].payload) if points else {}
 
-    def _keep_facts(self, facts: dict[str, Any]) -> None:
-        """Facts lie in a point of their own, whose vector is never compared."""
+    def _store_values(self, values: dict[str, Any]) -> None:
+        """Replace the values, in a point of their own with an unused vector."""
         vector = [1.0] + [0.0] * (self._size - 1)
-        payload = {**facts, "facts": True}
-        point = self._models.PointStruct(id=str(_FACTS), vector=vector, payload=payload)
+        payload = {**values, "facts": True}
+        point = self._models.PointStruct(id=str(_VALUES_ID), vector=vector, payload=payload)
         self._client.upsert(self._collection, [point], wait=True)
 
     def _is(self, key: str, value: Any) -> Any:
         return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
 
-    def _of(self, name: str, vectors: bool = False) -> list[Any]:
+    def _faces_of(self, name: str, vectors: bool = False) -> list[Any]:
         return self._scroll(self._models.Filter(must=[self._is("name", name)]), vectors)
 
-    def _scroll(self, wanted: Any, vectors: bool = False) -> list[Any]:
-        """All points of people that pass a filter."""
-        found: list[Any] = []
-        place = None
+    def _scroll(self, condition: Any, vectors: bool = False) -> list[Any]:
+        """All faces that pass a filter; None for all."""
+        points: list[Any] = []
+        offset = None
         while True:
-            page, place = self._client.scroll(
-                self._collection, wanted, limit=_PAGE, offset=place, with_vectors=vectors
+            page, offset = self._client.scroll(
+                self._collection, condition, limit=_PAGE, offset=offset, with_vectors=vectors
             )
-            found += [point for point in page if "name" in point.payload]
-            if place is None:
-                return found
+            points += [point for point in page if "name" in point.payload]
+            if offset is None:
+                return points

@@ -1,21 +1,21 @@
-"""Exact search for the most similar of many embeddings: one matrix product."""
+"""Exact nearest-neighbour search among many embeddings by one matrix product."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 _SCALE = 32767
-# Below this many the product in single precision is as fast, and needs no compiling.
 _FEW = 20_000
+"""Below this number of embeddings single precision is as fast, and needs no compilation."""
 
 
 class SimilarityIndex:
-    """Embeddings of length one, kept as 16-bit fixed-point numbers.
+    """Embeddings of unit length, stored as 16-bit fixed-point values.
 
-    Their steps of 1/32767 are finer than half precision's for most numbers, and a product of two
-    rows fits 32 bits, so that processors multiply and add them faster than floats.
+    Their steps of 1/32767 are finer than half precision's for most values, and a dot product fits
+    32 bits, so that processors compute it faster than with floats.
 
     Args:
-        embeddings: float of shape (N, numbers), of length one.
+        embeddings: float of shape (N, embedding), of unit length.
     """
 
     def __init__(self, embeddings: NDArray[np.floating]) -> None:
@@ -25,19 +25,22 @@ class SimilarityIndex:
             self._rows[first : first + _FEW] = part
 
     def __len__(self) -> int:
-        """How many embeddings."""
+        """Number of embeddings."""
         return len(self._rows)
 
     def similarities(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The cosine to each embedding, shape (N,), right to 1e-4.
+        """The cosine similarity to each embedding, shape (N,), with an error below 1e-4.
 
         Args:
-            query: float of shape (numbers,), of length one.
+            query: float of shape (embedding,), of unit length.
         """
         return self._products(query).astype(np.float32) * np.float32(1 / _SCALE**2)
 
     def nearest(self, query: NDArray[np.floating]) -> tuple[int, float]:
-        """Index and cosine of the most similar embedding.
+        """Index and cosine similarity of the nearest embedding.
+
+        Args:
+            query: float of shape (embedding,), of unit length.
 
         Raises:
             ValueError: If there are no embeddings.
@@ -52,8 +55,8 @@ class SimilarityIndex:
         """The similarities times the square of the scale."""
         fixed = np.rint(query * _SCALE).astype(np.int16)
         if len(self) < _FEW:
-            found: NDArray[np.float32] = self._rows.astype(np.float32) @ fixed.astype(np.float32)
-            return found
+            products: NDArray[np.float32] = self._rows.astype(np.float32) @ fixed.astype(np.float32)
+            return products
         from visus.tasks.face_recognition.fixed_point import dot_products
 
         return dot_products(self._rows, fixed)

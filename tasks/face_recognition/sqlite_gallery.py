@@ -1,4 +1,4 @@
-"""A gallery in one SQLite file: enrolled is safe, forgotten leaves no trace."""
+"""A gallery in one SQLite file: durable enrolment, deletion that overwrites the data."""
 
 import os
 import sqlite3
@@ -19,11 +19,11 @@ _WAIT_SECONDS = 10.0
 
 
 class SqliteGallery:
-    """A gallery in one SQLite file, which nobody but its owner may read.
+    """A gallery in one SQLite file that only its owner may read; see `Gallery`.
 
     Args:
-        path: The file; made where there is none.
-        model: Fingerprint of the model whose embeddings it holds.
+        path: The file; created where it does not exist.
+        model: Fingerprint of the model that computes the embeddings.
         renew: Open it although it holds another model's embeddings, to replace them.
 
     Raises:
@@ -36,16 +36,16 @@ class SqliteGallery:
         self._index: tuple[tuple[int, int], SimilarityIndex, list[str]] | None = None
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite gives its journals the rights of the file itself.
+            # SQLite creates its journals with the permissions of the file itself.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        with self._told_as_user_error():
+        with self._as_user_error():
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA journal_mode = WAL")
-            # An acknowledged enrolment survives a loss of power too.
+            # A committed enrolment survives a loss of power too.
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._prepare(model, renew)
+            self._create_or_check(model, renew)
 
     def close(self) -> None:
         """Close the file."""
@@ -56,14 +56,14 @@ class SqliteGallery:
     ) -> None:
         """See `Gallery.enrol`."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._writing() as run:
-            found = run("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
-            if found and not add:
+        with self._transaction() as run:
+            row = run("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+            if row and not add:
                 raise VisusError(
                     f"{name!r} is enrolled already; pass --add for more faces, or forget them first"
                 )
-            if found:
-                person = found[0]
+            if row:
+                person = row[0]
                 run("UPDATE people SET consent = ? WHERE id = ?", (consent, person))
             else:
                 person = run(
@@ -78,25 +78,25 @@ class SqliteGallery:
 
     def forget(self, name: str) -> int:
         """See `Gallery.forget`."""
-        with self._writing() as run:
+        with self._transaction() as run:
             person = self._person(name)
             count: int = run("DELETE FROM faces WHERE person = ?", (person,)).rowcount
             run("DELETE FROM people WHERE id = ?", (person,))
         self._index = None
-        with self._told_as_user_error():
-            # What was deleted still lies in the journal until that is written back and emptied.
+        with self._as_user_error():
+            # Deleted rows remain in the journal until it is written back and truncated.
             busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise VisusError(
                 f"{self.path}: {name!r} is removed, but another process reads the gallery and its "
-                "journal still holds the faces; close that process and run forget again, or any "
-                "command that opens the gallery last"
+                "journal still holds the faces; end that process, then run any command that opens "
+                "the gallery"
             )
         return count
 
     def people(self) -> list[Person]:
         """See `Gallery.people`."""
-        with self._told_as_user_error():
+        with self._as_user_error():
             rows = self._connection.execute(
                 "SELECT name, consent, enrolled, (SELECT COUNT(*) FROM faces WHERE person = p.id) "
                 "FROM people AS p ORDER BY name"
@@ -105,7 +105,7 @@ class SqliteGallery:
 
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """See `Gallery.nearest`."""
-        index, names = self._loaded()
+        index, names = self._load_index()
         if not len(index):
             return None
         best, similarity = index.nearest(embedding)
@@ -113,7 +113,7 @@ class SqliteGallery:
 
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
-        with self._told_as_user_error():
+        with self._as_user_error():
             rows = self._connection.execute(
                 "SELECT embedding FROM faces WHERE person = ?", (self._person(name),)
             ).fetchall()
@@ -122,48 +122,50 @@ class SqliteGallery:
     @property
     def calibration(self) -> Calibration | None:
         """See `Gallery.calibration`."""
-        found = self._facts()
-        if "threshold" not in found:
+        values = self._values()
+        if "threshold" not in values:
             return None
-        return Calibration(float(found["threshold"]), float(found["far"]))
+        return Calibration(float(values["threshold"]), float(values["far"]))
 
     def calibrate(self, calibration: Calibration) -> None:
         """See `Gallery.calibrate`."""
-        facts = {"threshold": calibration.threshold, "far": calibration.far}
-        with self._writing() as run:
-            for key, value in facts.items():
+        values = {"threshold": calibration.threshold, "far": calibration.far}
+        with self._transaction() as run:
+            for key, value in values.items():
                 run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, str(value)))
 
     def crops(self) -> list[tuple[int, str, bytes | None]]:
-        """Of every face its number, its person and its aligned image as PNG, where kept."""
-        with self._told_as_user_error():
+        """Id, name of the person, and aligned image as PNG, where stored, of each face."""
+        with self._as_user_error():
             return self._connection.execute(
                 "SELECT faces.id, name, crop FROM faces JOIN people ON person = people.id"
             ).fetchall()
 
     def replace_embeddings(self, model: str, embeddings: dict[int, Embeddings]) -> None:
-        """Take another model's embeddings for all faces; the old threshold goes with the old model.
+        """Replace all embeddings by another model's, and remove the threshold.
 
         Args:
-            model: Its fingerprint.
-            embeddings: By the face's number, of every face.
+            model: Fingerprint of the other model.
+            embeddings: The embedding of every face, by its id.
 
         Raises:
-            VisusError: If a face is missing, as when somebody was enrolled meanwhile.
+            VisusError: If a face is missing, because the gallery has changed in the meantime.
         """
-        with self._writing() as run:
-            numbers = {row[0] for row in run("SELECT id FROM faces")}
-            if numbers != set(embeddings):
-                raise VisusError(f"{self.path}: changed meanwhile; run reembed again")
-            for number, embedding in embeddings.items():
-                run("UPDATE faces SET embedding = ? WHERE id = ?", (_to_bytes(embedding), number))
+        with self._transaction() as run:
+            ids = {row[0] for row in run("SELECT id FROM faces")}
+            if ids != set(embeddings):
+                raise VisusError(
+                    f"{self.path}: has changed in the meantime; run visus faces reembed again"
+                )
+            for face, embedding in embeddings.items():
+                run("UPDATE faces SET embedding = ? WHERE id = ?", (_to_bytes(embedding), face))
             run("UPDATE facts SET value = ? WHERE key = 'model'", (model,))
             run("DELETE FROM facts WHERE key IN ('threshold', 'far')")
         self._index = None
 
-    def _prepare(self, model: str, renew: bool) -> None:
-        """Make the tables where there are none; otherwise check whose they are."""
-        with self._writing() as run:
+    def _create_or_check(self, model: str, renew: bool) -> None:
+        """Create the tables in an empty file; otherwise check format and model."""
+        with self._transaction() as run:
             tables = {row[0] for row in run("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
                 run("CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -178,33 +180,33 @@ class SqliteGallery:
                 run("INSERT INTO facts VALUES ('format', ?)", (str(FORMAT),))
                 run("INSERT INTO facts VALUES ('model', ?)", (model,))
             elif not {"facts", "people", "faces"} <= tables:
-                raise VisusError(f"{self.path}: is a database, but no gallery; name another file")
-        facts = self._facts()
-        if facts.get("format") != str(FORMAT):
+                raise VisusError(f"{self.path}: is a database, but no gallery; choose another file")
+        values = self._values()
+        if values.get("format") != str(FORMAT):
             raise VisusError(
-                f"{self.path}: is a gallery of version {facts.get('format')}, this visus knows "
+                f"{self.path}: is a gallery of version {values.get('format')}, this visus reads "
                 f"{FORMAT}; update visus"
             )
-        if facts["model"] != model and not renew:
+        if values["model"] != model and not renew:
             raise VisusError(
-                f"{self.path}: holds embeddings of another model ({facts['model'][:12]}, not "
+                f"{self.path}: holds embeddings of another model ({values['model'][:12]}, not "
                 f"{model[:12]}), which cannot be compared; use that model, or run visus faces "
-                "reembed where crops were kept"
+                "reembed if crops are stored"
             )
 
-    def _facts(self) -> dict[str, str]:
-        with self._told_as_user_error():
+    def _values(self) -> dict[str, str]:
+        with self._as_user_error():
             return dict(self._connection.execute("SELECT key, value FROM facts").fetchall())
 
     def _person(self, name: str) -> int:
-        found = self._connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
-        if not found:
-            raise VisusError(f"{name!r} is not in {self.path}; visus faces list tells who is")
-        return int(found[0])
+        row = self._connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+        if not row:
+            raise VisusError(f"{name!r} is not in {self.path}; visus faces list lists all people")
+        return int(row[0])
 
-    def _loaded(self) -> tuple[SimilarityIndex, list[str]]:
-        """All embeddings in memory, read again when the file has changed."""
-        with self._told_as_user_error():
+    def _load_index(self) -> tuple[SimilarityIndex, list[str]]:
+        """All embeddings and their people's names, read again when the file has changed."""
+        with self._as_user_error():
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
             own = self._connection.total_changes
             if self._index is None or self._index[0] != (version, own):
@@ -217,9 +219,9 @@ class SqliteGallery:
         return self._index[1], self._index[2]
 
     @contextmanager
-    def _writing(self) -> Iterator["Run"]:
-        """A transaction that is on the disk when it ends, or has never been."""
-        with self._told_as_user_error():
+    def _transaction(self) -> Iterator["Run"]:
+        """A transaction that is durable when it ends, and rolled back after an error."""
+        with self._as_user_error():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection.execute
@@ -229,26 +231,27 @@ class SqliteGallery:
             self._connection.execute("COMMIT")
 
     @contextmanager
-    def _told_as_user_error(self) -> Iterator[None]:
+    def _as_user_error(self) -> Iterator[None]:
+        """Turn errors of SQLite into errors with a remedy."""
         try:
             yield
         except sqlite3.OperationalError as error:
             raise VisusError(
-                f"{self.path}: cannot be used ({error}); check its rights, the disk, and whether "
-                "another process holds it"
+                f"{self.path}: cannot be used ({error}); check its permissions, the disk, and "
+                "whether another process locks it"
             ) from None
         except sqlite3.DatabaseError as error:
             raise VisusError(
-                f"{self.path}: is damaged or no gallery ({error}); restore a copy, or name another "
-                "file"
+                f"{self.path}: is damaged or no gallery ({error}); restore a copy, or choose "
+                "another file"
             ) from None
 
 
 class Run(Protocol):
-    """Runs one SQL statement."""
+    """Executes one SQL statement."""
 
     def __call__(self, statement: str, values: Sequence[object] = (), /) -> sqlite3.Cursor:
-        """Run it."""
+        """Execute it; returns its cursor."""
         ...
 
 

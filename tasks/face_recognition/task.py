@@ -1,116 +1,93 @@
-"""Face recognition: an embedding of a face that tells whose it is."""
+"""Face recognition: an embedding of a face, similar for one person and dissimilar for others."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from visus.tasks.base import VisionTask, gather_objects, weights_digest
+from visus.tasks.base import Batch, VisionTask, weights_digest
 from visus.tasks.face_recognition.metrics import VerificationMetrics, VerificationResult
 from visus.tasks.face_recognition.networks import (
     Architecture,
+    LossName,
     create_embedder,
     create_identity_loss,
 )
-from visus.tasks.face_recognition.networks.losses import LossName
 from visus.tasks.face_recognition.prediction import FacePrediction
+from visus.tasks.face_recognition.spec import FaceRecognitionInfo, FaceRecognitionSpec
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import ALIGNMENT
 
-Batch = dict[str, Any]
+_VALIDATION_FAR = 1e-3
+"""False-accept rate of the threshold that a validation sets."""
 
 
 class FaceRecognitionTask(VisionTask):
-    """Learn numbers for faces that are alike for one person and unlike for two.
-
-    The task sees aligned faces; applications and data modules find and align them.
+    """Embed aligned faces; data modules and applications detect and align them.
 
     Args:
+        data_info: What the data module provides; the command line takes it from the data.
         architecture: `embedding` on any backbone, or `dlib_resnet`, dlib's own network.
-        backbone: A name from `visus backbones`, for `embedding`.
-        pretrained: `true` for ImageNet weights, with `dlib_resnet` for dlib's; or the path of a
-            weights file.
-        embedding: How many numbers a face becomes.
+        embedding: Length of an embedding.
         loss: `arcface`, `cosface` or `triplet`.
-        scale: Of the cosines in `arcface` and `cosface`.
+        scale: Factor of the cosines in `arcface` and `cosface`.
         margin: In radians for `arcface`, of the cosine for `cosface`, of the distance for
             `triplet`; by default 0.5, 0.35 and 0.3.
-        dropout: Share of the features dropped before the last layer in training.
+        dropout: Probability that a feature is dropped before the last layer in training.
         flip_at_test: Average the embeddings of a face and its mirror image.
-        people_count: How many people are trained on; from the data.
-        image_size: See `VisionTask`; the command line takes it from the data.
-        min_face: The smallest face that is embedded, in pixels of the image.
-        min_sharpness: The least `visus.vision.faces.alignment.sharpness` of a face that is embedded.
-        threshold: The similarity from which on two faces are taken for one person's.
-        far: The share of pairs of different people that reach this threshold.
-        learning_rate: See `VisionTask`.
-        backbone_learning_rate: See `VisionTask`.
-        weight_decay: See `VisionTask`.
-        warmup: See `VisionTask`.
-        freeze_epochs: See `VisionTask`.
-        freeze_batch_norm: See `VisionTask`.
+        min_face: Side of the smallest face that is embedded, in pixels of the image.
+        min_sharpness: Minimum `visus.vision.faces.alignment.sharpness` of an embedded face.
+        kwargs: See `VisionTask`.
+
+    Attributes:
+        threshold: Similarity from which two faces are accepted as one person's; set by each
+            validation in training.
+        far: False-accept rate at this threshold; NaN where it is unknown.
     """
 
-    task = "face_recognition"
+    spec = FaceRecognitionSpec()
     monitor = ("val/eer", "min")
+    threshold: Tensor
+    far: Tensor
+    tested: VerificationResult | None
 
     def __init__(
         self,
+        data_info: FaceRecognitionInfo | None = None,
         architecture: Architecture = "embedding",
-        backbone: str = "tf_efficientnet_lite0",
-        pretrained: bool | str = False,
         embedding: int = 128,
         loss: LossName = "arcface",
         scale: float = 32.0,
         margin: float | None = None,
         dropout: float = 0.0,
         flip_at_test: bool = True,
-        people_count: int | None = None,
-        image_size: tuple[int, int] = (112, 112),
         min_face: int = 40,
         min_sharpness: float = 5.0,
-        threshold: float = 0.5,
-        far: float | None = None,
-        learning_rate: float = 1e-3,
-        backbone_learning_rate: float | None = None,
-        weight_decay: float = 0.05,
-        warmup: float = 0.1,
-        freeze_epochs: int = 0,
-        freeze_batch_norm: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            [],
-            image_size,
-            3,
-            "stretch",
-            learning_rate,
-            backbone_learning_rate,
-            weight_decay,
-            warmup,
-            freeze_epochs,
-            freeze_batch_norm,
-        )
-        self.save_hyperparameters(logger=False)
+        super().__init__(data_info=data_info, **kwargs)
+        assert data_info is not None
+        self.people_count = data_info.people_count or 0
         self.network, (mean, std) = create_embedder(
-            architecture, embedding, backbone, pretrained, self.image_size, dropout
+            architecture,
+            embedding,
+            self.hparams["backbone"],
+            self.hparams["pretrained"],
+            self.image_size,
+            dropout,
+            **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
+        self.embedding_size = embedding
         self.flip_at_test = flip_at_test
         self.min_face = min_face
         self.min_sharpness = min_sharpness
-        # What applications use; set anew at each validation, and by calibration.
-        self.register_buffer("threshold", torch.tensor(float(threshold)))
-        self.register_buffer("far", torch.tensor(float("nan") if far is None else float(far)))
-        given = {"arcface": 0.5, "cosface": 0.35, "triplet": 0.3}.get(loss, 0.0)
+        self.register_buffer("threshold", torch.tensor(0.5))
+        self.register_buffer("far", torch.tensor(float("nan")))
         self.identity_loss = create_identity_loss(
-            loss, embedding, people_count or 1, scale, given if margin is None else margin
+            loss, embedding, max(1, self.people_count), scale, margin
         )
-        self.collected = VerificationMetrics()
-        self.tested: VerificationResult | None = None
-
-    threshold: Tensor
-    far: Tensor
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """Embeddings of aligned faces.
@@ -119,7 +96,7 @@ class FaceRecognitionTask(VisionTask):
             images: uint8 of shape (batch, 3, height, width).
 
         Returns:
-            float of shape (batch, embedding), of length one.
+            One float tensor of shape (batch, embedding), each row of unit length.
         """
         faces = self.normalise(images)
         embeddings: Tensor = self.network(faces)
@@ -135,61 +112,70 @@ class FaceRecognitionTask(VisionTask):
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Embed one batch."""
-        self._collect(batch)
+    def new_metrics(self, split: str) -> VerificationMetrics:
+        """See `VisionTask.new_metrics`."""
+        return VerificationMetrics()
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Embed one batch."""
-        self._collect(batch)
+    def update_metrics(self, metrics: VerificationMetrics, batch: Batch) -> None:
+        """Embed a batch; an image without a usable face has no embedding."""
+        predictions = self.predict_step(batch, 0)
+        for source, name, prediction in zip(
+            batch["source"], batch["name"], predictions, strict=True
+        ):
+            assert isinstance(prediction, FacePrediction)
+            metrics.add(source, name, prediction.embedding(0) if len(prediction) else None)
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the figures over all processes, and keep the threshold that they give."""
-        result = self._finish("val")
-        if result and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            self.threshold.fill_(result.threshold)
-            self.far.fill_(1e-3)
+    def compute_metrics(self, metrics: VerificationMetrics, split: str) -> VerificationResult:
+        """The result on the data module's pairs, which the batches do not know."""
+        metrics.pairs = self._data.pairs(split)
+        return metrics.compute()
 
-    def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        self.tested = self._finish("test")
+    def after_validation(self, result: VerificationResult) -> None:
+        """Set the threshold of the applications."""
+        self.threshold.fill_(result.threshold)
+        self.far.fill_(_VALIDATION_FAR)
 
     def options(self) -> dict[str, Any]:
-        """Which faces are embedded, and from which similarity on two are one person's."""
+        """Which faces are embedded, and the similarity from which two are one person's."""
         far = float(self.far)
         return {
             "min_face": self.min_face,
             "min_sharpness": self.min_sharpness,
             "threshold": round(float(self.threshold), 4),
             "far": None if far != far else round(far, 7),
-            "embedding": int(self.hparams["embedding"]),
+            "embedding": self.embedding_size,
         }
 
+    def describe_outputs(self) -> str:
+        """See `VisionTask.describe_outputs`."""
+        return f"{self.people_count} people"
+
     def fingerprint(self) -> str:
-        """A hash of all that an embedding depends on: embeddings of another are incomparable."""
-        facts = f"{ALIGNMENT} {self.image_size} {self.flip_at_test}"
-        return weights_digest(self.network, facts)
+        """A hash of everything an embedding depends on; others' embeddings are incomparable."""
+        context = f"{ALIGNMENT} {self.image_size} {self.flip_at_test}"
+        return weights_digest(self.network, context)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add which people these are, without their names."""
+        """Add a digest of the people, without their names."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["visus"]["people"] = self._data.people_digest
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with other people: what was learnt of one would fall to another.
+        """Refuse to resume with other people: the centre of one would become another's.
 
         Raises:
-            VisusError: If training is to go on and the data show others.
+            VisusError: If training is resumed on data of other people.
         """
+        super().on_load_checkpoint(checkpoint)
         resumed = self.trainer.state.fn == "fit"
         if resumed and checkpoint["visus"].get("people") != self._data.people_digest:
             raise VisusError(
                 f"{self._data.root}: the people to train on are not those that this checkpoint was "
-                "trained on; take the same data, or train anew without --ckpt_path"
+                "trained on; use the same data, or train a new model without --resume"
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The network's, and the loss's own centres."""
+        """Those of the network, and the centres of the loss."""
         groups = super().parameter_groups()
         centres = list(self.identity_loss.parameters())
         if centres:
@@ -200,23 +186,3 @@ class FaceRecognitionTask(VisionTask):
     @property
     def _data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def _collect(self, batch: Batch) -> None:
-        predictions = self.predict_step(batch, 0)
-        for source, name, found in zip(batch["source"], batch["name"], predictions, strict=True):
-            assert isinstance(found, FacePrediction)
-            shown = found.embeddings is not None and len(found) and not found.problems[0]
-            embedding = found.embeddings[0] if shown and found.embeddings is not None else None
-            self.collected.add(source, name, embedding)
-
-    def _finish(self, split: str) -> VerificationResult | None:
-        """Score what all processes embedded, log the figures, and begin anew."""
-        collected = VerificationMetrics(gather_objects(self.collected.records))
-        self.collected = VerificationMetrics()
-        if self.trainer.sanity_checking:
-            return None
-        # A batch cannot tell which images are compared.
-        result = collected.compute(self._data.pairs(split))
-        for name, value in result.figures.items():
-            self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        return result

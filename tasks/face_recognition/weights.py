@@ -1,4 +1,4 @@
-"""dlib's face network: its source and terms."""
+"""Ready-made weights of face recognition: dlib's face network, its source and its terms."""
 
 from visus.models.weights_entry import WeightsEntry
 from visus.models.weights_manifest import FACES_USE
@@ -7,7 +7,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="dlib-face-recognition",
         aliases=("faces",),
-        description="dlib's face ResNet (5.6 M parameters), behind MTCNN's face finder",
+        description="dlib's face ResNet (5.6 M parameters), behind the face detector MTCNN",
         task="face_recognition",
         network="dlib_resnet",
         package="face-recognition-models",

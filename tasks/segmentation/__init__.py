@@ -1,1 +1,1 @@
-"""tasks/segmentation."""
+"""Semantic segmentation: a class for every pixel of an image."""

@@ -1,4 +1,4 @@
-"""Masks of class ids as PNG files beside each other in a folder."""
+"""Write the masks of predictions as PNG files into a folder."""
 
 from pathlib import Path
 
@@ -10,28 +10,26 @@ from visus.vision.prediction import Prediction
 
 
 class MaskFiles:
-    """Writes the mask of each image, and of each frame of a video, as a PNG.
+    """Writes the mask of each image, and of each frame of a video, as a PNG of class ids.
 
     Args:
-        folder: Where to.
+        folder: Where the files are written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.names = OutputNames(folder)
 
     def __call__(self, frame: Frame, prediction: Prediction) -> None:
-        """Write one.
+        """Write the mask of one frame.
 
         Raises:
-            VisusError: If the prediction is no mask, or the file cannot be written.
+            VisusError: If the file exists already, or cannot be written.
         """
-        if not isinstance(prediction, SegmentationPrediction):
-            raise VisusError("--masks is for segmenters; this model gives no masks")
-        number = "" if frame.index is None else f"-{frame.index:06d}"
-        path = self.names.name(frame.source, f"{number}.png")
+        assert isinstance(prediction, SegmentationPrediction)
+        path = self.names.name(frame.source, f"{frame.number}.png")
         if path.exists():
             # It may be a true mask, or an image that is yet to be read.
-            raise VisusError(f"--masks {path}: exists already; name another folder, or remove it")
+            raise VisusError(f"--masks {path}: exists already; use another folder, or remove it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(prediction.png())

@@ -1,6 +1,5 @@
-"""How good a segmenter is: IoU, pixel accuracy, boundary F-score."""
+"""Evaluation of segmenters: IoU, pixel accuracy, boundary F1."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -8,44 +7,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.tasks.segmentation.prediction import SegmentationPrediction
-from visus.vision.masks import IGNORE
+from visus.vision.masks import IGNORE, mask_to_png
 
 _TOLERANCE = 0.0075
-"""Boundaries match within this share of the image's diagonal (Csurka et al. 2013)."""
+"""Distance within which boundaries match, as a fraction of the image's diagonal."""
 
 
 @dataclass(frozen=True, eq=False)
-class ImageScore:
-    """What is kept of an image that was compared with its truth.
+class SegmentationRecord:
+    """One image compared with its ground truth, or several of them summed.
 
     Attributes:
-        source: Its file.
-        confusion: int64 (classes, classes): pixels by truth (rows) and by answer (columns).
-        boundary_f1: float64 (classes,), NaN where a class has no boundary in truth or answer;
-            None where it was not measured.
-        answer: The predicted mask as PNG; empty where it was not kept.
+        source: Name of the image; empty for a sum.
+        confusion: int64 (classes, classes): pixels by true class (rows) and predicted class.
+        boundary_f1: float64 (classes,), NaN where a class has no boundary in either mask; None
+            where it was not measured.
+        true_mask: PNG of the true class ids; empty for a sum.
+        predicted_mask: PNG of the predicted class ids; empty for a sum.
     """
 
     source: str
     confusion: NDArray[np.int64]
     boundary_f1: NDArray[np.float64] | None = None
-    answer: bytes = b""
+    true_mask: bytes = b""
+    predicted_mask: bytes = b""
 
     @property
     def miou(self) -> float:
-        """Mean IoU over the classes in this image; NaN where nothing is labelled."""
-        return _mean(iou(self.confusion))
+        """Mean IoU of the classes in this image; NaN where nothing is labelled."""
+        return _mean(class_iou(self.confusion))
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """The figures of a whole data set.
+class SegmentationResult:
+    """The figures of a data set.
 
     Attributes:
         figures: `miou`, `pixel_accuracy`, and `boundary_f1` where it was measured.
-        iou: float64 (classes,); NaN for a class that is neither in any truth nor in any answer.
+        iou: float64 (classes,); NaN for a class that occurs in no true or predicted mask.
         boundary_f1: float64 (classes,); NaN where undefined or not measured.
-        confusion: int64 (classes, classes): pixels by truth (rows) and by answer (columns).
+        confusion: int64 (classes, classes): pixels by true class (rows) and predicted class.
     """
 
     figures: dict[str, float]
@@ -55,133 +56,130 @@ class Scores:
 
 
 class SegmentationMetrics:
-    """Collects images one by one, and scores them all together.
+    """Accumulates images, and computes the figures of all of them.
 
     Args:
-        class_names: One name for each id.
-        thorough: Whether to measure boundaries and keep the answers too, which takes longer.
-        records: What was collected before.
+        classes: Number of classes.
+        thorough: Whether to measure boundaries and store the masks, which takes longer.
+
+    Attributes:
+        records: One for each image if thorough, otherwise one for all images of a process.
     """
 
-    def __init__(
-        self,
-        class_names: tuple[str, ...],
-        thorough: bool = False,
-        records: Sequence[ImageScore] = (),
-    ) -> None:
-        self.class_names = class_names
+    def __init__(self, classes: int, thorough: bool = False) -> None:
+        self.classes = classes
         self.thorough = thorough
-        self.records = list(records)
+        self.records: list[SegmentationRecord] = []
 
-    def add(
-        self, source: str, prediction: SegmentationPrediction, truth: NDArray[np.uint8]
+    def update(
+        self, source: str, prediction: SegmentationPrediction, true_mask: NDArray[np.uint8]
     ) -> None:
-        """Compare one image.
+        """Add one image.
 
         Args:
-            source: Its name.
+            source: Name of the image.
             prediction: Of the image's size.
-            truth: Class ids of shape (height, width), `IGNORE` where there is none.
+            true_mask: Class ids of shape (height, width), `IGNORE` for unlabelled pixels.
         """
-        classes = len(self.class_names)
-        table = confusion(truth, prediction.mask, classes)
+        table = confusion_matrix(true_mask, prediction.mask, self.classes)
         if self.thorough:
-            f1 = boundary_f1(truth, prediction.mask, classes)
-            self.records.append(ImageScore(source, table, f1, prediction.png()))
-        elif self.records:
-            # Tables of many classes and images would fill the memory.
-            table += self.records[0].confusion
-            self.records = [ImageScore("", table)]
-        else:
-            self.records = [ImageScore("", table)]
+            f1 = boundary_f1(true_mask, prediction.mask, self.classes)
+            masks = mask_to_png(true_mask), prediction.png()
+            self.records.append(SegmentationRecord(source, table, f1, *masks))
+            return
+        # One matrix for each image would fill the memory.
+        total = sum((record.confusion for record in self.records), table)
+        self.records = [SegmentationRecord("", total)]
 
-    def compute(self) -> Scores:
-        """The figures of all images: pixels are counted over the whole set, not by image."""
-        classes = len(self.class_names)
-        tables = [record.confusion for record in self.records]
-        total = np.sum(tables, axis=0) if tables else np.zeros((classes, classes), np.int64)
-        by_class = iou(total)
-        counted = int(total.sum())
+    def compute(self) -> SegmentationResult:
+        """The figures of all images; IoU and accuracy are those of all pixels of the data set."""
+        total = np.zeros((self.classes, self.classes), np.int64)
+        for record in self.records:
+            total += record.confusion
+        iou = class_iou(total)
+        labelled = int(total.sum())
         figures = {
-            "miou": _mean(by_class),
-            "pixel_accuracy": float(np.trace(total) / counted) if counted else float("nan"),
+            "miou": _mean(iou),
+            "pixel_accuracy": float(np.trace(total) / labelled) if labelled else float("nan"),
         }
-        boundaries = np.full(classes, np.nan)
+        boundaries = np.full(self.classes, np.nan)
         measured = [r.boundary_f1 for r in self.records if r.boundary_f1 is not None]
         if measured:
             stacked = np.array(measured)
             defined = np.isfinite(stacked)
-            seen = defined.any(0)
+            occurs = defined.any(0)
             sums = np.where(defined, stacked, 0).sum(0)
-            boundaries[seen] = sums[seen] / defined.sum(0)[seen]
+            boundaries[occurs] = sums[occurs] / defined.sum(0)[occurs]
             figures["boundary_f1"] = _mean(boundaries)
-        return Scores(figures, by_class, boundaries, total)
+        return SegmentationResult(figures, iou, boundaries, total)
 
 
-def confusion(
-    truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int
+def confusion_matrix(
+    true_mask: NDArray[np.uint8], predicted_mask: NDArray[np.uint8], classes: int
 ) -> NDArray[np.int64]:
-    """Pixels by true class (rows) and predicted class (columns), `IGNORE` left out."""
-    labelled = truth != IGNORE
-    pairs = truth[labelled].astype(np.int64) * classes + answer[labelled]
+    """Pixels by true class (rows) and predicted class (columns), without unlabelled ones."""
+    labelled = true_mask != IGNORE
+    pairs = true_mask[labelled].astype(np.int64) * classes + predicted_mask[labelled]
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def iou(table: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union of each class, NaN for one that is in neither truth nor answer.
+def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of each class, NaN for one that is neither true nor predicted.
 
     Args:
-        table: See `confusion`.
+        confusion: See `confusion_matrix`.
     """
-    hits = np.diag(table).astype(np.float64)
-    union = table.sum(0) + table.sum(1) - hits
-    shares = np.full(len(hits), np.nan)
-    shares[union > 0] = hits[union > 0] / union[union > 0]
-    return shares
+    intersection = np.diag(confusion).astype(np.float64)
+    union = confusion.sum(0) + confusion.sum(1) - intersection
+    iou = np.full(len(intersection), np.nan)
+    iou[union > 0] = intersection[union > 0] / union[union > 0]
+    return iou
 
 
 def boundary_f1(
-    truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int
+    true_mask: NDArray[np.uint8], predicted_mask: NDArray[np.uint8], classes: int
 ) -> NDArray[np.float64]:
-    """How well the outlines of each class agree, 0 to 1.
+    """Agreement of the boundaries of each class, 0 to 1.
 
-    The F1 of the shares of boundary pixels that lie within 0.75 % of the image's diagonal of the
-    other's boundary (Csurka et al. 2013, "What is a good evaluation measure for semantic
-    segmentation?"). Edges between a class and unlabelled pixels are no boundaries.
+    Precision and recall are the fractions of predicted and true boundary pixels within 0.75 % of
+    the image's diagonal of the other boundary (Csurka et al. 2013, "What is a good evaluation
+    measure for semantic segmentation?"). Edges between a class and unlabelled pixels are no
+    boundaries.
 
     Args:
-        truth: Class ids of shape (height, width), `IGNORE` where there is none.
-        answer: Class ids of that shape.
-        classes: How many there are.
+        true_mask: Class ids of shape (height, width), `IGNORE` for unlabelled pixels.
+        predicted_mask: Class ids of the same shape.
+        classes: Number of classes.
 
     Returns:
-        Shape (classes,); NaN where neither has a boundary of the class, or where only one has and
-        the class ends at unlabelled pixels; 0 where only one has otherwise.
+        Shape (classes,); NaN where neither mask has a boundary of the class, or where only one has
+        and the true class is adjacent to unlabelled pixels; otherwise 0 where only one has.
     """
-    reach = max(1.0, _TOLERANCE * float(np.hypot(*truth.shape)))
-    judged = np.where(truth == IGNORE, np.uint8(IGNORE), answer)
-    true_edges, found_edges = _edges(truth), _edges(judged)
-    around = cv2.dilate((truth == IGNORE).astype(np.uint8), np.ones((3, 3), np.uint8))
-    unknown = around.astype(bool)
+    tolerance = max(1.0, _TOLERANCE * float(np.hypot(*true_mask.shape)))
+    unlabelled = true_mask == IGNORE
+    judged = np.where(unlabelled, np.uint8(IGNORE), predicted_mask)
+    true_edges, predicted_edges = _edges(true_mask), _edges(judged)
+    near_unlabelled = cv2.dilate(unlabelled.astype(np.uint8), np.ones((3, 3), np.uint8))
+    outline_unknown = near_unlabelled.astype(bool)
     scores = np.full(classes, np.nan)
-    for number in range(classes):
-        true, found = true_edges & (truth == number), found_edges & (judged == number)
-        if not true.any() and not found.any():
+    for class_id in range(classes):
+        true = true_edges & (true_mask == class_id)
+        predicted = predicted_edges & (judged == class_id)
+        if not true.any() and not predicted.any():
             continue
-        if not true.any() or not found.any():
-            # Where the class ends at unlabelled pixels nobody knows its outline.
-            if not unknown[truth == number].any():
-                scores[number] = 0.0
+        if not true.any() or not predicted.any():
+            if not outline_unknown[true_mask == class_id].any():
+                scores[class_id] = 0.0
             continue
-        precision = (_distance(true)[found] <= reach).mean()
-        recall = (_distance(found)[true] <= reach).mean()
-        both = precision + recall
-        scores[number] = 2 * precision * recall / both if both else 0.0
+        precision = (_distance(true)[predicted] <= tolerance).mean()
+        recall = (_distance(predicted)[true] <= tolerance).mean()
+        total = precision + recall
+        scores[class_id] = 2 * precision * recall / total if total else 0.0
     return scores
 
 
 def _edges(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels beside a pixel of another class; those beside unlabelled ones do not count."""
+    """Pixels adjacent to a pixel of another class; unlabelled neighbours do not count."""
     edges = np.zeros(mask.shape, np.bool_)
     labelled = mask != IGNORE
     down = (mask[1:] != mask[:-1]) & labelled[1:] & labelled[:-1]
@@ -194,12 +192,12 @@ def _edges(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _distance(pixels: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The distance of every pixel from the nearest of these."""
+    """Distance of every pixel to the nearest of these."""
     others = (~pixels).astype(np.uint8)
     return np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """The mean of what is defined; NaN if nothing is."""
+    """The mean of the defined values; NaN without any."""
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else float("nan")

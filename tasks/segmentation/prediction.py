@@ -1,15 +1,14 @@
-"""What a segmenter says: a class for every pixel."""
+"""The prediction of a segmenter: a class for every pixel."""
 
 import base64
-import io
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from visus.vision.colours import Colour, class_colour
+from visus.vision.masks import mask_to_png
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs
 from visus.vision.resize import Geometry
@@ -22,7 +21,7 @@ class SegmentationPrediction:
     Attributes:
         mask: Class ids, uint8 of shape (height, width) of the image.
         class_names: One name for each id.
-        colours: One for each class, to draw it with.
+        colours: Colour of each class in drawings.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -32,7 +31,7 @@ class SegmentationPrediction:
     colours: tuple[Colour, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what is no mask of these classes.
+        """Validate the mask.
 
         Raises:
             ValueError: If the mask is not two-dimensional uint8, or an id has no name or colour.
@@ -47,61 +46,57 @@ class SegmentationPrediction:
             raise ValueError(f"class id {self.mask.max()} of {len(self.class_names)} classes")
 
     def areas(self) -> dict[str, float]:
-        """The share of the image, 0 to 1, of each class that is in it, the largest first."""
+        """The fraction of the image, 0 to 1, that each class in it covers, in descending order."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.class_names))
         order = np.argsort(-counts, kind="stable")
         return {self.class_names[i]: counts[i] / self.mask.size for i in order if counts[i]}
 
     def png(self) -> bytes:
-        """The class ids as a PNG of one byte a pixel, the classes' colours as its palette."""
-        image = Image.fromarray(self.mask)
-        image.putpalette([value for colour in self.colours for value in colour])
-        encoded = io.BytesIO()
-        image.save(encoded, "PNG")
-        return encoded.getvalue()
+        """The class ids as a PNG with the classes' colours as its palette."""
+        return mask_to_png(self.mask, self.colours)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"task": "segmentation", "mask": PNG of class ids in base64, "areas": {label: share}}`.
+        """`{"task": "segmentation", "mask": PNG in base64, "areas": {label: fraction}}`.
 
-        Classes that are not in the image are left out of the areas.
+        Classes that do not occur in the image have no area.
         """
         return {
             "task": self.task,
             "mask": base64.b64encode(self.png()).decode("ascii"),
-            "areas": {name: round(share, 6) for name, share in self.areas().items()},
+            "areas": {name: round(area, 6) for name, area in self.areas().items()},
         }
 
     def summary(self) -> str:
-        """The five largest classes with their shares of the image."""
+        """The five largest classes with their percentages of the image."""
         largest = list(self.areas().items())[:5]
-        return ", ".join(f"{name} {share:.1%}" for name, share in largest)
+        return ", ".join(f"{name} {area:.1%}" for name, area in largest)
 
 
 def postprocess(
     outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> SegmentationPrediction:
-    """Turn logits for one fitted image into a mask of the original's size.
+    """Turn the logits of one image into a mask of the original image's size.
 
     Args:
-        outputs: Logits of shape (classes, rows, columns), which cover the fitted image.
-        geometry: Maps the network's input back to the image.
+        outputs: Logits of shape (classes, rows, columns), which cover the network's input.
+        geometry: Maps the network's input to the original image.
         metadata: The model's.
     """
     logits = np.asarray(outputs[0], np.float32)
-    # A class at a time: all at the size of a large image would fill the memory.
+    # One class at a time: all of them at the size of a large image would fill the memory.
     best = geometry.plane_to_source(logits[0])
     mask = np.zeros(geometry.source_size, np.uint8)
-    for number in range(1, len(logits)):
-        plane = geometry.plane_to_source(logits[number])
+    for class_id in range(1, len(logits)):
+        plane = geometry.plane_to_source(logits[class_id])
         better = plane > best
-        mask[better] = number
+        mask[better] = class_id
         np.maximum(best, plane, out=best)
     return SegmentationPrediction(mask, metadata.class_names, class_colours(metadata))
 
 
 def class_colours(metadata: ModelMetadata) -> tuple[Colour, ...]:
-    """The colours that the data set gave the classes, or one for each by its number."""
-    given = metadata.options.get("colours")
-    if given:
-        return tuple((int(red), int(green), int(blue)) for red, green, blue in given)
-    return tuple(class_colour(number) for number in range(len(metadata.class_names)))
+    """The colours of the classes in the training data, otherwise a generated one for each."""
+    colours = metadata.options.get("colours")
+    if colours:
+        return tuple((int(red), int(green), int(blue)) for red, green, blue in colours)
+    return tuple(class_colour(class_id) for class_id in range(len(metadata.class_names)))

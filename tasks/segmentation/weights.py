@@ -1,4 +1,4 @@
-"""Segmenters that torchvision published: their sources and terms."""
+"""Weights of segmenters published by torchvision, with their sources and terms."""
 
 from visus.models.weights_entry import WeightsEntry
 from visus.models.weights_manifest import IMAGES_USE, PYTORCH_DOWNLOADS
@@ -9,7 +9,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="voc-deeplabv3-mobilenet",
         aliases=("voc",),
-        description="DeepLabV3 on MobileNetV3 (11.0 M parameters), 20 kinds of things by pixel",
+        description="DeepLabV3 on MobileNetV3 (11.0 M parameters), 20 object classes per pixel",
         task="segmentation",
         network="deeplabv3_mobilenet_v3_large",
         file="deeplabv3_mobilenet_v3_large-fc3c493d.pth",
@@ -22,7 +22,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         name="voc-fcn-resnet50",
         aliases=(),
-        description="FCN on ResNet-50 (33.0 M parameters), 20 kinds of things by pixel",
+        description="FCN on ResNet-50 (33.0 M parameters), 20 object classes per pixel",
         task="segmentation",
         network="fcn_resnet50",
         file="fcn_resnet50_coco-1167a1af.pth",

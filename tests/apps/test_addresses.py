@@ -28,16 +28,16 @@ def test_addresses_are_shown_without_secrets(address, shown):
         ("admin:secret@10.0.0.7/live", "10.0.0.7/live"),
     ],
 )
-def test_misspelt_addresses_tell_no_secret_anywhere(visus, given, shown):
-    asked = (
+def test_misspelt_addresses_reveal_no_secret_anywhere(visus, given, shown):
+    commands = (
         ["live", "imagenet", given, "--jsonl", "-"],
-        ["infer", "imagenet", given],
+        ["predict", "imagenet", given],
         ["live", given, "clip.mp4", "--jsonl", "-"],
         ["live", "imagenet", "clip.mp4", given, "--jsonl", "-"],
         ["live", "imagenet", "0", "--serve", given],
-        ["--debug", "infer", "imagenet", given],
+        ["--debug", "predict", "imagenet", given],
     )
-    for command in asked:
+    for command in commands:
         code, out, err = visus(*command)
         assert code == 2 and "secret" not in out + err, command
     assert hide_secrets(f"x: {given}: no") == f"x: {shown}: no"
@@ -53,5 +53,5 @@ def test_misspelt_addresses_tell_no_secret_anywhere(visus, given, shown):
         "[::1]:80 a@b",
     ],
 )
-def test_file_names_are_told_as_they_are(text):
+def test_file_names_are_shown_unchanged(text):
     assert hide_secrets(text) == text

@@ -13,27 +13,27 @@ from visus.vision.drawing.plots import draw_confusion
 from visus.vision.images import read_image
 
 
-def test_help_names_every_command(visus):
+def test_help_lists_every_command(visus):
     from visus.apps.commands import HELP
 
     code, out, _ = visus("--help")
     assert code == 0 and all(name in out for name in HELP)
-    for name in set(HELP) - {"fit", "validate", "test", "predict"}:
+    for name in set(HELP) - {"fit", "validate", "test"}:
         with pytest.raises(SystemExit) as ended:
             visus(name, "--help")
         assert ended.value.code == 0
 
 
-def test_packages_that_are_missing_are_named(visus, monkeypatch, tmp_path):
+def test_missing_packages_are_named(visus, monkeypatch, tmp_path):
     with monkeypatch.context() as context:
-        context.setattr("visus.apps.inference.networks_tmp.find_spec", lambda name: None)
+        context.setattr("visus.apps.inference.backends.find_spec", lambda name: None)
         (tmp_path / "m.onnx").touch()
         (tmp_path / "a.png").touch()
-        code, _, err = visus("infer", str(tmp_path / "m.onnx"), str(tmp_path / "a.png"))
+        code, _, err = visus("predict", str(tmp_path / "m.onnx"), str(tmp_path / "a.png"))
         assert code == 2 and "pip install onnxruntime" in err
     missing = ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
-    monkeypatch.setattr("visus.apps.inference.runtimes_tmp.load_model", Mock(side_effect=missing))
-    code, _, err = visus("infer", "imagenet", str(tmp_path / "a.png"))
+    monkeypatch.setattr("visus.apps.inference.loading.load_model", Mock(side_effect=missing))
+    code, _, err = visus("predict", "imagenet", str(tmp_path / "a.png"))
     assert code == 2 and "the package torch is missing" in err
 
 
@@ -41,15 +41,15 @@ def test_packages_that_are_missing_are_named(visus, monkeypatch, tmp_path):
     ("arguments", "words"),
     [
         (["fitt"], "did you mean fit"),
-        (["infer", "imagenet", "x.png", "--jsnol", "y"], "did you mean --jsonl"),
-        (["infer", "imagenet", "x.png", "--dra", "y"], "did you mean --draw"),
+        (["predict", "imagenet", "x.png", "--jsnol", "y"], "did you mean --jsonl"),
+        (["predict", "imagenet", "x.png", "--dra", "y"], "did you mean --draw"),
         (["test"], "visus test latest"),
         (["export", "imagenet", "--output", "x.pt"], ".onnx"),
         (["data", "check", "nowhere"], "nowhere"),
         (["weights", "get", "nothing"], "efficientnet-lite0-imagenet"),
         (["backbones", "zzz*"], "zzz"),
-        (["backbones", "lenet5", "--input", "32"], "1x32x32"),
-        (["backbones", "lenet5", "--input", "1x8x8"], "too small"),
+        (["inspect", "lenet5", "--input", "32"], "1x32x32"),
+        (["inspect", "lenet5", "--input", "1x8x8"], "too small"),
     ],
 )
 def test_wrong_arguments(visus, arguments, words):
@@ -58,7 +58,7 @@ def test_wrong_arguments(visus, arguments, words):
     assert len(err.strip().splitlines()) == 1
 
 
-def test_backbones_are_listed_with_what_matters(visus):
+def test_backbones_are_listed_with_their_features(visus):
     code, out, _ = visus("backbones", "*lite0")
     line = next(line for line in out.splitlines() if "tf_efficientnet_lite0" in line)
     assert code == 0 and "2 4 8 16 32" in line and "16 24 40 112 320" in line and "yes" in line
@@ -66,14 +66,14 @@ def test_backbones_are_listed_with_what_matters(visus):
     assert code == 0 and "lenet5" in out
 
 
-def test_backbones_are_walked_through(visus):
-    code, out, _ = visus("backbones", "lenet5", "--input", "1x32x32")
+def test_backbones_are_shown_layer_by_layer(visus):
+    code, out, _ = visus("inspect", "lenet5", "--input", "1x32x32")
     assert code == 0
     assert "(32 + 2*0 - 5)/1 + 1 = 28" in out and "117,600" in out
     assert "61,706 parameters" in out
 
 
-def test_weights_are_listed_and_found(visus):
+def test_weights_are_listed_and_fetched(visus):
     code, out, _ = visus("weights", "list")
     assert code == 0 and "Apache-2.0" in out and "ImageNet-1k" in out
     code, out, _ = visus("weights", "get", "imagenet")
@@ -83,11 +83,11 @@ def test_weights_are_listed_and_found(visus):
 def test_doctor_reports(visus):
     code, out, _ = visus("doctor")
     assert code in (0, 1)
-    for word in ("torch", "opencv-python", "windows", "screen", "cameras", "problems"):
+    for word in ("torch", "opencv-python", "windows", "display", "cameras", "problems"):
         assert word in out
 
 
-def test_doctor_notices_a_headless_opencv(visus, monkeypatch):
+def test_doctor_reports_a_headless_opencv(visus, monkeypatch):
     import cv2
 
     text = re.sub(r"GUI:.*", "GUI:                           NONE", cv2.getBuildInformation())
@@ -97,7 +97,7 @@ def test_doctor_notices_a_headless_opencv(visus, monkeypatch):
     assert "pip install --force-reinstall --no-deps opencv-python" in out
 
 
-def test_data_check_counts_and_names(visus, photos):
+def test_data_check_counts_images_and_names_problems(visus, photos):
     code, out, _ = visus("data", "check", photos)
     assert code == 0 and "no problems" in out and "20 readable images" in out
     (photos / "circle" / "bad.jpg").write_text("text")
@@ -105,14 +105,14 @@ def test_data_check_counts_and_names(visus, photos):
     assert code == 2 and "bad.jpg" in out and "1 problems (1 error)" in out
 
 
-def test_the_demo_leaves_its_images(visus, workplace):
+def test_the_demo_writes_its_images(visus, workplace):
     code, out, err = visus("demo", "--epochs", "1", "--output", "there")
     assert code == 0, err
     for name in ("digits.png", "confusion.png", "photographs/cat.jpg", "photographs/coffee.jpg"):
         assert read_image(workplace / "there" / name).size
     assert (workplace / "there" / "clip.mp4").stat().st_size > 1000
     assert "cat.png: " in out and "test/accuracy" in out
-    # The names are right.
+    # The predictions are right.
     assert re.search(r"cat\.png: .*(tabby|Egyptian cat|tiger cat)", out)
     assert re.search(r"coffee\.png: (espresso|cup|coffee mug)", out)
 
@@ -125,7 +125,7 @@ def test_run_folders_never_collide(workplace, monkeypatch):
     assert create_run_folder("classification", "x") == second.resolve()
 
 
-def test_figures_by_class_agree_with_a_hand_count():
+def test_figures_by_class_agree_with_a_manual_count():
     rows = class_report(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert rows[0] == {
         "label": "a",
@@ -153,7 +153,7 @@ def test_labels_are_drawn_on_images_of_every_shape(size):
     assert drawn.shape == image.shape
 
 
-def test_letters_beyond_ascii_are_written():
+def test_letters_beyond_ascii_are_drawn():
     def draw(label):
         scores = np.array([1.0], np.float32)
         image = np.zeros((60, 200, 3), np.uint8)
@@ -164,6 +164,6 @@ def test_letters_beyond_ascii_are_written():
     assert all((drawn[i] != drawn[j]).any() for i in range(4) for j in range(i))
 
 
-def test_a_grid_holds_images_of_all_sizes():
+def test_a_grid_takes_images_of_all_sizes():
     images = [np.zeros((5, 50, 3), np.uint8), np.zeros((500, 20, 3), np.uint8)]
     assert grid(images, ["wide", "!tall"], 2, 100).shape[1] == 200

@@ -27,7 +27,7 @@ def test_every_mode_becomes_rgb(mode):
     assert pixels.dtype == np.uint8
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_blended_with_white():
     pixels = read_image(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG"))
     assert (pixels == 255).all()
 
@@ -102,22 +102,22 @@ def test_a_missing_file_is_named(tmp_path):
     st.binary(max_size=60),
     st.integers(0, 600),
 )
-def test_damage_never_raises_anything_else(kind, noise, place):
+def test_damaged_files_raise_no_other_error(kind, noise, start):
     data = encoded(gradient(), kind)
     try:
-        read_image(data[:place] + noise + data[place + len(noise) :])
+        read_image(data[:start] + noise + data[start + len(noise) :])
     except ImageError:
         pass
 
 
-def test_list_images_leaves_out_what_is_hidden(tmp_path):
+def test_list_images_leaves_out_hidden_files(tmp_path):
     for name in ("b.JPG", "a/c.png", ".hidden/d.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [p.name for p in list_images(tmp_path)] == ["c.png", "b.JPG"]
 
 
-def test_a_image_can_be_read_as_stored(tmp_path):
+def test_an_image_can_be_read_as_stored(tmp_path):
     image = Image.new("RGB", (30, 20), "red")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -129,7 +129,7 @@ def test_a_image_can_be_read_as_stored(tmp_path):
     assert info.stored == (20, 30) and info.orientation == 6
 
 
-def test_an_array_of_any_channels_is_a_image(tmp_path):
+def test_an_array_of_any_channels_is_an_image(tmp_path):
     bands = np.random.default_rng(0).integers(0, 256, (6, 5, 7)).astype(np.uint8)
     np.save(tmp_path / "a.npy", bands)
     assert (read_image(tmp_path / "a.npy") == bands).all()

@@ -12,51 +12,51 @@ modes = st.sampled_from(["stretch", "letterbox", "crop"])
 
 
 @given(sides, sides, sides, sides, modes)
-def test_size_and_way_back(height, width, to_height, to_width, mode):
+def test_size_and_inverse_map(height, width, to_height, to_width, mode):
     image = np.zeros((height, width, 3), np.uint8)
-    fitted, mapping = resize_to_input(image, (to_height, to_width), mode)
-    assert fitted.shape == (to_height, to_width, 3)
+    resized, geometry = resize_to_input(image, (to_height, to_width), mode)
+    assert resized.shape == (to_height, to_width, 3)
     points = np.array([[0, 0], [width, height], [width / 2, height / 3]], np.float32)
-    back = mapping.points_to_source(mapping.points_from_source(points))
+    back = geometry.points_to_source(geometry.points_from_source(points))
     np.testing.assert_allclose(back, points, atol=1e-3)
-    assert mapping.mask_to_source(np.ones((to_height, to_width), int)).shape == (height, width)
+    assert geometry.mask_to_source(np.ones((to_height, to_width), int)).shape == (height, width)
 
 
 @given(sides, sides, modes)
 def test_boxes_stay_inside_the_image(height, width, mode):
-    _, mapping = resize_to_input(np.zeros((height, width, 3), np.uint8), (32, 32), mode)
-    boxes = mapping.boxes_to_source(np.array([[-5.0, -5, 40, 40], [3, 4, 9, 12]]))
+    _, geometry = resize_to_input(np.zeros((height, width, 3), np.uint8), (32, 32), mode)
+    boxes = geometry.boxes_to_source(np.array([[-5.0, -5, 40, 40], [3, 4, 9, 12]]))
     assert (boxes >= 0).all()
     assert (boxes[:, [0, 2]] <= width).all() and (boxes[:, [1, 3]] <= height).all()
 
 
 def test_letterbox_pads_and_crop_cuts():
     image = np.full((10, 20, 3), 200, np.uint8)
-    letterboxed, mapping = resize_to_input(image, (20, 20), "letterbox")
+    letterboxed, geometry = resize_to_input(image, (20, 20), "letterbox")
     assert (letterboxed[:5] == 114).all() and (letterboxed[5:15] == 200).all()
-    assert mapping.offset == (0, 5)
-    cropped, mapping = resize_to_input(image, (10, 10), "crop")
+    assert geometry.offset == (0, 5)
+    cropped, geometry = resize_to_input(image, (10, 10), "crop")
     assert (cropped == 200).all()
-    assert mapping.offset == (-5, 0)
+    assert geometry.offset == (-5, 0)
 
 
-def test_a_mask_comes_back_in_place():
+def test_a_mask_maps_back_to_its_position():
     image = np.zeros((10, 20, 3), np.uint8)
-    _, mapping = resize_to_input(image, (40, 40), "letterbox")
+    _, geometry = resize_to_input(image, (40, 40), "letterbox")
     mask = np.zeros((40, 40), int)
     mask[10:30, :20] = 7
-    back = mapping.mask_to_source(mask)
+    back = geometry.mask_to_source(mask)
     assert (back[:, :10] == 7).all() and (back[:, 10:] == 0).all()
 
 
 @given(st.floats(1.0, 9.0), st.floats(1.0, 9.0))
-def test_a_shrunk_image_shows_the_mean_of_what_each_pixel_covers(down, across):
+def test_a_reduced_image_is_the_area_mean(down, across):
     image = make_scene(3, (180, 240), (5, 9)).image
     height, width = round(180 / down), round(240 / across)
-    fitted, _ = resize_to_input(image, (height, width), "stretch")
+    resized, _ = resize_to_input(image, (height, width), "stretch")
     means = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     # Of 255 levels; sampling between neighbours alone is 2 to 6 away.
-    assert np.abs(fitted.astype(float) - means).mean() < 1.2
+    assert np.abs(resized.astype(float) - means).mean() < 1.2
 
 
 def test_an_unknown_mode_is_named():
@@ -77,20 +77,20 @@ def test_a_long_narrow_image_stays_small():
 
     image = np.zeros((60000, 1, 3), np.uint8)
     tracemalloc.start()
-    fitted, _ = resize_to_input(image, (224, 224), "crop")
+    resized, _ = resize_to_input(image, (224, 224), "crop")
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
-    assert fitted.shape == (224, 224, 3)
+    assert resized.shape == (224, 224, 3)
 
 
 @pytest.mark.parametrize("channels", [1, 4, 5, 9])
-def test_images_of_any_channels_are_fitted_channel_by_channel(channels):
+def test_images_of_any_channels_are_resized_channel_by_channel(channels):
     image = np.random.default_rng(0).integers(0, 256, (30, 40, channels)).astype(np.uint8)
-    fitted, _ = resize_to_input(image, (16, 24), "letterbox")
-    assert fitted.shape == (16, 24, channels)
+    resized, _ = resize_to_input(image, (16, 24), "letterbox")
+    assert resized.shape == (16, 24, channels)
     for i in range(channels):
         alone, _ = resize_to_input(image[:, :, i : i + 1], (16, 24), "letterbox")
-        assert (fitted[:, :, i] == alone[:, :, 0]).all()
+        assert (resized[:, :, i] == alone[:, :, 0]).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])

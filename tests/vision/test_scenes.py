@@ -10,7 +10,7 @@ from visus.vision.scenes import SHAPES, make_scene
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(40, 120), st.integers(40, 120))
-def test_truth_agrees_with_itself(seed, height, width):
+def test_ground_truth_is_consistent(seed, height, width):
     scene = make_scene(seed, (height, width))
     assert scene.image.shape == (height, width, 3)
     covered = np.zeros((height, width), int)
@@ -48,23 +48,23 @@ def test_captions_are_true(seed):
 
 
 def test_captions_are_judged_by_the_scene():
-    scene = make_scene(6, objects=(2, 2), max_hidden=0.0)
+    scene = make_scene(6, objects=(2, 2), max_occlusion=0.0)
     caption = scene.caption()
     assert scene.is_true(caption)
-    first, place, second = re.fullmatch(
+    first, relation, second = re.fullmatch(
         r"(.*) (left of|right of|above|below) (.*)", caption
     ).groups()
     opposite = {"left of": "right of", "above": "below"}
     opposite |= {b: a for a, b in opposite.items()}
     assert scene.is_true(first) and scene.is_true(second) and scene.is_true(f"{second} and {first}")
-    assert scene.is_true(f"{second} {opposite[place]} {first}")
+    assert scene.is_true(f"{second} {opposite[relation]} {first}")
     other = next(name for name in SHAPES if name not in caption)
     for wrong in (
-        f"{first} {opposite[place]} {second}",
-        f"{first} {place} {first}",
-        f"{first} {place} a red {other}",
+        f"{first} {opposite[relation]} {second}",
+        f"{first} {relation} {first}",
+        f"{first} {relation} a red {other}",
         f"a pink {first.split()[-1]}",
-        f"{first} {place}",
+        f"{first} {relation}",
         "an empty ground",
         "",
     ):
@@ -78,6 +78,6 @@ def test_every_caption_is_judged_true(seed):
     assert scene.is_true(scene.caption())
 
 
-def test_too_small_a_image_is_refused():
+def test_too_small_an_image_is_refused():
     with pytest.raises(ValueError, match="no room"):
         make_scene(0, (10, 10))

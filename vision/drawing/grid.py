@@ -1,4 +1,4 @@
-"""Images in a table with captions, and the channel order of OpenCV."""
+"""Images in a grid with captions, and conversion to the channel order of OpenCV."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ def grid(
     cell: int,
     height: int | None = None,
 ) -> Pixels:
-    """Images in a table, each letterboxed into a cell with a line of text below.
+    """A grid of images, each letterboxed into a cell with a line of text below.
 
     Args:
         images: uint8 RGB, of any sizes.
-        captions: One for each; one that begins with `!` is drawn red, without the mark.
-        columns: Images a row.
+        captions: One for each image; a caption with a leading `!` is drawn in red without it.
+        columns: Images per row.
         cell: Width of a cell in pixels.
-        height: Of a cell; a square by default.
+        height: Height of a cell in pixels; equal to its width by default.
     """
     text_height = min(32, max(16, cell // 7))
     height = height or cell
@@ -35,16 +35,16 @@ def grid(
         x, y = i % columns * cell, i // columns * (height + text_height)
         scale = min((height - 4) / image.shape[0], (cell - 4) / image.shape[1])
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        way = Image.Resampling.NEAREST if scale > 3 else Image.Resampling.LANCZOS
-        resized = Image.fromarray(image).resize(size, way)
+        method = Image.Resampling.NEAREST if scale > 3 else Image.Resampling.LANCZOS
+        resized = Image.fromarray(image).resize(size, method)
         canvas.paste(resized, (x + (cell - size[0]) // 2, y + (height - size[1]) // 2))
         ink = "#c22" if caption.startswith("!") else "black"
         text = shorten(caption.removeprefix("!"), cell - 4, round(text_height * 0.7))
-        middle = (x + cell / 2, y + height + text_height / 2 - 2)
-        draw.text(middle, text, ink, font(round(text_height * 0.7)), anchor="mm")
+        centre = (x + cell / 2, y + height + text_height / 2 - 2)
+        draw.text(centre, text, ink, font(round(text_height * 0.7)), anchor="mm")
     return np.asarray(canvas)
 
 
 def to_bgr(image: Pixels) -> Pixels:
-    """From RGB to OpenCV's order of channels."""
+    """Convert RGB to BGR, OpenCV's order of channels."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

@@ -1,4 +1,4 @@
-"""Images tinted by the class of each pixel."""
+"""Class masks drawn over images."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ from visus.vision.masks import IGNORE
 def draw_areas(
     image: Pixels, mask: NDArray[np.uint8], colours: Sequence[Colour], strength: float = 0.55
 ) -> Pixels:
-    """A copy of the image tinted by class; unlabelled pixels stay as they are.
+    """A copy of the image tinted by the class of each pixel; unlabelled pixels are unchanged.
 
     Args:
         image: uint8 RGB of shape (height, width, 3).
-        mask: Class ids of shape (height, width), `IGNORE` where there is none.
-        colours: One for each class.
-        strength: Of the tint, 0 to 1.
+        mask: Class ids of shape (height, width), `IGNORE` for unlabelled pixels.
+        colours: One colour for each class.
+        strength: Opacity of the tint, 0 to 1.
     """
     tints = np.zeros((256, 3), np.uint8)
     tints[: len(colours)] = colours

@@ -1,4 +1,4 @@
-"""Text for images, by Pillow, which knows more than ASCII; what is drawn again is kept."""
+"""Text rendered with Pillow, which has more than ASCII; rendered text is cached."""
 
 from functools import lru_cache
 from importlib.util import find_spec
@@ -13,23 +13,23 @@ from visus.vision.images import Pixels
 
 @lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A typeface of that height in pixels: DejaVu Sans, or Pillow's own, which has no umlauts."""
-    found = find_spec("matplotlib")
-    if found is None or found.origin is None:
+    """A font of that size in pixels: DejaVu Sans, or Pillow's own, which has no umlauts."""
+    spec = find_spec("matplotlib")
+    if spec is None or spec.origin is None:
         return ImageFont.load_default(size)
-    place = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(place, size)
+    path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(path, size)
 
 
 def shorten(text: str, width: int, size: int) -> str:
-    """The text, or what of it is at most that many pixels wide in a typeface of that height."""
+    """The text, cut off with an ellipsis to fit that width in pixels at that font size."""
     while len(text) > 2 and font(size).getlength(text) > width:
         text = text[:-2] + "…"
     return text
 
 
 def wrap(text: str, width: int, size: int) -> list[str]:
-    """A text in lines of at most that width in pixels."""
+    """Break a text into lines of at most that width in pixels."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -41,8 +41,8 @@ def wrap(text: str, width: int, size: int) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def tag_of(text: str, size: int, colour: Colour) -> Pixels:
-    """A line of text on its colour; drawn once, as Pillow's text is slow for a live image."""
+def text_tag(text: str, size: int, colour: Colour) -> Pixels:
+    """A line of text on a coloured background; cached, as Pillow's text is slow for live images."""
     canvas = Image.new("RGB", (round(font(size).getlength(text)) + 8, size + 6), colour)
     ink = "black" if sum(colour) > 380 else "white"
     ImageDraw.Draw(canvas).text((4, (size + 6) // 2), text, ink, font(size), anchor="lm")
@@ -51,7 +51,7 @@ def tag_of(text: str, size: int, colour: Colour) -> Pixels:
 
 @lru_cache(maxsize=1024)
 def white_text(text: str, size: int, height: int, width: int) -> Pixels:
-    """White text on black, (height, at most width, 3); drawn once, as `tag_of`."""
+    """White text on black of shape (height, at most width, 3); cached, as `text_tag`."""
     text = shorten(text, width, size)
     canvas = Image.new("RGB", (max(0, min(width, round(font(size).getlength(text)))), height))
     ImageDraw.Draw(canvas).text((0, height // 2), text, "white", font(size), anchor="lm")

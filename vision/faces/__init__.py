@@ -1,1 +1,1 @@
-"""Faces in images: detection, alignment, crops, pairs to verify.."""
+"""Faces in images: detection, alignment, crops, and pairs for verification."""

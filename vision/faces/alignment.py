@@ -1,4 +1,4 @@
-"""Bring a face to where a network expects it: eyes, nose and mouth at fixed places."""
+"""Align faces: eyes, nose and mouth at the positions that an embedding network expects."""
 
 import cv2
 import numpy as np
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from visus.vision.images import Pixels
 
 ALIGNMENT = "five-points-1"
-"""The name of this way to align; embeddings of faces aligned otherwise are incomparable."""
+"""Name of this alignment; embeddings of faces that were aligned otherwise are incomparable."""
 
 _TEMPLATE_SIDE = 150
-# Of faces of 150 x 150 pixels: both eyes, the nose, both corners of the mouth.
+# In faces of 150 x 150 pixels: both eyes, the nose, both corners of the mouth.
 _TEMPLATE = np.array([(47, 45), (101.6, 45.2), (74.5, 78.4), (51, 104.6), (97.2, 104.6)])
 
 
 def template(size: tuple[int, int]) -> NDArray[np.float64]:
-    """Where the five landmarks lie in an aligned face, shape (5, 2), (x, y) in pixels.
+    """Positions of the five landmarks in an aligned face, shape (5, 2), (x, y) in pixels.
 
     Args:
         size: (height, width) of the aligned face in pixels.
@@ -26,7 +26,7 @@ def template(size: tuple[int, int]) -> NDArray[np.float64]:
 def similarity_transform(
     points: NDArray[np.floating], target: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """The turn, scale and shift that bring points nearest to others, without mirroring.
+    """The least-squares rotation, scale and translation from points to others; no reflection.
 
     Umeyama 1991, "Least-Squares Estimation of Transformation Parameters Between Two Point
     Patterns".
@@ -42,38 +42,37 @@ def similarity_transform(
         ValueError: If all points are equal, or a value is not finite.
     """
     points, target = np.asarray(points, np.float64), np.asarray(target, np.float64)
-    middle, target_middle = points.mean(0), target.mean(0)
-    centred, target_centred = points - middle, target - target_middle
-    spread = (centred**2).sum()
-    if not (np.isfinite(spread) and spread > 0 and np.isfinite(target).all()):
+    mean, target_mean = points.mean(0), target.mean(0)
+    centred, target_centred = points - mean, target - target_mean
+    variance = (centred**2).sum()
+    if not (np.isfinite(variance) and variance > 0 and np.isfinite(target).all()):
         raise ValueError("points that are all equal, or not finite, have no alignment")
     u, values, vt = np.linalg.svd(target_centred.T @ centred)
     signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
-    turn = (u * signs) @ vt
-    scale = (values * signs).sum() / spread
+    rotation = (u * signs) @ vt
+    scale = (values * signs).sum() / variance
     matrix = np.empty((2, 3))
-    matrix[:, :2] = scale * turn
-    matrix[:, 2] = target_middle - matrix[:, :2] @ middle
+    matrix[:, :2] = scale * rotation
+    matrix[:, 2] = target_mean - matrix[:, :2] @ mean
     return matrix
 
 
 def align_face(image: Pixels, landmarks: NDArray[np.floating], size: tuple[int, int]) -> Pixels:
-    """Cut a face out so that its landmarks lie where `template` says.
+    """Crop a face so that its landmarks lie at the positions of `template`.
 
     Args:
         image: uint8 of shape (height, width, 3).
-        landmarks: Shape (5, 2), (x, y) in pixels: left eye in the image, right eye, nose, left
-            and right corner of the mouth.
+        landmarks: Shape (5, 2), (x, y) in pixels; see `FoundFaces`.
         size: (height, width) of the aligned face in pixels.
 
     Returns:
-        uint8 of shape (*size, 3); black where the image ends.
+        uint8 of shape (*size, 3); black beyond the image.
     """
     matrix = similarity_transform(landmarks, template(size))
-    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if zoom < 0.5:
-        # Bilinear sampling looks at four pixels only: shrink large faces first.
-        factor = 2 * zoom
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.5:
+        # Bilinear sampling reads four pixels only: shrink large faces first, against aliasing.
+        factor = 2 * scale
         height, width = image.shape[:2]
         small = (max(1, round(width * factor)), max(1, round(height * factor)))
         image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
@@ -84,7 +83,7 @@ def align_face(image: Pixels, landmarks: NDArray[np.floating], size: tuple[int, 
 
 
 def sharpness(face: Pixels) -> float:
-    """How much fine structure an aligned face shows: the variance of its Laplacian, from 0.
+    """Sharpness of an aligned face: the variance of its Laplacian, from 0.
 
     Args:
         face: uint8 of shape (height, width, 3).

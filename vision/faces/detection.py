@@ -1,4 +1,4 @@
-"""Find faces: lead an image through MTCNN's three networks, whatever runtime they run in."""
+"""Detect faces: run MTCNN's three networks, in any runtime, from coarse to fine."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class FaceStages:
     """The three networks; see `visus.models.faces.mtcnn` for what they return.
 
     Attributes:
-        propose: Scores and shifts for windows all over an image.
-        refine: Scores and shifts for crops of 24 x 24 pixels.
-        output: Scores, shifts and landmarks for crops of 48 x 48 pixels.
+        propose: Scores and box offsets for windows all over an image.
+        refine: Scores and box offsets for crops of 24 x 24 pixels.
+        output: Scores, box offsets and landmarks for crops of 48 x 48 pixels.
     """
 
     propose: Network
@@ -38,7 +38,7 @@ class FaceStages:
 
 
 def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
-    """Find the faces of an image, the surest first.
+    """Detect the faces of an image, sorted by descending score.
 
     Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
     Networks".
@@ -46,81 +46,82 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
     Args:
         image: uint8 RGB of shape (height, width, 3).
         stages: The networks.
-        min_face: The smallest face to look for, in pixels; the time goes with its inverse square.
+        min_face: Side of the smallest face to detect, in pixels; the time grows with its inverse
+            square.
     """
     size = (image.shape[0], image.shape[1])
     boxes = _propose(image, stages.propose, min_face)
     if len(boxes):
         squares = _squares(boxes)
-        score, shift = stages.refine(_crops(image, squares, 24))
-        boxes = _kept(squares, score, shift, _THRESHOLDS[1])
+        score, offset = stages.refine(_crops(image, squares, 24))
+        boxes = _refined(squares, score, offset, _THRESHOLDS[1])
     if not len(boxes):
         return FoundFaces.none(size)
     squares = _squares(boxes)
-    score, shift, points = stages.output(_crops(image, squares, 48))
+    score, offset, points = stages.output(_crops(image, squares, 48))
     sides = squares[:, 2:] - squares[:, :2]
     xy = points.reshape(-1, 2, 5).transpose(0, 2, 1)
     landmarks = squares[:, None, :2] + xy * sides[:, None]
-    moved = squares + shift * np.tile(sides, 2)
-    sure = np.flatnonzero(score > _THRESHOLDS[2])
-    keep = sure[_suppress(moved[sure], score[sure], 0.7, by_smaller=True)]
+    adjusted = squares + offset * np.tile(sides, 2)
+    likely = np.flatnonzero(score > _THRESHOLDS[2])
+    keep = likely[_suppress(adjusted[likely], score[likely], 0.7, relative_to_smaller=True)]
     limits = np.array([size[1], size[0]] * 2, np.float32)
-    clipped = np.clip(moved[keep], 0, limits).astype(np.float32)
-    seen = (clipped[:, 2:] > clipped[:, :2]).all(1)
-    keep, clipped = keep[seen], clipped[seen]
+    clipped = np.clip(adjusted[keep], 0, limits).astype(np.float32)
+    inside = (clipped[:, 2:] > clipped[:, :2]).all(1)
+    keep, clipped = keep[inside], clipped[inside]
     return FoundFaces(
         clipped, score[keep].astype(np.float32), landmarks[keep].astype(np.float32), size
     )
 
 
 def _propose(image: Pixels, network: Network, min_face: int) -> Boxes:
-    """Boxes (N, 4) from windows over the image in many sizes, the surest first."""
-    found = [np.zeros((0, 9), np.float32)]
+    """Boxes (N, 4) from windows over an image pyramid, sorted by descending score."""
+    candidates = [np.zeros((0, 9), np.float32)]
     for scale, small in _pyramid(image, min_face):
-        scores, shifts = network(_batch(small[None]))
+        scores, offsets = network(_batch(small[None]))
         rows, columns = np.nonzero(scores[0] > _THRESHOLDS[0])
         corners = np.stack([columns, rows], 1) * np.float32(_STEP)
         boxes = np.concatenate([corners, corners + _WINDOW], 1) / scale
-        sure = scores[0][rows, columns]
-        keep = _suppress(boxes, sure, 0.5)
-        moves = shifts[0][:, rows[keep], columns[keep]].T
-        found.append(np.column_stack([boxes[keep], sure[keep], moves]).astype(np.float32))
-    every = np.concatenate(found)
+        score = scores[0][rows, columns]
+        keep = _suppress(boxes, score, 0.5)
+        offset = offsets[0][:, rows[keep], columns[keep]].T
+        candidates.append(np.column_stack([boxes[keep], score[keep], offset]).astype(np.float32))
+    every = np.concatenate(candidates)
     every = every[_suppress(every[:, :4], every[:, 4], 0.7)][:_MOST_CANDIDATES]
     sides = every[:, 2:4] - every[:, :2]
     return every[:, :4] + every[:, 5:] * np.tile(sides, 2)
 
 
 def _pyramid(image: Pixels, min_face: int) -> Iterator[tuple[float, Pixels]]:
-    """The image in smaller and smaller sizes, in which a window is a larger and larger face."""
+    """The image at ever smaller scales, at which a window covers an ever larger face."""
     height, width = image.shape[:2]
     scale = _WINDOW / min_face
     while min(height, width) * scale >= _WINDOW:
         small = (max(_WINDOW, round(width * scale)), max(_WINDOW, round(height * scale)))
-        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        yield scale, np.asarray(cv2.resize(image, small, interpolation=way), np.uint8)
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        yield scale, np.asarray(cv2.resize(image, small, interpolation=method), np.uint8)
         scale *= _SHRINK
 
 
-def _kept(
-    squares: Boxes, scores: NDArray[np.float32], shifts: NDArray[np.float32], threshold: float
+def _refined(
+    squares: Boxes, scores: NDArray[np.float32], offsets: NDArray[np.float32], threshold: float
 ) -> Boxes:
-    """Those that are faces, each once, moved as the network says."""
-    sure = np.flatnonzero(scores > threshold)
-    keep = sure[_suppress(squares[sure], scores[sure], 0.7)]
+    """The boxes above the threshold after suppression, moved by the predicted offsets."""
+    likely = np.flatnonzero(scores > threshold)
+    keep = likely[_suppress(squares[likely], scores[likely], 0.7)]
     sides = squares[keep, 2:] - squares[keep, :2]
-    return squares[keep] + shifts[keep] * np.tile(sides, 2)
+    return squares[keep] + offsets[keep] * np.tile(sides, 2)
 
 
 def _squares(boxes: Boxes) -> Boxes:
-    """Boxes grown to squares around their centres."""
+    """Boxes extended to squares around their centres."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True).clip(2) / 2
     return np.concatenate([centres - half, centres + half], 1).astype(np.float32)
 
 
 def _crops(image: Pixels, squares: Boxes, side: int) -> NDArray[np.uint8]:
-    """What lies in the squares, black beyond the image, uint8 (N, 3, side, side)."""
+    """Crops of the squares, black beyond the image, uint8 (N, 3, side, side)."""
     height, width = image.shape[:2]
     crops = np.zeros((len(squares), side, side, 3), np.uint8)
     for crop, square in zip(crops, np.rint(squares).astype(int), strict=True):
@@ -132,8 +133,8 @@ def _crops(image: Pixels, squares: Boxes, side: int) -> NDArray[np.uint8]:
         if (left, top, right, bottom) != (x1, y1, x2, y2):
             edges = (top - y1, y2 - bottom, left - x1, x2 - right)
             piece = cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        way = cv2.INTER_AREA if piece.shape[0] > side else cv2.INTER_LINEAR
-        crop[:] = cv2.resize(piece, (side, side), interpolation=way)
+        method = cv2.INTER_AREA if piece.shape[0] > side else cv2.INTER_LINEAR
+        crop[:] = cv2.resize(piece, (side, side), interpolation=method)
     return _batch(crops)
 
 
@@ -146,15 +147,16 @@ def _suppress(
     boxes: NDArray[np.floating],
     scores: NDArray[np.floating],
     limit: float,
-    by_smaller: bool = False,
+    relative_to_smaller: bool = False,
 ) -> NDArray[np.int_]:
-    """Which boxes stay, the surest first: none that overlaps a surer one by more than the limit.
+    """Non-maximum suppression; returns the indices of the remaining boxes by descending score.
 
     Args:
         boxes: Shape (N, 4).
         scores: Shape (N,).
-        limit: Overlap, 0 to 1.
-        by_smaller: Measure overlap as a share of the smaller box, not of both together.
+        limit: A box is removed where its overlap with one of a higher score exceeds this, 0 to 1.
+        relative_to_smaller: Divide the intersection by the area of the smaller box instead of the
+            union.
     """
     order = np.argsort(-scores, kind="stable")
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
@@ -164,11 +166,11 @@ def _suppress(
         kept.append(first)
         low = np.maximum(boxes[first, :2], boxes[rest, :2])
         high = np.minimum(boxes[first, 2:], boxes[rest, 2:])
-        shared = (high - low).clip(0).prod(1)
+        intersection = (high - low).clip(0).prod(1)
         whole = (
             np.minimum(areas[first], areas[rest])
-            if by_smaller
-            else areas[first] + areas[rest] - shared
+            if relative_to_smaller
+            else areas[first] + areas[rest] - intersection
         )
-        order = rest[shared <= limit * whole]
+        order = rest[intersection <= limit * whole]
     return np.array(kept, int)

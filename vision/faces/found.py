@@ -1,4 +1,4 @@
-"""Detected faces of an image, before any task has looked at them."""
+"""The detected faces of an image: boxes and landmarks, the input of every face task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class FoundFaces:
         return cls(boxes, np.zeros(0, np.float32), landmarks, size)
 
     def __len__(self) -> int:
-        """How many faces."""
+        """Number of faces."""
         return len(self.scores)
 
     @property
@@ -89,5 +89,5 @@ class FoundFaces:
     def nearest_to_centre(self) -> int:
         """The index of the face whose centre is nearest to the centre of the image."""
         centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
-        middle = np.array([self.size[1] / 2, self.size[0] / 2])
-        return int(np.linalg.norm(centres - middle, axis=1).argmin())
+        image_centre = np.array([self.size[1] / 2, self.size[0] / 2])
+        return int(np.linalg.norm(centres - image_centre, axis=1).argmin())

@@ -1,4 +1,4 @@
-"""Pairs of face images to verify: read from a file as LFW's, or made from people's images."""
+"""Pairs of face images for verification: read from a file as LFW's, or sampled."""
 
 import itertools
 import random
@@ -10,22 +10,22 @@ from visus.vision.images import EXTENSIONS
 from visus.vision.truth import FacePair
 
 _FOLDS = 10
-_MOST_OF_A_PERSON = 30
+_MAX_PAIRS_PER_PERSON = 30
 
 
 def read_pairs(path: Path, root: Path) -> list[FacePair]:
-    """Pairs in the form of LFW's `pairs.txt`.
+    """Read pairs in the format of LFW's `pairs.txt`.
 
-    The first line tells how many folds there are and how many pairs of each kind a fold has. Then,
-    fold by fold, come lines `person number number` (one person) and `person number person number`
-    (two), apart by tabs or spaces. Image 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
+    The first line holds the number of folds and of pairs of each kind in a fold. Then, fold by
+    fold, follow lines `person number number` (one person) and `person number person number`
+    (two), separated by tabs or spaces. Image 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
 
     Args:
         path: The file.
         root: The folder of people.
 
     Raises:
-        VisusError: Naming the line that is none of these, or all images that are missing.
+        VisusError: If a line has another form, or an image is missing.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -36,7 +36,7 @@ def read_pairs(path: Path, root: Path) -> list[FacePair]:
     counts = lines[0].split() if lines else []
     if len(counts) not in (1, 2) or not all(word.isdecimal() for word in counts):
         raise VisusError(
-            f"{path}:1: must tell the number of folds and of pairs of each kind in a fold, as "
+            f"{path}:1: must hold the number of folds and of pairs of each kind in a fold, as "
             f"'10 300', not {lines[0] if lines else ''!r}"
         )
     # LFW's development sets have one fold and only its size.
@@ -73,27 +73,26 @@ def _pair(path: Path, line: int, words: list[str], fold: int, root: Path) -> Fac
 
 def _image(root: Path, person: str, number: str) -> str:
     if Path(person).name != person:
-        raise ValueError("a path is no person")
+        raise ValueError("a path is no name of a person")
     stem = root / person / f"{person}_{int(number):04d}"
-    found = (stem.with_suffix(ending) for ending in (".jpg", ".png", *sorted(EXTENSIONS)))
-    return str(next((path for path in found if path.is_file()), stem.with_suffix(".jpg")))
+    paths = (stem.with_suffix(ending) for ending in (".jpg", ".png", *sorted(EXTENSIONS)))
+    return str(next((path for path in paths if path.is_file()), stem.with_suffix(".jpg")))
 
 
 def people_in(pairs: Sequence[FacePair]) -> set[str]:
-    """The people whose images are compared."""
+    """Names of the people in the pairs."""
     return {Path(name).parent.name for pair in pairs for name in (pair.first, pair.second)}
 
 
 def make_pairs(images: Mapping[str, Sequence[str]], seed: int = 0) -> list[FacePair]:
-    """All pairs of a person's images, and as many of different people, in folds by people.
+    """All pairs of images of one person, and as many of different people, in folds by people.
 
     Args:
-        images: Of each person.
-        seed: Chooses among the pairs of different people, and among those of people with more than
-            a few images.
+        images: Names of the images of each person.
+        seed: For sampling the pairs of different people, and those of people with many images.
 
     Raises:
-        VisusError: If nobody has two images, or there are no two people.
+        VisusError: If no person has two images, or there are fewer than two people.
     """
     rng = random.Random(seed)
     people = sorted(images)
@@ -108,7 +107,7 @@ def make_pairs(images: Mapping[str, Sequence[str]], seed: int = 0) -> list[FaceP
         same = []
         for person in members:
             of_person = list(itertools.combinations(images[person], 2))
-            chosen = rng.sample(of_person, min(_MOST_OF_A_PERSON, len(of_person)))
+            chosen = rng.sample(of_person, min(_MAX_PAIRS_PER_PERSON, len(of_person)))
             same += [FacePair(a, b, True, fold) for a, b in chosen]
         pairs += same
         if len(members) > 1:

@@ -24,7 +24,7 @@ __all__ = [
     "METADATA_KEY",
     "PRECISIONS",
     "PRECISION_KEY",
-    "RUNTIMES",
+    "Backend",
     "ExportedNetwork",
     "choose_runtime",
     "computes_bfloat16",
@@ -32,6 +32,7 @@ __all__ = [
     "exported_suffixes",
     "installed_runtimes",
     "load_network",
+    "runtime_names",
     "usable_cores",
     "usable_workers",
 ]
@@ -44,7 +45,7 @@ class Backend:
     Attributes:
         name: Its name for `--runtime`, and the package that it needs.
         suffix: Of the files that it runs.
-        load: Loads a file for that many threads at once.
+        load: Loads a file for a number of threads.
     """
 
     name: str
@@ -57,15 +58,17 @@ class Backend:
         return find_spec(self.name) is not None
 
 
-BACKENDS = (
+BACKENDS: tuple[Backend, ...] = (
     Backend("openvino", ".onnx", OpenVinoNetwork),
     Backend("onnxruntime", ".onnx", OnnxRuntimeNetwork),
     Backend("executorch", ".pte", ExecuTorchNetwork),
 )
-"""Of those that run the same files, the fastest first."""
+"""Of the runtimes for files of one suffix, the fastest first."""
 
-RUNTIMES = ("torch", *(backend.name for backend in BACKENDS))
-"""Names for `--runtime`."""
+
+def runtime_names() -> tuple[str, ...]:
+    """Names for `--runtime`: `torch` and those of the table."""
+    return ("torch", *(backend.name for backend in BACKENDS))
 
 
 def exported_suffixes() -> tuple[str, ...]:
@@ -79,29 +82,28 @@ def installed_runtimes(suffix: str = ".onnx") -> list[str]:
 
 
 def choose_runtime(runtime: str | None, path: Path, suffix: str = "") -> str:
-    """The runtime for an exported file: the one that is asked for, or the fastest installed.
+    """The runtime for an exported file: the requested one, or the fastest that is installed.
 
     Args:
-        runtime: A name of `RUNTIMES`, or None.
+        runtime: A name of `runtime_names`, or None.
         path: The file, or the folder of an exported pipeline.
         suffix: Of the files in that folder; that of the file by default.
 
     Raises:
-        VisusError: If it cannot run such files, or is not installed, or none is.
+        VisusError: If the runtime cannot run such files or is not installed, or if none is.
     """
     suffix = suffix or path.suffix
-    able = [each for each in BACKENDS if each.suffix == suffix]
-    names = [each.name for each in able]
+    names = [each.name for each in BACKENDS if each.suffix == suffix]
     if runtime is not None and runtime not in names:
         raise VisusError(
             f"{path}: {runtime} cannot run it; leave --runtime out, or use {' or '.join(names)}"
         )
-    if runtime is not None and find_spec(runtime) is None:
+    installed = installed_runtimes(suffix)
+    if runtime is not None and runtime not in installed:
         raise VisusError(f"--runtime {runtime}: is not installed; pip install {runtime}")
-    usable = installed_runtimes(suffix)
-    if runtime is None and not usable:
+    if not installed:
         raise VisusError(f"{path}: needs a runtime; pip install {names[-1]}")
-    return runtime or usable[0]
+    return runtime or installed[0]
 
 
 def load_network(path: Path, runtime: str, workers: int = 1) -> ExportedNetwork:
@@ -109,9 +111,9 @@ def load_network(path: Path, runtime: str, workers: int = 1) -> ExportedNetwork:
 
     Args:
         path: The file.
-        runtime: Of `BACKENDS`.
-        workers: How many threads may call it at once, sharing the cores: an image takes longer,
-            many take less time.
+        runtime: A name of `BACKENDS`.
+        workers: How many threads may call it at once, sharing the cores: latency rises, and so
+            does throughput.
 
     Raises:
         VisusError: If it is damaged.

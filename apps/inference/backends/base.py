@@ -1,4 +1,4 @@
-"""What every runtime of exported files shares."""
+"""What all runtimes of exported files share: keys of the metadata, precisions, cores, errors."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,11 @@ from visus.vision.model import Network
 METADATA_KEY = "visus"
 """The key of the metadata, as JSON, in an exported file."""
 
-
 PRECISION_KEY = "visus_precision"
 """The key of the precision in an exported file; one without it computes in float32."""
 
-
 PRECISIONS = ("fp32", "bf16", "int8")
-"""What an exported file computes in: float32; bfloat16 where CPU and runtime have it; int8."""
+"""Precisions of exported files: float32; bfloat16 where CPU and runtime support it; int8."""
 
 
 class ExportedNetwork(Network, Protocol):
@@ -35,11 +33,11 @@ def usable_cores() -> int:
 
 
 def usable_workers() -> int:
-    """How many threads keep all cores at images, of which one waits now and then for Python."""
+    """How many threads keep all cores busy: one more than cores, as some wait for Python's lock."""
     return usable_cores() + 1
 
 
 def damaged(path: Path, error: Exception) -> VisusError:
-    """What to tell of a file that cannot be loaded."""
+    """The error for a file that cannot be loaded."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return VisusError(f"{path}: cannot be loaded ({reason}); export it again")

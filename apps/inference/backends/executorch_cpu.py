@@ -1,5 +1,10 @@
 """ExecuTorch: programs for phones, on this machine."""
 
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +14,42 @@ from visus.apps.inference.backends.base import damaged
 
 
 class ExecuTorchNetwork:
-    """A program for phones on this machine, one image at a time; see `load_network`."""
+    """An ExecuTorch program, one image at a time; see `load_network`."""
 
     precision = "fp32"
 
     def __init__(self, path: Path, workers: int = 1) -> None:
-        from executorch.runtime import Runtime
+        # A program has one set of buffers; XNNPACK uses all cores for each image.
+        self._one_at_a_time = threading.Lock()
+        with _quiet():
+            from executorch.runtime import Runtime
 
-        try:
-            program = Runtime.get().load_program(path)
-            self._forward = program.load_method("forward")
-            (self.metadata,) = program.load_method("metadata").execute([])
-        except (RuntimeError, AttributeError) as error:
-            raise damaged(path, error) from None
+            try:
+                program = Runtime.get().load_program(path)
+                self._forward = program.load_method("forward")
+                (self.metadata,) = program.load_method("metadata").execute([])
+            except (RuntimeError, AttributeError) as error:
+                raise damaged(path, error) from None
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
         import torch
 
-        outputs = self._forward.execute([torch.from_numpy(images)])
-        return tuple(np.array(output) for output in outputs)
+        with self._one_at_a_time:
+            outputs = self._forward.execute([torch.from_numpy(images)])
+            return tuple(np.array(output) for output in outputs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Suppress its native code's messages about the CPU, which users cannot act on."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)

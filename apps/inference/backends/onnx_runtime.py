@@ -1,4 +1,4 @@
-"""ONNX Runtime."""
+"""ONNX Runtime: exported .onnx files on the CPU, and on a GPU where its package supports one."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from visus.apps.inference.backends.base import (
 
 
 class OnnxRuntimeNetwork:
-    """In ONNX Runtime; see `load_network`."""
+    """An .onnx file in ONNX Runtime; see `load_network`."""
 
     def __init__(self, path: Path, workers: int = 1) -> None:
         import onnxruntime
@@ -22,18 +22,18 @@ class OnnxRuntimeNetwork:
         options = onnxruntime.SessionOptions()
         if workers > 1:
             options.intra_op_num_threads = max(1, usable_cores() // workers)
-        # On a CPU without VNNI its int8 products would overflow and change answers.
+        # On a CPU without VNNI its int8 products would overflow and change the outputs.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:
-            # ONNX Runtime has a class of error for each kind of damage, none of them public.
+            # ONNX Runtime has an error class for each kind of damage, none of them public.
             raise damaged(path, error) from None
         properties = self._session.get_modelmeta().custom_metadata_map
         self.metadata = properties.get(METADATA_KEY)
-        # It has no bfloat16 on a CPU.
+        # ONNX Runtime does not compute in bfloat16 on a CPU.
         self.precision = "int8" if properties.get(PRECISION_KEY) == "int8" else "fp32"
         self._input = self._session.get_inputs()[0].name
 

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO: exported .onnx files on the CPU."""
 
 import threading
 from functools import cache
@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 from visus.apps.inference.backends.base import METADATA_KEY, PRECISION_KEY, damaged
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held by the one request of OpenVINO in which layers of weights take any rows."""
+"""Held by a request to a network whose layers with weights take a variable number of rows."""
 
 
 class OpenVinoNetwork:
-    """In OpenVINO, in float32 but for a file that asks for another precision.
+    """An .onnx file in OpenVINO, in float32 unless the file requests another precision.
 
-    Single images, which applications mostly give, have a form of the network of their own: it is
-    faster, and threads run it side by side. Where the rows that a layer of weights takes depend on
-    what an image shows, there is none, and two requests under way at once, even of two networks,
-    crash now and then: there threads take turns.
+    Single images, the usual input of applications, have a network compiled for a batch of one: it
+    is faster, and threads run it in parallel. Where the number of rows in a layer with weights
+    depends on the image, there is no such network, and two concurrent requests, even to different
+    networks, crash occasionally: there threads take turns.
     """
 
     def __init__(self, path: Path, workers: int = 1) -> None:
         properties = _read_properties(path)
         precision = properties.get(PRECISION_KEY, "fp32")
         faster = precision == "bf16" and computes_bfloat16()
-        # Its default on a CPU with bfloat16 is bfloat16, which changes results.
+        # OpenVINO's default on a CPU with bfloat16 is bfloat16, which changes results.
         self._hint = {"INFERENCE_PRECISION_HINT": "bf16" if faster else "f32"}
         core = _openvino_core()
         try:
             self._network = core.read_model(path)
             self._outputs = len(self._network.outputs)
             if faster:
-                _keep_places_exact(self._network)
+                _keep_regions_exact(self._network)
             single = _for_one_image(self._network)
             streams = {"NUM_STREAMS": str(workers)} if single and workers > 1 else {}
             compiled = core.compile_model(single or self._network, "CPU", self._hint | streams)
@@ -64,38 +64,38 @@ class OpenVinoNetwork:
         return tuple(np.asarray(outputs[i]) for i in range(self._outputs))
 
 
-def _keep_places_exact(network: Any) -> None:
-    """Keep the corners of regions in float32: in bfloat16 they miss by a pixel at 256.
+def _keep_regions_exact(network: Any) -> None:
+    """Keep the corners of regions in float32: bfloat16 rounds them to whole pixels from 256 on.
 
-    OpenVINO leaves what leads to an output without a layer of weights between as it is.
+    OpenVINO does not convert operations between the last layer with weights and an output.
     """
     pooled = [op for op in network.get_ops() if op.get_type_name() == "ROIAlign"]
     network.add_outputs([op.input_value(1) for op in pooled])
 
 
 def _for_one_image(network: Any) -> Any:
-    """A copy of the network for one image; None where layers of weights would take any rows."""
+    """A copy for batches of one; None where a layer with weights has a variable number of rows."""
     single = network.clone()
     shape = single.inputs[0].partial_shape
     shape[0] = 1
     single.reshape(shape)
-    of_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
-    layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in of_weights]
+    with_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
+    layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in with_weights]
     fixed = all(each.get_partial_shape().is_static for each in (single.input(0), *layers))
     return single if fixed else None
 
 
 @cache
 def _openvino_core() -> Any:
-    """One for the whole process.
+    """One core for the whole process.
 
-    Each core gives its thread a stack for signals, and unmaps it when it goes while the thread may
-    still have it: any signal after that, Ctrl+C or the end of a child, would be the end.
+    Each core installs an alternate signal stack in its thread, and unmaps it when it is destroyed:
+    any later signal, such as Ctrl+C or the exit of a child process, would crash the process.
     """
     import openvino
 
-    # The first tensor fills a table of types, for which Python's lock is let go: a second thread
-    # that came to that table with the lock would wait for ever, and so would the whole process.
+    # The first tensor fills a table of types while Python's lock is released: a second thread that
+    # waited for that table while holding the lock would deadlock the process.
     openvino.Tensor(np.zeros(1, np.uint8))
     return openvino.Core()
 
@@ -108,7 +108,7 @@ def computes_bfloat16() -> bool:
 
 
 def _read_properties(path: Path) -> dict[str, str]:
-    """What an exported file says of itself."""
+    """The metadata properties of an .onnx file."""
     import onnx
 
     try:

@@ -1,1 +1,1 @@
-"""apps/live/serve."""
+"""The HTTP server of `visus serve` and `visus live --serve`."""

@@ -1,4 +1,4 @@
-"""What browsers and programs may ask for over HTTP, and how each request is checked."""
+"""HTTP requests of browsers and programs: routes, checks, answers."""
 
 import hmac
 import json
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from visus.apps.live.serve.server import PageServer
 
 MAX_BYTES = 20 * 2**20
-"""Of an image that is sent."""
+"""Maximum size of an image that is sent, in bytes."""
 
-_PATIENCE = 10.0
-"""Seconds within which a request must have come."""
+_REQUEST_SECONDS = 10.0
+"""Time limit for receiving a request."""
 
-_THINKING = 60.0
-"""Seconds after which a prediction is given up."""
+_PREDICT_SECONDS = 60.0
+"""Time limit for a prediction."""
 
 STREAMS = 8
-"""How many browsers may watch."""
+"""Maximum number of browsers that watch the stream."""
 
 _RATE = 30.0
-"""The most frames a second that each gets."""
+"""Maximum frames/s of each stream."""
 
 _COOKIE = "visus"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -40,12 +40,12 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen.
+    """An address to listen on.
 
     Attributes:
-        text: As it was given.
-        host: A name or a number.
-        port: 0 for any that is free.
+        text: As given on the command line.
+        host: A host name or IP address.
+        port: 0 for any free port.
     """
 
     text: str
@@ -59,22 +59,22 @@ class Address:
 
     @property
     def shown_host(self) -> str:
-        """As it stands in an address."""
+        """The host as part of a URL."""
         if self.host in ("0.0.0.0", "::"):
-            # All of this machine's addresses: its name stands for them.
+            # All addresses of this machine: its name resolves to one of them.
             return socket.gethostname()
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
 def parse_address(text: str) -> Address:
-    """Where a server listens: `PORT`, or `HOST:PORT`.
+    """Parse `PORT` or `HOST:PORT`.
 
     Raises:
         VisusError: If it is neither.
     """
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise VisusError(f"{text!r} is no address to listen on; write a port, or HOST:PORT")
+        raise VisusError(f"{text!r} is not an address to listen on; write a port, or HOST:PORT")
     return Address(text, host.strip("[]") or "127.0.0.1", int(port))
 
 
@@ -82,8 +82,8 @@ class RequestError(Exception):
     """A request that is refused.
 
     Args:
-        status: HTTP's number for it.
-        message: Why, and what would be accepted.
+        status: The HTTP status.
+        message: The reason and the remedy.
     """
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -92,26 +92,26 @@ class RequestError(Exception):
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Answers one request after the other of one client."""
+    """Answers the requests of one client, one after the other."""
 
     server_page: ClassVar["PageServer"]
     server_version = "visus"
     sys_version = ""
     protocol_version = "HTTP/1.1"
-    timeout = _PATIENCE
+    timeout = _REQUEST_SECONDS
     _unread = 0
 
     def do_GET(self) -> None:
         """Answer GET."""
         page = self.server_page
         model = page.model
-        facts = {"model": model.name, "task": model.metadata.task, "runtime": model.runtime}
+        health = {"model": model.name, "task": model.metadata.task, "runtime": model.runtime}
         self._dispatch(
             {
                 "/": self._page,
                 "/stream": self._stream,
                 "/state": lambda: self._send_json(page.state()),
-                "/health": lambda: self._send_json(facts),
+                "/health": lambda: self._send_json(health),
             }
         )
 
@@ -125,7 +125,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         )
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: addresses may hold the token."""
+        """Log nothing: request paths may contain the token."""
 
     def _dispatch(self, routes: dict[str, Callable[[], None]]) -> None:
         path = urlsplit(self.path).path
@@ -143,19 +143,21 @@ class RequestHandler(BaseHTTPRequestHandler):
                 self._drain()
                 self._send_json({"error": str(error)}, error.status)
         except (ConnectionError, TimeoutError):
-            # The client has gone, before its answer or before the reason why it gets none.
+            # The client has closed the connection.
             self.close_connection = True
 
     def _check_origin(self, path: str) -> None:
-        """Pages of other sites must not reach the camera through the browser of its owner."""
+        """Refuse pages of other sites that use the browser of the camera's owner."""
         address = urlsplit(f"//{self.headers.get('Host', '')}")
         if self.server_page.address.loopback and address.hostname not in _LOOPBACK:
-            raise RequestError(HTTPStatus.FORBIDDEN, "this server is for this machine alone")
+            raise RequestError(
+                HTTPStatus.FORBIDDEN, "this server accepts requests from this machine only"
+            )
         origin = self.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != address.netloc
         site = self.headers.get("Sec-Fetch-Site", "none")
         if foreign or (path != "/" and site not in ("none", "same-origin")):
-            raise RequestError(HTTPStatus.FORBIDDEN, "other sites may not ask")
+            raise RequestError(HTTPStatus.FORBIDDEN, "requests from other sites are refused")
 
     def _check_token(self, path: str) -> None:
         token = self.server_page.token
@@ -176,7 +178,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             )
 
     def _page(self) -> None:
-        html = (files("visus.apps.live") / "page.html").read_text(encoding="utf-8")
+        html = (files("visus.apps.live.serve") / "page.html").read_text(encoding="utf-8")
         html = html.replace("MAX_BYTES", str(MAX_BYTES))
         headers = {
             "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; "
@@ -190,10 +192,11 @@ class RequestHandler(BaseHTTPRequestHandler):
         self._send(html.encode(), "text/html; charset=utf-8", headers=headers)
 
     def _stream(self) -> None:
-        """Motion JPEG: one image after the other in one answer."""
-        if not self.server_page.seats.acquire(blocking=False):
+        """Motion JPEG: a sequence of images in one response."""
+        if not self.server_page.streams.acquire(blocking=False):
             raise RequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"{STREAMS} browsers watch already; close one"
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{STREAMS} browsers watch the stream already; close one",
             )
         self.close_connection = True
         try:
@@ -208,18 +211,18 @@ class RequestHandler(BaseHTTPRequestHandler):
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
                 time.sleep(1 / _RATE)
         finally:
-            self.server_page.seats.release()
+            self.server_page.streams.release()
 
     def _predict(self) -> None:
-        places = self.server_page.places
-        if not places.acquire(blocking=False):
+        waiting = self.server_page.waiting
+        if not waiting.acquire(blocking=False):
             raise RequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many images wait; send it again later"
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many images are waiting; send it again later"
             )
         try:
             entry = self._answer_to(self._body())
         finally:
-            places.release()
+            waiting.release()
         self._send_json(entry)
 
     def _answer_to(self, image_bytes: bytes) -> dict[str, Any]:
@@ -227,13 +230,14 @@ class RequestHandler(BaseHTTPRequestHandler):
         try:
             with self.server_page.decoders:
                 image = read_image(image_bytes)
-                future = self.server_page.ask(image, name, self._query("drawn") == ["1"])
-                return future.result(_THINKING)
+                future = self.server_page.submit(image, name, self._query("drawn") == ["1"])
+                return future.result(_PREDICT_SECONDS)
         except VisusError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
         except (TimeoutError, CancelledError):
             raise RequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "the model had no time for it; send it again later"
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the model did not answer in time; send it again later",
             ) from None
         except Exception as error:
             raise RequestError(
@@ -244,7 +248,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if not self._unread:
             raise RequestError(
-                HTTPStatus.LENGTH_REQUIRED, "send an image's bytes, with their Content-Length"
+                HTTPStatus.LENGTH_REQUIRED, "send the bytes of an image, with their Content-Length"
             )
         if self._unread > MAX_BYTES:
             raise RequestError(
@@ -256,8 +260,8 @@ class RequestHandler(BaseHTTPRequestHandler):
         return body
 
     def _drain(self) -> None:
-        """Take what is still being sent, so that the client gets to read the answer."""
-        deadline = time.monotonic() + _PATIENCE
+        """Receive the rest of the request, so that the client reads the answer."""
+        deadline = time.monotonic() + _REQUEST_SECONDS
         while self._unread > 0 and time.monotonic() < deadline:
             chunk = self.rfile.read(min(self._unread, 2**20))
             if not chunk:

@@ -1,4 +1,4 @@
-"""Live images and answers over HTTP: a page for people, `POST /predict` for programs."""
+"""The HTTP server: live frames on a page, `POST /predict` for programs."""
 
 import base64
 import os
@@ -25,37 +25,36 @@ from visus.vision.images import Pixels
 from visus.vision.model import Model
 
 TOKEN_VARIABLE = "VISUS_TOKEN"
-"""The environment variable of the token; a new one is made where it is not set."""
+"""The environment variable of the token; where it is not set, a random one is generated."""
 
 _WAITING = 8
-"""Images that may wait for the model; more are refused before they are read."""
+"""Maximum number of images that wait for the model; more are refused before they are read."""
 
 _DECODED = 2
-"""Of them, how many are held decoded: 20 MB may become half a gigabyte."""
+"""Maximum number of them that are decoded: 20 MB may become half a gigabyte."""
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
 
 
 class PageServer(Sink):
-    """Shows frames in browsers, and answers images that are sent to it.
+    """Shows frames in browsers, and predicts images that are sent to it.
 
-    All predictions are made by the thread that calls `show` or `wait`, one after the other.
+    The thread that calls `show` or `wait` computes all predictions, one after the other.
 
     Args:
-        address: `PORT` for this machine alone, or `HOST:PORT`; anyone who asks from elsewhere
-            needs the token.
-        model: Answers.
+        address: `PORT` for this machine only, or `HOST:PORT`, where every request needs the token.
+        model: The model.
         moving: Whether there are frames to be shown.
 
     Attributes:
-        figures: Tells a line for the page.
-        token: What requests from elsewhere must know; empty where only this machine can ask.
-        seats: Taken by the browsers that watch.
-        places: Taken by the images that are sent, until each has its answer.
-        decoders: " while they are held decoded.
+        figures: Returns a line for the page.
+        token: The token; empty where only this machine is accepted.
+        streams: Acquired by browsers that watch the stream.
+        waiting: Acquired by images that are sent, until they are answered.
+        decoders: Acquired by images that are sent, while they are decoded.
 
     Raises:
-        VisusError: If the address is none, or cannot be used.
+        VisusError: If the address is malformed or cannot be used.
     """
 
     def __init__(self, address: str, model: Model, moving: bool) -> None:
@@ -67,8 +66,8 @@ class PageServer(Sink):
         if not self.address.loopback:
             self.token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(16)
         self._jobs: queue.Queue[tuple[Pixels, str, bool, Future[dict[str, Any]]]] = queue.Queue()
-        self.seats = threading.Semaphore(STREAMS)
-        self.places = threading.Semaphore(_WAITING)
+        self.streams = threading.Semaphore(STREAMS)
+        self.waiting = threading.Semaphore(_WAITING)
         self.decoders = threading.Semaphore(_DECODED)
         self._changed = threading.Condition()
         self._frame: Pixels | None = None
@@ -82,18 +81,18 @@ class PageServer(Sink):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         host = "localhost" if self.address.loopback else self.address.shown_host
-        # One that the user keeps is not printed.
+        # The user's own token is not printed.
         given = self.token == os.environ.get(TOKEN_VARIABLE)
         token = f"${TOKEN_VARIABLE}" if given else self.token
         token = f"?token={token}" if self.token else ""
         return f"http://{host}:{self._server.server_port}/{token}"
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; answers an image that waits, and pauses where it is told to.
+        """See `Sink.show`; answers a waiting image, and waits while the page is paused.
 
-        An image, which is no frame of a video, stays until the page goes on.
+        A single image pauses the page, so that it is shown until the user continues.
         """
         with self._changed:
             self._frame = drawn
@@ -107,14 +106,14 @@ class PageServer(Sink):
         return True
 
     def wait(self) -> None:
-        """Answer images until Ctrl+C or SIGTERM comes."""
+        """Answer images until Ctrl+C or SIGTERM is received."""
         with until_stopped():
             while True:
                 self._answer(0.5)
         self.close()
 
     def close(self) -> None:
-        """See `Sink.close`; whoever waits is told."""
+        """See `Sink.close`; cancels waiting requests."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -123,32 +122,35 @@ class PageServer(Sink):
         self._server.shutdown()
         self._server.server_close()
 
-    def ask(self, image: Pixels, name: str, drawn: bool) -> Future[dict[str, Any]]:
-        """Have an image predicted; what comes is its JSON Lines object.
+    def submit(self, image: Pixels, name: str, drawn: bool) -> Future[dict[str, Any]]:
+        """Queue an image for prediction; the result is its JSON Lines object.
 
         Args:
             image: uint8 RGB of shape (height, width, 3).
-            name: What the answer calls it.
-            drawn: Whether the answer has the drawn image too, as `drawn`, a data URL.
+            name: The `source` in the result.
+            drawn: Whether the result includes the annotated image, as `drawn`, a data URL.
         """
         future: Future[dict[str, Any]] = Future()
         self._jobs.put((image, name, drawn, future))
         return future
 
     def state(self) -> dict[str, Any]:
-        """What the page shows beside the image."""
+        """The state of the page."""
         figures = self._note or self.figures()
         return {"figures": figures, "paused": self._paused, "moving": self.moving}
 
     def toggle_pause(self) -> dict[str, Any]:
-        """Pause, or go on; tells the state."""
+        """Pause or continue; returns the state."""
         self._paused = not self._paused
         return self.state()
 
     def next_jpeg(self, after: int) -> tuple[int, bytes] | None:
-        """The newest frame that is not the one of that number; None at the end.
+        """The number and the JPEG of the newest frame; None at the end.
 
-        The browser's thread encodes it, so that the loop does not wait.
+        The request's thread encodes it, so that the loop does not wait.
+
+        Args:
+            after: The number of the previous frame; this waits for a newer one.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._number > after)
@@ -163,7 +165,7 @@ class PageServer(Sink):
         return number, jpeg
 
     def _answer(self, seconds: float) -> None:
-        """Predict one image that waits, if one comes in time."""
+        """Predict one queued image, waiting for it up to a number of seconds."""
         try:
             image, name, drawn, future = self._jobs.get(timeout=seconds or None, block=seconds > 0)
         except queue.Empty:
@@ -176,10 +178,10 @@ class PageServer(Sink):
                 entry["drawn"] = f"data:image/jpeg;base64,{pixels}"
             future.set_result(entry)
         except InvalidStateError:
-            # Whoever asked has gone.
+            # The request was cancelled.
             pass
         except Exception as error:
-            # No image that somebody sends may stop the camera.
+            # No request may stop the loop.
             future.set_exception(error)
 
 
@@ -189,7 +191,7 @@ def _to_jpeg(pixels: Pixels) -> bytes:
 
 def _listen(address: Address, page: PageServer) -> ThreadingHTTPServer:
     class Handler(RequestHandler):
-        """Answers for this page."""
+        """Answers requests for this page."""
 
         server_page = page
 

@@ -1,1 +1,1 @@
-"""Where frames go: files, a window."""
+"""Sinks of frames: a window, videos, images."""

@@ -1,4 +1,4 @@
-"""Where frames go."""
+"""The interface of sinks."""
 
 from abc import ABC, abstractmethod
 
@@ -7,12 +7,17 @@ from visus.vision.images import Pixels
 
 
 class Sink(ABC):
-    """Takes frames that are drawn on."""
+    """Receives annotated frames."""
 
     @abstractmethod
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """Take one; returns False when the user wants to stop."""
+        """Receive a frame; returns False when the user wants to stop.
+
+        Args:
+            frame: The frame.
+            drawn: Its image with the prediction, uint8 RGB.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Finish what was begun."""
+        """Finish open files."""

@@ -1,4 +1,4 @@
-"""Videos that browsers play: by the ffmpeg program where there is one, by OpenCV otherwise."""
+"""Video encoders: the ffmpeg program where it is installed, OpenCV otherwise."""
 
 import queue
 import shutil
@@ -23,53 +23,53 @@ _FFMPEG = {
         ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-b:v", "2M"),
     ),
 }
-"""Encoders of the ffmpeg program by the file's ending, the first that it has is taken."""
+"""Encoders of the ffmpeg program by the file's suffix; the first available one is used."""
 
 _OPENCV = {".mp4": "mp4v", ".webm": "VP80"}
-"""OpenCV's codecs: its VP9 encodes eight frames a second, and its H.264 needs a device."""
+"""OpenCV's codecs: its VP9 encodes eight frames/s, and its H.264 needs a device."""
 
-ENDINGS = tuple(_OPENCV)
+SUFFIXES = tuple(_OPENCV)
 
-_AHEAD = 16
+_QUEUE_SIZE = 16
 """Frames that may wait for OpenCV's encoder."""
 
 
 class Encoder(ABC):
-    """A video file that is being written."""
+    """Writes a video file."""
 
     @abstractmethod
     def write(self, pixels: Any) -> None:
-        """Append a frame: uint8, BGR, of the size that was given."""
+        """Append a frame: uint8, BGR, of the size of the video."""
 
     @abstractmethod
     def close(self) -> None:
-        """Write the file's end, without which no player opens it."""
+        """Finish the file, without which no player opens it."""
 
 
 def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
-    """Begin a video.
+    """Open a video for writing.
 
     Args:
-        path: The ending chooses: `.mp4` is H.264 where the ffmpeg program has an encoder for it and
-            MPEG-4 Part 2 otherwise, which browsers do not play; `.webm` is VP9, or VP8.
-        rate: Frames a second.
+        path: The suffix sets the codec: `.mp4` is H.264 where the ffmpeg program has an encoder for
+            it and MPEG-4 Part 2 otherwise, which browsers do not play; `.webm` is VP9, or VP8.
+        rate: Frames/s.
         size: (width, height) in pixels, both even.
 
     Raises:
         VisusError: If it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    chosen = next(
+    encoder = next(
         (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
     )
-    if chosen is not None:
-        return _FfmpegEncoder(path, rate, size, chosen)
+    if encoder is not None:
+        return _FfmpegEncoder(path, rate, size, encoder)
     return _OpenCvEncoder(path, rate, size)
 
 
 @cache
 def _ffmpeg_encoders() -> frozenset[str]:
-    """What the ffmpeg program can encode; nothing where there is none."""
+    """The encoders of the ffmpeg program; empty where it is not installed."""
     program = shutil.which("ffmpeg")
     if program is None:
         return frozenset()
@@ -86,10 +86,10 @@ class _FfmpegEncoder(Encoder):
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *encoder]
         command += ["-pix_fmt", "yuv420p"]
         if path.suffix.lower() == ".mp4":
-            # The index first, so that a browser can begin before all has come.
+            # The index first, so that a browser can play while it downloads.
             command += ["-movflags", "+faststart"]
         command.append(f"file:{path}")
-        # Not stopped by the Ctrl+C that ends the loop: it has the file's end to write.
+        # A new session, so that the Ctrl+C that ends the loop does not end the encoder first.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -111,14 +111,14 @@ class _FfmpegEncoder(Encoder):
 
 
 class _OpenCvEncoder(Encoder):
-    """In a thread of its own, so that the loop waits only for an encoder that is slower than it."""
+    """OpenCV's encoder in a thread: the loop waits only for an encoder slower than itself."""
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
         code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix.lower()])
         self._writer = cv2.VideoWriter(str(path), code, rate, size)
         if not self._writer.isOpened():
             raise VisusError(f"{path}: cannot be written; check folder and disk")
-        self._queue: queue.Queue[Any] = queue.Queue(_AHEAD)
+        self._queue: queue.Queue[Any] = queue.Queue(_QUEUE_SIZE)
         self._thread = threading.Thread(target=self._encode, name="encoder", daemon=True)
         self._thread.start()
 

@@ -1,9 +1,9 @@
-"""Annotated videos and images in files."""
+"""Sinks: annotated videos and images in files."""
 
 from pathlib import Path
 
 from visus.apps.live.sinks.base import Sink
-from visus.apps.live.sinks.encoders import ENDINGS, Encoder, open_encoder
+from visus.apps.live.sinks.encoders import SUFFIXES, Encoder, open_encoder
 from visus.vision.drawing.grid import to_bgr
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -16,23 +16,23 @@ class VideoSink(Sink):
     """A video file.
 
     Args:
-        path: Where to write; the ending chooses the codec, see `visus.apps.live.sinks.encoders`.
-        rate: Frames a second.
-        begin: The time of the first frame, in seconds of its source.
+        path: Where to write; the suffix sets the codec, see `visus.apps.live.sinks.encoders`.
+        rate: Frames/s.
+        start: The time of the first frame, in seconds of its source.
     """
 
-    def __init__(self, path: Path, rate: float, begin: float = 0.0) -> None:
-        if path.suffix.lower() not in ENDINGS:
-            raise VisusError(f"--video {path}: the file's ending must be {' or '.join(ENDINGS)}")
+    def __init__(self, path: Path, rate: float, start: float = 0.0) -> None:
+        if path.suffix.lower() not in SUFFIXES:
+            raise VisusError(f"--video {path}: the file's suffix must be {' or '.join(SUFFIXES)}")
         self.path = path
         self.rate = rate or 25.0
-        self.begin = begin
+        self.start = start
         self._encoder: Encoder | None = None
         self._size = (0, 0)
         self._written = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; later frames of another size are fitted into that of the first."""
+        """See `Sink.show`; later frames of another size are resized to that of the first."""
         if self._encoder is None:
             height, width = drawn.shape[:2]
             self._size = (_encodable(width), _encodable(height))
@@ -40,8 +40,8 @@ class VideoSink(Sink):
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
             pixels = to_bgr(resize_to_input(drawn, self._size[::-1], "letterbox")[0])
-        # A camera's frames that nobody had time for are stood in for by the one that follows.
-        moment = self._written / self.rate if frame.time is None else frame.time - self.begin
+        # Dropped frames of a camera are replaced by copies of the next one.
+        moment = self._written / self.rate if frame.time is None else frame.time - self.start
         while self._written <= moment * self.rate + 1e-6:
             self._encoder.write(pixels)
             self._written += 1
@@ -54,12 +54,17 @@ class VideoSink(Sink):
 
 
 def _encodable(side: int) -> int:
-    """The nearest side, in pixels, that every encoder takes and every player shows."""
+    """The nearest side in pixels that every encoder and player supports."""
     return max(16, side - side % 2)
 
 
 class ImageSink(Sink):
-    """Annotated images in a folder; the frames of a video become one annotated video there."""
+    """Annotated images in a folder; the frames of a video become one annotated video there.
+
+    Args:
+        folder: Where to write.
+        rate: Frames/s of the video.
+    """
 
     def __init__(self, folder: Path, rate: float) -> None:
         self.names = OutputNames(folder)

@@ -1,4 +1,4 @@
-"""A window on the screen, its keys, and why there may be none."""
+"""Sink: a window, its keys, and the reasons why none can be opened."""
 
 import os
 import socket
@@ -23,28 +23,27 @@ HELP = (
     "q  quit",
     "space  pause, or the next image",
     "s  snapshot",
-    "r  record, or end the recording",
-    "+ -  threshold of a detector",
+    "r  start or stop recording",
+    "+ -  adjust the threshold",
     "h  this help",
 )
 
 
 class WindowSink(Sink):
-    """A window on the screen; closing it stops, as `q` and Escape do. See `HELP` for the keys.
+    """A window; closing it stops the loop, as `q` and Escape do. See `HELP` for the keys.
 
-    Snapshots and recordings go into the current folder, as `visus-<time>.png` and `.mp4`; they show
-    what is drawn, without the figures.
+    Snapshots and recordings are written to the current folder, as `visus-<time>.png` and `.mp4`;
+    they contain the annotated frame without the figures.
 
     Args:
         title: Of the window.
 
     Attributes:
-        figures: Tells a line to show on top.
-        adjust: Changes what is shown by one step, +1 or -1; returns a line to show. None where
-            nothing can be adjusted.
+        figures: Returns the line to show at the top.
+        adjust: See `visus.tasks.spec.Session`.
 
     Raises:
-        VisusError: If there is no screen, or OpenCV has no window support.
+        VisusError: If there is no display, or OpenCV has no window support.
     """
 
     def __init__(self, title: str) -> None:
@@ -62,38 +61,38 @@ class WindowSink(Sink):
         os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; an image stays until it is told to go on."""
+        """See `Sink.show`; a single image is shown until the space bar is pressed."""
         if not self._shown:
             flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             cv2.namedWindow(self.title, flags)
             cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
         if self._recording is not None and not frame.note:
             self._recording.show(frame, drawn)
-        waits = frame.index is None
+        paused = frame.index is None
         while True:
-            paused = "paused" if waits and frame.index is not None else ""
-            lines = [self.figures(), paused, self._message, *(HELP if self._help else ())]
+            state = "paused" if paused and frame.index is not None else ""
+            lines = [self.figures(), state, self._message, *(HELP if self._help else ())]
             cv2.imshow(self.title, to_bgr(draw_lines(drawn, [line for line in lines if line])))
-            key = cv2.waitKey(50 if waits else 1) & 0xFF
+            key = cv2.waitKey(50 if paused else 1) & 0xFF
             if self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
                 return False
             self._shown = True
             if key in (ord("q"), 27):
                 return False
             if key == ord(" "):
-                waits = not waits
+                paused = not paused
             elif key != 0xFF:
-                self._obey(chr(key), frame, drawn)
-            if not waits:
+                self._handle_key(chr(key), frame, drawn)
+            if not paused:
                 return True
 
     def close(self) -> None:
-        """Close the window, and end a recording."""
+        """Close the window, and finish a recording."""
         if self._recording is not None:
             self._recording.close()
         cv2.destroyAllWindows()
 
-    def _obey(self, key: str, frame: Frame, drawn: Pixels) -> None:
+    def _handle_key(self, key: str, frame: Frame, drawn: Pixels) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         if key == "h":
             self._help = not self._help
@@ -113,25 +112,25 @@ class WindowSink(Sink):
 
 
 def why_no_window() -> str:
-    """Why no window can be shown, or an empty string where one can.
+    """The reason why no window can be shown, or an empty string where one can.
 
-    OpenCV ends the whole process when its window system is not there, so this asks beforehand.
+    OpenCV aborts the process where its window system is missing, so this is checked beforehand.
     """
     if not window_backend():
         return (
             "this OpenCV has no window support, as opencv-python-headless overwrote it "
-            "(visus doctor tells how to mend it)"
+            "(visus doctor prints how to fix it)"
         )
     if sys.platform != "linux":
         return ""
-    # OpenCV's wheels speak X11 only; under Wayland XWayland answers for DISPLAY.
-    if _display_answers(os.environ.get("DISPLAY", "")):
+    # OpenCV's wheels support X11 only; under Wayland XWayland serves DISPLAY.
+    if _display_responds(os.environ.get("DISPLAY", "")):
         return ""
-    return "there is no screen (DISPLAY names none that answers)"
+    return "there is no display (DISPLAY names none that responds)"
 
 
 def window_backend() -> str:
-    """The window system OpenCV was built with; empty for the headless build."""
+    """The window system of this OpenCV; empty for the headless build."""
     for line in cv2.getBuildInformation().splitlines():
         name, _, value = line.strip().partition(":")
         if name == "GUI":
@@ -139,7 +138,7 @@ def window_backend() -> str:
     return ""
 
 
-def _display_answers(display: str) -> bool:
+def _display_responds(display: str) -> bool:
     host, _, number = display.partition(":")
     screen = number.partition(".")[0]
     if not screen.isdecimal():

@@ -1,4 +1,4 @@
-"""Where frames come from, by what SOURCE on the command line names."""
+"""Sources of frames, opened by SOURCE of the command line."""
 
 import glob
 import math
@@ -9,6 +9,7 @@ from visus.apps.addresses import SCHEMES, is_stream
 from visus.apps.live.sources.base import SampledSource, Source
 from visus.apps.live.sources.files import ImageSource, VideoSource
 from visus.apps.live.sources.raw import RawSource, parse_size
+from visus.apps.windows_paths import refuse_windows_path
 from visus.vision.errors import VisusError
 from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
 
@@ -16,23 +17,25 @@ __all__ = ["SampledSource", "Source", "open_source"]
 
 
 def open_source(source: str, size: str | None = None, rate: float | None = None) -> Source:
-    """What SOURCE on the command line names.
+    """Open SOURCE of the command line.
 
     Args:
         source: An image, a folder, a glob, a video, a camera's number, the address of a stream, or
-            `-` for raw frames on the standard input.
-        size: Of raw frames, such as `640x480`.
-        rate: Of raw frames, in frames a second.
+            `-` for raw frames on standard input.
+        size: Size of raw frames, such as `640x480`.
+        rate: Rate of raw frames, in frames/s.
 
     Raises:
-        VisusError: If it names nothing that can be opened.
+        VisusError: If it cannot be opened.
     """
     from visus.apps.live.sources.streams import open_camera, open_stream
 
     if (size is not None) != (source == "-"):
-        raise VisusError("source - needs --size WIDTHxHEIGHT of its raw frames, and no other does")
+        raise VisusError(
+            "source - needs --size WIDTHxHEIGHT of its raw frames; no other source does"
+        )
     if rate is not None and (source != "-" or not 0 < rate < math.inf):
-        raise VisusError(f"--rate {rate:g}: is the frames a second of the raw frames of source -")
+        raise VisusError(f"--rate {rate:g}: is the frame rate of the raw frames of source -")
     if size is not None:
         return RawSource(sys.stdin.buffer, parse_size(size), rate or 0.0)
     if source.isdecimal():
@@ -41,7 +44,7 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
         return open_stream(source)
     if "://" in source:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise VisusError(f"source {source!r}: visus reads addresses that begin with {known}")
+        raise VisusError(f"source {source!r}: visus reads addresses of the schemes {known}")
     if not source:
         raise VisusError("the source is empty; name a file, a folder or a camera's number")
     path = Path(source)
@@ -57,10 +60,17 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
             raise VisusError(f"source {source!r}: matches no image")
         return ImageSource(paths)
     if not path.is_file():
+        refuse_windows_path(source, "source")
         raise VisusError(
             f"source {source!r}: there is no such file; "
             "give an image, a folder, a glob, a video, a camera's number or a stream's address"
         )
     if path.suffix.lower() in VIDEO_EXTENSIONS:
         return VideoSource(path)
+    if path.suffix.lower() == ".csv":
+        # Late: exported folders run without the data modules.
+        from visus.datamodules.core.csv_files import csv_rows
+
+        rows = csv_rows(path, {"path"})
+        return ImageSource([path.parent / (row["path"] or "").strip() for _, row in rows])
     return ImageSource([path])

@@ -1,4 +1,4 @@
-"""What every source of frames offers, and a source that takes frames at intervals."""
+"""The interface of sources, and a source that samples another one at intervals."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
@@ -11,17 +11,18 @@ class Source(ABC):
     """A stream of frames.
 
     Attributes:
-        live: Whether frames are lost that nobody takes in time.
-        still: Whether the frames are images that have nothing to do with each other.
-        waits: Whether there are many frames, none of which is made while others are looked at.
-        rate: Frames a second; 0 where it is unknown.
-        files: What it is read from, where that is files.
-        problems: What could not be read, a message each.
+        live: Whether frames that are not taken in time are dropped.
+        still: Whether the frames are unrelated images.
+        stored: Whether there are several frames and all exist already, so that workers can predict
+            them in parallel.
+        rate: Frames/s; 0 where it is unknown.
+        files: The files that it reads.
+        problems: One message for each input that could not be read.
     """
 
     live = False
     still = False
-    waits = False
+    stored = False
     rate = 0.0
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
@@ -30,15 +31,15 @@ class Source(ABC):
 
     @abstractmethod
     def frames(self) -> Generator[Frame, None, None]:
-        """The frames, in order; closing it gives back what they come from."""
+        """The frames, in order; closing the generator releases files and devices."""
 
 
 class SampledSource(Source):
-    """Of a video or a stream one frame at each of equally spaced moments.
+    """One frame of a video or a stream per interval.
 
     Args:
-        source: Where the frames come from.
-        seconds: Between two of them.
+        source: The source of the frames.
+        seconds: The interval.
     """
 
     def __init__(self, source: Source, seconds: float) -> None:
@@ -52,7 +53,7 @@ class SampledSource(Source):
         """See `Source.frames`."""
         due = 0.0
         for frame in self._source.frames():
-            # A moment may fall between two frames by less than half of one.
+            # Timestamps are rounded.
             if frame.time is None or frame.time + 1e-3 >= due:
                 yield frame
                 due += self._seconds

@@ -1,4 +1,4 @@
-"""Frames of image and video files."""
+"""Sources: image files and video files."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from visus.apps.live.parallel import prefetch
+from visus.apps.live.prefetch import prefetch
 from visus.apps.live.sources.base import Source
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -17,13 +17,13 @@ from visus.vision.images import ImageError, Pixels, read_image
 
 
 class ImageSource(Source):
-    """Image files; one that cannot be read becomes a problem, the others go on."""
+    """Image files; one that cannot be read becomes a problem."""
 
     still = True
 
     def __init__(self, paths: list[Path]) -> None:
         super().__init__(paths)
-        self.waits = len(paths) > 1
+        self.stored = len(paths) > 1
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
@@ -37,9 +37,9 @@ class ImageSource(Source):
 
 
 class VideoSource(Source):
-    """A video file, frame by frame, none left out."""
+    """A video file, every frame."""
 
-    waits = True
+    stored = True
 
     def __init__(self, path: Path) -> None:
         super().__init__([path])
@@ -53,16 +53,16 @@ class VideoSource(Source):
         self.declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
     def frames(self) -> Generator[Frame, None, None]:
-        """See `Source.frames`; a video that ends too early becomes a problem."""
+        """See `Source.frames`; a truncated video becomes a problem."""
         index = 0
         for image in prefetch(self._images()):
             moment = index / self.rate if self.rate else 0.0
             yield Frame(image, str(self.path), index, moment, time.perf_counter())
             index += 1
-        # Containers without an index only estimate their count.
+        # Containers without an index only estimate their number of frames.
         if index < self.declared - max(2, self.declared // 50):
             self.problems.append(
-                f"{self.path}: {index} of {self.declared} frames; the file is cut or damaged there"
+                f"{self.path}: {index} of {self.declared} frames; the file is truncated or damaged"
             )
 
     def _images(self) -> Iterator[Pixels]:
@@ -74,7 +74,7 @@ class VideoSource(Source):
 
 
 def quiet_capture(source: str | int, *arguments: Any) -> cv2.VideoCapture:
-    """A capture whose backends do not write their own errors on the terminal."""
+    """A capture whose backends do not print errors."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(cv2.utils, "logging", cv2)
     logging.setLogLevel(0)
@@ -82,5 +82,5 @@ def quiet_capture(source: str | int, *arguments: Any) -> cv2.VideoCapture:
 
 
 def to_rgb(pixels: Any) -> Pixels:
-    """From OpenCV's order of channels."""
+    """From OpenCV's BGR to RGB."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

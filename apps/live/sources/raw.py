@@ -1,4 +1,4 @@
-"""Raw frames from a pipe."""
+"""Source: raw frames from a pipe."""
 
 import itertools
 import re
@@ -14,12 +14,12 @@ from visus.vision.frames import Frame
 
 
 class RawSource(Source):
-    """Raw frames from a pipe, one after the other, none left out.
+    """Raw frames from a pipe, every frame.
 
     Args:
-        pipe: Three bytes a pixel, red first, row by row.
+        pipe: RGB bytes, row by row.
         size: (height, width) in pixels.
-        rate: Frames a second; 0 takes the times at which they come.
+        rate: Frames/s; 0 for the rate at which they arrive.
     """
 
     def __init__(self, pipe: IO[bytes], size: tuple[int, int], rate: float = 0.0) -> None:
@@ -29,7 +29,7 @@ class RawSource(Source):
         self.rate = rate
 
     def frames(self) -> Generator[Frame, None, None]:
-        """See `Source.frames`; a frame that is cut short becomes a problem."""
+        """See `Source.frames`; an incomplete frame becomes a problem."""
         start = time.perf_counter()
         height, width = self._size
         for index in itertools.count():
@@ -37,7 +37,7 @@ class RawSource(Source):
             if len(data) < height * width * 3:
                 if data:
                     self.problems.append(
-                        f"standard input: {len(data)} bytes after frame {index} are no frame of "
+                        f"standard input: {len(data)} bytes after frame {index} are not a frame of "
                         f"{width} x {height}; see --size"
                     )
                 elif index == 0:
@@ -53,5 +53,5 @@ def parse_size(text: str) -> tuple[int, int]:
     """(height, width) of `WIDTHxHEIGHT`."""
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
-        raise VisusError(f"--size {text!r} is no size; write WIDTHxHEIGHT, such as 640x480")
+        raise VisusError(f"--size {text!r} is not a size; write WIDTHxHEIGHT, such as 640x480")
     return int(found[2]), int(found[1])

@@ -1,4 +1,4 @@
-"""Live images: cameras and network streams, always the newest, taken up again after a break."""
+"""Sources: cameras and network streams; the newest frame, reconnecting after an interruption."""
 
 import sys
 import threading
@@ -15,28 +15,28 @@ from visus.apps.live.sources.files import quiet_capture, to_rgb
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 
-_SILENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds without a frame after which a stream counts as interrupted."""
 
-_AGAIN = 1.0
-"""Seconds between two attempts to open it anew, and between two repeated frames."""
+_RETRY = 1.0
+"""Seconds between two attempts to reconnect, and between two repeated frames."""
 
 _NETWORK_TIMEOUT_MS = 5000
 
 
 class StreamSource(Source):
-    """A camera or a network stream, read in a thread of its own; whoever asks gets the newest.
+    """A camera or a network stream, read by a thread; `frames` returns the newest frame.
 
-    When nothing has come for some seconds, the last frame is repeated with a note, and the stream
-    is opened anew until it returns.
+    When no frame has arrived for some seconds, the last one is repeated with a note, and the stream
+    is reopened until frames arrive again.
 
     Args:
-        name: What it is called; tells no password.
-        open_capture: Opens it, with OpenCV's interface.
-        remedy: What to do when it cannot be opened.
+        name: Its name in messages, without a password.
+        open_capture: Opens it; returns an object like `cv2.VideoCapture`.
+        remedy: The remedy where it cannot be opened.
 
     Attributes:
-        dropped: Frames that nobody took.
+        dropped: Frames that were not taken in time.
 
     Raises:
         VisusError: If it cannot be opened.
@@ -59,38 +59,36 @@ class StreamSource(Source):
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
 
     def frames(self) -> Generator[Frame, None, None]:
-        """See `Source.frames`; ends only where not even a first frame comes."""
+        """See `Source.frames`; ends only where no first frame arrives."""
         self._thread.start()
         last: Frame | None = None
         seen = time.perf_counter()
         try:
             while True:
-                interrupted = time.perf_counter() - seen >= _SILENCE
-                max_age = _AGAIN if interrupted else _SILENCE
+                interrupted = time.perf_counter() - seen >= _TIMEOUT
+                timeout = _RETRY if interrupted else _TIMEOUT
                 with self._arrived:
-                    self._arrived.wait_for(lambda: self._newest is not None, max_age)
+                    self._arrived.wait_for(lambda: self._newest is not None, timeout)
                     frame, self._newest = self._newest, None
                 now = time.perf_counter()
                 if frame is not None:
                     if interrupted:
-                        self._tell(f"is back after {now - seen:.0f} seconds")
+                        self._report(f"is back after {now - seen:.0f} seconds")
                     last, seen = frame, now
                     yield frame
                 elif last is None:
-                    self.problems.append(
-                        f"{self.name}: has sent nothing for {now - seen:.0f} seconds"
-                    )
+                    self.problems.append(f"{self.name}: no frame for {now - seen:.0f} seconds")
                     return
                 else:
                     if not interrupted:
-                        self.problems.append(f"{self.name}: sent nothing for a while")
-                        self._tell("has sent nothing for 5 seconds; waiting for it to return")
+                        self.problems.append(f"{self.name}: was interrupted")
+                        self._report("no frame for 5 seconds; reconnecting")
                     yield replace(last, note=f"no image for {now - seen:.0f} s")
         finally:
             self._closing.set()
             self._thread.join(timeout=2)
 
-    def _tell(self, message: str) -> None:
+    def _report(self, message: str) -> None:
         print(f"visus: {self.name}: {message}", file=sys.stderr)
 
     def _read(self) -> None:
@@ -104,7 +102,7 @@ class StreamSource(Source):
                 read = False
             if not read:
                 capture.release()
-                if self._closing.wait(_AGAIN):
+                if self._closing.wait(_RETRY):
                     return
                 capture = self._open()
                 continue
@@ -119,13 +117,13 @@ class StreamSource(Source):
 
 
 def open_camera(index: int) -> StreamSource:
-    """A camera by its number."""
+    """Open a camera by its number."""
     remedy = "there is none, or another program holds it; visus doctor lists cameras"
     return StreamSource(f"camera {index}", lambda: quiet_capture(index), remedy)
 
 
 def open_stream(address: str) -> StreamSource:
-    """A network stream by its address."""
+    """Open a network stream by its address."""
     parameters = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         _NETWORK_TIMEOUT_MS,

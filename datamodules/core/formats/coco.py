@@ -1,4 +1,4 @@
-"""COCO's JSON: https://cocodataset.org/#format-data."""
+"""Read and write COCO JSON: https://cocodataset.org/#format-data."""
 
 import json
 import re
@@ -17,19 +17,19 @@ _OTHER_KINDS = ("captions", "person_keypoints", "image_info", "stuff", "panoptic
 
 
 def find(root: Path) -> list[Path]:
-    """The annotation files of a data set: `root` itself, or such files in it or its folders."""
+    """The annotation files of a data set: `root` itself, or those in it and its subfolders."""
     if root.is_file():
         return [root] if root.suffix == ".json" else []
-    found = [*root.glob("*.json"), *root.glob("*/*.json")]
+    files = [*root.glob("*.json"), *root.glob("*/*.json")]
     return sorted(
         path
-        for path in found
+        for path in files
         if not path.name.startswith((*_OTHER_KINDS, ".")) and b'"annotations"' in path.read_bytes()
     )
 
 
 def read(root: Path) -> Labels:
-    """Read all annotation files; each is the split that its name or its folder names."""
+    """Read all annotation files; the name of a file or its folder states the split."""
     labels = Labels()
     files = find(root)
     for path in files:
@@ -50,17 +50,20 @@ def _read_file(path: Path, root: Path, split: str, labels: Labels) -> None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, RecursionError) as error:
-        return labels.fatal(str(path), f"is no JSON in UTF-8 ({error}); export it again")
+        return labels.fatal(str(path), f"is not JSON in UTF-8 ({error}); export it again")
     except json.JSONDecodeError as error:
-        return labels.fatal(f"{path}:{error.lineno}", f"is no JSON ({error.msg}); export it again")
+        return labels.fatal(f"{path}:{error.lineno}", f"is not JSON ({error.msg}); export it again")
     except ValueError as error:
         # Python refuses numbers of thousands of digits.
-        return labels.fatal(str(path), f"is no usable JSON ({error}); export it again")
+        return labels.fatal(str(path), f"is not usable JSON ({error}); export it again")
     if not isinstance(content, dict):
-        return labels.fatal(str(path), "is no COCO file: an object with images and annotations")
+        return labels.fatal(
+            str(path),
+            "is not a COCO file: expected an object with images, annotations and categories",
+        )
     for key in ("images", "annotations", "categories"):
         if not isinstance(content.get(key), list):
-            return labels.fatal(str(path), f"its {key!r} is no list; export it again")
+            return labels.fatal(str(path), f"its {key!r} is not a list; export it again")
     names = _read_categories(path, content["categories"], labels)
     objects = _read_annotations(path, content["annotations"], names, labels)
     ids = Counter(str(i.get("id")) for i in content["images"] if isinstance(i, dict))
@@ -68,13 +71,13 @@ def _read_file(path: Path, root: Path, split: str, labels: Labels) -> None:
     for index, entry in enumerate(content["images"]):
         place = f"{path}: images[{index}]"
         if not isinstance(entry, dict) or type(entry.get("id")) not in (int, str):
-            labels.error(place, "has no usable id; give it a number")
+            labels.error(place, "has no usable id; expected a number")
             continue
         key = str(entry["id"])
         known.add(key)
         file_name = entry.get("file_name")
         if ids[key] > 1:
-            labels.error(place, f"shares its id {key} with another image; give it its own")
+            labels.error(place, f"has the same id {key} as another image; ids must be unique")
         elif not isinstance(file_name, str) or not file_name or "\0" in file_name:
             labels.error(place, f"has no usable file_name ({file_name!r})")
         else:
@@ -94,43 +97,46 @@ def _read_file(path: Path, root: Path, split: str, labels: Labels) -> None:
     for key, orphans in objects.items():
         if key not in known:
             for orphan in orphans:
-                labels.error(orphan.place, f"names image {key}, which is not listed")
+                labels.error(orphan.place, f"refers to image {key}, which is not listed")
 
 
 def _read_categories(path: Path, entries: list[Any], labels: Labels) -> dict[str, str]:
-    """Names by id, as words; all names are added to the labels' in the order of the ids."""
+    """Class names by id as a string; adds them to the labels in the order of the ids."""
     names: dict[str, str] = {}
-    good = []
+    usable = []
     for index, entry in enumerate(entries):
         place = f"{path}: categories[{index}]"
-        usable = isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"]
-        if not usable or type(entry.get("id")) is not int:
-            labels.error(place, "needs an id, a number, and a name")
+        named = isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"]
+        if not named or type(entry.get("id")) is not int:
+            labels.error(place, "needs a numeric id and a name")
         elif str(entry["id"]) in names:
-            labels.fatal(place, f"its id {entry['id']} is taken by {names[str(entry['id'])]!r}")
+            labels.fatal(
+                place,
+                f"has the same id {entry['id']} as {names[str(entry['id'])]!r}; ids must be unique",
+            )
         elif entry["name"] in names.values():
-            labels.fatal(place, f"its name {entry['name']!r} stands twice; merge the two")
+            labels.fatal(place, f"its name {entry['name']!r} occurs twice; merge the two")
         else:
             names[str(entry["id"])] = entry["name"]
-            good.append((entry["id"], entry["name"]))
-    labels.class_names += [name for _, name in sorted(good) if name not in labels.class_names]
+            usable.append((entry["id"], entry["name"]))
+    labels.class_names += [name for _, name in sorted(usable) if name not in labels.class_names]
     return names
 
 
 def _read_annotations(
     path: Path, entries: list[Any], names: dict[str, str], labels: Labels
 ) -> dict[str, list[LabelledObject]]:
-    """The objects of each image, by its id as a word."""
+    """The objects of each image, by its id as a string."""
     objects = defaultdict(list)
     seen: set[str] = set()
     for index, entry in enumerate(entries):
         place = f"{path}: annotations[{index}]"
         if not isinstance(entry, dict):
-            labels.error(place, f"is no object ({type(entry).__name__})")
+            labels.error(place, f"is not a JSON object ({type(entry).__name__})")
             continue
         key = entry.get("id")
         if key is not None and str(key) in seen:
-            labels.error(place, f"its id {key} stands twice; give it its own")
+            labels.error(place, f"its id {key} occurs twice; ids must be unique")
             continue
         seen.add(str(key))
         category, box = entry.get("category_id"), entry.get("bbox")
@@ -160,7 +166,7 @@ def _read_annotations(
 def _read_segmentation(
     place: str, value: Any, labels: Labels
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[int, ...]] | None:
-    """Polygons and run lengths, one of them or neither; None where they are wrong."""
+    """Polygons and run lengths, of which at least one is empty; None if they are invalid."""
     if value is None or value == []:
         return (), ()
     if isinstance(value, list) and all(isinstance(ring, list) for ring in value):
@@ -183,7 +189,7 @@ def _read_segmentation(
 
 
 def _find_image(name: str, annotations: Path, root: Path) -> Path:
-    """The file that is meant, looked for where such data sets keep images."""
+    """The path of an image, searched for in the usual folders."""
     home = annotations.parent
     # instances_train2017.json belongs to train2017/.
     folder = annotations.stem.rpartition("_")[2]
@@ -195,13 +201,16 @@ def _find_image(name: str, annotations: Path, root: Path) -> Path:
 
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write a JSON file a split; returns where each image belongs.
+    """Write one JSON file per split.
 
     Args:
-        images: Checked.
-        names: A file name for each, no two alike.
+        images: The checked images.
+        names: A unique file name for each.
         class_names: In the order of their ids.
-        output: A folder.
+        output: The folder to write.
+
+    Returns:
+        The path for each image.
     """
     ids = {name: i + 1 for i, name in enumerate(class_names)}
     targets = []

@@ -1,6 +1,7 @@
-"""Pascal VOC's XML: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html.
+"""Read and write Pascal VOC XML.
 
-Coordinates are taken as they stand: the labelling tools of today count pixels from 0.
+http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html describes the format.
+Coordinates are read unchanged, as today's labelling tools count pixels from 0.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass
 class _Element:
-    """An XML element that knows its line."""
+    """An XML element with its line number."""
 
     tag: str
     line: int
@@ -26,11 +27,11 @@ class _Element:
     children: list["_Element"] = field(default_factory=list)
 
     def find(self, tag: str) -> "_Element | None":
-        """The first child of that tag."""
+        """The first child with that tag."""
         return next((child for child in self.children if child.tag == tag), None)
 
     def value(self, tag: str) -> str:
-        """The text of the first child of that tag; empty without one."""
+        """The text of the first child with that tag; empty without one."""
         child = self.find(tag)
         return "" if child is None else child.text.strip()
 
@@ -44,7 +45,7 @@ def find(root: Path) -> list[Path]:
 
 
 def read(root: Path) -> Labels:
-    """Read all XML files, or those that the lists in `ImageSets/Main` name, split by split."""
+    """Read all XML files, or those that the split lists in `ImageSets/Main` name."""
     labels = Labels()
     files = find(root)
     images = {
@@ -90,13 +91,13 @@ def _read_file(path: Path, root: Path, split: str, images: dict[tuple[Path, str]
     try:
         tree = _parse(path)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        return labels.error(str(path), f"is no usable XML ({error}); export it again")
+        return labels.error(str(path), f"is not usable XML ({error}); export it again")
     stated = Path(tree.value("filename").replace("\\", "/")).stem
     homes = (root / "JPEGImages", root / "images", path.parent)
-    places = [(home, stem) for stem in (path.stem, stated) for home in homes]
-    image = next((images[place] for place in places if place in images), None)
+    keys = [(home, stem) for stem in (path.stem, stated) for home in homes]
+    image = next((images[key] for key in keys if key in images), None)
     if image is None:
-        return labels.error(str(path), f"there is no image named {path.stem!r} for it")
+        return labels.error(str(path), f"there is no image named {path.stem!r}")
     size = tree.find("size")
     declared = None
     if size is not None:
@@ -104,7 +105,7 @@ def _read_file(path: Path, root: Path, split: str, images: dict[tuple[Path, str]
         if all(side is not None and side > 0 for side in sides):
             declared = (int(sides[0] or 0), int(sides[1] or 0))
         elif any(side != 0 for side in sides):
-            # Some tools write zeros where they do not know the size.
+            # Some tools write zeros for an unknown size.
             labels.error(f"{path}:{size.line}", "states no usable size")
     objects = []
     for element in tree.children:
@@ -124,8 +125,8 @@ def _read_object(place: str, element: _Element, labels: Labels) -> LabelledObjec
     corners = [_number(text) for text in texts]
     x1, y1, x2, y2 = corners
     if x1 is None or y1 is None or x2 is None or y2 is None:
-        told = ", ".join(f"{t} {v!r}" for t, v in zip(_CORNERS, texts, strict=True))
-        labels.error(place, f"its bndbox is not four finite numbers ({told})")
+        values = ", ".join(f"{t} {v!r}" for t, v in zip(_CORNERS, texts, strict=True))
+        labels.error(place, f"its bndbox is not four finite numbers ({values})")
         return None
     return LabelledObject(
         name, (x1, y1, x2, y2), place, difficult=element.value("difficult") == "1"
@@ -141,11 +142,11 @@ def _number(text: str) -> float | None:
 
 
 def _parse(path: Path) -> _Element:
-    """The root element.
+    """Parse a file; returns the root element.
 
     Raises:
-        ValueError: If the file declares entities: expanding them can fill the memory.
-        xml.parsers.expat.ExpatError: If it is no XML.
+        ValueError: If the file declares entities, whose expansion can exhaust memory.
+        xml.parsers.expat.ExpatError: If it is not XML.
     """
     parser = expat.ParserCreate()
     top = _Element("", 0)
@@ -174,7 +175,7 @@ def _parse(path: Path) -> _Element:
 
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write an XML file an image, and the lists of the splits; see `formats.coco.write`."""
+    """Write one XML file per image, and lists of the splits; see `formats.coco.write`."""
     targets = []
     lists: dict[str, list[str]] = {}
     for image, name in zip(images, names, strict=True):

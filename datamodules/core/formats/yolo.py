@@ -1,5 +1,6 @@
-"""YOLO's text: a line an object, its class's number and its box or outline in shares of the size.
+"""Read and write YOLO text files.
 
+One line per object: class id, and box or outline as fractions of the image size.
 https://docs.ultralytics.com/datasets/detect/ describes the layout.
 """
 
@@ -15,27 +16,27 @@ from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.vision.images import list_images
 
 _HIGHEST_CLASS = 9_999
-"""Above it a number is a slip, and names for all below would fill the memory."""
+"""A higher class id is a typing error, and names for all ids below would exhaust memory."""
 
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
 
 def find(root: Path) -> list[Path]:
-    """What makes `root` such a data set: its YAML file, or label files beside images."""
+    """The YAML file of a data set, or one label file of each folder; empty for other data."""
     if root.is_file():
         return [root] if root.suffix in {".yaml", ".yml"} else []
     described = [path for path in _yaml_files(root) if _parse_yaml(path)]
-    homes = [root / "labels", *(root / split / "labels" for split in SPLIT_NAMES)]
-    return described or [path for home in homes for path in sorted(home.rglob("*.txt"))[:1]]
+    folders = [root / "labels", *(root / split / "labels" for split in SPLIT_NAMES)]
+    return described or [path for folder in folders for path in sorted(folder.rglob("*.txt"))[:1]]
 
 
 def read(root: Path) -> Labels:
-    """Read the images that the YAML file names, or all in `images`, with their label files."""
+    """Read the label files of the images that the YAML file names, or of all in `images`."""
     labels = Labels()
     described = [root] if root.is_file() else [p for p in _yaml_files(root) if _parse_yaml(p)]
     if len(described) > 1:
-        told = ", ".join(path.name for path in described)
-        labels.fatal(str(root), f"has several descriptions ({told}); give one as data.root")
+        names = ", ".join(path.name for path in described)
+        labels.fatal(str(root), f"has several YAML files ({names}); give one as data.root")
         return labels
     if described:
         images = _read_yaml(described[0], labels)
@@ -51,14 +52,14 @@ def _yaml_files(root: Path) -> list[Path]:
 
 
 def _parse_yaml(path: Path) -> dict[str, Any]:
-    """What describes detection data, or nothing: other YAML files may lie about."""
+    """The content of a YAML file that describes detection data; empty for any other file."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict) or "names" not in content:
         return {}
-    # A sibling of the same layout describes masks; its images have no label files.
+    # A YAML of names alone describes masks; its images have no label files.
     return content if any(key in content for key in SPLIT_NAMES) else {}
 
 
@@ -71,30 +72,30 @@ def _read_yaml(path: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
     if isinstance(names, dict) and all(type(key) is int for key in names):
         highest = max(names, default=-1)
         if highest > _HIGHEST_CLASS:
-            labels.fatal(f"{path}: names", f"numbers a class {highest}; number them from 0")
+            labels.fatal(f"{path}: names", f"has a class id {highest}; ids start from 0")
             return
         names = [names.get(i, str(i)) for i in range(highest + 1)]
     if not isinstance(names, list) or not all(isinstance(n, str | int) for n in names):
-        labels.fatal(f"{path}: names", "is neither a list nor a mapping of numbers to names")
+        labels.fatal(f"{path}: names", "is neither a list nor a mapping of ids to names")
         return
     labels.class_names = [str(name) for name in names]
-    _refuse_doubles(f"{path}: names", labels)
+    _refuse_duplicates(f"{path}: names", labels)
     base = path.parent / str(content.get("path") or "")
     if not base.is_dir():
         base = path.parent
     for key, split in SPLIT_NAMES.items():
         for entry in _listed(content.get(key)):
-            # Exports often say ../train/images of a folder that lies beside the file.
+            # Exports often state ../train/images for a folder beside the file.
             parts = Path(entry).parts
             inside = Path(*[part for part in parts if part != ".."]) if parts else Path()
             home = next((h for h in (base / entry, base / inside) if h.exists()), None)
             if home is None:
                 place = f"{path}: {key}"
-                told = f"names {entry!r}, which is not there"
+                message = f"names {entry!r}, which does not exist"
                 if split == "train":
-                    labels.error(place, told)
+                    labels.error(place, message)
                 else:
-                    labels.warn(place, f"{told}; the data set is used without that split")
+                    labels.warn(place, f"{message}; the data set is used without that split")
             elif home.is_dir():
                 yield from ((image, split) for image in list_images(home))
             else:
@@ -113,12 +114,12 @@ def _read_folders(root: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
     if files:
         lines = files[0].read_text(encoding="utf-8-sig").splitlines()
         labels.class_names = [line.strip() for line in lines if line.strip()]
-        _refuse_doubles(str(files[0]), labels)
+        _refuse_duplicates(str(files[0]), labels)
     else:
         labels.fatal(
             str(root),
-            "no file names the classes; add a data.yaml with names, or a classes.txt, a line a "
-            "class in the order of their numbers",
+            "no file names the classes; add a data.yaml with names, or a classes.txt with one line "
+            "per class in the order of the ids",
         )
     for image in list_images(root):
         words = [part.lower() for part in image.relative_to(root).parts[:-1]]
@@ -126,15 +127,15 @@ def _read_folders(root: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
             yield image, next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
 
 
-def _refuse_doubles(place: str, labels: Labels) -> None:
+def _refuse_duplicates(place: str, labels: Labels) -> None:
     counts = Counter(labels.class_names)
-    doubled = sorted(name for name, count in counts.items() if count > 1)
-    if doubled:
-        labels.fatal(place, f"names {', '.join(doubled)} twice; give each class its own name")
+    duplicates = sorted(name for name, count in counts.items() if count > 1)
+    if duplicates:
+        labels.fatal(place, f"names {', '.join(duplicates)} twice; class names must be unique")
 
 
 def label_file(image: Path) -> Path:
-    """Where the labels of an image are: the last `images` of its path reads `labels`."""
+    """The label file of an image: `labels` in place of the last `images` in its path."""
     parts = list(image.parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i] == "images":
@@ -164,13 +165,17 @@ def _read_line(place: str, line: str, labels: Labels) -> LabelledObject | None:
         values = [float(word) for word in words[1:]]
         number = int(words[0])
     except ValueError:
-        labels.error(place, f"{line.strip()[:60]!r} is not a class number and shares of the size")
+        labels.error(
+            place, f"{line.strip()[:60]!r} is not a class id and fractions of the image size"
+        )
         return None
     if not all(map(is_number, values)):
-        labels.error(place, f"{line.strip()[:60]!r} holds a number that is not finite")
+        labels.error(place, f"{line.strip()[:60]!r} holds a value that is not finite")
     elif not 0 <= number < len(labels.class_names):
         known = len(labels.class_names)
-        labels.error(place, f"unknown class {number}: there are {known} names, from 0")
+        labels.error(
+            place, f"unknown class {number}: there are {known} class names, ids start from 0"
+        )
     elif len(values) == 4:
         x, y, width, height = values
         box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
@@ -180,15 +185,17 @@ def _read_line(place: str, line: str, labels: Labels) -> LabelledObject | None:
         outline = (tuple(values),)
         return LabelledObject(labels.class_names[number], box, place, polygons=outline)
     else:
-        labels.error(place, f"has {len(values)} numbers after the class; 4 are a box, 6 an outline")
+        labels.error(
+            place, f"has {len(values)} values after the class id; 4 are a box, 6 or more an outline"
+        )
     return None
 
 
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
-    """Write a text file an image, and `data.yaml`; see `formats.coco.write`.
+    """Write one text file per image, and `data.yaml`; see `formats.coco.write`.
 
-    An outline of one ring is written as such, which stands for its box too.
+    An outline of one ring is written in place of the box, which follows from it.
     """
     targets = []
     numbers = {name: i for i, name in enumerate(class_names)}

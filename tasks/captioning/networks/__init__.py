@@ -1,4 +1,4 @@
-"""Captioners: a CNN that looks, an RNN that tells."""
+"""Networks of captioning: a CNN encoder and a recurrent decoder."""
 
 from visus.tasks.captioning.networks.create import Captioner, create_captioner
 from visus.tasks.captioning.networks.decoder import CELLS, CaptionDecoder, CellName, State
@@ -11,10 +11,10 @@ __all__ = [
     "Captioner",
     "CellName",
     "State",
+    "beam_search",
     "caption_loss",
     "create_captioner",
+    "greedy_search",
+    "sample_captions",
     "self_critical_loss",
-    "write_at_random",
-    "write_best",
-    "write_greedily",
 ]

@@ -1,4 +1,6 @@
-"""Build a captioner: a backbone that looks and a decoder that tells."""
+"""Build a captioning network: a backbone and a decoder."""
+
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -8,25 +10,25 @@ from visus.tasks.captioning.networks.decoder import CaptionDecoder, CellName
 
 
 class Captioner(nn.Module):
-    """A backbone of whose feature map a decoder tells.
+    """A backbone, one of its feature maps, and the decoder that generates captions from it.
 
     Args:
         body: The backbone.
-        number: Of the map among the backbone's.
-        decoder: What writes.
+        level: Index of the feature map among those of the backbone.
+        decoder: The decoder.
     """
 
     decoder: CaptionDecoder
 
-    def __init__(self, body: nn.Module, number: int, decoder: CaptionDecoder) -> None:
+    def __init__(self, body: nn.Module, level: int, decoder: CaptionDecoder) -> None:
         super().__init__()
         self.body = body
-        self.number = number
+        self.level = level
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Tensor:
         """The feature map of normalised images, (batch, channels, rows, columns)."""
-        features: Tensor = self.body(images)[self.number]
+        features: Tensor = self.body(images)[self.level]
         return features
 
 
@@ -37,34 +39,36 @@ def create_captioner(
     pretrained: bool | str,
     image_size: tuple[int, int],
     stride: int,
-    hidden: int,
+    hidden_size: int,
     cell: CellName,
     attention: bool,
     dropout: float,
+    **options: Any,
 ) -> tuple[Captioner, Constants]:
-    """Build a captioner, and tell the constants that its images are normalised with.
+    """Build a captioning network.
 
     Args:
-        words: How many words it knows.
+        words: Size of the vocabulary.
         backbone: A name from the registry.
         in_channels: Channels of the images.
         pretrained: As in `visus.models.backbones.create_backbone`.
         image_size: (height, width) of the images in pixels.
-        stride: Of the feature map that is looked at, in pixels; 0 for the coarsest.
-        hidden: See `CaptionDecoder`.
-        cell: "
-        attention: "
-        dropout: "
+        stride: Stride of the feature map in pixels; 0 for the coarsest.
+        hidden_size: As in `CaptionDecoder`.
+        cell: As in `CaptionDecoder`.
+        attention: As in `CaptionDecoder`.
+        dropout: As in `CaptionDecoder`.
+        options: The backbone's own.
 
     Returns:
-        A network with a `body` and a `decoder`.
+        The network, and the mean and standard deviation with which its images are normalised.
 
     Raises:
         VisusError: As `visus.models.backbones.create_backbone` and `CaptionDecoder`.
     """
     body = create_backbone(
-        backbone, in_channels, pretrained, image_size, coarsest_stride=stride or None
+        backbone, in_channels, pretrained, image_size, coarsest_stride=stride or None, **options
     )
-    number = body.choose([stride])[0] if stride else len(body.channels) - 1
-    decoder = CaptionDecoder(words, body.channels[number], hidden, cell, attention, dropout)
-    return Captioner(body, number, decoder), (body.mean, body.std)
+    level = body.choose([stride])[0] if stride else len(body.channels) - 1
+    decoder = CaptionDecoder(words, body.channels[level], hidden_size, cell, attention, dropout)
+    return Captioner(body, level, decoder), (body.mean, body.std)

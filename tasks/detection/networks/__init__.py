@@ -1,4 +1,4 @@
-"""Detectors: two-stage and one-stage on one feature pyramid, and torchvision's own ready-made."""
+"""Detectors: two-stage and one-stage on any backbone, and torchvision's pretrained detectors."""
 
 from visus.tasks.detection.networks.create import Architecture, create_detector
 from visus.tasks.detection.networks.one_stage import OneStageDetector

@@ -1,7 +1,7 @@
 """Build a detector by the name of its architecture."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from visus.models.backbones import FeaturePyramid, create_backbone
 from visus.models.backbones.base import IMAGENET_CONSTANTS, Constants
@@ -20,7 +20,7 @@ Architecture = Literal[
     "fasterrcnn_resnet50_fpn_v2",
     "fasterrcnn_mobilenet_v3_large_fpn",
 ]
-"""`faster_rcnn` and `one_stage` stand on any backbone; the others are torchvision's, whole."""
+"""`faster_rcnn` and `one_stage` take any backbone; the others are torchvision's whole detectors."""
 
 ARCHITECTURES = get_args(Architecture)
 
@@ -37,27 +37,32 @@ def create_detector(
     proposals: int = 200,
     masks: bool = False,
     strides: Sequence[int] | None = None,
+    **backbone_options: Any,
 ) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
-    """Build a detector, and tell the constants that its images are normalised with.
+    """Build a detector.
 
     Args:
         architecture: See `Architecture`.
-        num_classes: How many kinds of objects.
+        num_classes: Number of classes without background.
         backbone: A name from the registry with feature maps of the strides 4 to 32 (two-stage) or
-            8 to 32 (one-stage); torchvision's own detectors bring theirs.
+            8 to 32 (one-stage); torchvision's detectors have their own.
         in_channels: Channels of the images.
-        pretrained: As in `visus.models.backbones.create_backbone`; for torchvision's own detectors
+        pretrained: As in `visus.models.backbones.create_backbone`; for torchvision's detectors
             `True` for the weights trained on COCO.
         image_size: (height, width) of the images in pixels.
         channels: Channels of the feature pyramid.
         anchors: See `visus.tasks.detection.networks.two_stage.create_two_stage`.
-        proposals: "
-        masks: Whether to predict instance masks too.
-        strides: Of the maps that a one-stage detector looks at, finest first; 8, 16 and 32 for
+        proposals: Region proposals per image in the second stage at inference.
+        masks: Whether to predict instance masks as well.
+        strides: Strides of the one-stage detector's feature maps, finest first; 8, 16 and 32 for
             None.
+        backbone_options: Arguments of the backbone's own.
+
+    Returns:
+        The detector, and the constants that its images are normalised with.
 
     Raises:
-        VisusError: If these do not go together, or as `visus.models.backbones.create_backbone`.
+        VisusError: If these contradict each other, or as `visus.models.backbones.create_backbone`.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -69,8 +74,8 @@ def create_detector(
         )
     if strides and (architecture != "one_stage" or list(strides) != sorted(set(strides))):
         raise VisusError(
-            f"model.strides {list(strides)} must rise, and need model.architecture one_stage "
-            f"(here {architecture!r}); drop or correct them"
+            f"model.strides {list(strides)} must increase, and need model.architecture one_stage "
+            f"(here {architecture!r}); correct them, or leave them out"
         )
     if architecture in READY_MADE:
         detector = create_ready_made(architecture, num_classes, in_channels, pretrained, proposals)
@@ -78,11 +83,16 @@ def create_detector(
     if architecture == "one_stage":
         coarsest = strides[-1] if strides else None
         body = create_backbone(
-            backbone, in_channels, pretrained, image_size, coarsest_stride=coarsest
+            backbone,
+            in_channels,
+            pretrained,
+            image_size,
+            coarsest_stride=coarsest,
+            **backbone_options,
         )
         pyramid = FeaturePyramid(body, strides or (8, 16, 32), channels)
         return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
-    body = create_backbone(backbone, in_channels, pretrained, image_size)
+    body = create_backbone(backbone, in_channels, pretrained, image_size, **backbone_options)
     pyramid = FeaturePyramid(body, (4, 8, 16, 32), channels)
     two_stage = create_two_stage(pyramid, num_classes, anchors, proposals, masks)
     return two_stage, (body.mean, body.std)

@@ -1,8 +1,8 @@
-"""A one-stage, anchor-free detector as the YOLO family: every place says what it sees.
+"""A one-stage, anchor-free detector on a feature pyramid, similar to the YOLO family.
 
-At each place of each pyramid level two small towers of convolutions tell the scores of the classes
-and the distances to the four sides of the box. Which places learn an object is decided by how well
-they already predict it (`visus.tasks.detection.networks.alignment`).
+At each position of each pyramid level two small towers of convolutions predict the class scores
+and the distances to the four sides of the box. Positions are assigned to objects by how well they
+predict them already (`visus.tasks.detection.networks.assignment`).
 """
 
 import math
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms, complete_box_iou_loss
 
 from visus.models.backbones import FeaturePyramid
-from visus.tasks.detection.networks.alignment import assign
+from visus.tasks.detection.networks.assignment import assign
 from visus.tasks.detection.networks.outputs import (
     MAX_DETECTIONS,
     SCORE_THRESHOLD,
@@ -23,25 +23,29 @@ from visus.tasks.detection.networks.outputs import (
 )
 
 _CANDIDATES = 1000
+"""Highest scores of an image that enter non-maximum suppression."""
+_MAX_IOU = 0.6
+"""Of two detections of one class with a higher IoU, non-maximum suppression removes one."""
 _PRIOR = 0.01
-_BOX_SHARE, _SIDE_SHARE = 6.0, 1.0
-"""Of the losses, beside that of the scores: high, as names are learnt long before exact boxes."""
+"""Initial score of every class at every position."""
+_BOX_WEIGHT, _SIDE_WEIGHT = 6.0, 1.0
+"""Weights of the losses beside that of the scores: classes are learned long before exact boxes."""
 _BINS = 16
-"""Distances are told as a distribution over this many steps, each a stride long."""
+"""Distances are predicted as a distribution over this many bins, each a stride wide."""
 
 
 class OneStageDetector(nn.Module):
-    """Scores and boxes at every place of a feature pyramid, in one pass.
+    """Class scores and boxes at every position of a feature pyramid.
 
     Towers, distribution of distances and loss follow generalised focal loss (Li et al. 2020) and
     task-aligned one-stage detection (Feng et al. 2021).
 
     Args:
-        pyramid: Where the maps come from.
-        num_classes: How many scores a place.
+        pyramid: The feature pyramid.
+        num_classes: Number of classes.
     """
 
-    steps: Tensor
+    bin_values: Tensor
 
     def __init__(self, pyramid: FeaturePyramid, num_classes: int) -> None:
         super().__init__()
@@ -51,11 +55,12 @@ class OneStageDetector(nn.Module):
         self.score_towers = nn.ModuleList(_tower(channels, num_classes) for _ in pyramid.strides)
         self.side_towers = nn.ModuleList(_tower(channels, 4 * _BINS) for _ in pyramid.strides)
         for tower in self.score_towers:
-            # Few places hold an object: begin with low scores (Lin et al. 2017, "Focal Loss").
+            # Few positions show an object: low initial scores (Lin et al. 2017, "Focal Loss").
             last = tower.get_submodule("last")
             assert isinstance(last, nn.Conv2d) and last.bias is not None
             nn.init.constant_(last.bias, -math.log((1 - _PRIOR) / _PRIOR))
-        self.register_buffer("steps", torch.arange(_BINS, dtype=torch.float), persistent=False)
+        values = torch.arange(_BINS, dtype=torch.float)
+        self.register_buffer("bin_values", values, persistent=False)
 
     @property
     def body(self) -> nn.Module:
@@ -64,32 +69,42 @@ class OneStageDetector(nn.Module):
 
     def losses(self, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The training losses by name; see `TwoStageDetector.losses`."""
-        logits, bins, places, strides = self._predict(images)
-        boxes = self._decode(bins, places, strides)
-        chosen = [
-            assign(logits[i].detach().sigmoid(), boxes[i].detach(), places, strides, **target)
-            for i, target in enumerate(
-                {"truth": t["boxes"], "labels": t["labels"]} for t in targets
+        logits, bins, positions, strides = self._predict(images)
+        boxes = self._decode(bins, positions, strides)
+        assignments = [
+            assign(
+                logits[i].detach().sigmoid(),
+                boxes[i].detach(),
+                positions,
+                strides,
+                target["boxes"],
+                target["labels"],
             )
+            for i, target in enumerate(targets)
         ]
-        wanted = torch.stack([c.scores for c in chosen])
-        weights = torch.stack([c.weights for c in chosen])
-        truth = torch.stack([c.boxes for c in chosen])
-        total = wanted.sum().clamp(min=1)
-        scores = F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / total
-        hit = weights > 0
-        weight = weights[hit]
-        # Over no places these are sums of nothing: zero, with a gradient of zero.
-        overlap = (complete_box_iou_loss(boxes[hit], truth[hit]) * weight).sum() / total
-        where = hit.nonzero()[:, 1]
-        sides = _sides(truth[hit], places[where]) / strides[where, None]
-        spread = (_distribution_loss(bins[hit], sides) * weight).sum() / total
-        return {"scores": scores, "boxes": _BOX_SHARE * overlap, "sides": _SIDE_SHARE * spread}
+        target_scores = torch.stack([each.scores for each in assignments])
+        target_boxes = torch.stack([each.boxes for each in assignments])
+        weights = torch.stack([each.weights for each in assignments])
+        total = target_scores.sum().clamp(min=1)
+        score_loss = F.binary_cross_entropy_with_logits(logits, target_scores, reduction="sum")
+        foreground = weights > 0
+        weight = weights[foreground]
+        # Without any foreground these are empty sums: zero, with a gradient of zero.
+        truth = target_boxes[foreground]
+        box_loss = (complete_box_iou_loss(boxes[foreground], truth) * weight).sum() / total
+        rows = foreground.nonzero()[:, 1]
+        sides = _sides(truth, positions[rows]) / strides[rows, None]
+        side_loss = (_distribution_loss(bins[foreground], sides) * weight).sum() / total
+        return {
+            "scores": score_loss / total,
+            "boxes": _BOX_WEIGHT * box_loss,
+            "sides": _SIDE_WEIGHT * side_loss,
+        }
 
     def forward(self, images: Tensor) -> Outputs:
-        """What is found in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
-        logits, bins, places, strides = self._predict(images)
-        boxes = self._decode(bins, places, strides)
+        """Detections in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
+        logits, bins, positions, strides = self._predict(images)
+        boxes = self._decode(bins, positions, strides)
         height, width = images.shape[2:]
         limits = boxes.new_tensor([width, height, width, height])
         boxes = torch.minimum(boxes.clamp(min=0), limits)
@@ -101,47 +116,55 @@ class OneStageDetector(nn.Module):
         )
 
     def _select(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
-        """The best of one image: scores (places * classes,) and boxes (places, 4)."""
+        """The detections of one image after non-maximum suppression.
+
+        Args:
+            scores: Shape (positions * classes,).
+            boxes: Shape (positions, 4).
+        """
         best, index = scores.topk(min(_CANDIDATES, scores.numel()))
-        # The best always stays: OpenVINO makes one detection of stale memory out of none.
-        sure = torch.cat([torch.ones_like(best[:1], dtype=torch.bool), best[1:] > SCORE_THRESHOLD])
-        index, best = index[sure], best[sure]
+        # The best is always kept: OpenVINO returns stale memory where there is no detection.
+        first = torch.ones_like(best[:1], dtype=torch.bool)
+        selected = torch.cat([first, best[1:] > SCORE_THRESHOLD])
+        index, best = index[selected], best[selected]
         labels = index % self.num_classes
         candidates = boxes[index // self.num_classes]
-        keep = batched_nms(candidates, best, labels, 0.6)[:MAX_DETECTIONS]
+        keep = batched_nms(candidates, best, labels, _MAX_IOU)[:MAX_DETECTIONS]
         return {"boxes": candidates[keep], "scores": best[keep], "labels": labels[keep]}
 
     def _predict(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of all places, level by level: logits, logits of the distances, centres, strides.
+        """The network's outputs at all positions, level by level.
 
-        Shapes (batch, places, classes), (batch, places, 4, bins), (places, 2), (places,).
+        Returns:
+            Class logits (batch, positions, classes), logits of the distances (batch, positions, 4,
+            bins), centres of the positions in pixels (positions, 2), and strides (positions,).
         """
         maps = list(self.pyramid(images).values())
         pairs = zip(self.score_towers, maps, strict=True)
         logits = [tower(level).flatten(2) for tower, level in pairs]
         pairs = zip(self.side_towers, maps, strict=True)
         bins = [tower(level).flatten(2) for tower, level in pairs]
-        places, strides = [], []
+        positions, strides = [], []
         for level, stride in zip(maps, self.pyramid.strides, strict=True):
             rows = torch.arange(level.shape[2], device=level.device) + 0.5
             columns = torch.arange(level.shape[3], device=level.device) + 0.5
             y, x = torch.meshgrid(rows, columns, indexing="ij")
-            places.append(torch.stack([x, y], dim=-1).flatten(0, 1) * stride)
-            strides.append(torch.full_like(places[-1][:, 0], stride))
-        # In full precision from here: sums over thousands of places and exact boxes.
+            positions.append(torch.stack([x, y], dim=-1).flatten(0, 1) * stride)
+            strides.append(torch.full_like(positions[-1][:, 0], stride))
+        # In full precision from here on: sums over thousands of positions, and exact boxes.
         all_logits = torch.cat(logits, dim=2).transpose(1, 2).float()
         all_bins = torch.cat(bins, dim=2).transpose(1, 2).float()
         all_bins = all_bins.reshape(*all_bins.shape[:2], 4, _BINS)
-        return all_logits, all_bins, torch.cat(places), torch.cat(strides)
+        return all_logits, all_bins, torch.cat(positions), torch.cat(strides)
 
-    def _decode(self, bins: Tensor, places: Tensor, strides: Tensor) -> Tensor:
-        """Boxes (batch, places, 4) from the distributions of their sides' distances."""
-        distances = (bins.softmax(-1) * self.steps).sum(-1) * strides[:, None]
-        return torch.cat([places - distances[..., :2], places + distances[..., 2:]], dim=-1)
+    def _decode(self, bins: Tensor, positions: Tensor, strides: Tensor) -> Tensor:
+        """Boxes (batch, positions, 4) from the distributions of the distances to their sides."""
+        distances = (bins.softmax(-1) * self.bin_values).sum(-1) * strides[:, None]
+        return torch.cat([positions - distances[..., :2], positions + distances[..., 2:]], dim=-1)
 
 
 def _tower(channels: int, outputs: int) -> nn.Sequential:
-    """Two convolutions and one that tells."""
+    """Two convolutions with batch norm, and a prediction layer."""
     tower = nn.Sequential()
     for i in range(2):
         tower.add_module(f"conv{i}", nn.Conv2d(channels, channels, 3, padding=1, bias=False))
@@ -151,16 +174,16 @@ def _tower(channels: int, outputs: int) -> nn.Sequential:
     return tower
 
 
-def _sides(boxes: Tensor, places: Tensor) -> Tensor:
-    """Distances (N, 4) from places (N, 2) to the left, top, right and bottom of boxes (N, 4)."""
-    return torch.cat([places - boxes[:, :2], boxes[:, 2:] - places], dim=1)
+def _sides(boxes: Tensor, positions: Tensor) -> Tensor:
+    """Distances (N, 4) from positions (N, 2) to the left, top, right, bottom of boxes (N, 4)."""
+    return torch.cat([positions - boxes[:, :2], boxes[:, 2:] - positions], dim=1)
 
 
 def _distribution_loss(bins: Tensor, sides: Tensor) -> Tensor:
-    """Distribution focal loss (Li et al. 2020): cross-entropy to the two nearest steps.
+    """Distribution focal loss (Li et al. 2020): cross-entropy with the two nearest bins.
 
     Args:
-        bins: Logits of shape (N, 4, steps).
+        bins: Logits of shape (N, 4, bins).
         sides: Distances of shape (N, 4) in strides.
 
     Returns:
@@ -168,8 +191,8 @@ def _distribution_loss(bins: Tensor, sides: Tensor) -> Tensor:
     """
     sides = sides.clamp(0, _BINS - 1 - 0.01)
     lower = sides.long()
-    share = sides - lower
+    fraction = sides - lower
     logs = bins.log_softmax(-1)
-    near = logs.gather(-1, lower[..., None])[..., 0] * (1 - share)
-    far = logs.gather(-1, lower[..., None] + 1)[..., 0] * share
-    return -(near + far).mean(-1)
+    left = logs.gather(-1, lower[..., None])[..., 0] * (1 - fraction)
+    right = logs.gather(-1, lower[..., None] + 1)[..., 0] * fraction
+    return -(left + right).mean(-1)

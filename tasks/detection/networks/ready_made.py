@@ -1,4 +1,4 @@
-"""torchvision's own detectors, with the weights it trained on COCO."""
+"""torchvision's detectors with their weights trained on COCO."""
 
 from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_weights
@@ -12,23 +12,24 @@ from visus.tasks.detection.weights import WEIGHTS
 from visus.vision.errors import VisusError
 
 READY_MADE = {entry.network: entry for entry in WEIGHTS}
-"""The weights of torchvision's networks by its names of them."""
+"""The manifest's weights by torchvision's name of the network."""
 
 
 def create_ready_made(
     name: str, num_classes: int, in_channels: int, pretrained: bool | str, proposals: int
 ) -> TwoStageDetector:
-    """One of torchvision's detectors.
+    """Build one of torchvision's detectors.
 
     Args:
         name: A key of `READY_MADE`.
-        num_classes: How many kinds of objects; the last layer of another number is made anew.
+        num_classes: Number of classes without background; if it is not COCO's, the last layer has
+            random weights.
         in_channels: Must be 3.
         pretrained: `True` for the manifest's COCO weights, or the path of such a file.
-        proposals: Regions an image that the second stage looks at when it predicts.
+        proposals: Region proposals per image in the second stage at inference.
 
     Raises:
-        VisusError: If the weights cannot be had, or images are not RGB.
+        VisusError: If the weights are not available, or images are not RGB.
     """
     if in_channels != 3:
         raise VisusError(f"{name} takes RGB images only, not {in_channels} channels")
@@ -52,7 +53,7 @@ def create_ready_made(
 
 
 def coco_class_names() -> list[str]:
-    """COCO's names by category id from 1; the ten ids that COCO leaves out are named `N/A`."""
+    """COCO's class names by category id from 1; its ten unused ids are named `N/A`."""
     weights = get_model_weights("fasterrcnn_resnet50_fpn_v2").COCO_V1
     names: list[str] = weights.meta["categories"]
     return names[1:]

@@ -1,4 +1,4 @@
-"""Faster R-CNN and Mask R-CNN on any feature pyramid: propose regions, then name each."""
+"""Faster R-CNN and Mask R-CNN on any feature pyramid."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from visus.tasks.detection.networks.region_pooling import RegionPooling
 _REPRESENTATION = 1024
 
 AnchorShapes = Sequence[Sequence[Sequence[float]]]
-"""(width, height) of the anchors of each pyramid level in pixels, finest level first."""
+"""(width, height) in pixels of the anchors of each pyramid level, finest level first."""
 
 DEFAULT_ANCHORS: AnchorShapes = [
     [[size / ratio**0.5, size * ratio**0.5] for ratio in (0.5, 1.0, 2.0)]
@@ -36,16 +36,17 @@ DEFAULT_ANCHORS: AnchorShapes = [
 
 
 class TwoStageDetector(nn.Module):
-    """A torchvision detector behind the interface that all our detectors have.
+    """A torchvision detector with the interface of all detectors here.
 
     Args:
-        detector: Takes lists of images; its own resizing and normalising is taken out.
-        body: The part of it that is the backbone's.
+        detector: The detector; its resizing and normalisation are replaced, as images are resized
+            and normalised before.
+        body: The part of it that is the backbone.
     """
 
     def __init__(self, detector: FasterRCNN, body: nn.Module) -> None:
         super().__init__()
-        detector.transform = _PassOn()
+        detector.transform = _IdentityTransform()
         self.detector = detector
         # A tuple, so that the weights are not registered twice.
         self._body = (body,)
@@ -60,35 +61,34 @@ class TwoStageDetector(nn.Module):
 
         Args:
             images: Normalised, float of shape (batch, channels, height, width).
-            targets: A dictionary an image: `boxes` float (N, 4), `labels` int64 (N,) from 0, and
-                `masks` uint8 (N, height, width) where masks are learnt.
+            targets: See `visus.tasks.detection.networks.outputs.Targets`.
         """
-        # Here class 0 is the ground.
+        # Class 0 is torchvision's background.
         shifted = [{**target, "labels": target["labels"] + 1} for target in targets]
         losses: dict[str, Tensor] = self.detector(images, shifted)
         return losses
 
     @contextmanager
-    def of_one_size(self) -> Iterator[None]:
-        """Meanwhile look at equally many regions in each image, and give unsure detections too.
+    def fixed_size(self) -> Iterator[None]:
+        """While open, use a fixed number of proposals, and keep detections of any score.
 
-        For OpenVINO, which makes a detection of stale memory out of none, and is faster where it
-        knows the rows of a layer of weights before.
+        For OpenVINO, which returns stale memory as a detection where there is none, and is faster
+        where the number of rows of a matrix product is known in advance.
         """
-        heads, proposing = self.detector.roi_heads, self.detector.rpn
+        heads, rpn = self.detector.roi_heads, self.detector.rpn
         threshold = heads.score_thresh
-        heads.score_thresh, self.detector.rpn = -1.0, _FilledProposals(proposing)
+        heads.score_thresh, self.detector.rpn = -1.0, _PaddedProposals(rpn)
         try:
             yield
         finally:
-            heads.score_thresh, self.detector.rpn = threshold, proposing
+            heads.score_thresh, self.detector.rpn = threshold, rpn
 
     def forward(self, images: Tensor) -> Outputs:
-        """What is found in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
-        found = self.detector(images)
-        for image in found:
+        """Detections in normalised images; see `visus.tasks.detection.networks.outputs.Outputs`."""
+        detections = self.detector(images)
+        for image in detections:
             image["labels"] = image["labels"] - 1
-        return pad_detections(found)
+        return pad_detections(detections)
 
 
 def create_two_stage(
@@ -98,14 +98,14 @@ def create_two_stage(
     proposals: int,
     masks: bool,
 ) -> TwoStageDetector:
-    """Faster R-CNN (Ren et al. 2015), or Mask R-CNN (He et al. 2017), from fresh weights.
+    """Faster R-CNN (Ren et al. 2015), or Mask R-CNN (He et al. 2017), with random weights.
 
     Args:
         pyramid: With four strides; a fifth, coarser level is pooled from the last.
-        num_classes: Without the ground.
-        anchors: Shapes of five levels with equally many each; `DEFAULT_ANCHORS` for None.
-        proposals: Regions an image that the second stage looks at when it predicts.
-        masks: Whether to predict instance masks too.
+        num_classes: Number of classes without background.
+        anchors: Shapes of five levels, equally many per level; `DEFAULT_ANCHORS` for None.
+        proposals: Region proposals per image in the second stage at inference.
+        masks: Whether to predict instance masks as well.
     """
     generator = _ShapedAnchors(anchors or DEFAULT_ANCHORS)
     levels = [str(stride) for stride in pyramid.strides]
@@ -121,12 +121,12 @@ def create_two_stage(
         "box_detections_per_img": MAX_DETECTIONS,
         "box_batch_size_per_image": 128,
     }
-    levelled = _WithCoarserLevel(pyramid)
+    backbone = _WithCoarserLevel(pyramid)
     if not masks:
-        return TwoStageDetector(FasterRCNN(levelled, num_classes + 1, **arguments), pyramid.body)
+        return TwoStageDetector(FasterRCNN(backbone, num_classes + 1, **arguments), pyramid.body)
     channels = pyramid.out_channels
     detector = MaskRCNN(
-        levelled,
+        backbone,
         **arguments,
         box_predictor=FastRCNNPredictor(_REPRESENTATION, num_classes + 1),
         mask_roi_pool=RegionPooling(levels, 14, 2),
@@ -137,7 +137,7 @@ def create_two_stage(
 
 
 class _ShapedAnchors(AnchorGenerator):  # type: ignore[misc]
-    """torchvision's anchors, of the shapes given instead of sizes and aspect ratios."""
+    """torchvision's anchor generator with shapes instead of sizes and aspect ratios."""
 
     def __init__(self, shapes: AnchorShapes) -> None:
         super().__init__(tuple((1,) * len(level) for level in shapes), ((1.0,),) * len(shapes))
@@ -146,7 +146,7 @@ class _ShapedAnchors(AnchorGenerator):  # type: ignore[misc]
 
 
 class _WithCoarserLevel(nn.Module):
-    """A pyramid with one more level, every second value of its coarsest."""
+    """A pyramid with one more level, its coarsest one subsampled by 2."""
 
     def __init__(self, pyramid: FeaturePyramid) -> None:
         super().__init__()
@@ -159,10 +159,10 @@ class _WithCoarserLevel(nn.Module):
         return {**maps, "coarser": F.max_pool2d(coarsest, 1, 2)}
 
 
-class _FilledProposals(nn.Module):
-    """Proposals of one number: where there are fewer, the last is given again.
+class _PaddedProposals(nn.Module):
+    """A proposal network with a fixed number of proposals: fewer are padded with the last one.
 
-    What is found in it once more goes with the other duplicates.
+    Non-maximum suppression removes the duplicate detections.
     """
 
     def __init__(self, network: RegionProposalNetwork) -> None:
@@ -173,22 +173,22 @@ class _FilledProposals(nn.Module):
         self, images: ImageList, features: dict[str, Tensor], targets: Targets | None = None
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         proposals, losses = self.network(images, features, targets)
-        numbers = torch.arange(self.network.post_nms_top_n(), device=images.tensors.device)
+        indices = torch.arange(self.network.post_nms_top_n(), device=images.tensors.device)
         lasts = [torch.as_tensor(boxes.shape[0] - 1, device=boxes.device) for boxes in proposals]
-        filled = [
-            boxes[torch.minimum(numbers, last)]
+        padded = [
+            boxes[torch.minimum(indices, last)]
             for boxes, last in zip(proposals, lasts, strict=True)
         ]
-        return filled, losses
+        return padded, losses
 
 
-class _PassOn(nn.Module):
-    """Stands in for torchvision's transform: images come normalised and of one size."""
+class _IdentityTransform(nn.Module):
+    """Replaces torchvision's transform: images are normalised and of one size already."""
 
     def forward(self, images: Tensor, targets: Targets | None) -> tuple[ImageList, Targets | None]:
         sizes = [(int(images.shape[2]), int(images.shape[3]))] * len(images)
         return ImageList(images, sizes), targets
 
-    def postprocess(self, found: Targets, *sizes: Any) -> Targets:
-        """What was found, as it is: in pixels of the input."""
-        return found
+    def postprocess(self, detections: Targets, *sizes: Any) -> Targets:
+        """The detections unchanged, in pixels of the input."""
+        return detections

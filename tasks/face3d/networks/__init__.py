@@ -1,1 +1,1 @@
-"""The network that estimates the coefficients of a face model."""
+"""The network that estimates the coefficients of a face model, and its losses."""

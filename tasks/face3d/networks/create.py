@@ -1,7 +1,8 @@
-"""The network from a face crop to the numbers of a face, and how to build it."""
+"""The network from the crop of a face to coefficients of a face model."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,29 +16,31 @@ from visus.models.face3d.camera import rotation_from_six
 
 _CHANNELS, _SQUEEZED = 128, 48
 _LIGHT = 27
-_REACH = 0.3
-"""Unit of the offsets of votes, as a share of the image's side."""
+_OFFSET_UNIT = 0.3
+"""Unit of the predicted offsets, as a fraction of the image's side."""
 
-_USUAL_SIZE = 0.25
-"""Root of the mean square of the points' distances from their middle, before anything is learnt."""
+_INITIAL_SIZE = 0.25
+"""Root mean square distance of the points from their mean before training, as the same fraction."""
 
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""No rotation; see `rotation_from_six`."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceCoefficients:
-    """What a network says of face crops.
+    """The output of the network for a batch of crops.
 
     Attributes:
-        identity: Shape (batch, components).
-        expression: Shape (batch, expressions), about 0 to 1.
-        rotation: Shape (batch, 3, 3), see `models.face3d.camera`.
-        scale: Shape (batch,): pixels of the crop for one unit of the face model.
-        position: Shape (batch, 2): where the model's origin lies, in pixels of the crop.
-        light: Shape (batch, 9, 3), as in `visus.datamodules.face3d.renders.shade`.
+        identity: Identity coefficients, shape (batch, components).
+        expression: Expression coefficients, shape (batch, expressions), about 0 to 1.
+        rotation: Shape (batch, 3, 3), see `visus.models.face3d.camera`.
+        scale: Shape (batch,): pixels of the crop per unit of the face model.
+        position: Shape (batch, 2): position of the model's origin in pixels of the crop.
+        light: Spherical harmonics of the light, shape (batch, 9, 3), as in
+            `visus.datamodules.face3d.renders.shade`.
         skin: Shape (batch, 3): RGB of the skin, 0 to 1.
-        points: Shape (batch, points, 2): where some vertices lie, (x, y) in pixels of the crop,
-            found before all numbers.
+        points: Shape (batch, points, 2): positions of some vertices, (x, y) in pixels of the crop,
+            located before the coefficients are estimated.
     """
 
     identity: Tensor
@@ -51,20 +54,20 @@ class FaceCoefficients:
 
 
 class FaceRegressor(nn.Module):
-    """A backbone, a feature pyramid, points that are placed in the crop, and layers from there.
+    """A backbone with a feature pyramid, a head that locates points, and one for coefficients.
 
-    Shapes are told apart by where the corners of eyes and mouth and all between them lie. So some
-    vertices are placed first, as in Wood et al. 2022, "3D Face Reconstruction with Dense
-    Landmarks", and the numbers are read from them and from what the coarse maps show.
+    The positions of dense landmarks determine the shape of a face. So some vertices are located
+    first, as in Wood et al. 2022, "3D Face Reconstruction with Dense Landmarks", and the
+    coefficients are estimated from them and from the coarse feature maps.
 
     Args:
-        backbone: Kept as `body`; its three coarsest maps are used, or its two.
-        image_size: (height, width) of the square crops in pixels; the network fits no other.
-        components: Identity numbers.
-        expressions: Expression numbers.
-        points: float32 (points, 3): the vertices that are placed, of the mean face.
-        hidden: Numbers between the maps and the answer.
-        extent: About how wide the face model is, in its units.
+        backbone: Becomes `body`; its three coarsest feature maps are used, or its two.
+        image_size: (height, width) of the square crops in pixels; the network takes no other size.
+        components: Number of identity coefficients.
+        expressions: Number of expression coefficients.
+        points: float32 (points, 3): the vertices that are located, of the mean face.
+        hidden_size: Number of units of the hidden layers.
+        extent: Approximate width of the face model in its units.
     """
 
     def __init__(
@@ -74,13 +77,13 @@ class FaceRegressor(nn.Module):
         components: int,
         expressions: int,
         points: NDArray[np.float32],
-        hidden: int,
+        hidden_size: int,
         extent: float,
     ) -> None:
         super().__init__()
         self.body = backbone
         self.side = image_size[1]
-        self.usual_scale = 0.5 * self.side / extent
+        self.initial_scale = 0.5 * self.side / extent
         self.sizes = (components, expressions, 6, 1, 2, _LIGHT, 3)
         channels = backbone.channels[-3:]
         with torch.no_grad():
@@ -91,31 +94,33 @@ class FaceRegressor(nn.Module):
         self.merge = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1)
         self.refine = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1)
         flat = (points - points.mean(0))[:, :2] * np.array([1, -1], np.float32)
-        flat *= _USUAL_SIZE / np.sqrt(np.square(flat).sum(1).mean())
+        flat *= _INITIAL_SIZE / np.sqrt(np.square(flat).sum(1).mean())
         self.votes = PointVotes(_CHANNELS, torch.from_numpy(flat + 0.5), rows, columns)
         self.squeeze = nn.ModuleList(nn.Conv2d(count, _SQUEEZED, 1) for count in channels[1:])
-        self.seen = nn.Linear(_SQUEEZED * sum(rows * columns for rows, columns in coarse), hidden)
-        self.inner = nn.Linear(hidden + 2 * len(points), hidden)
-        self.outer = nn.Linear(hidden, hidden)
-        self.last = nn.Linear(hidden, sum(self.sizes))
-        # Begin with the mean face, upright and in the middle.
-        nn.init.normal_(self.last.weight, std=0.01 / math.sqrt(hidden))
+        self.seen = nn.Linear(
+            _SQUEEZED * sum(rows * columns for rows, columns in coarse), hidden_size
+        )
+        self.inner = nn.Linear(hidden_size + 2 * len(points), hidden_size)
+        self.outer = nn.Linear(hidden_size, hidden_size)
+        self.last = nn.Linear(hidden_size, sum(self.sizes))
+        # The initial output is the mean face, upright and in the centre.
+        nn.init.normal_(self.last.weight, std=0.01 / math.sqrt(hidden_size))
         nn.init.zeros_(self.last.bias)
 
     def forward(self, images: Tensor) -> FaceCoefficients:
-        """Numbers of normalised crops of shape (batch, channels, *image_size)."""
+        """The faces in normalised crops of shape (batch, channels, *image_size)."""
         maps = self.body(images)[-3:]
-        points = self.votes(self._finest(maps))
-        middle = points.mean(1)
-        away = points - middle[:, None]
-        size = (away.square().sum(-1).mean(1, keepdim=True) + 1e-6).sqrt()
-        # Where a face lies and how large it is says nothing of its shape.
-        told = away.flatten(1) / size
+        points = self.votes(self._merged(maps))
+        centre = points.mean(1)
+        offsets = points - centre[:, None]
+        size = (offsets.square().sum(-1).mean(1, keepdim=True) + 1e-6).sqrt()
+        # The shape of a face does not depend on its position and size in the crop.
+        relative = offsets.flatten(1) / size
         squeezed = [
             conv(level).flatten(1) for conv, level in zip(self.squeeze, maps[1:], strict=True)
         ]
         seen = silu(self.seen(torch.cat(squeezed, dim=1)))
-        hidden = silu(self.inner(torch.cat([seen, told], dim=1)))
+        hidden = silu(self.inner(torch.cat([seen, relative], dim=1)))
         hidden = hidden + silu(self.outer(hidden))
         identity, expression, six, scale, position, light, skin = self.last(hidden).split(
             self.sizes, dim=1
@@ -124,15 +129,15 @@ class FaceRegressor(nn.Module):
             identity,
             expression,
             rotation_from_six(six + six.new_tensor(_UPRIGHT)),
-            self.usual_scale * (size / _USUAL_SIZE * scale.exp())[:, 0],
-            self.side * (middle + size * position),
+            self.initial_scale * (size / _INITIAL_SIZE * scale.exp())[:, 0],
+            self.side * (centre + size * position),
             light.unflatten(1, (9, 3)),
             skin + 0.5,
             self.side * points,
         )
 
-    def _finest(self, maps: list[Tensor]) -> Tensor:
-        """The finest map, knowing what the coarser ones saw."""
+    def _merged(self, maps: list[Tensor]) -> Tensor:
+        """The coarser feature maps merged into the finest one."""
         laterals = [conv(level) for conv, level in zip(self.laterals, maps, strict=True)]
         merged = laterals.pop()
         while laterals:
@@ -143,48 +148,48 @@ class FaceRegressor(nn.Module):
 
 
 class PointVotes(nn.Module):
-    """Places of points, by votes of all places of a feature map.
+    """Positions of points as weighted means over the cells of a feature map.
 
-    Each place says where it believes a point to be, as an offset from itself, and how much that
-    counts. Sun et al. 2018, "Integral Human Pose Regression", has the weights alone, with which no
-    point lies outside the image.
+    Each cell predicts an offset from itself to the point, and the weight of this vote. Sun et al.
+    2018, "Integral Human Pose Regression", uses the weights alone, which cannot locate a point
+    outside the image.
 
     Args:
-        channels: Of the map.
-        usual: Shape (points, 2): where the points lie before anything is learnt, (x, y) as shares
-            of the image's sides.
-        rows: Of the map.
-        columns: Of the map.
+        channels: Channels of the feature map.
+        initial: Shape (points, 2): positions before training, (x, y) as fractions of the image's
+            sides.
+        rows: Rows of the feature map.
+        columns: Columns of the feature map.
     """
 
     grid: Tensor
 
-    def __init__(self, channels: int, usual: Tensor, rows: int, columns: int) -> None:
+    def __init__(self, channels: int, initial: Tensor, rows: int, columns: int) -> None:
         super().__init__()
-        self.points = len(usual)
-        self.vote = nn.Conv2d(channels, 3 * len(usual), 1)
+        self.points = len(initial)
+        self.vote = nn.Conv2d(channels, 3 * len(initial), 1)
         nn.init.normal_(self.vote.weight, std=0.01)
         with torch.no_grad():
-            offsets = ((usual - 0.5) / _REACH).t().flatten()
-            self.vote.get_parameter("bias").copy_(torch.cat([torch.zeros(len(usual)), offsets]))
+            offsets = ((initial - 0.5) / _OFFSET_UNIT).t().flatten()
+            self.vote.get_parameter("bias").copy_(torch.cat([torch.zeros(len(initial)), offsets]))
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         grid = torch.stack([(x + 0.5) / columns, (y + 0.5) / rows]).flatten(1)
         self.register_buffer("grid", grid, persistent=False)
 
     def forward(self, level: Tensor) -> Tensor:
-        """Where the points lie.
+        """Locate the points.
 
         Args:
-            level: Shape (batch, channels, rows, columns).
+            level: The feature map, shape (batch, channels, rows, columns).
 
         Returns:
-            Shape (batch, points, 2): (x, y) as shares of the image's sides.
+            Shape (batch, points, 2): (x, y) as fractions of the image's sides.
         """
         weight, *offsets = self.vote(level).flatten(2).split(self.points, dim=1)
         weight = weight.softmax(-1)
-        votes = _REACH * torch.stack(offsets, dim=-1) + self.grid.t()
-        places: Tensor = (weight[..., None] * votes).sum(2)
-        return places
+        votes = _OFFSET_UNIT * torch.stack(offsets, dim=-1) + self.grid.t()
+        positions: Tensor = (weight[..., None] * votes).sum(2)
+        return positions
 
 
 def create_face_regressor(
@@ -194,24 +199,29 @@ def create_face_regressor(
     components: int,
     expressions: int,
     points: NDArray[np.float32],
-    hidden: int,
+    hidden_size: int,
     extent: float,
+    **options: Any,
 ) -> tuple[FaceRegressor, Constants]:
-    """Build the network, and tell the constants that its images are normalised with.
+    """Build the network.
 
     Args:
-        backbone: A name from the registry with two feature maps at least.
+        backbone: A name from the registry, with at least two feature maps.
         pretrained: As in `visus.models.backbones.create_backbone`.
-        image_size: See `FaceRegressor`.
-        components: "
-        expressions: "
-        points: "
-        hidden: "
-        extent: "
+        image_size: (height, width) of the square crops in pixels.
+        components: Number of identity coefficients.
+        expressions: Number of expression coefficients.
+        points: float32 (points, 3): the vertices that are located, of the mean face.
+        hidden_size: Number of units of the hidden layers.
+        extent: Approximate width of the face model in its units.
+        options: The backbone's own.
+
+    Returns:
+        The network, and the constants for the normalisation of its images.
 
     Raises:
         VisusError: As `visus.models.backbones.create_backbone`.
     """
-    body = create_backbone(backbone, 3, pretrained, image_size)
-    network = FaceRegressor(body, image_size, components, expressions, points, hidden, extent)
+    body = create_backbone(backbone, 3, pretrained, image_size, **options)
+    network = FaceRegressor(body, image_size, components, expressions, points, hidden_size, extent)
     return network, (body.mean, body.std)

@@ -1,4 +1,4 @@
-"""What the image of a face in a mirror says of the face."""
+"""Test-time augmentation by mirroring: average the faces of an image and its mirror image."""
 
 from dataclasses import replace
 
@@ -13,77 +13,86 @@ from visus.models.face3d.face_model import FaceModel
 from visus.tasks.face3d.networks.create import FaceCoefficients
 from visus.vision.errors import VisusError
 
-_APART = 1.0
-"""Millimetres that a vertex of the mean face may lie from the mirror image of its counterpart."""
+_MAX_ASYMMETRY = 1.0
+"""Largest distance of a vertex of the mean face from its mirrored counterpart, in millimetres."""
 
-_LEFT_OVER = 0.1
-"""Share of a mirrored move of the vertices that the model's own moves may fail to tell."""
+_MAX_RESIDUAL = 0.1
+"""Largest part of a mirrored component that the model's components may fail to represent."""
 
 
 class FaceMirror(nn.Module):
-    """Averages what a network says of an image and of its mirror image.
+    """Averages the predictions of a network for an image and its mirror image.
 
     Args:
-        model: A face model whose faces in a mirror are faces of the model.
+        model: A face model that is symmetric: its mirrored faces are faces of the model too.
 
     Raises:
-        VisusError: If they are not.
+        VisusError: If the model is not symmetric.
     """
 
-    numbers: Tensor
-    turned: Tensor
+    coefficients: Tensor
+    rotation_signs: Tensor
 
     def __init__(self, model: FaceModel) -> None:
         super().__init__()
         self.components = len(model.identity)
-        self.register_buffer("numbers", torch.from_numpy(_mirrored(model)), persistent=False)
-        side = torch.tensor([-1.0, 1.0, 1.0])
-        self.register_buffer("turned", side[:, None] * side, persistent=False)
+        matrix = torch.from_numpy(_mirror_matrix(model))
+        self.register_buffer("coefficients", matrix, persistent=False)
+        sides = torch.tensor([-1.0, 1.0, 1.0])
+        self.register_buffer("rotation_signs", sides[:, None] * sides, persistent=False)
 
     def forward(
-        self, seen: FaceCoefficients, mirrored: FaceCoefficients, width: int
+        self, face: FaceCoefficients, mirrored: FaceCoefficients, width: int
     ) -> FaceCoefficients:
-        """The averaged face.
+        """The averaged prediction.
 
         Args:
-            seen: What the network says of images.
-            mirrored: What it says of their mirror images.
-            width: Of the images in pixels.
+            face: The prediction for the images.
+            mirrored: The prediction for their mirror images.
+            width: Width of the images in pixels.
 
         Returns:
-            The mean of both in the images' own frame; of light, skin and points those of `seen`.
+            The mean of both in the images' own coordinates; light, skin and points are those of
+            `face`.
         """
-        told = torch.cat([mirrored.identity, mirrored.expression], dim=1) @ self.numbers
-        identity = (seen.identity + told[:, : self.components]) / 2
-        expression = (seen.expression + told[:, self.components :]) / 2
-        rotation = seen.rotation + mirrored.rotation * self.turned
+        values = torch.cat([mirrored.identity, mirrored.expression], dim=1) @ self.coefficients
+        identity = (face.identity + values[:, : self.components]) / 2
+        expression = (face.expression + values[:, self.components :]) / 2
+        rotation = face.rotation + mirrored.rotation * self.rotation_signs
         across = width - mirrored.position[:, :1]
         position = torch.cat([across, mirrored.position[:, 1:]], dim=1)
         return replace(
-            seen,
+            face,
             identity=identity,
             expression=expression,
-            # The nearest rotation but for a small share of how far the two are apart.
+            # Nearly the nearest rotation: the error is small beside the difference of the two.
             rotation=rotation_from_six(torch.cat([rotation[..., 0], rotation[..., 1]], dim=1)),
-            scale=(seen.scale + mirrored.scale) / 2,
-            position=(seen.position + position) / 2,
+            scale=(face.scale + mirrored.scale) / 2,
+            position=(face.position + position) / 2,
         )
 
 
-def _mirrored(model: FaceModel) -> NDArray[np.float32]:
-    """Float32 (numbers, numbers): a face's numbers times this are those of its mirror image."""
+def _mirror_matrix(model: FaceModel) -> NDArray[np.float32]:
+    """The matrix that maps a face's coefficients to those of its mirror image.
+
+    Returns:
+        float32 (coefficients, coefficients), to multiply from the right.
+
+    Raises:
+        VisusError: If the model is not symmetric.
+    """
     flip = np.array([-1, 1, 1], np.float32)
     distances, counterparts = KDTree(model.neutral * flip).query(model.neutral)
-    apart = float(distances.max()) * model.millimetres
-    moves = np.concatenate([model.identity, model.expression]).astype(np.float64)
-    flat = moves.reshape(len(moves), -1)
-    wanted = (moves[:, counterparts] * flip).reshape(len(moves), -1)
-    numbers = np.linalg.lstsq(flat.T, wanted.T, rcond=None)[0].T
-    missed = np.linalg.norm(numbers @ flat - wanted, axis=1)
-    worst = float((missed / np.linalg.norm(wanted, axis=1).clip(1e-9)).max())
-    if apart > _APART or worst > _LEFT_OVER:
+    asymmetry = float(distances.max()) * model.millimetres
+    basis = np.concatenate([model.identity, model.expression]).astype(np.float64)
+    flat = basis.reshape(len(basis), -1)
+    mirrored = (basis[:, counterparts] * flip).reshape(len(basis), -1)
+    matrix = np.linalg.lstsq(flat.T, mirrored.T, rcond=None)[0].T
+    residuals = np.linalg.norm(matrix @ flat - mirrored, axis=1)
+    worst = float((residuals / np.linalg.norm(mirrored, axis=1).clip(1e-9)).max())
+    if asymmetry > _MAX_ASYMMETRY or worst > _MAX_RESIDUAL:
         raise VisusError(
-            f"model.flip_at_test: the two sides of face model {model.name!r} are not alike (its "
-            f"vertices differ by up to {apart:.2g} mm, its moves by {worst:.0%}); set it to false"
+            f"model.flip_at_test: face model {model.name!r} is not symmetric (its vertices differ "
+            f"by up to {asymmetry:.2g} mm, its components by {worst:.0%}); set it to false"
         )
-    return np.asarray(numbers, np.float32)
+    return np.asarray(matrix, np.float32)

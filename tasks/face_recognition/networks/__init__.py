@@ -1,20 +1,6 @@
-"""Face recognition: networks that find faces, and networks that tell whose they are."""
+"""Embedding networks and the losses that they are trained with."""
 
-from visus.models.faces.mtcnn import FaceFinder, create_face_finder
-from visus.tasks.face_recognition.networks.create import (
-    ARCHITECTURES,
-    Architecture,
-    create_embedder,
-)
-from visus.tasks.face_recognition.networks.losses import LOSSES, IdentityLoss, create_identity_loss
+from visus.tasks.face_recognition.networks.create import Architecture, create_embedder
+from visus.tasks.face_recognition.networks.losses import LossName, create_identity_loss
 
-__all__ = [
-    "ARCHITECTURES",
-    "LOSSES",
-    "Architecture",
-    "FaceFinder",
-    "IdentityLoss",
-    "create_embedder",
-    "create_face_finder",
-    "create_identity_loss",
-]
+__all__ = ["Architecture", "LossName", "create_embedder", "create_identity_loss"]

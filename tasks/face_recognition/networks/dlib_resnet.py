@@ -1,8 +1,8 @@
-"""dlib's face-recognition ResNet as a PyTorch module, and the reader of the file it comes in.
+"""dlib's face-recognition ResNet as a PyTorch module, and a reader of its weights file.
 
-Davis King published network and weights under CC0 with dlib; it is He et al. 2016, "Deep Residual
+Davis King published network and weights under CC0 with dlib: He et al. 2016, "Deep Residual
 Learning for Image Recognition", with 29 convolutions of few channels, trained on three million
-faces until the distance of 0.6 divides equal from different people.
+faces so that a distance of 0.6 separates different people.
 """
 
 from collections.abc import Iterator
@@ -21,22 +21,24 @@ from visus.vision.errors import VisusError
 MEAN = (122.782, 117.001, 104.298)
 STD = (256.0, 256.0, 256.0)
 SIZE = (150, 150)
-"""(height, width) of the faces it was trained on."""
+"""(height, width) of its input in pixels."""
 
 EMBEDDING = 128
-# (channels, whether the block halves the resolution), input side first.
+"""Length of its embeddings."""
+
 _BLOCKS = (
     *[(32, False)] * 3,
     *[(64, True), (64, False), (64, False), (64, False)],
     *[(128, True), (128, False), (128, False)],
     *[(256, True), (256, False), (256, False), (256, True)],
 )
+"""(channels, whether the block halves the resolution), input side first."""
 
 
 class DlibResNet(nn.Module):
-    """From a normalised face of 150 x 150 pixels to 128 numbers.
+    """From a normalised face of 150 x 150 pixels to an embedding of length 128.
 
-    What dlib calls affine layers (batch norm with fixed statistics) is part of the convolutions.
+    dlib's affine layers (batch norm with fixed statistics) are folded into the convolutions.
     """
 
     def __init__(self) -> None:
@@ -47,7 +49,7 @@ class DlibResNet(nn.Module):
         self.embed = nn.Linear(256, EMBEDDING, bias=False)
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Embeddings, (batch, 128), not yet of length one.
+        """Embeddings, (batch, 128), not normalised.
 
         Args:
             faces: float of shape (batch, 3, 150, 150), normalised with `MEAN` and `STD`.
@@ -58,7 +60,7 @@ class DlibResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a shortcut; dlib pads where their sizes or channels differ."""
+    """A residual block; dlib pads with zeros where sizes or channels differ."""
 
     def __init__(self, in_channels: int, channels: int, halves: bool) -> None:
         super().__init__()
@@ -68,17 +70,21 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.second(F.relu(self.first(x)))
+        residual = self.second(F.relu(self.first(x)))
         if self.halves:
             x = F.avg_pool2d(x, 2, 2)
-            rows, columns = (x.shape[i] - change.shape[i] for i in (2, 3))
-            change = F.pad(change, (0, columns, 0, rows))
-            x = F.pad(x, (0, 0, 0, 0, 0, change.shape[1] - x.shape[1]))
-        return F.relu(x + change)
+            rows, columns = (x.shape[i] - residual.shape[i] for i in (2, 3))
+            residual = F.pad(residual, (0, columns, 0, rows))
+            x = F.pad(x, (0, 0, 0, 0, 0, residual.shape[1] - x.shape[1]))
+        return F.relu(x + residual)
 
 
 def load_dlib_weights(network: DlibResNet, path: Path) -> None:
-    """Fill the network with the weights of `dlib_face_recognition_resnet_model_v1.dat`.
+    """Load the weights of `dlib_face_recognition_resnet_model_v1.dat`.
+
+    Args:
+        network: The network to fill.
+        path: The file.
 
     Raises:
         VisusError: If the file is damaged or of another network.
@@ -102,7 +108,7 @@ def load_dlib_weights(network: DlibResNet, path: Path) -> None:
             matrix = _next(layers, "fc_").reshape(256, EMBEDDING)
             network.embed.weight.copy_(torch.from_numpy(matrix.T.copy()))
     except (ValueError, RuntimeError, StopIteration) as error:
-        raise VisusError(f"{path}: is another network than expected ({error})") from None
+        raise VisusError(f"{path}: holds another network ({error})") from None
     if next(layers, None) is not None:
         raise VisusError(f"{path}: holds more layers than expected")
 
@@ -110,36 +116,36 @@ def load_dlib_weights(network: DlibResNet, path: Path) -> None:
 def _next(layers: Iterator[tuple[str, NDArray[np.float32]]], kind: str) -> NDArray[np.float32]:
     found, values = next(layers)
     if not found.startswith(kind):
-        raise ValueError(f"a layer {found!r} where {kind!r} belongs")
+        raise ValueError(f"layer {found!r} instead of {kind!r}")
     return values
 
 
 def _read_layers(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Kind and parameters of the layers that have some, input side first."""
+    """Kind and parameters of the layers with parameters, input side first."""
     reader = _Reader(path.read_bytes())
     try:
         layers = _parse(reader)
     except (ValueError, IndexError, OverflowError) as error:
-        raise VisusError(f"{path}: damaged at byte {reader.place} ({error})") from None
-    if reader.place != len(reader.data):
-        rest = len(reader.data) - reader.place
-        raise VisusError(f"{path}: {rest} bytes follow where the network ends")
+        raise VisusError(f"{path}: damaged at byte {reader.position} ({error})") from None
+    if reader.position != len(reader.data):
+        rest = len(reader.data) - reader.position
+        raise VisusError(f"{path}: {rest} bytes follow the end of the network")
     return iter([(kind, values) for kind, values in layers if len(values)])
 
 
 def _parse(reader: "_Reader") -> list[tuple[str, NDArray[np.float32]]]:
-    """A network as dlib writes it: versions of all nested layers, then each layer, input first."""
+    """Parse dlib's format: versions of all nested layers, then each layer, input side first."""
     reader.expect(reader.integer(), 1)
     reader.expect(reader.text(), "loss_metric_2")
-    reader.numbers(2)
-    # 2: a layer; 1: a tag or a skip, which stores nothing more; 3: the innermost layer.
+    reader.floats(2)
+    # 2: a layer; 1: a tag or a skip, without further data; 3: the innermost layer.
     count = 1
     while (version := reader.integer()) != 3:
         if version not in (1, 2):
             raise ValueError(f"a layer of version {version}")
         count += version == 2
     reader.expect(reader.text(), "input_rgb_image_sized")
-    reader.numbers(3)
+    reader.floats(3)
     reader.integers(2)
     layers = []
     for i in range(count):
@@ -151,7 +157,7 @@ def _parse(reader: "_Reader") -> list[tuple[str, NDArray[np.float32]]]:
         for _ in range(3):
             reader.tensor()
         if i == 0:
-            # The innermost layer also tells how many samples it makes of one.
+            # The innermost layer also stores how many samples it makes of one.
             reader.expect(reader.integer(), 1)
         layers.append((kind, values))
     return layers
@@ -162,33 +168,33 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.place = 0
+        self.position = 0
 
     def take(self, count: int) -> bytes:
-        piece = self.data[self.place : self.place + count]
+        piece = self.data[self.position : self.position + count]
         if len(piece) != count:
             raise ValueError("the file ends too early")
-        self.place += count
+        self.position += count
         return piece
 
     def integer(self) -> int:
         control = self.take(1)[0]
         count = control & 0x0F
         if control & 0x70 or not 1 <= count <= 8:
-            raise ValueError(f"no integer begins with {control:#04x}")
+            raise ValueError(f"invalid first byte {control:#04x} of an integer")
         value = int.from_bytes(self.take(count), "little")
         return -value if control & 0x80 else value
 
     def integers(self, count: int) -> list[int]:
         return [self.integer() for _ in range(count)]
 
-    def numbers(self, count: int) -> list[float]:
+    def floats(self, count: int) -> list[float]:
         pairs = [self.integers(2) for _ in range(count)]
         return [ldexp(mantissa, exponent) for mantissa, exponent in pairs]
 
     def flags(self, count: int) -> None:
         if not set(self.take(count)) <= {ord("0"), ord("1")}:
-            raise ValueError("a flag that is neither 0 nor 1")
+            raise ValueError("a flag is neither 0 nor 1")
 
     def text(self) -> str:
         return self.take(self.integer()).decode("ascii")
@@ -204,9 +210,9 @@ class _Reader:
         self.expect(self.integer(), 1)
         self.integers(4)
 
-    def expect(self, found: object, wanted: object) -> None:
-        if found != wanted:
-            raise ValueError(f"{found!r} where {wanted!r} belongs")
+    def expect(self, found: object, expected: object) -> None:
+        if found != expected:
+            raise ValueError(f"{found!r} instead of {expected!r}")
 
 
 def _convolution(reader: _Reader) -> NDArray[np.float32]:
@@ -214,7 +220,7 @@ def _convolution(reader: _Reader) -> NDArray[np.float32]:
     reader.integers(7)
     reader.alias()
     reader.alias()
-    reader.numbers(4)
+    reader.floats(4)
     return values
 
 
@@ -232,16 +238,16 @@ def _fully_connected(reader: _Reader) -> NDArray[np.float32]:
     reader.alias()
     reader.alias()
     reader.integer()
-    reader.numbers(4)
+    reader.floats(4)
     return values
 
 
 def _pooling(reader: _Reader) -> NDArray[np.float32]:
     reader.integers(6)
-    return _nothing(reader)
+    return _no_parameters(reader)
 
 
-def _nothing(reader: _Reader) -> NDArray[np.float32]:
+def _no_parameters(reader: _Reader) -> NDArray[np.float32]:
     return np.zeros(0, np.float32)
 
 
@@ -251,6 +257,6 @@ _READERS: dict[str, Any] = {
     "fc_2": _fully_connected,
     "max_pool_2": _pooling,
     "avg_pool_2": _pooling,
-    "relu_": _nothing,
-    "add_prev_": _nothing,
+    "relu_": _no_parameters,
+    "add_prev_": _no_parameters,
 }

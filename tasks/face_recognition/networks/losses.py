@@ -1,4 +1,4 @@
-"""What an embedding is trained to make small: ArcFace, CosFace, triplet loss."""
+"""Losses of embeddings: ArcFace, CosFace and the triplet loss."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, get_args
@@ -11,39 +11,40 @@ from visus.vision.errors import VisusError
 
 LossName = Literal["arcface", "cosface", "triplet"]
 
-LOSSES = get_args(LossName)
+_MARGINS: dict[LossName, float] = {"arcface": 0.5, "cosface": 0.35, "triplet": 0.3}
+"""Default margins."""
 
 
 class IdentityLoss(nn.Module, ABC):
-    """Pulls embeddings of one person together and those of others apart."""
+    """Small where embeddings of one person are similar and those of others are not."""
 
     @abstractmethod
     def forward(self, embeddings: Tensor, people: Tensor) -> Tensor:
         """The mean loss of a batch.
 
         Args:
-            embeddings: float of shape (batch, numbers), of length one.
-            people: int64 of shape (batch,): whose faces they are.
+            embeddings: float of shape (batch, embedding), of unit length.
+            people: Ids of the people, int64 of shape (batch,).
         """
 
 
 class MarginLoss(IdentityLoss):
-    """Classifies people by the angle to a centre that each has, with a margin to keep.
+    """Classifies people by the angle to a trained centre of each, with a margin.
 
     Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", and Wang et
     al. 2018, "CosFace: Large Margin Cosine Loss for Deep Face Recognition".
 
     Args:
-        numbers: Length of an embedding.
-        people: How many are trained on.
-        scale: Of the cosines.
-        angular_margin: In radians, ArcFace's.
-        cosine_margin: CosFace's.
+        embedding: Length of an embedding.
+        people: Number of people in the training set.
+        scale: Factor of the cosines.
+        angular_margin: Added to the angle to the own centre, in radians (ArcFace).
+        cosine_margin: Subtracted from the cosine of this angle (CosFace).
     """
 
     def __init__(
         self,
-        numbers: int,
+        embedding: int,
         people: int,
         scale: float,
         angular_margin: float = 0.0,
@@ -53,27 +54,27 @@ class MarginLoss(IdentityLoss):
         self.scale = scale
         self.angular_margin = angular_margin
         self.cosine_margin = cosine_margin
-        self.centres = nn.Parameter(torch.randn(people, numbers) / numbers**0.5)
+        self.centres = nn.Parameter(torch.randn(people, embedding) / embedding**0.5)
 
     def forward(self, embeddings: Tensor, people: Tensor) -> Tensor:
         """See `IdentityLoss.forward`."""
         cosines = F.linear(embeddings, F.normalize(self.centres))
         own = cosines.gather(1, people[:, None])
-        # At the ends of the range the angle has no slope.
+        # At -1 and 1 the gradient of the angle is infinite.
         angle = own.clamp(-1 + 1e-6, 1 - 1e-6).acos() + self.angular_margin
-        # Beyond half a turn the cosine rises again.
+        # Beyond pi the cosine increases again.
         harder = angle.clamp(max=torch.pi).cos() - self.cosine_margin
         return F.cross_entropy(self.scale * cosines.scatter(1, people[:, None], harder), people)
 
 
 class TripletLoss(IdentityLoss):
-    """Each face should be nearer to its farthest like than to its nearest unlike, by a margin.
+    """The farthest face of the same person must be nearer than any of another, by a margin.
 
     Hermans et al. 2017, "In Defense of the Triplet Loss for Person Re-Identification": the hardest
-    pairs within the batch.
+    triplets of the batch.
 
     Args:
-        margin: In units of the distance between points on a sphere of radius one.
+        margin: Of the Euclidean distance between points on the unit sphere.
     """
 
     def __init__(self, margin: float) -> None:
@@ -81,7 +82,7 @@ class TripletLoss(IdentityLoss):
         self.margin = margin
 
     def forward(self, embeddings: Tensor, people: Tensor) -> Tensor:
-        """See `IdentityLoss.forward`; 0 where the batch shows one person only."""
+        """See `IdentityLoss.forward`; 0 in a batch of a single person."""
         squares = 2 - 2 * embeddings @ embeddings.T
         distances = squares.clamp(min=1e-8).sqrt()
         same = people[:, None] == people[None]
@@ -91,29 +92,31 @@ class TripletLoss(IdentityLoss):
 
 
 def create_identity_loss(
-    name: LossName, numbers: int, people: int, scale: float, margin: float
+    name: LossName, embedding: int, people: int, scale: float, margin: float | None = None
 ) -> IdentityLoss:
-    """The loss of that name.
+    """Build the loss of a name.
 
     Args:
         name: See `LossName`.
-        numbers: Length of an embedding.
-        people: How many are trained on.
-        scale: Of the cosines in `arcface` and `cosface`.
+        embedding: Length of an embedding.
+        people: Number of people in the training set.
+        scale: Factor of the cosines in `arcface` and `cosface`.
         margin: In radians for `arcface`, of the cosine for `cosface`, of the distance for
-            `triplet`.
+            `triplet`; None for its default.
 
     Raises:
-        VisusError: If there is no such loss, or scale or margin make none.
+        VisusError: If there is no such loss, or scale or margin are out of range.
     """
-    if name not in LOSSES:
-        raise VisusError(f"model.loss {name!r} is unknown; choose from {', '.join(LOSSES)}")
+    if name not in get_args(LossName):
+        known = ", ".join(get_args(LossName))
+        raise VisusError(f"model.loss {name!r} is unknown; choose from {known}")
+    margin = _MARGINS[name] if margin is None else margin
     if scale <= 0 or margin < 0:
         raise VisusError(
-            f"model.scale {scale} must be above 0 and model.margin {margin} not negative"
+            f"model.scale {scale} must be above 0 and model.margin {margin} must not be negative"
         )
     if name == "triplet":
         return TripletLoss(margin)
     if name == "cosface":
-        return MarginLoss(numbers, people, scale, cosine_margin=margin)
-    return MarginLoss(numbers, people, scale, angular_margin=margin)
+        return MarginLoss(embedding, people, scale, cosine_margin=margin)
+    return MarginLoss(embedding, people, scale, angular_margin=margin)

@@ -1,4 +1,4 @@
-"""Segmenters: a class for every pixel, on any backbone."""
+"""Segmentation networks: a class for every pixel, on any backbone."""
 
 from visus.tasks.segmentation.networks.create import Architecture, Upsampling, create_segmenter
 from visus.tasks.segmentation.networks.losses import LOSSES, segmentation_losses

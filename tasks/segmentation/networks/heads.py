@@ -1,6 +1,6 @@
-"""Three ways from feature maps to a class for every pixel: FCN, U-Net, DeepLabV3+.
+"""Prediction heads from feature maps to class logits: FCN, U-Net, DeepLabV3+.
 
-Each takes the images and then the chosen feature maps, finest first, and gives logits.
+Each takes a list of the images and the chosen feature maps, finest first.
 """
 
 from collections.abc import Sequence
@@ -13,79 +13,80 @@ from torch.nn import functional as F
 
 
 class FCNHead(nn.Module):
-    """Each map votes for classes, and coarse votes are added to finer ones.
+    """Class logits of each feature map, those of coarse maps upsampled and added to finer ones.
 
     Long, Shelhamer and Darrell 2015, "Fully Convolutional Networks for Semantic Segmentation"
-    (FCN-8s, with bilinear interpolation for the upsampling that it starts from).
+    (FCN-8s, with the bilinear interpolation from which its upsampling is initialised).
 
     Args:
-        channels: Of each map, finest first.
-        num_classes: How many classes.
+        channels: Channels of each feature map, finest first.
+        num_classes: Number of classes.
     """
 
     def __init__(self, channels: Sequence[int], num_classes: int) -> None:
         super().__init__()
-        self.votes = nn.ModuleList(nn.Conv2d(count, num_classes, 1) for count in channels)
+        self.to_logits = nn.ModuleList(nn.Conv2d(count, num_classes, 1) for count in channels)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Logits of shape (batch, classes, rows, columns) at the finest map's stride."""
-        votes = [vote(features) for vote, features in zip(self.votes, maps[1:], strict=True)]
-        total: Tensor = votes.pop()
-        for finer in reversed(votes):
+        """Logits of shape (batch, classes, rows, columns) at the stride of the finest map."""
+        logits = [layer(features) for layer, features in zip(self.to_logits, maps[1:], strict=True)]
+        total: Tensor = logits.pop()
+        for finer in reversed(logits):
             total = finer + F.interpolate(total, size=finer.shape[-2:], mode="bilinear")
         return total
 
 
 class UNetHead(nn.Module):
-    """Climbs from the coarsest map back to the image's size, joining each finer map on its way.
+    """Upsamples the coarsest feature map step by step, joining the finer one at each step.
 
     Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image
-    Segmentation"; the decoder is segmentation_models.pytorch's, each map batch-normalised before it
-    joins.
+    Segmentation"; the decoder is segmentation_models.pytorch's, with batch normalisation of the
+    skip connections.
 
     Args:
-        channels: Of each map, finest first.
-        num_classes: How many classes.
-        width: Channels of the first, coarsest step; each finer one has half of the one before.
+        channels: Channels of each feature map, finest first.
+        num_classes: Number of classes.
+        width: Channels of the first, coarsest step; halved at each finer one, 16 at least.
     """
 
     def __init__(self, channels: Sequence[int], num_classes: int, width: int) -> None:
         super().__init__()
         steps = [max(16, width >> i) for i in range(len(channels))]
-        # A pretrained body's maps are several times as strong as what climbs, and would drown it.
+        # The feature maps of a pretrained backbone are several times as large in value as the
+        # decoder's, and would dominate them.
         self.skip_norms = nn.ModuleList(nn.BatchNorm2d(count) for count in channels[:-1])
         # The decoder leaves out the first entry, the image itself.
-        self.climb = UnetDecoder([0, *channels], steps, n_blocks=len(steps))
-        self.vote = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
-        # Its own models begin so; with PyTorch's weights it learns several times as slowly.
-        initialize_decoder(self.climb)
-        initialize_head(self.vote)
+        self.decoder = UnetDecoder([0, *channels], steps, n_blocks=len(steps))
+        self.to_logits = nn.Conv2d(steps[-1], num_classes, 3, padding=1)
+        # As in its own models; with PyTorch's initial weights it trains several times as slowly.
+        initialize_decoder(self.decoder)
+        initialize_head(self.to_logits)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of shape (batch, classes, height, width)."""
         images, *finer, coarsest = maps
-        joined = [norm(each) for norm, each in zip(self.skip_norms, finer, strict=True)]
-        logits: Tensor = self.vote(self.climb([images, *joined, coarsest]))
+        skips = [norm(each) for norm, each in zip(self.skip_norms, finer, strict=True)]
+        logits: Tensor = self.to_logits(self.decoder([images, *skips, coarsest]))
         return logits
 
 
 class DeepLabHead(nn.Module):
-    """Looks at the coarse map with several dilations at once, then sharpens with the fine one.
+    """Dilated convolutions of several rates on a coarse feature map, refined with a fine one.
 
     Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
     Segmentation" (DeepLabV3+); the decoder is segmentation_models.pytorch's.
 
     Args:
-        channels: Of the maps of stride 4 and 16.
-        num_classes: How many classes.
-        width: Channels of all steps between.
+        channels: Channels of the feature maps of stride 4 and 16.
+        num_classes: Number of classes.
+        width: Channels of all intermediate maps.
     """
 
     def __init__(self, channels: Sequence[int], num_classes: int, width: int) -> None:
         super().__init__()
         fine, coarse = channels
-        # The decoder takes a whole encoder's list; it looks at the third and the last entry.
-        self.decode = DeepLabV3PlusDecoder(
+        # The decoder takes the list of a whole encoder, and uses its third and last entries.
+        self.decoder = DeepLabV3PlusDecoder(
             [0, 0, fine, coarse],
             encoder_depth=5,
             out_channels=width,
@@ -94,12 +95,12 @@ class DeepLabHead(nn.Module):
             aspp_separable=True,
             aspp_dropout=0.1,
         )
-        self.vote = nn.Conv2d(width, num_classes, 1)
-        initialize_decoder(self.decode)
-        initialize_head(self.vote)
+        self.to_logits = nn.Conv2d(width, num_classes, 1)
+        initialize_decoder(self.decoder)
+        initialize_head(self.to_logits)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits of shape (batch, classes, height / 4, width / 4)."""
         images, fine, coarse = maps
-        logits: Tensor = self.vote(self.decode([images, images, fine, coarse]))
+        logits: Tensor = self.to_logits(self.decoder([images, images, fine, coarse]))
         return logits

@@ -1,6 +1,6 @@
-"""What a segmenter is trained to make small: cross-entropy, focal loss, Dice loss."""
+"""The losses of segmenters: cross-entropy, focal loss, Dice loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,50 +8,58 @@ from torch.nn import functional as F
 
 from visus.vision.masks import IGNORE
 
-_FOCUS = 2.0
+_FOCAL_GAMMA = 2.0
 
 
-def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean cross-entropy of the labelled pixels; 0 where none is.
+def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean cross-entropy of the labelled pixels; 0 without any.
 
     Args:
         logits: float of shape (batch, classes, height, width).
-        truth: int64 of shape (batch, height, width), `IGNORE` where there is none.
-        weights: float of shape (classes,): how much a pixel of each class counts.
+        target: Class ids, int64 of shape (batch, height, width), `IGNORE` for unlabelled pixels.
+        weights: Weight of each class, float of shape (classes,); None for equal weights.
     """
-    losses = F.cross_entropy(logits, truth, weights, ignore_index=IGNORE, reduction="sum")
-    return losses / _weight_of(truth, weights)
+    losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE, reduction="sum")
+    return losses / _total_weight(target, weights)
 
 
-def focal(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
-    """Cross-entropy in which pixels that are right already count little; arguments as there.
+def focal(logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    """Cross-entropy in which well-classified pixels have little weight.
 
     Lin et al. 2017, "Focal Loss for Dense Object Detection", with a softmax and gamma 2.
+
+    Args:
+        logits: See `cross_entropy`.
+        target: See `cross_entropy`.
+        weights: See `cross_entropy`.
     """
-    losses = F.cross_entropy(logits, truth, weights, ignore_index=IGNORE, reduction="none")
+    losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE, reduction="none")
     with torch.no_grad():
-        plain = F.cross_entropy(logits, truth, ignore_index=IGNORE, reduction="none")
-        doubt = 1 - torch.exp(-plain)
-    return (doubt**_FOCUS * losses).sum() / _weight_of(truth, weights)
+        plain = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
+        modulation = (1 - torch.exp(-plain)) ** _FOCAL_GAMMA
+    return (modulation * losses).sum() / _total_weight(target, weights)
 
 
-def dice(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
-    """One minus the mean Dice overlap of the classes in the batch; arguments as above.
-
-    The weights play no part: rare classes count as much as others already.
+def dice(logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    """One minus the mean Dice coefficient of the classes in the batch.
 
     Milletari, Navab and Ahmadi 2016, "V-Net: Fully Convolutional Neural Networks for Volumetric
-    Medical Image Segmentation", over several classes.
+    Medical Image Segmentation", for several classes.
+
+    Args:
+        logits: See `cross_entropy`.
+        target: See `cross_entropy`.
+        weights: Not used: all classes have equal weight, however rare.
     """
-    labelled = truth != IGNORE
-    ids = truth.where(labelled, 0)
-    shares = logits.softmax(1) * labelled[:, None]
-    right = shares.gather(1, ids[:, None])[:, 0]
-    overlap = right.new_zeros(logits.shape[1]).index_add(0, ids.flatten(), right.flatten())
+    labelled = target != IGNORE
+    ids = target.where(labelled, 0)
+    scores = logits.softmax(1) * labelled[:, None]
+    correct = scores.gather(1, ids[:, None])[:, 0]
+    overlap = correct.new_zeros(logits.shape[1]).index_add(0, ids.flatten(), correct.flatten())
     pixels = torch.bincount(ids[labelled], minlength=logits.shape[1])
-    missed = 1 - (2 * overlap + 1) / (shares.sum((0, 2, 3)) + pixels + 1)
+    losses = 1 - (2 * overlap + 1) / (scores.sum((0, 2, 3)) + pixels + 1)
     present = pixels > 0
-    return (missed * present).sum() / present.sum().clamp(min=1)
+    return (losses * present).sum() / present.sum().clamp(min=1)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
@@ -62,40 +70,40 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
 
 
 def segmentation_losses(
-    logits: Tensor, truth: Tensor, shares: Mapping[str, float], weights: Tensor | None
+    logits: Tensor, target: Tensor, factors: Mapping[str, float], weights: Tensor | None
 ) -> dict[str, Tensor]:
-    """The named losses, each times its share; their sum is what is learnt from.
+    """The named losses, each times its factor; the training loss is their sum.
 
     Args:
         logits: float of shape (batch, classes, rows, columns), of any resolution.
-        truth: Class ids, uint8 of shape (batch, height, width), `IGNORE` where there is none.
-        shares: By name, see `LOSSES`.
-        weights: float of shape (classes,): how much each class counts; None for equally.
+        target: Class ids, uint8 of shape (batch, height, width), `IGNORE` for unlabelled pixels.
+        factors: By the loss's name, see `LOSSES`.
+        weights: Weight of each class, float of shape (classes,); None for equal weights.
     """
-    sized = F.interpolate(logits.float(), size=truth.shape[-2:], mode="bilinear")
-    ids = truth.long()
-    return {name: share * LOSSES[name](sized, ids, weights) for name, share in shares.items()}
+    resized = F.interpolate(logits.float(), size=target.shape[-2:], mode="bilinear")
+    ids = target.long()
+    return {name: factor * LOSSES[name](resized, ids, weights) for name, factor in factors.items()}
 
 
-def balancing_weights(counts: list[int]) -> Tensor:
-    """How much a pixel of each class shall count: rare classes more, by at most some fifty times.
+def balanced_class_weights(counts: Sequence[int]) -> Tensor:
+    """Class weights that decrease with a class's frequency, some fifty times at most.
 
     Paszke et al. 2016, "ENet: A Deep Neural Network Architecture for Real-Time Semantic
-    Segmentation": 1 / log(1.02 + share); scaled so that the mean over pixels is 1.
+    Segmentation": 1 / log(1.02 + frequency), scaled to a mean of 1 over the pixels.
 
     Args:
-        counts: Pixels of each class in the training data.
+        counts: Training pixels of each class.
 
     Returns:
         float32 of shape (classes,).
     """
-    shares = torch.tensor(counts, dtype=torch.float32) / max(1, sum(counts))
-    weights = 1 / torch.log(1.02 + shares)
-    return weights / (weights * shares).sum().clamp(min=1e-6)
+    frequencies = torch.tensor(counts, dtype=torch.float32) / max(1, sum(counts))
+    weights = 1 / torch.log(1.02 + frequencies)
+    return weights / (weights * frequencies).sum().clamp(min=1e-6)
 
 
-def _weight_of(truth: Tensor, weights: Tensor | None) -> Tensor:
-    """The summed weight of the labelled pixels, never zero."""
-    labelled = truth[truth != IGNORE]
+def _total_weight(target: Tensor, weights: Tensor | None) -> Tensor:
+    """The summed weights of the labelled pixels, 1 at least."""
+    labelled = target[target != IGNORE]
     total = labelled.numel() if weights is None else weights[labelled].sum()
-    return torch.as_tensor(total, dtype=torch.float32, device=truth.device).clamp(min=1)
+    return torch.as_tensor(total, dtype=torch.float32, device=target.device).clamp(min=1)

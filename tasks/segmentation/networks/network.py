@@ -1,4 +1,4 @@
-"""A segmenter: a body that sees, and a head that names every pixel."""
+"""The segmenter: a backbone and a prediction head that classifies every pixel."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from visus.models.backbones.base import Backbone
 
 
 class Segmenter(nn.Module):
-    """A head on feature maps of a backbone, chosen by stride.
+    """A prediction head on feature maps of a backbone.
 
     Args:
-        backbone: Where the maps come from; kept as `body`.
-        strides: Which of its maps, by their stride in pixels, finest first.
-        head: From these maps, and the images themselves as the first, to logits.
-        upsampling: From the normalised images and these logits to logits of every pixel; None
-            leaves them as coarse as they are.
+        backbone: Computes the feature maps; stored as `body`.
+        strides: Strides in pixels of the feature maps that the head takes, finest first.
+        head: From a list of the images and these feature maps to logits.
+        upsampling: From the normalised images and the logits to logits of the images' size; None
+            for the head's own resolution.
 
     Raises:
-        VisusError: If the backbone has no map of one of the strides.
+        VisusError: If the backbone has no feature map of one of the strides.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Segmenter(nn.Module):
         self._chosen = backbone.choose(strides)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How sure each place is of each class.
+        """Class logits.
 
         Args:
             images: Normalised, float of shape (batch, in_channels, height, width).
 
         Returns:
-            Logits of shape (batch, classes, rows, columns): they cover the image, at the head's
-            own stride without upsampling.
+            Logits of shape (batch, classes, rows, columns), which cover the images; at the head's
+            stride unless there is an upsampling.
         """
         maps = self.body(images)
         logits: Tensor = self.head([images, *(maps[i] for i in self._chosen)])

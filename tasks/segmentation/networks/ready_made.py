@@ -1,23 +1,23 @@
-"""torchvision's own segmenters, with the weights it trained on COCO for Pascal VOC's classes."""
+"""torchvision's segmenters, with weights trained on COCO for the classes of Pascal VOC."""
 
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 from torchvision.models import segmentation as torchvision_segmentation
 
 from visus.models.weights import load_ready_made
 from visus.tasks.segmentation.weights import WEIGHTS
+from visus.vision.class_names import VOC_CLASS_NAMES
 from visus.vision.errors import VisusError
 
 READY_MADE = {entry.network: entry for entry in WEIGHTS}
-"""The weights of torchvision's networks by its names of them."""
+"""The published weights of each network, by torchvision's name of it."""
 
 
 class ReadyMadeSegmenter(nn.Module):
-    """A segmenter of torchvision's as ours are: a `body`, and logits at the head's own stride.
+    """A segmenter of torchvision's in the form of `Segmenter`: logits at the head's stride.
 
     Args:
-        body: From images to a dictionary of maps, of which the head takes `out`.
-        head: From that map to logits.
+        body: From images to a dictionary of feature maps, of which the head takes `out`.
+        head: From that feature map to logits.
     """
 
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
@@ -34,20 +34,21 @@ class ReadyMadeSegmenter(nn.Module):
 def create_ready_made(
     name: str, num_classes: int, in_channels: int, pretrained: bool | str
 ) -> ReadyMadeSegmenter:
-    """One of torchvision's segmenters.
+    """Build one of torchvision's segmenters.
 
     Args:
         name: A key of `READY_MADE`.
-        num_classes: How many classes; the last layer of another number is made anew.
+        num_classes: Number of classes; with another number than that of the pretrained weights
+            the last layer has random initial weights.
         in_channels: Must be 3.
-        pretrained: `True` for the manifest's weights, or the path of such a file.
+        pretrained: `True` for the published weights, or the path of such a file.
 
     Raises:
-        VisusError: If the weights cannot be had, or images are not RGB.
+        VisusError: If the weights are not available, or images are not RGB.
     """
     if in_channels != 3:
         raise VisusError(f"{name} takes RGB images only, not {in_channels} channels")
-    known = len(voc_class_names())
+    known = len(VOC_CLASS_NAMES)
     build = getattr(torchvision_segmentation, name)
     network = build(
         weights=None,
@@ -60,15 +61,8 @@ def create_ready_made(
         if num_classes != known:
             last = network.classifier[-1]
             network.classifier[-1] = nn.Conv2d(last.in_channels, num_classes, 1)
-    # The second head only helped its training.
+    # The auxiliary head only served its training.
     network.backbone.return_layers = {
         layer: key for layer, key in network.backbone.return_layers.items() if key == "out"
     }
     return ReadyMadeSegmenter(network.backbone, network.classifier)
-
-
-def voc_class_names() -> list[str]:
-    """The names in the order that these weights use, the background first."""
-    weights = get_model_weights("fcn_resnet50").COCO_WITH_VOC_LABELS_V1
-    names: list[str] = weights.meta["categories"]
-    return ["background", *names[1:]]

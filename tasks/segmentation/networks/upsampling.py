@@ -1,4 +1,4 @@
-"""From coarse logits to the image's pixels, along the image's own edges."""
+"""Joint bilateral upsampling: from coarse logits to the image's size, along the image's edges."""
 
 import math
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_REACH = 2
-"""Cells on each side that a pixel listens to."""
+_RADIUS = 2
+"""Neighbouring cells on each side that contribute to a pixel."""
 
 
 class JointBilateralUpsampling(nn.Module):
-    """Gives each pixel the logits of those cells nearby that have its colour.
+    """Averages the logits of the cells around each pixel, weighted by colour and distance.
 
-    Kopf et al. 2007, "Joint Bilateral Upsampling"; how much colour and distance count is learnt.
+    Kopf et al. 2007, "Joint Bilateral Upsampling"; the precision of both weights is trained.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class JointBilateralUpsampling(nn.Module):
 
         Args:
             images: Normalised, of shape (batch, channels, height, width).
-            logits: Of shape (batch, classes, rows, columns): each cell a square of pixels.
+            logits: Of shape (batch, classes, rows, columns); each cell covers a square of pixels.
         """
         height, width = images.shape[-2:]
         rows, columns = logits.shape[-2:]
@@ -36,21 +36,21 @@ class JointBilateralUpsampling(nn.Module):
         images = F.pad(images, (0, right, 0, below), mode="replicate")
         cells = _neighbours(F.avg_pool2d(images, stride))
         pixels = _pixels(images, stride)
-        # Of the squared difference of two colours, what is the pixel's own changes no weight.
-        strictness = self.colour.exp()
-        alike = (2 * strictness * cells).transpose(1, 2) @ pixels
-        unlike = strictness * cells.square().sum(1)[:, :, None]
-        far = self.distance.exp() * _squared_distances(stride).to(cells)
-        spread = _neighbours(logits) @ (alike - (unlike + far)).softmax(1)
-        shaped = spread.view(-1, rows, columns, logits.shape[1] * stride**2).permute(0, 3, 1, 2)
-        return F.pixel_shuffle(shaped, stride)[..., :height, :width]
+        # The pixel's own square in the squared difference of two colours cancels in the softmax.
+        precision = self.colour.exp()
+        products = (2 * precision * cells).transpose(1, 2) @ pixels
+        squares = precision * cells.square().sum(1)[:, :, None]
+        distances = self.distance.exp() * _squared_distances(stride).to(cells)
+        averaged = _neighbours(logits) @ (products - (squares + distances)).softmax(1)
+        blocks = averaged.view(-1, rows, columns, logits.shape[1] * stride**2).permute(0, 3, 1, 2)
+        return F.pixel_shuffle(blocks, stride)[..., :height, :width]
 
 
 def _neighbours(maps: Tensor) -> Tensor:
-    """What stands in and around each cell, shape (batch * rows * columns, channels, cells)."""
+    """The values in and around each cell, shape (batch * rows * columns, channels, cells)."""
     rows, columns = maps.shape[-2:]
-    padded = F.pad(maps, (_REACH,) * 4, mode="replicate")
-    side = range(2 * _REACH + 1)
+    padded = F.pad(maps, (_RADIUS,) * 4, mode="replicate")
+    side = range(2 * _RADIUS + 1)
     around = [padded[..., y : y + rows, x : x + columns] for y in side for x in side]
     return torch.stack(around, -1).permute(0, 2, 3, 1, 4).flatten(0, 2)
 
@@ -63,8 +63,8 @@ def _pixels(images: Tensor, stride: int) -> Tensor:
 
 
 def _squared_distances(stride: int) -> Tensor:
-    """From each cell around to each pixel within the middle one, in cells, (cells, pixels)."""
-    cells = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+    """From each neighbouring cell to each pixel of the central one, in cells, (cells, pixels)."""
+    cells = torch.arange(-_RADIUS, _RADIUS + 1, dtype=torch.float32)
     pixels = (torch.arange(stride, dtype=torch.float32) + 0.5) / stride - 0.5
     along = (cells[:, None] - pixels).square()
     return (along[:, None, :, None] + along[None, :, None, :]).reshape(len(cells) ** 2, -1)

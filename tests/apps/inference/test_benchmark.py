@@ -1,4 +1,4 @@
-"""How fast a model runs in each runtime, measured through the command line."""
+"""visus benchmark: latency, throughput, memory and cold start of each runtime."""
 
 from visus.apps.inference.backends import usable_cores
 
@@ -13,7 +13,7 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
             [float(cell) for cell in measured[runtime, cores][3:8]]
             for runtime in ("torch", "onnxruntime")
         )
-        # An exported file needs no torch: less memory, and a sooner beginning.
+        # An exported file needs no torch: less memory, and a faster cold start.
         assert onnx[3] < 0.7 * torch[3] and onnx[4] < torch[4]
         for median, p95, rate, memory, _ in (torch, onnx):
             assert 0 < median <= p95 and memory > 20
@@ -22,8 +22,8 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
     assert [row[0].strip() for row in rows if "visus live" in row[-1]] == ["torch"]
 
 
-def test_what_cannot_be_measured_is_named(visus, model):
-    code, _, err = visus("benchmark", model[0], "nothing.mp4", "--seconds", "0.1")
+def test_errors_come_before_any_measurement(visus, model):
+    code, _, err = visus("benchmark", model[0], "nothing.mp4", "--seconds", "0.1s")
     assert code == 2 and "there is no such file" in err
     assert visus("benchmark", "nothing")[0] == 2
     # Before anything is exported or loaded for long.

@@ -25,7 +25,7 @@ def write(path, nodes, shape, outputs, constants=None, properties=None):
 
 
 def write_network(path):
-    """One that only turns images into floats."""
+    """A network that only converts images to floats."""
     shape = ("batch", 3, 4, 4)
     write(path, [("Cast", ["images"], ["values"], {"to": TensorProto.FLOAT})], shape, shape)
 
@@ -33,19 +33,19 @@ def write_network(path):
 SIGNALLED = """
 import gc, os, signal, sys
 from pathlib import Path
-from visus.apps.inference.networks_tmp import load_network
+from visus.apps.inference.backends import load_network
 
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 for _ in range(2):
-    kept = [load_network(Path(sys.argv[1]), "openvino") for _ in range(2)]
-    while kept:
-        del kept[0]
+    networks = [load_network(Path(sys.argv[1]), "openvino") for _ in range(2)]
+    while networks:
+        del networks[0]
         gc.collect()
         os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
-def test_a_signal_after_a_network_is_gone_is_survived(tmp_path):
+def test_a_signal_after_a_network_is_deleted_does_not_crash(tmp_path):
     write_network(tmp_path / "a.onnx")
     done = subprocess.run(
         [sys.executable, "-c", SIGNALLED, tmp_path / "a.onnx"], capture_output=True, text=True
@@ -57,14 +57,14 @@ FIRST_AT_ONCE = """
 import sys, threading
 from pathlib import Path
 import numpy as np
-from visus.apps.inference.networks_tmp import load_network
+from visus.apps.inference.backends import load_network
 
 network = load_network(Path(sys.argv[1]), "openvino", 3)
-begun = threading.Event()
+start = threading.Event()
 
 def call():
-    # They want Python's lock all the time, so that one gets it whenever another lets it go.
-    while not begun.is_set():
+    # All request Python's lock all the time, so that one gets it whenever another releases it.
+    while not start.is_set():
         pass
     network(np.zeros((1, 3, 4, 4), np.uint8))
 
@@ -72,13 +72,13 @@ sys.setswitchinterval(1e-5)
 threads = [threading.Thread(target=call) for _ in range(3)]
 for thread in threads:
     thread.start()
-begun.set()
+start.set()
 for thread in threads:
     thread.join()
 """
 
 
-def test_the_first_requests_of_a_process_may_come_at_once(tmp_path):
+def test_the_first_requests_of_a_process_may_be_concurrent(tmp_path):
     write_network(tmp_path / "a.onnx")
     command = [sys.executable, "-c", FIRST_AT_ONCE, tmp_path / "a.onnx"]
     subprocess.run(command, check=True, timeout=60)
@@ -94,10 +94,10 @@ def test_threads_share_a_network_and_it_takes_any_number_of_images(tmp_path, run
             np.testing.assert_array_equal(values, batch)
 
 
-PLACES = [
-    # As many rows as the image has pixels that are not black, a place in each.
-    ("NonZero", ["images"], ["places"], {}),
-    ("Transpose", ["places"], ["rows"], {}),
+POSITIONS = [
+    # One row with its position for each pixel that is not black.
+    ("NonZero", ["images"], ["positions"], {}),
+    ("Transpose", ["positions"], ["rows"], {}),
     ("Cast", ["rows"], ["floats"], {"to": TensorProto.FLOAT}),
 ]
 FIRST_SIXTEEN = [
@@ -109,7 +109,7 @@ FIRST_SIXTEEN = [
 
 @pytest.mark.parametrize("rows", [None, 16])
 def test_threads_share_a_network_whose_sizes_depend_on_the_image(tmp_path, rows):
-    nodes = [*PLACES, *(FIRST_SIXTEEN if rows else [])]
+    nodes = [*POSITIONS, *(FIRST_SIXTEEN if rows else [])]
     nodes.append(("MatMul", ["fixed" if rows else "floats", "weights"], ["values"], {}))
     constants = {
         "weights": np.eye(4, dtype=np.float32),
@@ -125,13 +125,13 @@ def test_threads_share_a_network_whose_sizes_depend_on_the_image(tmp_path, rows)
         image[..., : i % 4] = 0
     with ThreadPoolExecutor(3) as pool:
         for image, (values,) in zip(images, pool.map(network, images), strict=True):
-            places = np.argwhere(image)
-            np.testing.assert_array_equal(values[: len(places)], places)
-            assert not values[len(places) :].any()
+            positions = np.argwhere(image)
+            np.testing.assert_array_equal(values[: len(positions)], positions)
+            assert not values[len(positions) :].any()
 
 
-def test_regions_lie_where_they_lie_in_float32_whatever_the_network_computes_in(tmp_path):
-    # A map whose values are columns, looked up beside a corner that bfloat16 would round.
+def test_regions_are_exact_in_every_precision(tmp_path):
+    # A map of column numbers, sampled at a corner that bfloat16 would round.
     nodes = [
         ("Cast", ["images"], ["floats"], {"to": TensorProto.FLOAT}),
         ("Reshape", ["floats", "shape"], ["pixels"], {}),

@@ -1,4 +1,4 @@
-"""Images and videos through infer and live: what is written, and what is refused."""
+"""Images and videos through predict and live: outputs and refusals."""
 
 import json
 import signal
@@ -47,9 +47,9 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_images_are_named_drawn_and_written(visus, workplace, photos, model):
+def test_images_are_predicted_drawn_and_written(visus, workplace, photos, model):
     (photos / "circle" / "bad.jpg").write_text("text")
-    code, _, err = visus("infer", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
+    code, _, err = visus("predict", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
     assert code == 3
     assert "bad.jpg" in err and "20 read, 1 problems" in err
     entries = lines(workplace / "o" / "out.jsonl")
@@ -61,14 +61,14 @@ def test_images_are_named_drawn_and_written(visus, workplace, photos, model):
 
 
 def test_json_lines_on_the_output_are_alone_there(visus, photos, model):
-    code, out, _ = visus("infer", model[0], photos / "circle" / "*.png", "--jsonl", "-")
+    code, out, _ = visus("predict", model[0], photos / "circle" / "*.png", "--jsonl", "-")
     assert code == 0
     assert all(json.loads(line)["task"] == "classification" for line in out.splitlines())
 
 
 def test_a_video_keeps_every_frame(visus, workplace, model):
     write_video(workplace / "a.avi")
-    code, _, err = visus("infer", model[0], "a.avi", "--jsonl", "out.jsonl", "--draw", "d")
+    code, _, err = visus("predict", model[0], "a.avi", "--jsonl", "out.jsonl", "--draw", "d")
     assert code == 0, err
     entries = lines(workplace / "out.jsonl")
     assert [entry["frame"] for entry in entries] == list(range(20))
@@ -76,11 +76,11 @@ def test_a_video_keeps_every_frame(visus, workplace, model):
     assert VideoSource(workplace / "d" / "a.mp4").declared == 20
 
 
-def test_a_video_cut_in_half_tells_how_far_it_came(visus, workplace, model):
+def test_a_truncated_video_reports_its_number_of_frames(visus, workplace, model):
     whole = write_video(workplace / "whole.avi", 100)
     data = whole.read_bytes()
     (workplace / "cut.avi").write_bytes(data[: len(data) // 2])
-    code, _, err = visus("infer", model[0], "cut.avi", "--jsonl", "out.jsonl")
+    code, _, err = visus("predict", model[0], "cut.avi", "--jsonl", "out.jsonl")
     assert code == 3
     found = len(lines(workplace / "out.jsonl"))
     assert 40 < found < 60
@@ -104,14 +104,14 @@ def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
         ("99", "camera 99"),
     ],
 )
-def test_sources_that_are_none(workplace, source, words):
+def test_sources_that_cannot_be_opened(workplace, source, words):
     (workplace / "empty").mkdir()
     (workplace / "damaged.mp4").write_text("no video")
     with pytest.raises(VisusError, match=words):
         open_source(source)
 
 
-def test_a_image_a_folder_and_a_glob(workplace):
+def test_an_image_a_folder_and_a_glob(workplace):
     for i in range(3):
         save_scene(workplace / "p" / f"{i}.png", i)
     counts = [len(list(open_source(s).frames())) for s in ("p/0.png", "p", "p/[01].png")]
@@ -121,7 +121,7 @@ def test_a_image_a_folder_and_a_glob(workplace):
 
 def test_the_times_of_each_stage_are_reported(visus, workplace, model):
     write_video(workplace / "a.avi")
-    code, _, err = visus("live", model[0], "a.avi", "--video", "o.mp4", "--report", "r/t.json")
+    code, _, err = visus("live", model[0], "a.avi", "--video", "o.mp4", "--stats", "r/t.json")
     assert code == 0, err
     report = json.loads((workplace / "r" / "t.json").read_text())
     assert report["frames"] == 20 and report["dropped"] == 0
@@ -132,7 +132,7 @@ def test_the_times_of_each_stage_are_reported(visus, workplace, model):
     assert report["latency_ms"]["median"] >= report["predict_ms"]["median"]
 
 
-def test_the_line_of_times_tells_rate_and_latency():
+def test_the_line_of_times_shows_rate_and_latency():
     source = type("Source", (), {"dropped": 7})()
     times = LoopTimes(source)
     assert times.line() == "" and times.report()["frames"] == 0
@@ -142,10 +142,10 @@ def test_the_line_of_times_tells_rate_and_latency():
     assert times.report()["latency_ms"]["p99"] == pytest.approx(50)
 
 
-def test_infer_with_an_exported_file_does_not_import_torch(photos, model):
+def test_predict_with_an_exported_file_does_not_import_torch(photos, model):
     code = (
         "import sys; from visus.apps.cli import main; "
-        f"assert main(['infer', {str(model[0])!r}, {str(photos)!r}, '--draw', 'd']) == 0; "
+        f"assert main(['predict', {str(model[0])!r}, {str(photos)!r}, '--draw', 'd']) == 0; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -156,7 +156,7 @@ def test_runtimes_agree(visus, photos, model):
     image = photos / "cross" / "3.png"
     answers = []
     for target, runtime in ((run, "torch"), (onnx, "onnxruntime"), (onnx, "openvino")):
-        code, out, err = visus("infer", target, image, "--jsonl", "-", "--runtime", runtime)
+        code, out, err = visus("predict", target, image, "--jsonl", "-", "--runtime", runtime)
         assert code == 0, err
         answers.append({c["label"]: c["score"] for c in json.loads(out)["classes"]})
     for other in answers[1:]:
@@ -180,32 +180,32 @@ def test_wrong_models_and_runtimes_are_named(visus, workplace, photos, model):
         (("nothing",), "imagenet"),
         (("latest",), "visus fit"),
     ):
-        code, _, err = visus("infer", arguments[0], photos, *arguments[1:])
+        code, _, err = visus("predict", arguments[0], photos, *arguments[1:])
         assert code == 2 and words in err, err
         assert len(err.strip().splitlines()) == 1
 
 
 def test_explanations_are_written(visus, workplace, photos, model):
-    code, _, err = visus("infer", model[1], photos / "circle" / "0.png", "--explain", "why")
+    code, _, err = visus("predict", model[1], photos / "circle" / "0.png", "--explain", "why")
     assert code == 0, err
     image = cv2.imread(str(workplace / "why" / "0.jpg"))
     # The image, three classes, saliency: five squares of 256 pixels.
     assert image.shape[1] == 5 * 256
-    code, _, err = visus("infer", model[0], photos, "--explain", "why")
-    assert code == 2 and "gradients" in err
+    code, _, err = visus("predict", model[0], photos, "--explain", "why")
+    assert code == 2 and "--explain needs a model in PyTorch" in err
 
 
-def test_the_python_door(photos, model):
-    import visus as door
+def test_the_python_interface(photos, model):
+    import visus
     from visus.vision.images import read_image
 
-    loaded = door.load(str(model[0]))
+    loaded = visus.load(str(model[0]))
     path = photos / "circle" / "0.png"
     from_array, from_file = loaded.predict(read_image(path)), loaded.predict(path)
     assert from_array.top(1) == from_file.top(1)
     with pytest.raises(ValueError, match="an image is uint8"):
         loaded.predict(np.zeros((4, 4, 3)))
-    assert door.__version__
+    assert visus.__version__
 
 
 def test_images_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):
@@ -224,15 +224,15 @@ def test_a_source_is_never_overwritten(visus, workplace, model):
     image = save_scene(workplace / "cat.jpg", 1)
     before = image.read_bytes()
     for option in ("--draw", "--explain"):
-        code, _, err = visus("infer", model[1], "cat.jpg", option, ".")
+        code, _, err = visus("predict", model[1], "cat.jpg", option, ".")
         assert code == 2 and "would be overwritten" in err
     write_video(workplace / "clip.mp4", codec="mp4v")
     clip = (workplace / "clip.mp4").read_bytes()
-    assert visus("infer", model[0], "clip.mp4", "--draw", ".")[0] == 2
-    for option in ("--video", "--jsonl", "--report"):
+    assert visus("predict", model[0], "clip.mp4", "--draw", ".")[0] == 2
+    for option in ("--video", "--jsonl", "--stats"):
         code, _, err = visus("live", model[0], "clip.mp4", "--jsonl", "-", option, "clip.mp4")
         assert code == 2 and "would be overwritten" in err
-    assert visus("infer", model[0], ".", "--jsonl", "cat.jpg")[0] == 2
+    assert visus("predict", model[0], ".", "--jsonl", "cat.jpg")[0] == 2
     assert visus("live", "imagenet", "cat.jpg", "--jsonl", "a.mp4", "--video", "a.mp4")[0] == 2
     code, _, err = visus("live", model[0], "clip.mp4", "--video", "http://u:secret@h/x.mp4")
     assert code == 2 and "is an address" in err and "secret" not in err
@@ -243,11 +243,11 @@ def test_images_of_one_name_get_an_explanation_each(visus, workplace, photos, mo
     for label in ("circle", "cross"):
         for path in sorted((photos / label).iterdir())[1:]:
             path.unlink()
-    assert visus("infer", model[1], photos, "--explain", "why")[0] == 0
+    assert visus("predict", model[1], photos, "--explain", "why")[0] == 0
     assert len(list((workplace / "why").iterdir())) == 2
 
 
-def test_a_slow_models_video_keeps_the_cameras_pace(workplace):
+def test_the_video_of_a_slow_model_keeps_the_frame_rate_of_the_camera(workplace):
     from visus.apps.live.sinks.video import VideoSink
 
     sink = VideoSink(workplace / "slow.mp4", 30.0)
@@ -268,20 +268,22 @@ def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, mod
     onnx_library.helper.set_model_props(file, {"visus": "{"})
     onnx_library.save(file, "broken.onnx")
     for name, words in (("other.onnx", "juggling"), ("broken.onnx", "cannot be loaded")):
-        code, _, err = visus("infer", name, photos)
+        code, _, err = visus("predict", name, photos)
         assert code == 2 and words in err and name in err
 
 
-def test_no_image_beside_the_sources_is_written_over(visus, photos):
+def test_images_beside_the_source_are_not_overwritten(visus, photos):
     folder = photos / "circle"
     Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
     kept = (folder / "1.jpg").read_bytes()
-    code, _, err = visus("infer", "imagenet", folder / "1.png", "--draw", folder)
+    code, _, err = visus("predict", "imagenet", folder / "1.png", "--draw", folder)
     assert code == 2 and "lies beside the source" in err
     assert (folder / "1.jpg").read_bytes() == kept
 
 
-def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workplace, photos, model):
+def test_a_sink_that_fails_to_close_does_not_prevent_the_others_from_closing(
+    workplace, photos, model
+):
     class Broken(Sink):
         def show(self, frame, drawn):
             return True
@@ -299,35 +301,34 @@ def test_a_sink_that_cannot_be_closed_keeps_no_other_from_being_finished(workpla
     assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
 
 
-def test_an_error_of_the_network_leaves_no_thread_that_reads(workplace, model):
+def test_an_error_of_the_network_leaves_no_reading_thread(workplace, model):
     whole = load_model(str(model[0]), "onnxruntime")
 
     class Failing(Model):
         name, runtime, metadata, workers = "failing", whole.runtime, whole.metadata, 1
 
-        def run(self, images):
-            raise MemoryError("too large")
+        run = preprocess = set_option = None
 
-        def predict_pixels(self, image):
-            return self.run(image[None])
+        def predict_image(self, image):
+            raise MemoryError("too large")
 
     clip = VideoSource(write_video(workplace / "clip.avi"))
     with pytest.raises(MemoryError) as held:
         run_loop(Failing(), clip, [])
-    # Who looks at the error holds the frames of the stack, and with them all that is not closed.
+    # The traceback holds the stack frames, and with them all generators that are not closed.
     assert held.value.__traceback__
-    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, model, runtime):
+def test_parallel_predictions_are_the_same(workplace, model, runtime):
     write_video(workplace / "v.avi", frames=30)
     for workers in (1, 3):
         loaded = load_model(str(model[0]), runtime, workers)
         assert loaded.workers == workers
-        writer = JsonLinesWriter(f"{lanes}.jsonl")
+        writer = JsonLinesWriter(f"{workers}.jsonl")
         assert run_loop(loaded, VideoSource(workplace / "v.avi"), [], writer).frames == 30
-    alone, together = (lines(workplace / f"{lanes}.jsonl") for workers in (1, 3))
+    alone, together = (lines(workplace / f"{workers}.jsonl") for workers in (1, 3))
     assert [entry["frame"] for entry in together] == list(range(30))
     for one, other in zip(alone, together, strict=True):
         scores = ([found["score"] for found in entry.pop("classes")] for entry in (one, other))
@@ -335,23 +336,22 @@ def test_frames_that_are_looked_at_together_get_the_same_answers(workplace, mode
         assert one == other
 
 
-def test_what_follows_from_the_frames_before_is_done_in_their_order(workplace, model):
+def test_state_is_applied_in_the_order_of_the_frames(workplace, model):
     whole = load_model(str(model[0]), "onnxruntime")
     followed = []
 
     class Uneven(Model):
         name, runtime, metadata, workers = "uneven", whole.runtime, whole.metadata, 3
 
-        def run(self, images):
-            raise NotImplementedError
+        run = preprocess = set_option = None
 
-        def predict_pixels(self, image):
+        def predict_image(self, image):
             number = round(image[0, 0, 0] / 10)
-            # The first of three is done last.
+            # The first of three is finished last.
             time.sleep(0.02 * (3 - number % 3))
-            return number, whole.predict_pixels(image)
+            return number, whole.predict_image(image)
 
-        def follow(self, prediction):
+        def apply_state(self, prediction):
             followed.append(prediction[0])
             return prediction[1]
 
@@ -360,20 +360,20 @@ def test_what_follows_from_the_frames_before_is_done_in_their_order(workplace, m
     assert followed == list(range(12))
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_a_video_is_finished_when_live_is_asked_to_stop(workplace, model, asked):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_video_is_finished_when_live_is_stopped(workplace, model, number):
     live = start("live", model[0], "-", "--size", "64x48", "--video", "o.mp4", "--jsonl", "-")
     live.stdin.write(bytes(64 * 48 * 3 * 5))
     live.stdin.flush()
-    for number in range(5):
-        assert json.loads(live.stdout.readline())["frame"] == number
-    live.send_signal(asked)
+    for index in range(5):
+        assert json.loads(live.stdout.readline())["frame"] == index
+    live.send_signal(number)
     assert live.wait(PATIENCE) == 0
     # A stream's video keeps its pace: frames that came at once are not all in it.
     assert list(VideoSource(workplace / "o.mp4").frames())
 
 
-def test_several_models_look_at_the_same_frames(visus, workplace, model):
+def test_several_models_predict_the_same_frames(visus, workplace, model):
     write_video(workplace / "v.avi", frames=3)
     onnx, run = model
     arguments = ("v.avi", "--and", run, "--video", "o.mp4", "--jsonl", "o.jsonl")
@@ -388,4 +388,5 @@ def test_several_models_look_at_the_same_frames(visus, workplace, model):
     code, _, err = visus("live", onnx, "v.avi", "--and", "nothing", "--video", "o.mp4")
     assert code == 2 and "'nothing'" in err
     code, _, err = visus("live", onnx, "v.avi", "--and", run, "--threshold", "0.3", "--serve", "0")
-    assert code == 2 and "--threshold is for detectors" in err
+    assert code == 2 and "--threshold belongs to" in err
+    assert f"{str(onnx)!r} is a classification model and {str(run)!r} is a class" in err

@@ -1,4 +1,4 @@
-"""Work ahead: the same items in the same order, errors in their turn, and an end."""
+"""Threads that work ahead: the same items in the same order, errors in their position, an end."""
 
 import threading
 
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import PATIENCE
-from visus.apps.live.parallel import parallel_map, prefetch
+from visus.apps.live.loop import parallel_map
+from visus.apps.live.prefetch import prefetch
 
 
 @given(st.lists(st.integers()))
@@ -15,7 +16,7 @@ def test_the_items_are_the_same_in_the_same_order(items):
     assert list(prefetch(iter(items))) == items
 
 
-def test_an_error_comes_in_its_turn():
+def test_an_error_is_raised_in_its_position():
     def items():
         yield 1
         raise ValueError("cut here")
@@ -26,7 +27,7 @@ def test_an_error_comes_in_its_turn():
         next(ahead)
 
 
-def test_the_next_item_is_made_while_this_one_is_used():
+def test_the_next_item_is_produced_while_this_one_is_used():
     second = threading.Event()
 
     def items():
@@ -40,7 +41,7 @@ def test_the_next_item_is_made_while_this_one_is_used():
     assert list(ahead) == [2]
 
 
-def test_the_thread_ends_when_nobody_asks_for_more():
+def test_the_thread_ends_when_the_iterator_is_closed():
     made = []
 
     def items():
@@ -52,19 +53,19 @@ def test_the_thread_ends_when_nobody_asks_for_more():
     assert next(ahead) == 0
     ahead.close()
     assert len(made) <= 4
-    assert not any(thread.name == "ahead" for thread in threading.enumerate())
+    assert not any(thread.name == "prefetch" for thread in threading.enumerate())
 
 
 @given(st.lists(st.integers()), st.integers(1, 4))
-def test_lanes_give_their_results_in_order(items, workers):
+def test_workers_return_their_results_in_order(items, workers):
     assert list(parallel_map(str, iter(items), workers)) == [str(item) for item in items]
 
 
-def test_lanes_work_at_once_and_errors_come_in_their_turn():
+def test_workers_run_concurrently_and_errors_are_raised_in_their_position():
     together = threading.Barrier(2, timeout=PATIENCE)
 
     def work(item):
-        # Alone it would wait in vain.
+        # A single worker would wait until the timeout.
         together.wait()
         if item == 3:
             raise ValueError("three")
@@ -76,7 +77,7 @@ def test_lanes_work_at_once_and_errors_come_in_their_turn():
         next(results)
 
 
-def test_one_lane_takes_no_item_before_it_is_asked_for():
+def test_one_worker_takes_no_item_before_it_is_needed():
     taken = []
 
     def items():

@@ -32,10 +32,10 @@ _FACES = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
           "--data.root", "people", "--data.align", "false", "--data.val_share", "0.3",
           "--data.batch_size", "8", "--data.num_workers", "0"]  # fmt: skip
 _CAPTIONS = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
-             "--model.hidden", "16", "--data.num_workers", "0", "--data.batch_size", "4",
+             "--model.hidden_size", "16", "--data.num_workers", "0", "--data.batch_size", "4",
              "--data.image_size", "[64,64]"]  # fmt: skip
 _FACES_3D = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
-             "--model.learning_rate", "1e-5", "--model.hidden", "16",
+             "--model.learning_rate", "1e-5", "--model.hidden_size", "16",
              "--data.face_model", "procedural", "--data.components", "4",
              "--data.expressions", "[jawOpen]", "--data.count", "32", "--data.batch_size", "8",
              "--data.image_size", "[64,64]", "--data.num_workers", "0"]  # fmt: skip
@@ -149,10 +149,12 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     assert content["checkpoint"] == str((run / "best.ckpt").resolve())
     assert 0 <= content["metrics"][FIGURES[task]] <= 1
     assert all((tested / made).is_file() for made in FILES[task])
-    code, out, err = visus("predict", run)
+    save_scene(workplace / "scene.png", 1, size=(64, 80))
+    code, out, err = visus("predict", run, "scene.png", "--jsonl", "o.jsonl", "--draw", "drawn")
     assert code == 0, err
-    lines = newest(f"runs/{task}/{short}/*/predictions.jsonl").read_text().splitlines()
-    assert {"source", "width", "height", "task", *KEYS[task]} == set(json.loads(lines[0]))
+    (line,) = Path("o.jsonl").read_text().splitlines()
+    assert {"source", "width", "height", "task", *KEYS[task]} == set(json.loads(line))
+    assert Path("drawn/scene.jpg").is_file()
 
 
 @pytest.mark.parametrize("name", config_names())
@@ -177,24 +179,27 @@ def test_equal_seeds_give_equal_runs(visus):
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_a_run_is_taken_up_again(visus):
+def test_a_run_is_resumed(visus):
     assert fit_scenes(visus)[0] == 0
     last = newest("runs/*/*/*/last.ckpt")
-    code, out, err = fit_scenes(visus, "--trainer.max_epochs", "3", "--ckpt_path", last)
+    code, out, err = fit_scenes(visus, "--trainer.max_epochs", "3", "--resume", last)
     assert code == 0, err
     assert "epoch 3/3" in out and "epoch 2/3" not in out
-    code, _, err = fit_scenes(visus, "--ckpt_path", last, "--model.learning_rate", "0.5")
+    # Without a name the latest run is resumed.
+    code, out, err = visus("fit", "--resume", "--trainer.max_epochs", "4")
+    assert code == 0 and "epoch 4/4" in out and "epoch 3/4" not in out, err
+    code, _, err = fit_scenes(visus, "--resume", last, "--model.learning_rate", "0.5")
     assert code == 2
     assert "learning_rate 0.5" in err and "0.004" in err
 
 
-def test_a_training_begins_with_the_weights_of_another_run(visus, tmp_path):
+def test_initial_weights_come_from_another_run(visus, tmp_path):
     assert fit_scenes(visus, "--trainer.max_epochs", "1")[0] == 0
     run = newest("runs/*/*/*/best.ckpt").parent
     reached = json.loads((run / "metrics.json").read_text())["metrics"]["val/loss"]
     still = ("--model.learning_rate", "1e-12", "--trainer.max_epochs", "1")
-    code, _, err = fit_scenes(visus, *still, "--start", run)
-    assert code == 0 and "begin anew" not in err, err
+    code, _, err = fit_scenes(visus, *still, "--init-from", run)
+    assert code == 0 and "--init-from" not in err, err
     assert newest_figures()["val/loss"] == pytest.approx(reached, rel=1e-4)
     assert fit_scenes(visus, *still)[0] == 0
     assert newest_figures()["val/loss"] != pytest.approx(reached, rel=1e-4)
@@ -203,25 +208,25 @@ def test_a_training_begins_with_the_weights_of_another_run(visus, tmp_path):
         save_scene(tmp_path / "photos" / ("ant" if i % 2 else "bee") / f"{i}.png", i)
     own = ("fit", "--config", "classification/custom", *SMALL, "--data.root", tmp_path / "photos")
     own = (*own, *("--data.image_size", "[64,64]", "--data.num_workers", "0"))
-    code, _, err = visus(*own, "--data.batch_size", "4", "--start", "latest")
+    code, _, err = visus(*own, "--data.batch_size", "4", "--init-from", "latest")
     assert code == 0, err
-    assert err.count("network.") == 2 and "bias begin anew, their shapes differ" in err
+    assert err.count("network.") == 2 and "keep their random initial values" in err
 
 
-def test_a_start_that_does_not_fit_is_refused(visus):
+def test_initial_weights_that_do_not_match_are_refused(visus):
     assert fit_scenes(visus)[0] == 0
     run = newest("runs/*/*/*/best.ckpt").parent
     for more, told in (
-        (("--start", "none.ckpt"), "none.ckpt"),
-        (("--start", run, "--ckpt_path", run), "leave one of the two out"),
-        (("--start", "face3d"), "is of task 'face3d'; begin with a model of task 'classif"),
-        (("--start", run, "--model.backbone", "convnet"), "with (--model.backbone lenet5)"),
-        (("--start", "digits"), "digits"),
+        (("--init-from", "none.ckpt"), "none.ckpt"),
+        (("--init-from", run, "--resume", run), "leave one of the two out"),
+        (("--init-from", "face3d"), "is of task 'face3d'; use a model of task 'classif"),
+        (("--init-from", run, "--model.backbone", "convnet"), "with (--model.backbone lenet5)"),
+        (("--init-from", "digits"), "digits"),
     ):
         code, _, err = fit_scenes(visus, *more)
         assert code == 2 and told in err, err
     assert len(list(Path().glob("runs/*/*/*"))) == 1
-    code, _, err = visus("test", run, "--start", run)
+    code, _, err = visus("test", run, "--init-from", run)
     assert code == 2 and "leave one of the two out" in err
 
 
@@ -243,7 +248,7 @@ def test_a_small_checkpoint_tests_as_the_whole_one(visus):
         found.append(newest_figures())
     assert found[0]["test/accuracy"] == found[1]["test/accuracy"]
     assert found[0]["test/loss"] == pytest.approx(found[1]["test/loss"], abs=0.01)
-    code, _, err = fit_scenes(visus, "--ckpt_path", "slim.ckpt")
+    code, _, err = fit_scenes(visus, "--resume", "slim.ckpt")
     assert code == 2 and "weights alone" in err
     code, _, err = visus("export", "slim.ckpt", "--output", "slim.ckpt")
     assert code == 2 and "is the model itself" in err
@@ -271,9 +276,14 @@ def test_averaged_weights_are_kept_and_tested(visus):
         (["--model.backbone", "lenet6"], ["lenet6", "did you mean lenet5"]),
         (["--model", "os.system"], ["os.system", "--allow-custom-classes"]),
         (["--data.class_path", "subprocess.Popen"], ["subprocess.Popen", "not allowed"]),
-        (["--model.class_names", "[a]"], ["--model.class_names", "follows from the data"]),
+        (["--model.data_info", "{}"], ["--model.data_info", "follows from the data"]),
         (["--config", "classification/digist"], ["digist", "classification/digits"]),
-        (["--ckpt_path", "none.ckpt"], ["none.ckpt"]),
+        (["--resume", "none.ckpt"], ["none.ckpt"]),
+        (["--ckpt_path", "none.ckpt"], ["--ckpt_path", "here it is --resume"]),
+        (["--epochs", "3"], ["--epochs", "here it is --trainer.max_epochs"]),
+        (["--root", "x"], ["--root", "here it is --data"]),
+        (["--imgsz", "64"], ["--imgsz", "here it is --data.image_size"]),
+        (["photos"], ["'photos'", "options begin with --"]),
         (["--optimizer", "os.getcwd"], ["os.getcwd", "not allowed"]),
         (["--data.batch_size", "0"], ["batch_size 0"]),
         (["--model.mixup", "-1"], ["model.mixup -1"]),
@@ -307,7 +317,7 @@ def test_any_optimiser_and_schedule(visus):
 
 def test_a_custom_class_is_imported_only_when_allowed(visus, workplace):
     (workplace / "mydata.py").write_text(
-        "from datamodules import DigitsData\nclass MyDigits(DigitsData):\n    pass\n"
+        "from visus.datamodules.classification.arrays import DigitsData\nclass MyDigits(DigitsData):\n    pass\n"
     )
     arguments = ["fit", "--config", "classification/digits", *SMALL, "--data", "mydata.MyDigits"]
     code, _, err = visus(*arguments)
@@ -326,7 +336,6 @@ def test_a_hostile_class_path_in_a_checkpoint_is_ignored(visus, workplace):
     content["hyper_parameters"] = {"_class_path": "os.system", "command": "touch exploded"}
     torch.save(content, "a.ckpt")
     assert visus("test", "a.ckpt")[0] == 0
-    content["visus"]["class_path"] = "os.system"
     content["visus"]["data"] = {"class_path": "subprocess.Popen", "init_args": {"args": "true"}}
     torch.save(content, "b.ckpt")
     code, _, err = visus("test", "b.ckpt")
@@ -364,10 +373,9 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
     code, _, err = visus("test", run, "--data.root", "fewer")
     assert code == 2 and "zebra" in err and "circle, cross" in err
     flat = photos / "circle"
-    code, _, err = visus("predict", run, "--data.root", flat)
+    code, _, err = visus("predict", run, flat, "--jsonl", "o.jsonl")
     assert code == 0, err
-    lines = newest("runs/*/*/*/predictions.jsonl").read_text().splitlines()
-    assert len(lines) == 10
+    assert len(Path("o.jsonl").read_text().splitlines()) == 10
 
 
 def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
@@ -380,7 +388,7 @@ def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_proce
     same_by_two_processes(run, "--data.batch_size", "3")
 
 
-def test_several_labels_a_image(visus, photos):
+def test_several_labels_an_image(visus, photos):
     rows = [f"circle/{i}.png,circle|round" for i in range(10)]
     rows += [f"cross/{i}.png,cross" for i in range(9)] + ["cross/9.png,|"]
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows]))
@@ -402,14 +410,13 @@ def test_predict_names_bad_images_and_needs_no_labels(visus, photos):
     assert visus("fit", "--config", "classification/custom", *arguments)[0] == 0
     run = newest("runs/*/*/*")
     (photos / "circle" / "bad.jpg").write_text("text")
-    code, _, err = visus("predict", run)
-    assert code == 2 and "bad.jpg" in err
-    assert visus("predict", run, "--data.skip_bad", "true")[0] == 0
+    code, _, err = visus("predict", run, photos, "--jsonl", "o.jsonl")
+    assert code == 3 and "bad.jpg" in err
+    assert len(Path("o.jsonl").read_text().splitlines()) == 20
     (photos / "list.csv").write_text("path\ncircle/1.png\ncross/2.png\n")
-    code, _, err = visus("predict", run, "--data.root", "photos/list.csv")
+    code, _, err = visus("predict", run, "photos/list.csv", "--jsonl", "listed.jsonl")
     assert code == 0, err
-    lines = newest("runs/*/*/*/predictions.jsonl").read_text().splitlines()
-    assert len(lines) == 2
+    assert len(Path("listed.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_model_meets_only_classes_it_knows(visus):
@@ -420,9 +427,31 @@ def test_a_model_meets_only_classes_it_knows(visus):
     assert code == 2 and "unknown label" in err and "circle" in err
 
 
-def test_fit_without_a_configuration_names_some(visus):
+def test_fit_without_data_or_configuration_names_some(visus):
     code, _, err = visus("fit")
-    assert code == 2 and "classification/custom" in err
+    assert code == 2 and "classification/custom" in err and "--data PATH" in err
+
+
+def test_fit_recognises_the_task_from_the_data(visus, photos):
+    save_masked(Path("masks"), "folders")
+    for root, config, more in (
+        ("photos", "classification/custom", ["--model.backbone", "lenet5"]),
+        ("masks", "segmentation/custom", ["--model.backbone", "test_resnet"]),
+    ):
+        code, out, err = visus(
+            *("fit", "--data", root, *more, "--model.pretrained", "false"),
+            *("--data.num_workers", "0", "--data.batch_size", "4"),
+            *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1"),
+        )
+        assert code == 0, err
+        assert f"--config {config}" in out
+        assert newest(f"runs/{config}/*")
+
+
+@pytest.mark.parametrize("option", ["--init-from", "--init_from"])
+def test_options_are_written_with_hyphens_or_underscores(visus, option):
+    code, _, err = fit_scenes(visus, option, "none.ckpt")
+    assert code == 2 and "none.ckpt" in err
 
 
 def test_a_run_that_is_stopped_does_not_pass_for_a_finished_one(workplace):

@@ -12,7 +12,7 @@ from visus.datamodules.captioning.feature_cache import FeatureCache
 from visus.datamodules.captioning.scenes import ScenesCaptioningData
 from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
-from visus.vision.vocabulary import END, SPECIAL, UNKNOWN, tokenise
+from visus.vision.vocabulary import END, SPECIAL_TOKENS, UNKNOWN, tokenise
 
 
 def data(root, **arguments):
@@ -20,67 +20,69 @@ def data(root, **arguments):
     return ImageCaptioningData(str(root), **{**given, **arguments})
 
 
-class Looker(torch.nn.Module):
-    """Counts how often it is asked to look."""
+class Encoder(torch.nn.Module):
+    """Counts its calls."""
 
     def __init__(self):
         super().__init__()
-        self.attention_maps = 0
+        self.calls = 0
 
-    def look(self, images):
-        self.attention_maps += 1
+    def extract_features(self, images):
+        self.calls += 1
         return images[:, :2, :4, :4].float()
 
 
 def test_the_vocabulary_holds_frequent_words_of_training_only(tmp_path):
     captions = data(save_captions(tmp_path, 8), min_count=2)
-    assert captions.class_names[: len(SPECIAL)] == SPECIAL
-    told = [word for told in captions.train_captions for text in told for word in tokenise(text)]
-    assert set(captions.class_names[4:]) == {word for word in told if told.count(word) > 1}
+    assert captions.class_names[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS
+    texts = [text for each in captions.train_captions for text in each]
+    words = [word for text in texts for word in tokenise(text)]
+    assert set(captions.class_names[4:]) == {word for word in words if words.count(word) > 1}
     with pytest.raises(VisusError, match="no word occurs 99 times"):
         print(data(tmp_path, min_count=99).class_names)
 
 
-def test_a_sample_has_its_captions_as_numbers(tmp_path):
+def test_a_training_sample_holds_word_ids(tmp_path):
     captions = data(save_captions(tmp_path, 8), captions_per_image=3, max_words=6)
     sample = captions.dataset("train")[0]
     assert sample["words"].shape == (3, 6) and sample["words"].dtype == torch.int64
     assert (sample["words"] == END).sum(1).tolist() == [1, 1, 1]
     assert not (sample["words"] == UNKNOWN).any()
-    told = captions.dataset("val")[0]
-    assert set(told) == {"image", "source", "geometry", "truth"} and told["truth"].captions
+    evaluated = captions.dataset("val")[0]
+    assert set(evaluated) == {"image", "source", "geometry", "truth"}
+    assert evaluated["truth"].captions
 
 
-def test_unknown_words_are_told_and_a_strange_vocabulary_refused(tmp_path, capsys):
+def test_unknown_words_are_reported_and_a_vocabulary_without_any_is_refused(tmp_path, capsys):
     root = save_captions(tmp_path, 8)
-    few = data(root, class_names=[*SPECIAL, "a", "red", "circle"])
+    few = data(root, class_names=[*SPECIAL_TOKENS, "a", "red", "circle"])
     assert few.splits["train"]
     assert "words of the captions are not in the model's vocabulary" in capsys.readouterr().err
     with pytest.raises(VisusError, match=r"fatal: .* not in the model's vocabulary"):
-        print(data(root, class_names=[*SPECIAL, "un", "cercle"]).splits)
+        print(data(root, class_names=[*SPECIAL_TOKENS, "un", "cercle"]).splits)
 
 
 def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monkeypatch):
     monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
-    images = data(save_captions(tmp_path / "set", 8)).images("train")
-    looker, count = Looker(), len(images)
+    images = data(save_captions(tmp_path / "set", 8)).dataset("train")
+    encoder, count = Encoder(), len(images)
     cache = FeatureCache("weights a", "recipe", views=3)
-    fill_cache(cache, images, looker, range(count))
-    assert looker.attention_maps == count
-    fill_cache(FeatureCache("weights a", "recipe", 3), images, looker, range(count))
-    assert looker.attention_maps == count, "nothing anew"
+    fill_cache(cache, images, encoder, range(count))
+    assert encoder.calls == count
+    fill_cache(FeatureCache("weights a", "recipe", 3), images, encoder, range(count))
+    assert encoder.calls == count, "nothing is computed again"
     content = images.sources[0].content
-    kept = np.array(cache.read(content))
-    assert kept.shape == (3, 2, 4, 4) and kept.dtype == np.float16
+    stored = np.array(cache.read(content))
+    assert stored.shape == (3, 2, 4, 4) and stored.dtype == np.float16
     files = sorted(cache.folder.iterdir())
     assert len(files) == count and all(path.stat().st_mode & 0o77 == 0 for path in files)
-    # Truncated, and of no kind of array: neither is taken for a map.
+    # A truncated and an empty file: both are computed again.
     files[0].write_bytes(files[0].read_bytes()[:-10])
     files[1].write_bytes(b"")
-    fill_cache(cache, images, looker, range(count))
-    assert looker.attention_maps == count + 2
-    np.testing.assert_array_equal(cache.read(content), kept)
-    # Other weights, another recipe, more views: other maps.
+    fill_cache(cache, images, encoder, range(count))
+    assert encoder.calls == count + 2
+    np.testing.assert_array_equal(cache.read(content), stored)
+    # Other weights, another recipe, more views: other files.
     for other in (
         ("weights b", "recipe", 3),
         ("weights a", "other", 3),
@@ -88,18 +90,18 @@ def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monke
     ):
         assert FeatureCache(*other).read(content) is None
     Image.new("RGB", (20, 20)).save(images.sources[0].path)
-    again = data(tmp_path / "set").images("train")
+    again = data(tmp_path / "set").dataset("train")
     assert cache.read(again.sources[0].content) is None, "another image of the same name"
 
 
-def test_images_are_mirrored_unless_a_caption_knows_left_from_right():
+def test_images_are_mirrored_unless_a_caption_contains_left_or_right():
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, :14] = 255
-    change = CaptionTransform("captions", (32, 32), "stretch")
+    transform = CaptionTransform("captions", (32, 32), "stretch")
 
     def bright_halves(*captions):
-        changed = [change(image, captions) for _ in range(30)]
-        return {bool(c[:, :16].mean() > c[:, 16:].mean()) for c in changed}
+        augmented = [transform(image, captions) for _ in range(30)]
+        return {bool(a[:, :16].mean() > a[:, 16:].mean()) for a in augmented}
 
     assert bright_halves("a bright stripe") == {True, False}
     assert bright_halves("a bright stripe", "a stripe on the left") == {True}
@@ -107,7 +109,7 @@ def test_images_are_mirrored_unless_a_caption_knows_left_from_right():
         CaptionTransform("mirror", (32, 32), "stretch")
 
 
-def test_scenes_are_told_truly_in_known_words():
+def test_captions_of_scenes_are_true_and_in_the_vocabulary():
     scenes = ScenesCaptioningData(40, (64, 64), num_workers=0)
     for i in range(10):
         sample = scenes.dataset("val")[i]
@@ -119,7 +121,7 @@ def test_scenes_are_told_truly_in_known_words():
         assert not (scenes.dataset("train")[i]["words"] == UNKNOWN).any()
 
 
-def test_wrong_arguments_are_told(tmp_path):
+def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(VisusError, match=r"data.views 0 must be at least 1"):
         data(tmp_path, views=0)
     (tmp_path / "captions.json").write_text(json.dumps([{"image": "a.png", "captions": ["a"]}]))

@@ -108,7 +108,7 @@ def test_a_file_alone_is_a_data_set(tmp_path):
     assert [p.path.name for p in listing.images] == ["p0.png", "p1.png"]
 
 
-def test_everything_bad_is_named_in_one_report(tmp_path):
+def test_all_problems_are_in_one_report(tmp_path):
     root = images(tmp_path)
     (root / "images" / "p1.png").write_bytes(b"no image")
     content = [
@@ -124,7 +124,7 @@ def test_everything_bad_is_named_in_one_report(tmp_path):
     listing = read_captions(root)
     assert [p.path.name for p in listing.images] == ["p0.png"]
     assert listing.images[0].captions == ("A good one.",)
-    told = "\n".join(map(str, listing.problems))
+    messages = "\n".join(map(str, listing.problems))
     for words in (
         "entry 0: an empty caption of p0.png",
         "entry 1: p1.png: ",
@@ -134,11 +134,11 @@ def test_everything_bad_is_named_in_one_report(tmp_path):
         "entry 5: names no image",
         "names no image",
     ):
-        assert words in told, told
+        assert words in messages, messages
     assert listing.left_out == 5
 
 
-def test_a_coco_image_without_captions_and_a_caption_without_a_image_are_told(tmp_path):
+def test_a_coco_image_without_captions_and_a_caption_without_an_image_are_reported(tmp_path):
     content = {
         "images": [{"id": 0, "file_name": "p0.png"}, {"id": 1, "file_name": "p1.png"}],
         "annotations": [
@@ -146,26 +146,26 @@ def test_a_coco_image_without_captions_and_a_caption_without_a_image_are_told(tm
         ],
     }  # fmt: skip
     (images(tmp_path) / "captions.json").write_text(json.dumps(content))
-    told = "\n".join(map(str, read_captions(tmp_path).problems))
-    assert "an image without a caption: p1.png" in told and "image of id 7" in told
+    messages = "\n".join(map(str, read_captions(tmp_path).problems))
+    assert "an image without a caption: p1.png" in messages and "image of id 7" in messages
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("captions.csv", "image,caption\np0.png,caf\xe9".encode("latin-1"), "not UTF-8"),
-        ("captions.json", b'[{"image": "p0.png", "captions": ["a"', "no valid JSON"),
+        ("captions.json", b'[{"image": "p0.png", "captions": ["a"', "not valid JSON"),
         ("captions.json", b'{"images": 3, "captions": 4}', "holds no list"),
         ("notes.txt", b"nothing", "holds no captions"),
     ],
 )
-def test_files_that_cannot_be_read_are_told(tmp_path, name, content, words):
+def test_files_that_cannot_be_read_are_refused(tmp_path, name, content, words):
     (images(tmp_path) / name).write_bytes(content)
     with pytest.raises(VisusError, match=words):
         read_captions(tmp_path)
 
 
-def test_a_image_in_two_splits_is_left_out_of_training(tmp_path):
+def test_an_image_in_two_splits_is_left_out_of_training(tmp_path):
     root = images(tmp_path, 2)
     for split in ("train", "val"):
         content = [{"image": f"p{i}.png", "captions": ["A square."]} for i in range(2)]

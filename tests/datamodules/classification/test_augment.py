@@ -8,8 +8,8 @@ from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
 
 
-def epochs(workers, seed, recipe="photos"):
-    """Two epochs of the same eight images, changed."""
+def epochs(workers, seed, augmentation="photos"):
+    """Two epochs of eight copies of an image, augmented."""
     image = make_scene(1, (40, 40)).image
     dataset = ImageDataset(
         [image] * 8,
@@ -17,7 +17,7 @@ def epochs(workers, seed, recipe="photos"):
         np.zeros(8, np.int64),
         (32, 32),
         "crop",
-        transform=TrainingTransform(recipe, (32, 32), "crop"),
+        transform=TrainingTransform(augmentation, (32, 32), "crop"),
     )
     torch.manual_seed(seed)
     loader = make_loader(dataset, 4, workers, train=True)
@@ -25,25 +25,25 @@ def epochs(workers, seed, recipe="photos"):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("recipe", ["characters", "small", "photos"])
-def test_changes_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, recipe):
-    first, second = epochs(workers, 0, recipe)
+@pytest.mark.parametrize("augmentation", ["characters", "small", "photos"])
+def test_augmentations_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, augmentation):
+    first, second = epochs(workers, 0, augmentation)
     assert first.shape == (8, 3, 32, 32)
     assert len({image.numpy().tobytes() for image in torch.cat([first, second])}) > 5
-    again, _ = epochs(workers, 0, recipe)
+    again, _ = epochs(workers, 0, augmentation)
     assert torch.equal(first, again)
-    other, _ = epochs(workers, 1, recipe)
+    other, _ = epochs(workers, 1, augmentation)
     assert not torch.equal(first, other)
 
 
-def test_steps_of_a_recipe_are_independent():
+def test_transforms_of_an_augmentation_are_independent():
     """Mirroring must not decide where the image is shifted or erased."""
     image = np.arange(32, dtype=np.uint8)[None, :, None].repeat(32, 0) + 100
-    change = TrainingTransform("small", (32, 32), "stretch")
+    augment = TrainingTransform("small", (32, 32), "stretch")
     torch.manual_seed(0)
     shifts = {False: set(), True: set()}
     for _ in range(200):
-        row = change(image)[np.r_[0:4, -4:0], :, 0].astype(int)
+        row = augment(image)[np.r_[0:4, -4:0], :, 0].astype(int)
         row = row[np.argmax((row[:, 8:24] > 0).all(1))]
         steps = np.diff(row[8:24])
         if (np.abs(steps) == 1).all():
@@ -51,7 +51,7 @@ def test_steps_of_a_recipe_are_independent():
     assert len(shifts[False]) > 2 and len(shifts[True]) > 2
 
 
-def test_none_changes_nothing_and_unknown_is_named():
+def test_none_changes_nothing_and_unknown_names_are_refused():
     image = make_scene(1, (32, 32)).image
     assert (TrainingTransform("none", (32, 32), "crop")(image) == image).all()
     with pytest.raises(VisusError, match="wild"):

@@ -37,7 +37,7 @@ def bad_photos(photos):
     return photos
 
 
-def test_everything_bad_is_named_in_one_report(bad_photos):
+def test_one_report_lists_every_problem(bad_photos):
     found = problems_of(bad_photos)
     for name, severity, words in (
         ("circle/truncated.jpg", "error", "truncated"),
@@ -54,13 +54,13 @@ def test_everything_bad_is_named_in_one_report(bad_photos):
     assert len(found) == 9
 
 
-def test_training_refuses_or_leaves_out(bad_photos):
+def test_bad_images_are_refused_or_left_out(bad_photos):
     listing = read_listing(bad_photos)
     with pytest.raises(DataError, match="skip_bad"):
         refuse(listing.problems, skip_bad=False)
     refuse(listing.problems, skip_bad=True)
     names = {sample.path.name for sample in listing.samples}
-    # Of contradicting copies neither can be trusted.
+    # Of duplicates with contradicting labels none is used.
     assert "twin.png" not in names and "truncated.jpg" not in names
     assert len(listing.samples) == 9 + 10 + 2
     assert listing.class_names == ("circle", "cross")
@@ -73,7 +73,7 @@ def test_one_class_is_fatal(workplace):
         refuse(listing.problems, skip_bad=True)
 
 
-def test_copies_of_one_class_are_only_told(photos):
+def test_duplicates_of_one_class_are_warnings(photos):
     (photos / "circle" / "copy.png").write_bytes((photos / "circle" / "1.png").read_bytes())
     assert list(problems_of(photos)) == [("circle/copy.png", "warning")]
 
@@ -121,10 +121,10 @@ def test_csv_with_every_mistake(photos):
         ("0.png", "val"),
         ("3.png", "test"),
     ]
-    told = {p.place: p.message for p in listing.problems}
-    assert "nowhere.png" in told[f"{path}:5"]
-    assert "no label" in told[f"{path}:6"]
-    assert "dev" in told[f"{path}:7"]
+    messages = {p.place: p.message for p in listing.problems}
+    assert "nowhere.png" in messages[f"{path}:5"]
+    assert "no label" in messages[f"{path}:6"]
+    assert "dev" in messages[f"{path}:7"]
     assert not listing.multi_label
 
 
@@ -141,7 +141,7 @@ def test_csv_without_its_columns(workplace):
         read_listing(workplace / "a.csv")
 
 
-def test_a_checkpoints_classes_rule(photos):
+def test_the_classes_of_a_checkpoint_are_used(photos):
     found = problems_of(photos, class_names=["circle"])
     assert len(found) == 10
     assert all("unknown label 'cross'" in message for message in found.values())

@@ -74,7 +74,7 @@ def test_damaged_archives_are_named(tmp_path):
         _ = FashionMNISTData(str(root)).splits
 
 
-def test_digits_hold_a_quarter_out():
+def test_a_quarter_of_the_digits_is_held_out():
     data = DigitsData()
     sizes = {name: len(labels) for name, (_, labels) in data.splits.items()}
     assert sum(sizes.values()) == 1797

@@ -16,7 +16,7 @@ from visus.datamodules.detection.convert import convert
 from visus.vision.errors import VisusError
 
 
-def told(listing, severity="error"):
+def messages(listing, severity="error"):
     return [str(p) for p in listing.problems if p.severity == severity]
 
 
@@ -73,7 +73,7 @@ def test_outlines_survive_from_coco_to_yolo_and_back(tmp_path):
         convert(read_detection(root), "voc", tmp_path / "c")
 
 
-def test_every_problem_of_yolo_text_is_named_by_line(tmp_path):
+def test_every_problem_of_yolo_is_reported_by_line(tmp_path):
     root = save_detection(tmp_path / "set", "yolo")
     path = root / "labels" / "train" / "train0.txt"
     path.write_text(
@@ -84,21 +84,21 @@ def test_every_problem_of_yolo_text_is_named_by_line(tmp_path):
     (root / "images" / "train" / "train1.png").write_bytes(b"text")
     listing = read_detection(root)
     words = {
-        2: "duplicate", 3: "unknown class 9", 4: "not finite", 5: "3 numbers", 6: "outside",
-        7: "outside", 8: "degenerate", 9: "inverted", 10: "not a class number",
+        2: "duplicate", 3: "unknown class 9", 4: "not finite", 5: "3 values", 6: "outside",
+        7: "outside", 8: "degenerate", 9: "inverted", 10: "not a class id",
     }  # fmt: skip
     for line, word in words.items():
-        assert any(f"{path}:{line}: " in text and word in text for text in told(listing)), line
-    assert any("train1.png" in text and "not an image" in text for text in told(listing))
-    assert len(told(listing)) == listing.left_out == len(words) + 1
+        assert any(f"{path}:{line}: " in text and word in text for text in messages(listing)), line
+    assert any("train1.png" in text and "not an image" in text for text in messages(listing))
+    assert len(messages(listing)) == listing.left_out == len(words) + 1
     with pytest.raises(DataError):
         refuse(listing.problems, skip_bad=False)
     refuse(listing.problems, skip_bad=True)
-    # What is left can be learnt from.
+    # The remaining objects are usable.
     assert len(next(p for p in listing.images if p.path.stem == "train0").objects) == 1
 
 
-def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_path):
+def test_problems_of_voc_are_reported_by_line_and_entities_are_never_expanded(tmp_path):
     root = save_detection(tmp_path / "set", "voc")
     folder = root / "Annotations"
     bomb = (
@@ -118,9 +118,9 @@ def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_p
     (root / "JPEGImages" / "train3.png").unlink()
     (folder / "train4.xml").unlink()
     listing = read_detection(root)
-    errors = "\n".join(told(listing))
+    errors = "\n".join(messages(listing))
     for word in (
-        "train0.xml: is no usable XML (line 1 declares an entity", "train1.xml: is no usable XML",
+        "train0.xml: is not usable XML (line 1 declares an entity", "train1.xml: is not usable XML",
         "train2.xml:3: box (50, 10, 20, 40) is inverted", "train2.xml:4: its bndbox",
         "train2.xml:5: an object without a name", "train3.xml: there is no image",
         "train.txt:5: names 'train4', which has no XML",
@@ -128,7 +128,7 @@ def test_problems_of_voc_are_named_by_line_and_entities_are_never_expanded(tmp_p
         assert word in errors, word
 
 
-def test_problems_of_coco_are_named_by_key(tmp_path):
+def test_problems_of_coco_are_reported_by_key(tmp_path):
     root = save_detection(tmp_path / "set", "coco")
     path = root / "annotations" / "instances_train.json"
     content = json.loads(path.read_text())
@@ -148,30 +148,31 @@ def test_problems_of_coco_are_named_by_key(tmp_path):
     content["images"][5]["width"] = 64
     path.write_text(json.dumps(content))
     listing = read_detection(root)
-    errors = "\n".join(told(listing) + told(listing, "fatal"))
+    errors = "\n".join(messages(listing) + messages(listing, "fatal"))
     for word in (
-        "annotations[1]: its id 1 stands twice", "annotations[2]: unknown class",
+        "annotations[1]: its id 1 occurs twice", "annotations[2]: unknown class",
         "annotations[3]: its bbox", "annotations[4]: its bbox '5 5 20 20'",
-        "annotations[5]: names image 999", "annotations[6]: its segmentation",
-        "annotations[7]: is no object", "images[2]: shares its id", "images[3]: shares its id",
-        "images[4]: there is no file", "images[5]: its labels state 64 x 96",
+        "annotations[5]: refers to image 999", "annotations[6]: its segmentation",
+        "annotations[7]: is not a JSON object", "images[2]: has the same id",
+        "images[3]: has the same id", "images[4]: there is no file",
+        "images[5]: its labels state 64 x 96",
     ):  # fmt: skip
         assert word in errors, word
 
 
-def test_a_checkpoints_classes_rule(tmp_path):
+def test_the_classes_of_a_checkpoint_have_priority(tmp_path):
     root = save_detection(tmp_path / "set", "yolo")
     listing = read_detection(root, class_names=["cross", "zebra"])
     assert listing.class_names == ("cross", "zebra")
     assert {o.label for p in listing.images for o in p.objects} == {"cross"}
-    assert any("unknown class 'circle'; known are cross, zebra" in t for t in told(listing))
+    assert any("unknown class 'circle'; known are cross, zebra" in t for t in messages(listing))
 
 
-def test_a_image_in_two_splits_is_not_trained_on(tmp_path):
+def test_an_image_in_two_splits_is_removed_from_training(tmp_path):
     root = save_detection(tmp_path / "set", "yolo", ("train", "val"))
     shutil.copy(root / "images/train/train0.png", root / "images/val/val0.png")
     listing = read_detection(root)
-    assert any("too good" in text for text in told(listing))
+    assert any("too good" in text for text in messages(listing))
     assert "train0" not in {p.path.stem for p in listing.images}
     assert "val0" in {p.path.stem for p in listing.images}
 
@@ -189,12 +190,14 @@ def turn(path, orientation):
     [
         ((128, 96), 6, "its labels state the size as stored, 128 x 96"),
         ((96, 128), 6, ""),
-        ((128, 96), 3, "nothing tells whether"),
+        ((128, 96), 3, "nothing shows whether"),
         ((100, 100), 6, "its labels state 100 x 100"),
         ((96, 128), 1, "width and height swapped"),
     ],
 )
-def test_the_exif_trap(tmp_path, declared, orientation, words):
+def test_an_exif_orientation_that_makes_labels_ambiguous_is_fatal(
+    tmp_path, declared, orientation, words
+):
     root = save_detection(tmp_path / "set", "coco")
     path = root / "annotations" / "instances_train.json"
     content = json.loads(path.read_text())
@@ -204,7 +207,7 @@ def test_the_exif_trap(tmp_path, declared, orientation, words):
         {"id": 1, "image_id": 2, "category_id": 1, "bbox": [5, 5, 20, 20]},
     ]
     path.write_text(json.dumps(content))
-    fatal = told(read_detection(root), "fatal")
+    fatal = messages(read_detection(root), "fatal")
     assert bool(fatal) == bool(words)
     if not words:
         return
@@ -219,16 +222,18 @@ def test_the_exif_trap(tmp_path, declared, orientation, words):
             assert image.size == expected and image.upright == (exif == "apply")
 
 
-def test_nothing_to_read_is_told_with_what_is_expected(tmp_path):
+def test_missing_and_ambiguous_labels_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(VisusError, match="holds no detection labels"):
         read_detection(tmp_path / "empty")
     with pytest.raises(VisusError, match="no such folder"):
         read_detection(tmp_path / "none")
     with pytest.raises(VisusError, match=r"data.exif 'maybe' is unknown"):
-        read_detection(tmp_path / "empty", exif="maybe")
+        read_detection(save_detection(tmp_path / "good", "coco", count=1), exif="maybe")
+    with pytest.raises(VisusError, match=r"data.format 'kitti' is unknown"):
+        read_detection(tmp_path / "empty", "kitti")
     both = save_detection(save_detection(tmp_path / "both", "coco"), "voc")
-    with pytest.raises(VisusError, match="coco or voc"):
+    with pytest.raises(VisusError, match="coco and voc"):
         read_detection(both)
     assert read_detection(both, "voc").format == "voc"
 
@@ -237,7 +242,7 @@ VALUES = (None, -5, 0, 1e300, 10**400, math.nan, math.inf, "x", "", [], {}, True
 
 
 def _mutate(content, rng):
-    """Replace, drop or double something, anywhere in the JSON."""
+    """Replace, remove or duplicate a random part of the JSON."""
     place = content
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
@@ -259,7 +264,7 @@ def _mutate(content, rng):
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 4))
-def test_mutated_coco_never_crashes_and_never_gives_wrong_boxes(tmp_path, seed, count):
+def test_mutated_coco_never_crashes_and_never_returns_wrong_boxes(tmp_path, seed, count):
     root = tmp_path / "set"
     if not root.exists():
         save_detection(root, "coco", count=3)
@@ -280,7 +285,7 @@ def test_mutated_coco_never_crashes_and_never_gives_wrong_boxes(tmp_path, seed, 
     format=st.sampled_from(["voc", "yolo"]),
     count=st.integers(1, 3),
 )
-def test_mutated_text_never_crashes_and_never_gives_wrong_boxes(tmp_path, seed, format, count):
+def test_mutated_text_never_crashes_and_never_returns_wrong_boxes(tmp_path, seed, format, count):
     kept, root = tmp_path / f"kept-{format}", tmp_path / format
     if not kept.exists():
         save_detection(kept, format, count=2)
@@ -313,10 +318,10 @@ def _check(read):
             assert item.label in listing.class_names
 
 
-def test_a_slip_in_the_number_of_a_yolo_class_fills_no_memory(workplace):
+def test_a_huge_class_id_of_yolo_does_not_exhaust_memory(workplace):
     root = save_detection(workplace / "boxes", "yolo", count=2)
     path = root / "data.yaml"
     path.write_text(path.read_text().replace("2: ", "2000000000000: "))
     listing = read_detection(root, "yolo")
-    (fatal,) = [p for p in listing.problems if "numbers a class" in p.message]
+    (fatal,) = [p for p in listing.problems if "has a class id" in p.message]
     assert "2000000000000" in fatal.message and fatal.severity == "fatal"

@@ -16,7 +16,7 @@ def dataset(size):
 
 
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(1, 4))
-def test_evaluation_sees_every_sample_once(size, batch_size, world):
+def test_evaluation_uses_every_sample_once(size, batch_size, world):
     seen = Counter()
     for rank in range(world):
         loader = make_loader(dataset(size), batch_size, 0, False, rank, world)
@@ -26,16 +26,16 @@ def test_evaluation_sees_every_sample_once(size, batch_size, world):
 
 
 @given(st.integers(4, 60), st.integers(1, 8), st.integers(1, 3))
-def test_training_gives_every_process_as_many_batches(size, batch_size, world):
+def test_training_gives_every_process_the_same_number_of_batches(size, batch_size, world):
     loaders = [make_loader(dataset(size), batch_size, 0, True, r, world) for r in range(world)]
     assert len({len(list(loader)) for loader in loaders}) == 1
     assert len(loaders[0]) > 0
 
 
-def test_data_sets_reach_workers_that_are_started_anew(photos):
-    """As on Windows and macOS, where workers share no memory with their parent."""
+def test_data_sets_can_be_pickled_for_spawned_workers(photos):
+    """Windows and macOS spawn their worker processes."""
     data = ImageClassificationData(str(photos), batch_size=4, num_workers=0)
-    for split in ("train", "val", "predict"):
+    for split in ("train", "val", "test"):
         again = pickle.loads(pickle.dumps(data.dataset(split)))
         assert again[0]["image"].shape == (3, 64, 64)
     scenes = pickle.loads(pickle.dumps(ScenesClassificationData(8, num_workers=0).dataset("train")))

@@ -9,7 +9,7 @@ contents = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=1
 
 
 @given(contents, st.integers(2, 6))
-def test_folds_part_the_contents(pairs, folds):
+def test_folds_are_disjoint_and_keep_duplicates_together(pairs, folds):
     hashes = [content_hash(str(value).encode()) for value, _ in pairs]
     groups = [group for _, group in pairs]
     sides = [held_out(hashes, groups, 1 / folds, fold) for fold in range(folds)]
@@ -22,7 +22,7 @@ def test_folds_part_the_contents(pairs, folds):
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, min_size=20, max_size=100))
-def test_the_order_of_the_files_plays_no_part(values):
+def test_the_split_does_not_depend_on_the_order_of_the_files(values):
     hashes = [content_hash(str(value).encode()) for value in values]
     forward = dict(zip(hashes, held_out(hashes, [0] * len(hashes), 0.2), strict=True))
     backward = held_out(hashes[::-1], [0] * len(hashes), 0.2)

@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from visus.datamodules.detection.augment import BoxTransform, Labelled, fit_labelled
+from visus.datamodules.detection.augment import BoxTransform, TrainingSample, resize_sample
 from visus.vision.errors import VisusError
 from visus.vision.scenes import SHAPES, make_scene
 
 SIZE = (96, 128)
 
 
-def labelled(seed, masks=True):
+def sample(seed, masks=True):
     scene = make_scene(seed, SIZE, (3, 6))
-    return Labelled(
+    return TrainingSample(
         scene.image,
         np.array([item.box for item in scene.objects], np.float32).reshape(-1, 4),
         np.array([SHAPES.index(item.shape) for item in scene.objects], np.int64),
@@ -29,7 +29,7 @@ def test_boxes_and_masks_move_with_the_image(mode):
     torch.manual_seed(0)
     shifts = []
     for seed in range(25):
-        changed = transform(labelled(seed), never)
+        changed = transform(sample(seed), never)
         assert changed.image.shape == (80, 112, 3)
         assert len(changed.boxes) == len(changed.labels) == len(changed.masks)
         for box, mask in zip(changed.boxes, changed.masks, strict=True):
@@ -38,16 +38,16 @@ def test_boxes_and_masks_move_with_the_image(mode):
             if len(rows):
                 tight = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
                 shifts.append(np.abs(box - tight).max())
-    # An object that others cover in part has a mask that its changed box can overhang.
+    # The augmented box of a partly covered object may exceed its mask.
     assert len(shifts) > 40 and np.percentile(shifts, 90) < 2.5
 
 
-def test_changes_differ_and_repeat_with_the_seed():
+def test_augmentations_differ_and_are_reproducible_from_the_seed():
     transform = BoxTransform("boxes", SIZE, "stretch")
     runs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        runs.append([transform(labelled(0), never) for _ in range(3)])
+        runs.append([transform(sample(0), never) for _ in range(3)])
     assert not np.array_equal(runs[0][0].image, runs[0][1].image)
     for a, b in zip(runs[0], runs[1], strict=True):
         assert np.array_equal(a.image, b.image) and np.array_equal(a.boxes, b.boxes)
@@ -57,19 +57,19 @@ def test_changes_differ_and_repeat_with_the_seed():
 def test_a_mosaic_shows_objects_of_several_images():
     transform = BoxTransform("mosaic", SIZE, "stretch")
     torch.manual_seed(0)
-    asked = []
+    numbers = []
 
-    def another(number):
-        asked.append(number)
-        return labelled(number % 50, masks=False)
+    def other_sample(number):
+        numbers.append(number)
+        return sample(number % 50, masks=False)
 
-    counts = [len(transform(labelled(i, masks=False), another).boxes) for i in range(20)]
-    assert 15 <= len(asked) <= 45 and len(set(asked)) == len(asked)
+    counts = [len(transform(sample(i, masks=False), other_sample).boxes) for i in range(20)]
+    assert 15 <= len(numbers) <= 45 and len(set(numbers)) == len(numbers)
     assert max(counts) > 6
 
 
-def test_a_image_without_objects_stays_one():
-    empty = Labelled(
+def test_an_image_without_objects_is_augmented():
+    empty = TrainingSample(
         np.zeros((40, 50, 3), np.uint8),
         np.zeros((0, 4), np.float32),
         np.zeros(0, np.int64),
@@ -79,13 +79,13 @@ def test_a_image_without_objects_stays_one():
     assert changed.boxes.shape == (0, 4) and changed.masks.shape == (0, *SIZE)
 
 
-def test_fitting_alone_is_exact():
-    sample = labelled(3)
-    fitted = fit_labelled(sample, (192, 256), "stretch")
-    np.testing.assert_allclose(fitted.boxes, sample.boxes * 2)
-    assert (fitted.masks.sum((1, 2)) / sample.masks.sum((1, 2))).mean() == pytest.approx(4, 0.05)
+def test_resizing_is_exact():
+    original = sample(3)
+    resized = resize_sample(original, (192, 256), "stretch")
+    np.testing.assert_allclose(resized.boxes, original.boxes * 2)
+    assert (resized.masks.sum((1, 2)) / original.masks.sum((1, 2))).mean() == pytest.approx(4, 0.05)
 
 
-def test_an_unknown_recipe_is_refused():
+def test_an_unknown_augmentation_is_refused():
     with pytest.raises(VisusError, match=r"data.augment 'photos' is unknown; choose from none"):
         BoxTransform("photos", SIZE, "stretch")

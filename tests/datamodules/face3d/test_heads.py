@@ -5,7 +5,7 @@ import pytest
 
 from visus.datamodules.face3d.heads import RandomHeads, visible_triangles
 from visus.models.face3d.procedural_head import procedural_head
-from visus.models.face3d.renderer import NOTHING, rasterise
+from visus.models.face3d.renderer import BACKGROUND, rasterise
 
 
 def head_with_insides():
@@ -24,13 +24,13 @@ def head_with_insides():
 
 
 @pytest.mark.parametrize("side", [64, 128])
-def test_what_is_not_drawn_is_hardly_ever_seen(side):
+def test_triangles_that_are_not_rasterised_are_hardly_ever_visible(side):
     model, size = head_with_insides(), (side, side)
-    drawn = visible_triangles(model, size)
-    outside, inside = np.split(drawn, 2)
+    rasterised = visible_triangles(model, size)
+    outside, inside = np.split(rasterised, 2)
     assert outside.mean() > 0.95 and inside.mean() < 0.5
-    placed, _ = RandomHeads(model, size)([np.random.default_rng(10**6 + i) for i in range(64)])
-    seen = rasterise(placed, model.triangles, size).triangles
-    seen = seen[seen != NOTHING]
-    assert len(seen) > 0.2 * 64 * side * side
-    assert (~drawn[seen]).mean() < 1e-4
+    vertices, _ = RandomHeads(model, size)([np.random.default_rng(10**6 + i) for i in range(64)])
+    visible = rasterise(vertices, model.triangles, size).triangles
+    visible = visible[visible != BACKGROUND]
+    assert len(visible) > 0.2 * 64 * side * side
+    assert (~rasterised[visible]).mean() < 1e-4

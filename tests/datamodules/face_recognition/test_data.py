@@ -8,7 +8,9 @@ from skimage.data import astronaut
 
 from tests.conftest import save_people
 from visus.datamodules.face_recognition.augment import FaceTransform
-from visus.datamodules.face_recognition.data import PeopleData, PeopleSampler
+from visus.datamodules.face_recognition.data import PeopleData
+from visus.datamodules.face_recognition.files import list_people, select_faces
+from visus.datamodules.face_recognition.sampler import PeopleSampler
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import template
 
@@ -27,7 +29,7 @@ def test_people_are_held_out_as_wholes(tmp_path):
         assert {Path(pair.first).parent.name, Path(pair.second).parent.name} <= names["val"]
 
 
-def test_two_people_at_least_are_held_out_and_too_few_are_told_before_training(tmp_path):
+def test_two_people_at_least_are_held_out_and_too_few_are_refused_before_training(tmp_path):
     few = data(save_people(tmp_path / "few", 5, 2), val_share=0.1)
     assert len({p.person for p in few.splits["val"]}) == 2
     alone = data(save_people(tmp_path / "alone", 6, 1))
@@ -35,13 +37,21 @@ def test_two_people_at_least_are_held_out_and_too_few_are_told_before_training(t
         alone.train_dataloader()
 
 
-def test_stated_splits_are_kept_and_people_must_not_cross_them(tmp_path):
+def test_stated_splits_are_used(tmp_path):
     for split in ("train", "val"):
         save_people(tmp_path / split, 4, 2, first=0 if split == "train" else 100)
     people = data(tmp_path)
     assert {split: len(p) for split, p in people.splits.items()} == {
         "train": 8, "val": 8, "test": 8,
     }  # fmt: skip
+
+
+def test_people_in_several_splits_are_refused(tmp_path):
+    for split in ("train", "val"):
+        save_people(tmp_path / split, 3, 2, first=0 if split == "train" else 2)
+    _, problems = select_faces(list_people(tmp_path), None, 40)
+    assert [(p.place, p.severity) for p in problems] == [("P2", "fatal")]
+    assert "is in train and val" in problems[0].message
 
 
 def test_tested_people_are_not_trained_on(tmp_path):
@@ -63,16 +73,16 @@ def test_bad_images_are_named_in_one_report(tmp_path):
     root = save_people(tmp_path, 4, 2)
     (root / "P0" / "P0_0001.png").write_bytes(b"no image")
     (root / "P1" / "P1_0009.png").write_bytes((root / "P2" / "P2_0001.png").read_bytes())
-    with pytest.raises(VisusError) as told:
+    with pytest.raises(VisusError) as raised:
         data(root, val_share=0.25).dataset("train"), data(root, val_share=0.25).dataset("val")
-    assert "P0_0001.png" in str(told.value) or "P1_0009.png" in str(told.value)
-    assert "--data.skip_bad true" in str(told.value)
+    assert "P0_0001.png" in str(raised.value) or "P1_0009.png" in str(raised.value)
+    assert "--data.skip_bad true" in str(raised.value)
     people = data(root, val_share=0.25, skip_bad=True)
     people.dataset("train")
     assert people.skipped >= 1
 
 
-def test_faces_are_found_aligned_and_missing_ones_named(tmp_path):
+def test_faces_are_detected_and_aligned_and_missing_ones_named(tmp_path):
     for name in ("Eileen", "Eileen too", "Nobody", "Nobody too"):
         (tmp_path / name).mkdir()
         for i in range(2):
@@ -88,16 +98,20 @@ def test_faces_are_found_aligned_and_missing_ones_named(tmp_path):
     assert problems and "shows no face of 40 pixels" in problems[0]
     people = data(tmp_path, align=True, val_share=0.5, image_size=(64, 64), skip_bad=True)
     images = [p for s in ("train", "val") for p in people.images(s) if p.face is not None]
-    face, _ = people.dataset("val").read(images[0])
+    dataset = people.dataset("val")
+    face, _ = dataset.read(images[0])
     assert face.shape == (64, 64, 3)
     left_eye = template((64, 64))[0].round().astype(int)
     assert face[left_eye[1], left_eye[0]].mean() < face[40, 18].mean()
-    # In evaluation each image counts, and one without a face says so.
+    # Reports show the aligned faces.
+    name = dataset.name(0)
+    assert dataset.index(name) == 0 and dataset.image(0).shape == (64, 64, 3)
+    # For evaluation each image counts, also one without a face.
     sample = next(s for s in people.dataset("val") if "Nobody" in s["name"])
     assert sample["geometry"].problems == ("no face",)
 
 
-def test_batches_show_people_several_times_and_differ_by_epoch():
+def test_batches_hold_several_images_of_a_person_and_differ_by_epoch():
     people = [i % 10 for i in range(60)]
     sampler = PeopleSampler(people, 12, 3)
     first, second = list(sampler), list(sampler)
@@ -117,7 +131,7 @@ def test_processes_get_equally_many_batches_of_their_own():
         PeopleSampler([0, 0], 8, 2)
 
 
-def test_changes_differ_and_repeat_with_the_seed():
+def test_augmentations_differ_and_repeat_with_the_seed():
     import torch
 
     face = np.asarray(Image.fromarray(astronaut()).resize((64, 64)))
@@ -134,17 +148,17 @@ def test_changes_differ_and_repeat_with_the_seed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"batch_size": 2, "images_per_person": 2}, "must show two people"),
+        ({"batch_size": 2, "images_per_person": 2}, "must hold two people"),
         ({"images_per_person": 0}, "images_per_person 0"),
     ],
 )
-def test_wrong_arguments_are_told(tmp_path, arguments, words):
+def test_wrong_arguments_are_refused(tmp_path, arguments, words):
     with pytest.raises(VisusError, match=words):
         data(tmp_path, **arguments)
 
 
-def test_folders_without_people_are_told(tmp_path):
-    with pytest.raises(VisusError, match="needs a folder a person"):
+def test_folders_without_people_are_refused(tmp_path):
+    with pytest.raises(VisusError, match="needs a folder for each person"):
         data(tmp_path).dataset("train")
     with pytest.raises(VisusError, match="no such folder"):
         data(tmp_path / "none").dataset("train")

@@ -11,14 +11,14 @@ SIZE = (64, 96)
 
 
 def masked(seed):
-    """An image whose brightness tells the class, so that both can be compared afterwards."""
+    """An image whose brightness is its class, so that image and mask can be compared."""
     mask = (make_scene(seed, (80, 120), (1, 3)).class_mask() > 0).astype(np.uint8)
     return np.repeat((mask * 200)[:, :, None], 3, axis=2), mask
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 @pytest.mark.parametrize("crop", [SIZE, (48, 48), (160, 64)])
-def test_masks_move_with_their_images(mode, crop):
+def test_masks_are_transformed_with_their_images(mode, crop):
     transform = MaskTransform("crops", SIZE, mode, crop)
     torch.manual_seed(0)
     agree = []
@@ -29,11 +29,11 @@ def test_masks_move_with_their_images(mode, crop):
         known = mask != IGNORE
         bright = image.max(2) > 60
         agree.append((bright == (mask == 1))[known].mean() if known.any() else 1)
-    # Recolouring and edges between pixels leave a little to differ.
+    # Jittered colours and interpolated edges differ a little.
     assert np.mean(agree) > 0.95
 
 
-def test_changes_differ_by_call_and_repeat_with_the_seed():
+def test_augmentation_differs_by_call_and_repeats_with_the_seed():
     transform = MaskTransform("crops", SIZE, "stretch", SIZE)
     torch.manual_seed(3)
     first, second = transform(*masked(1)), transform(*masked(1))
@@ -43,7 +43,7 @@ def test_changes_differ_by_call_and_repeat_with_the_seed():
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
 
 
-def test_without_changes_only_the_fit_remains_and_margins_are_unlabelled():
+def test_without_augmentation_images_are_resized_and_margins_are_unlabelled():
     image, mask = MaskTransform("none", (64, 64), "letterbox", (64, 64))(*masked(1))
     assert image.shape == (64, 64, 3)
     rows = np.flatnonzero((mask == IGNORE).all(1))
@@ -51,7 +51,7 @@ def test_without_changes_only_the_fit_remains_and_margins_are_unlabelled():
     assert (image[rows] == 114).all()
 
 
-def test_an_unknown_recipe_is_refused():
+def test_an_unknown_augmentation_is_refused():
     with pytest.raises(
         VisusError, match=r"data\.augment 'more' is unknown; choose from none, crops"
     ):

@@ -9,7 +9,7 @@ from visus.vision.scenes import make_scene
 
 
 def write_pets(root, count=8):
-    """Scenes laid out as Oxford-IIIT Pet: 1 is the animal, 2 the ground, 3 the outline between."""
+    """Scenes in the layout of Oxford-IIIT Pet: 1 is the animal, 2 the background, 3 the outline."""
     folder = root / "oxford-iiit-pet"
     for name in ("images", "annotations/trimaps"):
         (folder / name).mkdir(parents=True)
@@ -27,7 +27,7 @@ def write_pets(root, count=8):
 
 
 def write_voc(root, count=6):
-    """Scenes laid out as Pascal VOC 2012, with palette masks."""
+    """Scenes in the layout of Pascal VOC 2012, with palette masks."""
     folder = root / "VOCdevkit" / "VOC2012"
     for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (folder / name).mkdir(parents=True)
@@ -64,7 +64,7 @@ def test_voc_is_read_by_palette_index(workplace):
 
 
 @pytest.mark.parametrize("data", [OxfordPetData, VOCSegmentationData])
-def test_what_cannot_be_downloaded_is_told(workplace, monkeypatch, data):
+def test_a_failed_download_is_reported(workplace, monkeypatch, data):
     import torchvision.datasets
 
     def fail(*arguments, **more):
@@ -76,7 +76,7 @@ def test_what_cannot_be_downloaded_is_told(workplace, monkeypatch, data):
         data(str(workplace), num_workers=0).dataset("train")
 
 
-def test_a_missing_list_is_told(workplace):
+def test_a_missing_list_is_reported(workplace):
     root = write_pets(workplace)
     (root / "oxford-iiit-pet" / "annotations" / "test.txt").unlink()
     with pytest.raises(VisusError, match=r"test\.txt: is missing"):

@@ -21,7 +21,7 @@ def truth(seed):
     return make_scene(seed, (40, 48)).class_mask()
 
 
-def told(listing, severity="error"):
+def messages(listing, severity="error"):
     return "\n".join(str(p) for p in listing.problems if p.severity == severity)
 
 
@@ -30,10 +30,10 @@ def masks_of(listing):
 
 
 @pytest.mark.parametrize("layout", ["folders", "splits", "inner", "annot", "csv"])
-def test_pairs_are_found_in_every_layout(workplace, layout):
+def test_every_layout_is_read(workplace, layout):
     save_masked(workplace / "set", layout)
     listing = read_segmentation(workplace / "set")
-    assert not told(listing) and not told(listing, "fatal")
+    assert not messages(listing) and not messages(listing, "fatal")
     assert len(listing.images) == 8
     splits = {image.split for image in listing.images}
     assert splits == ({""} if layout == "folders" else {"train", "val"})
@@ -42,30 +42,30 @@ def test_pairs_are_found_in_every_layout(workplace, layout):
         assert (mask == truth(number)).all()
 
 
-def test_classes_without_names_are_numbered_and_a_checkpoints_names_hold(workplace):
+def test_classes_are_numbered_without_names_and_those_of_a_checkpoint_are_used(workplace):
     root = save_masked(workplace / "set", "folders")
     listing = read_segmentation(root)
     assert listing.classes.names[0] == "class 0"
     names = ["ground", *SHAPES]
     assert read_segmentation(root, names).classes.names == tuple(names)
     few = read_segmentation(root, names[:3])
-    assert "none of the 3 classes (ground, circle, cross)" in told(few)
+    assert "none of the 3 classes (ground, circle, cross)" in messages(few)
 
 
 @pytest.mark.parametrize("kind", ["palette", "bilevel", "colours", "palette colours", "values"])
-def test_every_way_to_write_a_mask(workplace, kind):
-    """Ids by palette index, one bit a pixel, colours, or chosen values: the same classes."""
+def test_every_encoding_of_a_mask(workplace, kind):
+    """Ids by palette index, one bit per pixel, colours, or chosen values: the same classes."""
     root = save_masked(workplace / "set", "folders")
     rows = ["name,colour", "ground,#00ff00", "thing,10 20 30", "void,#ffffff"]
     if kind == "values":
         rows = ["name,value,colour", "ground,0,#00ff00", "thing,200,10 20 30", "void,9,#ffffff"]
     if "colours" in kind or kind == "values":
         (root / "classes.csv").write_text("\n".join(rows))
-    wanted = []
+    expected = []
     for path in sorted((root / "masks").iterdir()):
         ids = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
         ids[:4] = 0 if kind == "bilevel" else 2
-        wanted.append(np.where(ids == 2, IGNORE, ids))
+        expected.append(np.where(ids == 2, IGNORE, ids))
         if kind == "palette":
             image = Image.fromarray(ids)
             image.putpalette(PALETTE)
@@ -81,15 +81,15 @@ def test_every_way_to_write_a_mask(workplace, kind):
         image.save(path)
     ignore = {"palette": 2, "bilevel": 255}.get(kind, "void")
     listing = read_segmentation(root, ignore=ignore)
-    assert not told(listing), told(listing)
-    for found, expected in zip(masks_of(listing), wanted, strict=True):
-        assert (found == expected).all()
+    assert not messages(listing), messages(listing)
+    for mask, ids in zip(masks_of(listing), expected, strict=True):
+        assert (mask == ids).all()
     if "colours" in kind or kind == "values":
         assert listing.classes.names == ("ground", "thing")
         assert listing.classes.colours == ((0, 255, 0), (10, 20, 30))
 
 
-def test_each_kind_of_bad_pair_is_named_in_one_report(workplace):
+def test_each_kind_of_bad_pair_is_in_one_report(workplace):
     root = save_masked(workplace / "set", "folders", 10)
     images, masks = root / "images", root / "masks"
     Image.new("L", (7, 5)).save(masks / "p0.png")
@@ -102,13 +102,13 @@ def test_each_kind_of_bad_pair_is_named_in_one_report(workplace):
     Image.open(images / "p7.png").save(masks / "p7.png")
     Image.fromarray(np.full((40, 48), IGNORE, np.uint8)).save(masks / "p8.png")
     listing = read_segmentation(root, ["ground", *SHAPES])
-    report = told(listing)
+    report = messages(listing)
     for words in (
         "p0.png: the mask is 7 x 5, its image 48 x 40",
         "p1.png: id 77 (1920 px) is none of the 8 classes",
         "p2.png: has no mask",
         "p3.png: is a mask without an image",
-        "p4.png has its name too",
+        "has the same name",
         "p5.png: has several masks",
         "p6.png: a 16-bit mask",
         "p7.png: is RGB where a mask of class ids is expected",
@@ -129,37 +129,37 @@ def test_jpeg_masks_damaged_files_and_copies_are_refused(workplace):
     (root / "train" / copied.name).write_bytes(copied.read_bytes())
     Image.open(root / "valannot" / copied.name).save(root / "trainannot" / copied.name)
     listing = read_segmentation(root)
-    report = told(listing)
+    report = messages(listing)
     assert "p0.jpg: JPEG changes the pixels of a mask" in report
     assert "p1.png: truncated or damaged" in report
     assert "in train and val: the figures would be too good" in report
 
 
-def test_zero_and_255_are_asked_about(workplace):
+def test_zero_and_255_need_a_class_table(workplace):
     root = save_masked(workplace / "set", "folders")
     for path in (root / "masks").iterdir():
         ids = np.asarray(Image.open(path))
         Image.fromarray(((ids > 0) * 255).astype(np.uint8)).save(path)
-    assert "background,0 and object,255" in told(read_segmentation(root), "fatal")
+    assert "background,0 and object,255" in messages(read_segmentation(root), "fatal")
     (root / "classes.csv").write_text("name,value\nbackground,0\nobject,255\n")
     listing = read_segmentation(root)
-    assert not told(listing, "fatal") and listing.classes.names == ("background", "object")
+    assert not messages(listing, "fatal") and listing.classes.names == ("background", "object")
     assert {int(value) for mask in masks_of(listing) for value in np.unique(mask)} == {0, 1}
 
 
-def test_an_oriented_image_is_read_upright_or_asked_about(workplace):
+def test_an_oriented_image_is_read_upright_or_refused(workplace):
     root = save_masked(workplace / "set", "folders", 3)
     for number, orientation in enumerate((6, 3)):
         image = Image.open(root / "images" / f"p{number}.png")
         exif = image.getexif()
         exif[0x0112] = orientation
         image.save(root / "images" / f"p{number}.png", exif=exif)
-    report = told(read_segmentation(root))
+    report = messages(read_segmentation(root))
     assert "p0.png: the mask is 48 x 40, its image 40 x 48" in report
-    assert "EXIF orientation 3, and nothing tells" in report
+    assert "EXIF orientation 3, and it is unknown whether" in report
 
 
-def test_outlines_in_cocos_form_are_drawn(workplace):
+def test_outlines_in_coco_format_are_drawn(workplace):
     root = save_detection(workplace / "boxes", "coco", ("train", "val"))
     listing = read_segmentation(root)
     assert listing.classes.names[0] == "background" and len(listing.images) == 16
@@ -167,25 +167,25 @@ def test_outlines_in_cocos_form_are_drawn(workplace):
     assert mask.shape == image.shape[:2]
     assert set(np.unique(mask)) <= set(range(4))
     scene = make_scene(1, (96, 128), (1, 3), 24)
-    wanted = [item for item in scene.objects if item.shape in SHAPES[:3]]
-    assert ((mask > 0) == np.any([item.mask for item in wanted], axis=0)).all()
+    labelled = [item for item in scene.objects if item.shape in SHAPES[:3]]
+    assert ((mask > 0) == np.any([item.mask for item in labelled], axis=0)).all()
     assert sum(sample.counts[0] for sample in listing.images) > 0
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name,colour\na,#12345\n", "classes.csv:2: colour '#12345' is none"),
-        ("name,colour\na,1 2 300\n", "classes.csv:2: colour '1 2 300' is none"),
+        ("name,colour\na,#12345\n", "classes.csv:2: invalid colour '#12345'"),
+        ("name,colour\na,1 2 300\n", "classes.csv:2: invalid colour '1 2 300'"),
         ("name,value\na,1\nb,256\n", "classes.csv:3: value '256'"),
         ("name,value\na,1\nb,1\n", "classes.csv:3: 'b' has the value 1 of another class"),
         ("name,colour\na,#010203\nb,1 2 3\n", "'b' has the colour of another class"),
-        ("name\na\na\n", "classes.csv:3: the name 'a' is doubled"),
-        ('name\na\n""\n', "classes.csv:3: the name '' is missing"),
+        ("name\na\na\n", "classes.csv:3: the name 'a' is a duplicate"),
+        ('name\na\n""\n', "classes.csv:3: the name '' is empty"),
         ("label\na\n", "lacks the column name"),
     ],
 )
-def test_a_wrong_class_table_is_told_by_line(workplace, text, words):
+def test_a_wrong_class_table_is_reported_by_line(workplace, text, words):
     path = workplace / "classes.csv"
     path.write_text(text)
     with pytest.raises(VisusError) as caught:
@@ -195,15 +195,15 @@ def test_a_wrong_class_table_is_told_by_line(workplace, text, words):
 
 def test_classes_are_matched_by_name(workplace):
     table = ClassTable(("road", "sky"), {0: 0, 1: 1, 9: IGNORE})
-    turned = table.renumbered(["sky", "tree", "road"])
+    reordered = table.reordered(["sky", "tree", "road"])
     mask = np.array([[0, 1, 9, 44]], np.uint8)
-    assert turned.to_ids(mask).tolist() == [[2, 0, IGNORE, IGNORE]]
+    assert reordered.to_ids(mask).tolist() == [[2, 0, IGNORE, IGNORE]]
     with pytest.raises(VisusError, match="unknown class 'road'"):
-        table.renumbered(["sky"])
+        table.reordered(["sky"])
 
 
 @pytest.mark.parametrize("place", ["nowhere", "set/images"])
-def test_a_place_without_masks_is_told(workplace, place):
+def test_a_path_without_masks_is_refused(workplace, place):
     save_masked(workplace / "set", "folders", 2)
     with pytest.raises(VisusError, match="expected the folders images and masks"):
         read_segmentation(workplace / place)
@@ -219,15 +219,17 @@ def test_any_values_are_classes_or_reported(tmp_path_factory, values, ignore):
     mask = np.resize(np.array(values, np.uint8), (4, 6))
     Image.fromarray(mask).save(root / "masks" / "a.png")
     listing = read_segmentation(root, ["a", "b", "c"], ignore)
-    strangers = set(np.unique(mask)) - {0, 1, 2} - {ignore}
-    assert ("is none of" in told(listing) or "are none of" in told(listing)) == bool(strangers)
+    unknown = set(np.unique(mask)) - {0, 1, 2} - {ignore}
+    assert ("is none of" in messages(listing) or "are none of" in messages(listing)) == bool(
+        unknown
+    )
     if listing.images:
-        (found,) = masks_of(listing)
-        kept = (mask <= 2) & (mask != ignore)
-        assert (found[kept] == mask[kept]).all() and (found[~kept] == IGNORE).all()
+        (ids,) = masks_of(listing)
+        labelled = (mask <= 2) & (mask != ignore)
+        assert (ids[labelled] == mask[labelled]).all() and (ids[~labelled] == IGNORE).all()
 
 
-def test_pixels_are_counted_and_held_out_images_stay_apart(workplace):
+def test_pixels_are_counted_without_those_held_out(workplace):
     root = save_masked(workplace / "set", "folders", 12)
     data = ImageSegmentationData(str(root), num_workers=0, val_share=0.25)
     train, val = data.splits["train"], data.splits["val"]
@@ -235,13 +237,13 @@ def test_pixels_are_counted_and_held_out_images_stay_apart(workplace):
     counted = sum(
         np.bincount(read_masked(p, data.listing.classes)[1].ravel(), minlength=8) for p in train
     )
-    assert data.class_counts == counted[: len(data.class_names)].tolist()
+    assert data.class_counts == tuple(counted[: len(data.class_names)].tolist())
     # 40 x 48 pixels, to the nearest multiples of 32.
     assert data.image_size == (32, 64)
 
 
 def test_masks_of_two_and_four_bits_keep_their_ids():
-    """Pillow stretches such grey values over the whole byte."""
+    """Pillow scales such grey values to the range of a byte."""
     import struct
     import zlib
 
@@ -260,7 +262,7 @@ def test_masks_of_two_and_four_bits_keep_their_ids():
         assert read_mask(data).tolist() == [ids]
 
 
-def test_folders_that_fit_no_layout_are_told_and_hidden_ones_are_not_seen(workplace):
+def test_folders_outside_the_layout_are_refused_and_hidden_ones_ignored(workplace):
     root = save_masked(workplace / "set", "inner")
     (root / "images" / ".ipynb_checkpoints").mkdir()
     assert {p.split for p in read_segmentation(root).images} == {"train", "val"}
@@ -273,7 +275,7 @@ def test_folders_that_fit_no_layout_are_told_and_hidden_ones_are_not_seen(workpl
         read_segmentation(root)
 
 
-def test_what_is_ignored_is_what_was_said(workplace):
+def test_the_given_value_or_class_is_ignored(workplace):
     path = workplace / "classes.csv"
     path.write_text("name\nroad\nsky\nvoid\n")
     assert read_class_table(path, 2).names == ("road", "sky")
@@ -285,13 +287,13 @@ def test_what_is_ignored_is_what_was_said(workplace):
     with pytest.raises(VisusError, match="hold colours, not numbers; name the class"):
         read_class_table(path, 3)
     root = save_detection(workplace / "boxes", "coco")
-    with pytest.raises(VisusError, match="in COCO's form crowds are ignored"):
+    with pytest.raises(VisusError, match="in COCO format crowds are ignored"):
         read_segmentation(root, ignore="circle")
-    with pytest.raises(VisusError, match="what no outline covers is class 0"):
+    with pytest.raises(VisusError, match="class 0 of COCO outlines is 'background'"):
         read_segmentation(root, ["circle", "cross"])
 
 
-def test_without_training_images_nothing_but_training_fails(workplace):
+def test_without_training_images_the_others_are_usable(workplace):
     root = save_masked(workplace / "set", "annot")
     for name in ("train", "trainannot"):
         (root / name).rename(workplace / name)
@@ -299,8 +301,8 @@ def test_without_training_images_nothing_but_training_fails(workplace):
     assert sum(data.class_counts) == 0 and len(data.splits["val"]) == 2
 
 
-def test_colours_follow_their_classes_into_another_order(workplace):
+def test_colours_are_reordered_with_their_classes(workplace):
     (workplace / "classes.csv").write_text("name,colour\nroad,#010101\nsky,#020202\n")
     table = read_class_table(workplace / "classes.csv", 255)
-    assert table.renumbered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
-    assert table.renumbered(["sky", "tree", "road"]).colours is None
+    assert table.reordered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
+    assert table.reordered(["sky", "tree", "road"]).colours is None

@@ -31,22 +31,22 @@ def saved(path, **changes):
 
 def test_the_procedural_head_is_a_face():
     head = procedural_head()
-    marks = head.neutral[head.landmarks]
-    left, right, nose, _, _ = five_points(marks)
-    assert left[0] < 0 < right[0] and nose[2] == marks[:, 2].max()
-    assert marks[8, 1] == marks[:, 1].min()
-    # What moves the left side moves the right side as its mirror image.
+    landmarks = head.neutral[head.landmarks]
+    left, right, nose, _, _ = five_points(landmarks)
+    assert left[0] < 0 < right[0] and nose[2] == landmarks[:, 2].max()
+    assert landmarks[8, 1] == landmarks[:, 1].min()
+    # The components displace the two sides symmetrically.
     mirrored = head.identity.reshape(40, 57, 65, 3)[:, :, ::-1] * (-1, 1, 1)
     np.testing.assert_allclose(mirrored.reshape(head.identity.shape), head.identity, atol=1e-5)
 
 
-def test_a_file_is_read_as_it_was_written(tmp_path):
+def test_a_file_reads_back_as_it_was_written(tmp_path):
     assert read_face_model(saved(tmp_path / "m.npz")).digest == procedural_head().digest
     other = read_face_model(saved(tmp_path / "n.npz", neutral=procedural_head().neutral * 1.01))
     assert other.digest != procedural_head().digest
 
 
-def test_quads_become_triangles_and_other_parts_stay_behind(tmp_path):
+def test_quads_become_triangles_and_other_parts_are_left_out(tmp_path):
     head = procedural_head()
     quads = np.concatenate([head.triangles, head.triangles[:, 2:]], axis=1)
     # A last quad, of lashes.
@@ -104,7 +104,7 @@ def test_models_as_basel_and_flame_write_them(tmp_path):
             "shapeMU": head.neutral.reshape(-1, 1) * 1e4,
             "shapePC": head.identity.reshape(40, -1).T * 1e4 / 2,
             "shapeEV": np.full((40, 1), 2.0),
-            # In the other order, counting from 1.
+            # In the other order, with indices from 1.
             "tl": head.triangles[:, ::-1] + 1,
         },
     )
@@ -132,7 +132,7 @@ def test_choices_that_a_model_does_not_have_are_refused():
         head.choose(41, ())
     with pytest.raises(VisusError, match=r"'wink': .* it has jawOpen"):
         head.choose(2, ("wink",))
-    with pytest.raises(VisusError, match="has no part called 'face'"):
+    with pytest.raises(VisusError, match="has no part named 'face'"):
         _ = replace(head, part_names=("head",)).face
 
 
@@ -140,13 +140,13 @@ def test_spread_points_are_the_landmarks_and_others_far_from_each_other():
     model = procedural_head().face
     chosen = model.spread_points(128)
     assert chosen[:68].tolist() == model.landmarks.tolist()
-    places = model.neutral[chosen]
-    apart = np.linalg.norm(places[:, None] - places[68:], axis=2)
-    apart[np.arange(68, 128), np.arange(60)] = np.inf
-    # A wide face is 14 cm; nearest neighbours of 60 random vertices are much closer than this.
-    assert apart.min() > 0.8
+    points = model.neutral[chosen]
+    distances = np.linalg.norm(points[:, None] - points[68:], axis=2)
+    distances[np.arange(68, 128), np.arange(60)] = np.inf
+    # The face is 14 cm wide; nearest neighbours of 60 random vertices are much closer than this.
+    assert distances.min() > 0.8
     low, high = model.neutral[model.landmarks].min(0), model.neutral[model.landmarks].max(0)
-    assert (places >= low).all() and (places[:, 0] <= high[0]).all()
+    assert (points >= low).all() and (points[:, 0] <= high[0]).all()
     assert model.spread_points(100).tolist() == chosen[:100].tolist()
 
 
@@ -156,13 +156,13 @@ def test_more_points_than_there_are_or_fewer_than_landmarks_are_refused(count):
         procedural_head().face.spread_points(count)
 
 
-def test_a_trimmed_model_is_the_same_where_it_is_left():
+def test_a_trimmed_model_keeps_its_shape():
     model = procedural_head()
     chosen = np.random.default_rng(0).random(len(model.triangles)) < 0.1
-    trimmed, kept = model.trim(chosen)
+    trimmed, vertices = model.trim(chosen)
     corners = model.neutral[model.triangles[chosen]]
     np.testing.assert_array_equal(trimmed.neutral[trimmed.triangles], corners)
-    marks = model.neutral[model.landmarks]
-    np.testing.assert_array_equal(trimmed.neutral[trimmed.landmarks], marks)
-    np.testing.assert_array_equal(trimmed.identity, model.identity[:, kept])
-    assert len(trimmed.parts) == chosen.sum() and len(kept) < len(model.neutral)
+    landmarks = model.neutral[model.landmarks]
+    np.testing.assert_array_equal(trimmed.neutral[trimmed.landmarks], landmarks)
+    np.testing.assert_array_equal(trimmed.identity, model.identity[:, vertices])
+    assert len(trimmed.parts) == chosen.sum() and len(vertices) < len(model.neutral)

@@ -26,17 +26,17 @@ REFERENCES = [
 WORDS = [caption.split() for caption in CAPTIONS]
 KNOWN = [[reference.split() for reference in known] for known in REFERENCES]
 
-# What pycocoevalcap 1.2 gives for these.
+# Computed by pycocoevalcap 1.2.
 BLEU = [0.9162995678358796, 0.7704933671989204, 0.6331802459082526, 0.5215833604951742]
 ROUGE_L = [1.0, 1.0, 0.0, 0.726190476190476, 0.8026315789473684, 0.7439024390243903]
 CIDER_D = [4.821198990299032, 2.6428302498776763, 0.0, 1.9509870446301725, 3.1639682696711526,
            1.9609256650743123]  # fmt: skip
 
 
-def test_figures_are_those_of_the_reference_implementation():
+def test_figures_equal_those_of_the_reference_implementation():
     assert bleu(WORDS, KNOWN) == pytest.approx(BLEU, abs=1e-8)
-    found = [rouge_l(caption, known) for caption, known in zip(WORDS, KNOWN, strict=True)]
-    assert found == pytest.approx(ROUGE_L, abs=1e-12)
+    figures = [rouge_l(caption, known) for caption, known in zip(WORDS, KNOWN, strict=True)]
+    assert figures == pytest.approx(ROUGE_L, abs=1e-12)
     cider = CiderD(KNOWN)
     assert [cider.score(i, words) for i, words in enumerate(WORDS)] == pytest.approx(CIDER_D)
 
@@ -54,7 +54,7 @@ def test_figures_stay_in_their_range(pairs):
         assert -1e-9 <= cider.score(i, caption) <= 10 + 1e-9
 
 
-def test_a_caption_as_people_write_it_is_best():
+def test_a_reference_caption_scores_best():
     cider = CiderD(KNOWN)
     for i, known in enumerate(KNOWN):
         assert rouge_l(known[0], known) == 1
@@ -62,7 +62,7 @@ def test_a_caption_as_people_write_it_is_best():
         assert cider.score(i, known[0]) > max(others)
 
 
-def test_the_bootstrap_tells_a_real_difference_from_none():
+def test_the_bootstrap_distinguishes_a_real_difference_from_none():
     rng = np.random.default_rng(0)
     second = rng.normal(size=200)
     low, high = paired_bootstrap(second + 0.3 + 0.1 * rng.normal(size=200), second, 1000)
@@ -78,18 +78,18 @@ def test_words_are_lower_case_without_punctuation():
     assert tokenise(" . , ! ") == []
 
 
-def test_a_vocabulary_keeps_frequent_words_in_a_stable_order():
+def test_a_vocabulary_holds_frequent_words_in_a_stable_order():
     captions = [["b", "a"], ["a", "c"], ["b", "a"]]
     assert build_vocabulary(captions, 2)[4:] == ("a", "b")
     assert build_vocabulary(captions)[4:] == ("a", "b", "c")
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "zebra"]), max_size=9), st.integers(1, 8))
-def test_captions_become_numbers_and_words_again(words, length):
+def test_captions_are_encoded_and_decoded(words, length):
     vocabulary = Vocabulary(build_vocabulary([["a", "b", "c"]]))
-    numbers = vocabulary.encode(words, length)
-    assert numbers.shape == (length,) and (numbers == END).sum() == 1
-    end = list(numbers).index(END)
-    assert (numbers[end + 1 :] == PAD).all() and BEGIN not in numbers
-    assert (numbers == UNKNOWN).sum() == words[: length - 1].count("zebra")
-    assert vocabulary.decode(numbers) == [w for w in words[: length - 1] if w != "zebra"]
+    ids = vocabulary.encode(words, length)
+    assert ids.shape == (length,) and (ids == END).sum() == 1
+    end = list(ids).index(END)
+    assert (ids[end + 1 :] == PAD).all() and BEGIN not in ids
+    assert (ids == UNKNOWN).sum() == words[: length - 1].count("zebra")
+    assert vocabulary.decode(ids) == [w for w in words[: length - 1] if w != "zebra"]

@@ -2,22 +2,27 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.tasks.learning import overfit, show_training_set, trainer
+from tests.tasks.overfit import overfit, show_training_set, trainer
 from visus.datamodules.captioning.scenes import ScenesCaptioningData
+from visus.tasks.captioning.spec import CaptioningInfo
 from visus.tasks.captioning.task import CaptioningTask
 from visus.tasks.checkpoints import load_task
+from visus.tasks.data_info import info_from_data
 from visus.vision.errors import VisusError
+from visus.vision.vocabulary import SPECIAL_TOKENS
 
 
 def captioner(data, **arguments):
-    given = {"backbone": "test_resnet", "hidden": 64, "dropout": 0.0, "label_smoothing": 0.0}
+    given = {"backbone": "test_resnet", "hidden_size": 64, "dropout": 0.0, "label_smoothing": 0.0}
     return CaptioningTask(
-        class_names=list(data.class_names),
-        image_size=data.image_size,
-        resize_mode=data.resize_mode,
-        max_words=data.max_words,
+        data_info=info_from_data(CaptioningInfo, data),
         **{**given, "weight_decay": 0.0, "learning_rate": 5e-3, **arguments},
     )
+
+
+def info(**changes):
+    given = {"image_size": (64, 64), "class_names": (*SPECIAL_TOKENS, "a"), "in_channels": 3}
+    return CaptioningInfo(**{**given, "resize_mode": "stretch", "max_words": 10, **changes})
 
 
 @pytest.mark.parametrize("arguments", [{}, {"cell": "gru", "attention": False}])
@@ -33,7 +38,7 @@ def test_overfits_a_small_set(arguments):
     assert figures["test/distinct"] >= 0.8
 
 
-def test_self_critical_training_raises_the_score_of_what_it_writes():
+def test_self_critical_training_raises_the_reward_of_sampled_captions():
     pl.seed_everything(0)
     data = ScenesCaptioningData(8, (64, 64), batch_size=8, num_workers=0)
     show_training_set(data)
@@ -48,25 +53,25 @@ def test_self_critical_training_raises_the_score_of_what_it_writes():
 
 
 def _mean_reward(task, data):
-    """CIDEr-D of captions that are written at random."""
+    """The mean CIDEr-D of sampled captions."""
     from visus.tasks.captioning.networks import sample_captions
     from visus.tasks.captioning.ngram_metrics import CiderD
     from visus.vision.vocabulary import tokenise
 
-    cider = CiderD([[tokenise(text) for text in told] for told in data.train_captions])
+    cider = CiderD([[tokenise(text) for text in each] for each in data.train_captions])
     images = torch.stack([data.dataset("test")[i]["image"] for i in range(8)])
-    state = task.eval().network.decoder.start(task.look(images))
+    state = task.eval().network.decoder.start(task.extract_features(images))
     with torch.inference_mode():
-        written = [sample_captions(task.network.decoder, state, 10)[0] for _ in range(10)]
+        sampled = [sample_captions(task.network.decoder, state, 10)[0] for _ in range(10)]
     scores = [
         cider.score(i, task.vocabulary.decode(row))
-        for words in written
+        for words in sampled
         for i, row in enumerate(words.tolist())
     ]
     return sum(scores) / len(scores)
 
 
-def test_the_checkpoint_keeps_the_vocabulary(tmp_path):
+def test_a_checkpoint_restores_the_vocabulary_and_the_weights(tmp_path):
     data = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
     task = captioner(data)
     fitted = trainer(max_epochs=1, limit_val_batches=0)
@@ -80,16 +85,53 @@ def test_the_checkpoint_keeps_the_vocabulary(tmp_path):
             torch.testing.assert_close(found, expected)
 
 
+def test_self_critical_training_needs_the_training_captions():
+    class WithoutCaptions(pl.LightningDataModule):
+        def train_dataloader(self):
+            return scenes.train_dataloader()
+
+    scenes = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
+    task = captioner(scenes, self_critical_epochs=1)
+    words = "WithoutCaptions has no attribute 'train_captions'.*self_critical_epochs to 0"
+    with pytest.raises(VisusError, match=words):
+        trainer(max_epochs=1).fit(task, WithoutCaptions())
+
+
+def test_the_backbone_receives_its_options():
+    task = CaptioningTask(info(), backbone="lenet5", backbone_options={"activation": "relu"})
+    assert any(isinstance(module, torch.nn.ReLU) for module in task.backbone.modules())
+    other = CaptioningTask(info(), backbone="lenet5", backbone_options={"activation": "tanh"})
+    assert not any(isinstance(module, torch.nn.ReLU) for module in other.backbone.modules())
+
+
+def test_export_uses_greedy_search_and_restores_the_beam_width():
+    task = CaptioningTask(info(), backbone="test_resnet", beams=3).eval()
+    images = torch.zeros((2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        with task.spec.prepare_export(task):
+            assert task(images)[0].shape == (2, 1, 10)
+        assert task(images)[0].shape == (2, 3, 10)
+
+
+def test_hidden_size_was_hidden_in_format_1():
+    old = {"hidden": 16, "cell": "gru", "class_names": ["a"], "image_size": [64, 64],
+           "in_channels": 3, "fit_mode": "stretch", "max_words": 10}  # fmt: skip
+    migrated = CaptioningTask.spec.migrate_arguments(old, 1)
+    data_info = migrated.pop("data_info")
+    assert migrated == {"hidden_size": 16, "cell": "gru"}
+    assert data_info["max_words"] == 10 and data_info["resize_mode"] == "stretch"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"cell": "rnn"}, "model.cell 'rnn'"),
         ({"beams": 0}, "model.beams 0"),
-        ({"max_words": 1}, "model.max_words 1"),
         ({"scheduled_sampling": 1.5}, r"model.scheduled_sampling 1.5"),
-        ({"class_names": ["cat", "dog"]}, "leave it to the data"),
+        ({"data_info": info(max_words=1)}, "data.max_words 1"),
+        ({"data_info": info(class_names=("cat", "dog"))}, "leave data.class_names to the data"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, words):
+def test_wrong_arguments_are_refused(arguments, words):
     with pytest.raises(VisusError, match=words):
-        CaptioningTask(**{"backbone": "test_resnet", **arguments})
+        CaptioningTask(**{"backbone": "test_resnet", "data_info": info(), **arguments})

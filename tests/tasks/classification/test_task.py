@@ -1,29 +1,44 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.tasks.learning import overfit, show_training_set, trainer
+import visus
+from tests.tasks.overfit import overfit, show_training_set, trainer
 from visus.datamodules.classification.arrays import DigitsData, ScenesClassificationData
 from visus.tasks.base import plain
 from visus.tasks.checkpoints import load_task, read_checkpoint
+from visus.tasks.classification.spec import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask, loss_weights
+from visus.tasks.data_info import info_from_data
 from visus.vision.errors import VisusError
+from visus.vision.scenes import SHAPES, make_scene
+
+FORMAT_1 = Path(__file__).parents[2] / "fixtures" / "format1"
 
 
-def scenes_task(data, **arguments):
+def scenes_task(data, class_counts=None, **arguments):
+    info = replace(info_from_data(ClassificationInfo, data), class_counts=class_counts)
     return ClassificationTask(
-        class_names=list(data.class_names),
-        image_size=data.image_size,
-        resize_mode=data.resize_mode,
-        **{"backbone": "resnet9", "backbone_options": {"width": 8}, **arguments},
+        info, **{"backbone": "resnet9", "backbone_options": {"width": 8}, **arguments}
     )
+
+
+def convnet_task(classes, size, in_channels=3):
+    info = ClassificationInfo(
+        class_names=classes, image_size=size, in_channels=in_channels, resize_mode="stretch"
+    )
+    return ClassificationTask(info, backbone="convnet")
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_overfits_a_small_set(multi_label):
     pl.seed_everything(0)
     data = ScenesClassificationData(24, (32, 32), multi_label, batch_size=8, num_workers=0)
-    task = scenes_task(data, multi_label=multi_label, learning_rate=0.01, weight_decay=0.0)
+    task = scenes_task(data, learning_rate=0.01, weight_decay=0.0)
     show_training_set(data)
     figures = overfit(task, data, "macro_f1", 0.95, 80)
     assert figures["test/accuracy"] >= 0.95
@@ -31,8 +46,7 @@ def test_overfits_a_small_set(multi_label):
 
 
 def test_forward_is_uint8_to_logits_and_flip_averages():
-    task = ClassificationTask("convnet", class_names=["a", "b"], image_size=(28, 28), in_channels=1)
-    task.eval()
+    task = convnet_task(("a", "b"), (28, 28), in_channels=1).eval()
     images = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
     (logits,) = task(images)
     assert logits.shape == (3, 2)
@@ -40,34 +54,37 @@ def test_forward_is_uint8_to_logits_and_flip_averages():
     torch.testing.assert_close(task(images)[0], task(images.flip(3))[0])
 
 
-def test_frozen_batch_norm_stands_still():
+def test_a_frozen_backbone_does_not_change_and_is_unfrozen_later():
     data = ScenesClassificationData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, freeze_epochs=1)
-    before = {key: value.clone() for key, value in task.body.state_dict().items()}
+    before = {key: value.clone() for key, value in task.backbone.state_dict().items()}
     trainer(max_epochs=1, limit_val_batches=0).fit(task, data)
-    after = task.body.state_dict()
+    after = task.backbone.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     task = scenes_task(data, freeze_epochs=1)
-    before = {key: value.clone() for key, value in task.body.state_dict().items()}
+    before = {key: value.clone() for key, value in task.backbone.state_dict().items()}
     trainer(max_epochs=2, limit_val_batches=0).fit(task, data)
-    thawed = task.body.state_dict()
-    assert all(not torch.equal(before[key], thawed[key]) for key in before if "running_mean" in key)
+    after = task.backbone.state_dict()
+    assert all(not torch.equal(before[key], after[key]) for key in before if "running_mean" in key)
     assert all(p.requires_grad for p in task.parameters())
 
 
-def test_batch_norm_alone_can_be_frozen():
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_freeze_batch_norm_freezes_the_statistics_of_pretrained_backbones_only(pretrained):
     data = ScenesClassificationData(16, (32, 32), batch_size=8, num_workers=0)
     task = scenes_task(data, freeze_batch_norm=True)
-    before = {key: value.clone() for key, value in task.body.state_dict().items()}
+    task.backbone_is_trained = pretrained
+    before = {key: value.clone() for key, value in task.backbone.state_dict().items()}
     trainer(max_epochs=2, limit_val_batches=1).fit(task, data)
-    after = task.body.state_dict()
+    after = task.backbone.state_dict()
     for key in before:
-        assert torch.equal(before[key], after[key]) == ("running" in key or "num_batches" in key)
+        is_statistic = "running" in key or "num_batches" in key
+        assert torch.equal(before[key], after[key]) == (is_statistic and pretrained)
 
 
 def test_evaluation_does_not_depend_on_the_batches():
     data = ScenesClassificationData(40, (32, 32), batch_size=8, num_workers=0)
-    task = scenes_task(data, class_counts=[1, 2, 3, 4, 5, 6, 7], class_weights="balanced")
+    task = scenes_task(data, class_counts=(1, 2, 3, 4, 5, 6, 7), class_weights="balanced")
     losses = []
     for size in (3, 10):
         data.batch_size = size
@@ -84,44 +101,51 @@ def test_mixes_smooths_and_penalises_without_nan():
 
 
 def test_class_weights_follow_the_counts():
-    assert loss_weights([10, 11], "auto") is None
+    assert loss_weights((10, 11), "auto") is None
     assert loss_weights(None, "balanced") is None
-    assert loss_weights([10, 30], "none") is None
-    weights = loss_weights([10, 30], "auto")
+    assert loss_weights((10, 30), "none") is None
+    weights = loss_weights((10, 30), "auto")
     torch.testing.assert_close(weights, torch.tensor([2.0, 2 / 3]))
 
 
 def test_figures_agree_with_a_hand_count():
-    task = ClassificationTask("convnet", class_names=["a", "b", "c"], image_size=(8, 8))
+    task = convnet_task(("a", "b", "c"), (8, 8))
     logits = torch.tensor([[3.0, 0, 0], [0, 3.0, 0], [0, 3.0, 0], [0, 0, 3.0]])
     task.forward = lambda images: (logits,)
     labels = torch.tensor([0, 0, 1, 2])
+    task.on_test_epoch_start()
     task.test_step({"image": torch.zeros(4, 3, 8, 8), "label": labels}, 0)
-    figures = {key: float(value) for key, value in task.test_metrics.compute().items()}
-    assert figures["test/accuracy"] == pytest.approx(0.75)
+    result = task.compute_metrics(task.metrics, "test")
+    assert result.figures["accuracy"] == pytest.approx(0.75)
     # Of a, b and c: 2/3, 2/3 and 1.
-    assert figures["test/macro_f1"] == pytest.approx(7 / 9, abs=1e-6)
+    assert result.figures["macro_f1"] == pytest.approx(7 / 9, abs=1e-6)
     confidence = float(logits[0].softmax(0).max())
-    assert figures["test/calibration_error"] == pytest.approx(abs(confidence - 0.75), abs=1e-6)
-    assert task.confusion.compute().tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert result.figures["calibration_error"] == pytest.approx(abs(confidence - 0.75), abs=1e-6)
+    assert result.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
     data = DigitsData(batch_size=64)
-    task = ClassificationTask(
-        "lenet5", class_names=list(data.class_names), image_size=(32, 32), in_channels=1
-    )
+    task = ClassificationTask(info_from_data(ClassificationInfo, data), backbone="lenet5")
     fitted = trainer(max_steps=2, limit_val_batches=0)
     fitted.fit(task, data)
     fitted.save_checkpoint(tmp_path / "a.ckpt")
     return tmp_path / "a.ckpt", task
 
 
-def test_a_checkpoint_gives_the_same_answers(checkpoint):
+def test_a_checkpoint_gives_the_same_logits(checkpoint):
     path, task = checkpoint
     images = torch.randint(0, 256, (4, 1, 32, 32), dtype=torch.uint8)
     torch.testing.assert_close(load_task(path)(images)[0], task.eval()(images)[0])
+
+
+def test_a_checkpoint_of_format_1_gives_the_same_prediction():
+    expected = json.loads((FORMAT_1 / "expected.json").read_text())["classification"]
+    image = make_scene(3, (96, 128), (2, 3)).image
+    assert visus.load(FORMAT_1 / "classification.ckpt").predict(image).to_json() == expected
+    # With the optimiser's state and the data module, to be resumed.
+    assert load_task(FORMAT_1 / "classification-last.ckpt").class_names == list(SHAPES)
 
 
 def test_damaged_foreign_and_hostile_checkpoints_are_refused(checkpoint, tmp_path, monkeypatch):
@@ -142,7 +166,7 @@ def test_damaged_foreign_and_hostile_checkpoints_are_refused(checkpoint, tmp_pat
         ("plain.ckpt", "not a training checkpoint"),
         ("other.ckpt", "juggling"),
         ("later.ckpt", "format 7"),
-        ("less.ckpt", "do not fit"),
+        ("less.ckpt", "do not match"),
         ("none.ckpt", "no such"),
     ):
         with pytest.raises(VisusError, match=words) as caught:

@@ -1,5 +1,3 @@
-"""Detection through the command line: training, tracking, export, data sets."""
-
 import json
 import os
 import subprocess
@@ -14,6 +12,8 @@ from PIL import Image
 
 from tests.conftest import newest, save_detection
 from tests.datamodules.core.test_detection_files import turn
+from visus.apps.inference.loading import load_model
+from visus.tasks.detection.spec import DetectionSpec
 from visus.vision.images import read_image
 from visus.vision.scenes import make_scene
 
@@ -26,7 +26,7 @@ SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The run folder of a tiny detector that has hardly learnt anything."""
+    """The run folder of a tiny, hardly trained detector."""
     from visus.apps.cli import main
 
     folder = tmp_path_factory.mktemp("detector")
@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 
 
 def write_clip(path, frames=6):
-    """Squares that move over a ground."""
+    """A scene that moves from frame to frame."""
     scene = make_scene(4, (96, 128), (1, 1)).image
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (128, 96))
     for i in range(frames):
@@ -52,29 +52,44 @@ def write_clip(path, frames=6):
     return path
 
 
-def test_objects_of_a_video_are_tracked_and_told(visus, workplace, run):
+def test_objects_of_a_video_are_tracked_and_reported(visus, workplace, run):
     clip = write_clip(workplace / "clip.avi")
     code, _, err = visus(
-        "infer", run, clip, "--track", "--threshold", "0.02", "--jsonl", "o.jsonl", "--draw", "d"
+        "predict", run, clip, "--track", "--threshold", "0.02", "--jsonl", "o.jsonl", "--draw", "d"
     )
     assert code == 0, err
     lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
     assert len(lines) == 6 and lines[3]["task"] == "detection" and lines[3]["frame"] == 3
-    told = [found for line in lines for found in line["detections"]]
-    assert told and all(found["track"] >= 1 for found in told)
-    # Numbers stay: there are fewer of them than detections.
-    assert len({found["track"] for found in told}) < len(told)
+    tracks = [entry["track"] for line in lines for entry in line["detections"]]
+    assert tracks and min(tracks) >= 1
+    # Track numbers stay from frame to frame.
+    assert len(set(tracks)) < len(tracks)
     assert (workplace / "d" / "clip.mp4").is_file()
     code, _, err = visus("live", run, clip, "--track", "--threshold", "0.02", "--video", "v.mp4")
     assert code == 0, err
+    assert (workplace / "v.mp4").is_file()
 
 
-def test_images_get_boxes_from_the_threshold_on(visus, workplace, run):
+class Video:
+    still, live, rate = False, False, 10.0
+
+
+def test_the_threshold_is_adjusted_in_steps_within_its_range(run):
+    model = load_model(str(run))
+    session = DetectionSpec().configure(model, {"threshold": 0.9, "track": True}, Video)
+    texts = [session.adjust(step) for step in (1, 1, 1, -1)]
+    assert texts == ["threshold 0.95", "threshold 1.00", "threshold 1.00", "threshold 0.95"]
+    assert session.model.metadata.options["threshold"] == 0.95
+    image = make_scene(4, (96, 128)).image
+    assert session.model.predict(image).threshold == 0.95
+
+
+def test_the_threshold_selects_the_boxes_that_are_reported_and_drawn(visus, workplace, run):
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
     counts = []
     for threshold in ("0", "1"):
         code, _, err = visus(
-            "infer", run, "a.png", "--threshold", threshold, "--jsonl", "o.jsonl", "--draw", "d"
+            "predict", run, "a.png", "--threshold", threshold, "--jsonl", "o.jsonl", "--draw", "d"
         )
         assert code == 0, err
         counts.append(len(json.loads(Path("o.jsonl").read_text())["detections"]))
@@ -90,67 +105,67 @@ def test_images_get_boxes_from_the_threshold_on(visus, workplace, run):
         (["--threshold", "2"], "--threshold 2.0 must lie between 0 and 1"),
     ],
 )
-def test_wrong_arguments_of_detectors(visus, workplace, run, arguments, words):
+def test_wrong_options_of_detectors(visus, workplace, run, arguments, words):
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
-    code, _, err = visus("infer", run, "a.png", *arguments)
+    code, _, err = visus("predict", run, "a.png", *arguments)
     assert code == 2 and words in err
-    code, _, err = visus("infer", "imagenet", "a.png", *arguments)
-    assert code == 2 and "does no detection" in err
+    code, _, err = visus("predict", "imagenet", "a.png", *arguments)
+    assert code == 2 and f"{arguments[0]} belongs to" in err and "detection" in err
 
 
 @pytest.mark.parametrize("architecture", [TWO_STAGE, []], ids=["faster_rcnn", "one_stage"])
-def test_an_exported_detector_finds_the_same_without_torch(visus, workplace, architecture):
+def test_an_exported_detector_predicts_the_same_without_torch(visus, workplace, architecture):
     chosen = [*architecture, *SCENES]
     assert visus("fit", "--config", "detection/scenes", *SHORT, *chosen)[0] == 0
     code, out, err = visus("export", "latest", "--output", "m.onnx")
     assert code == 0, err
     assert "100%" in out
     Image.fromarray(make_scene(4, (96, 128)).image).save("a.png")
-    # An image without anything in it as well.
+    # And an image without objects.
     Image.new("RGB", (64, 64)).save("b.png")
     code = (
         "import sys; from visus.apps.cli import main; "
         "assert main(sys.argv[1:]) == 0; assert 'torch' not in sys.modules"
     )
-    arguments = ["infer", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
+    arguments = ["predict", "m.onnx", ".", "--jsonl", "onnx.jsonl", "--threshold", "0"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
-    assert visus("infer", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
+    assert visus("predict", "latest", ".", "--jsonl", "torch.jsonl", "--threshold", "0")[0] == 0
     code, _, err = visus("export", "latest", "--output", "m.pte")
     assert code == 2 and "differ in length from image to image" in err
-    # In int8 too, where all layers are rounded: those as well that look at every scale.
-    Path("like").mkdir()
-    Image.fromarray(make_scene(5, (96, 128)).image).save("like/a.png")
-    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "like"]
+    # In int8 all layers are quantised, including those that are shared by all levels.
+    Path("calibration").mkdir()
+    Image.fromarray(make_scene(5, (96, 128)).image).save("calibration/a.png")
+    quantised = ["--output", "q.onnx", "--precision", "int8", "--calibration", "calibration"]
     code, _, err = visus("export", "latest", *quantised)
     assert code == 0, err
     graph = onnx.load("q.onnx").graph
     origins = {name: node.op_type for node in graph.node for name in node.output}
     weights = [origins.get(node.input[1]) for node in graph.node if node.op_type == "Conv"]
     assert set(weights) == {"DequantizeLinear"}
-    # Where nothing is sure, no runtime may make something up.
+    # Without a detection above the threshold no runtime may report one.
     for runtime in ("openvino", "onnxruntime"):
         for source in ("b.png", "a.png"):
             code, out, err = visus(
-                "infer", "m.onnx", source, "--runtime", runtime, "--threshold", "0.99"
+                "predict", "m.onnx", source, "--runtime", runtime, "--threshold", "0.99"
             )
             assert code == 0, err
             assert f"{source}: none" in out
     lines = [Path(name).read_text().splitlines() for name in ("onnx.jsonl", "torch.jsonl")]
     assert len(lines[0]) == len(lines[1])
-    (found, expected) = (
-        np.array([e["box"] for line in told for e in json.loads(line)["detections"]
+    (boxes, expected) = (
+        np.array([e["box"] for line in part for e in json.loads(line)["detections"]
                   if json.loads(line)["source"] == "a.png"])
-        for told in lines
+        for part in lines
     )  # fmt: skip
-    assert len(found) == len(expected) > 0
+    assert len(boxes) == len(expected) > 0
     # Hardly trained, it gives many boxes nearly equal scores: the last of them may differ.
-    nearest = np.abs(found[:, None] - expected[None]).max(-1).min(1)
+    nearest = np.abs(boxes[:, None] - expected[None]).max(-1).min(1)
     assert np.mean(nearest < 0.5) > 0.95
 
 
-def test_masks_are_learnt_told_and_drawn(visus, workplace):
+def test_masks_are_trained_reported_and_drawn(visus, workplace):
     save_detection(workplace / "boxes", "coco")
-    arguments = ["--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    arguments = ["--config", "detection/custom", "--data", "boxes", *SHORT]
     code, _, err = visus("fit", *arguments, "--data.masks", "true", "--data.anchors", "auto")
     assert code == 0, err
     code, out, err = visus("test", "latest")
@@ -160,25 +175,25 @@ def test_masks_are_learnt_told_and_drawn(visus, workplace):
     assert {"image_id", "category_id", "bbox", "score", "segmentation"} <= set(results[0])
     image = next((workplace / "boxes").rglob("*.png"))
     code, _, err = visus(
-        "infer", "latest", image, "--threshold", "0.01", "--jsonl", "o.jsonl", "--draw", "d"
+        "predict", "latest", image, "--threshold", "0.01", "--jsonl", "o.jsonl", "--draw", "d"
     )
     assert code == 0, err
     entry = json.loads(Path("o.jsonl").read_text())["detections"][0]
     assert sum(entry["segmentation"]["counts"]) == 96 * 128
 
 
-def test_masks_need_outlines(visus, workplace):
+def test_masks_need_polygons_or_run_lengths(visus, workplace):
     save_detection(workplace / "boxes", "voc")
-    arguments = ["--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    arguments = ["--config", "detection/custom", "--data", "boxes", *SHORT]
     code, _, err = visus("fit", *arguments, "--data.masks", "true")
     assert code == 2 and "no polygon or run lengths" in err
 
 
-def test_bad_boxes_stop_training_unless_they_may_be_left_out(visus, workplace):
+def test_bad_boxes_stop_training_unless_skip_bad_is_set(visus, workplace):
     root = save_detection(workplace / "boxes", "yolo")
     path = root / "labels" / "train" / "train0.txt"
     path.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 nan 0.2 0.2\n")
-    arguments = ["fit", "--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    arguments = ["fit", "--config", "detection/custom", "--data", "boxes", *SHORT]
     code, _, err = visus(*arguments)
     assert code == 2 and f"{path.relative_to(workplace)}:2" in err and "--data.skip_bad" in err
     code, out, err = visus(*arguments, "--data.skip_bad", "true")
@@ -186,12 +201,12 @@ def test_bad_boxes_stop_training_unless_they_may_be_left_out(visus, workplace):
     assert "1 bad samples were left out" in out
 
 
-def test_the_exif_trap_stops_training_until_it_is_told(visus, workplace):
+def test_an_ambiguous_exif_orientation_stops_training(visus, workplace):
     root = save_detection(workplace / "boxes", "coco")
     labelled = json.loads((root / "annotations" / "instances_train.json").read_text())
     name = labelled["images"][labelled["annotations"][0]["image_id"] - 1]["file_name"]
     turn(root / "train" / name, 6)
-    arguments = ["fit", "--config", "detection/custom", "--data.root", "boxes", *SHORT]
+    arguments = ["fit", "--config", "detection/custom", "--data", "boxes", *SHORT]
     code, _, err = visus(*arguments, "--data.skip_bad", "true")
     assert code == 2 and name not in err.splitlines()[-1]
     assert "--data.exif apply or ignore" in err and not list(Path().glob("runs/*/*/*/*.ckpt"))
@@ -204,7 +219,7 @@ def test_the_exif_trap_stops_training_until_it_is_told(visus, workplace):
     assert code == 0, err
 
 
-def test_a_data_set_is_counted_and_converted(visus, workplace):
+def test_a_data_set_is_checked_and_converted(visus, workplace):
     save_detection(workplace / "boxes", "voc", ("train", "val"))
     code, out, _ = visus("data", "check", "boxes")
     assert code == 0 and "of these without objects" in out and "no problems" in out
@@ -219,5 +234,21 @@ def test_a_data_set_is_counted_and_converted(visus, workplace):
     assert code == 2 and "kitti" in err
 
 
-def test_two_processes_measure_as_one_does(same_by_two_processes, run):
+def test_two_processes_measure_the_same_as_one(same_by_two_processes, run):
     same_by_two_processes(run, "--data.count", "20", "--data.batch_size", "2")
+
+
+def test_the_report_of_a_test_has_curves_examples_and_coco_results(visus, workplace, run):
+    code, out, err = visus("test", run, "--data.count", "20")
+    assert code == 0, err
+    assert "AP at IoU 0.5" in out and "triangle" in out
+    folder = newest("runs/*/*/*")
+    assert read_image(folder / "precision_recall.png").shape[2] == 3
+    # Ground truth beside predictions of five images, four columns wide.
+    assert read_image(folder / "examples.jpg").shape[1] == 4 * 420
+    assert len(json.loads((folder / "images.json").read_text())) == 5
+    results = json.loads((folder / "detections.json").read_text())
+    assert {entry["image_id"] for entry in results} <= {1, 2, 3, 4, 5}
+    code, out, err = visus("validate", run, "--data.count", "20")
+    assert code == 0, err
+    assert "AP at IoU 0.5" not in out

@@ -3,16 +3,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from visus.apps.inference.predictions_tmp import to_prediction
 
-from visus.tasks.detection.prediction import DetectionPrediction
+from visus.tasks.detection.prediction import DetectionPrediction, postprocess
 from visus.vision.metadata import ModelMetadata
 from visus.vision.resize import resize_to_input
 
 NAMES = ("cat", "dog")
 
 
-def found(**changes):
+def predicted(**changes):
     given = {
         "boxes": np.array([[10, 20, 30, 40], [0, 0, 8, 8]], np.float32),
         "scores": np.array([0.9, 0.2], np.float32),
@@ -23,11 +22,11 @@ def found(**changes):
     return DetectionPrediction(**{**given, **changes})
 
 
-def test_only_what_reaches_the_threshold_is_told():
-    prediction = found()
+def test_only_detections_at_or_above_the_threshold_are_reported():
+    prediction = predicted()
     assert prediction.summary() == "1 dog"
-    (told,) = prediction.to_json()["detections"]
-    assert told == {"box": [10.0, 20.0, 30.0, 40.0], "label": "dog", "score": 0.9}
+    (entry,) = prediction.to_json()["detections"]
+    assert entry == {"box": [10.0, 20.0, 30.0, 40.0], "label": "dog", "score": 0.9}
     json.dumps(prediction.to_json())
     assert replace(prediction, threshold=0.1).summary() == "1 dog, 1 cat"
     tracked = replace(prediction, tracks=np.array([7, 8]))
@@ -45,30 +44,30 @@ def test_only_what_reaches_the_threshold_is_told():
         {"tracks": np.array([1])},
     ],
 )
-def test_what_is_no_detection_is_refused(changes):
+def test_invalid_arrays_are_refused(changes):
     with pytest.raises(ValueError):
-        found(**changes)
+        predicted(**changes)
 
 
-def test_boxes_come_back_to_the_pixels_of_the_image():
+def test_boxes_are_mapped_to_pixels_of_the_original_image():
     image = np.zeros((50, 100, 3), np.uint8)
-    _, mapping = resize_to_input(image, (200, 200), "letterbox")
+    _, geometry = resize_to_input(image, (200, 200), "letterbox")
     constants = (0.0,) * 3
     metadata = ModelMetadata(
         "detection", NAMES, (200, 200), 3, "letterbox", constants, constants, {"threshold": 0.4}
     )
-    # The second lies in the letterbox's margin, the third only fills up.
+    # The second lies in the padding of the letterbox, the third is padding of the batch.
     boxes = np.array([[20, 60, 120, 100], [0, 0, 50, 40], [0, 0, 0, 0]], np.float32)
     outputs = [boxes, np.array([0.8, 0.7, 0.0], np.float32), np.array([1, 0, 0])]
-    prediction = to_prediction(outputs, mapping, metadata)
+    prediction = postprocess(outputs, geometry, metadata)
     np.testing.assert_allclose(prediction.boxes, [[10, 5, 60, 25]])
     assert prediction.threshold == 0.4 and prediction.size == (50, 100)
 
 
-def test_a_mask_fills_its_box_as_its_grid_says():
+def test_a_mask_is_its_grid_resized_to_the_box():
     grid = np.zeros((1, 28, 28), np.float32)
     grid[0, :, :14] = 1
-    prediction = found(
+    prediction = predicted(
         boxes=np.array([[10, 20, 30, 40]], np.float32),
         scores=np.array([0.9], np.float32),
         class_ids=np.array([0]),
@@ -80,4 +79,4 @@ def test_a_mask_fills_its_box_as_its_grid_says():
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 39, 10, 19)
     assert sum(prediction.to_json()["detections"][0]["segmentation"]["counts"]) == 50 * 60
     with pytest.raises(ValueError, match="no masks"):
-        found().mask(0)
+        predicted().mask(0)

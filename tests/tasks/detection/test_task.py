@@ -1,15 +1,25 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+import timm
 import torch
 
-from tests.tasks.learning import overfit, show_training_set, trainer
+from tests.tasks.overfit import overfit, show_training_set, trainer
+from visus.apps.inference.loading import load_model
 from visus.datamodules.detection.scenes import ScenesDetectionData
 from visus.tasks.checkpoints import load_task
+from visus.tasks.data_info import info_from_data
 from visus.tasks.detection.prediction import DetectionPrediction
+from visus.tasks.detection.spec import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 from visus.vision.errors import VisusError
 from visus.vision.resize import resize_to_input
+from visus.vision.scenes import make_scene
+
+FORMAT_1 = Path(__file__).parents[2] / "fixtures" / "format1"
 
 
 def scenes(count=8, **arguments):
@@ -17,14 +27,15 @@ def scenes(count=8, **arguments):
 
 
 def detector(data, **arguments):
-    given = {"backbone": "test_resnet", "channels": 32, "proposals": 50, **arguments}
-    return DetectionTask(
-        class_names=list(data.class_names),
-        image_size=data.image_size,
-        resize_mode=data.resize_mode,
-        masks=data.masks,
-        **given,
-    )
+    given = {
+        "backbone": "test_resnet",
+        "channels": 32,
+        "proposals": 50,
+        "learning_rate": 4e-4,
+        "freeze_batch_norm": True,
+        **arguments,
+    }
+    return DetectionTask(data_info=info_from_data(DetectionInfo, data), **given)
 
 
 @pytest.mark.parametrize(
@@ -54,38 +65,42 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(architecture):
     data = scenes()
     task = detector(data, architecture=architecture)
     with torch.no_grad():
-        next(task.network.body.parameters()).fill_(float("nan"))
+        next(task.backbone.parameters()).fill_(float("nan"))
     with pytest.raises(VisusError, match=r"the loss is nan in epoch 1, step 1, on \d, \d, \d, \d;"):
         trainer(max_epochs=1, limit_val_batches=0).fit(task, data)
 
 
-def test_frozen_batch_norm_stands_still_and_the_rest_learns():
+def test_batch_norm_of_a_pretrained_backbone_is_frozen_and_the_rest_is_trained(tmp_path):
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "weights.pth")
     data = scenes()
-    task = detector(data)
-    before = {key: value.clone() for key, value in task.body.state_dict().items()}
+    task = detector(data, pretrained=str(tmp_path / "weights.pth"))
+    before = {key: value.clone() for key, value in task.backbone.state_dict().items()}
     trainer(max_epochs=1, limit_val_batches=1).fit(task, data)
-    for key, value in task.body.state_dict().items():
+    for key, value in task.backbone.state_dict().items():
         same = torch.equal(before[key], value)
         if "running" in key or "num_batches" in key:
             assert same, key
-    assert any(not torch.equal(before[k], v) for k, v in task.body.state_dict().items())
+    assert any(not torch.equal(before[k], v) for k, v in task.backbone.state_dict().items())
 
 
 def test_images_are_normalised_once_with_the_backbones_constants():
     data = scenes()
     task = detector(data, backbone="tf_efficientnet_lite0").eval()
     assert task.metadata.mean == pytest.approx((127.5,) * 3)
-    seen = []
-    task.network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    inputs_of_backbone = []
+    task.backbone.register_forward_pre_hook(lambda _, inputs: inputs_of_backbone.append(inputs[0]))
     task(torch.full((1, 3, 96, 96), 255, dtype=torch.uint8))
-    assert seen[0].min() == seen[0].max() == 1.0
+    assert inputs_of_backbone[0].min() == inputs_of_backbone[0].max() == 1.0
 
 
-def test_the_threshold_is_learnt_and_travels_with_the_checkpoint(tmp_path):
+def test_validation_sets_the_threshold_which_is_stored_in_the_checkpoint(tmp_path):
     data = scenes()
     task = detector(data)
+    # Hardly trained, no detection is right: the lowest threshold is as good as any other.
     fitted = trainer(max_epochs=1)
     fitted.fit(task, data)
+    assert float(task.threshold) == pytest.approx(0.05)
     task.threshold.fill_(0.37)
     fitted.save_checkpoint(tmp_path / "a.ckpt")
     loaded = load_task(tmp_path / "a.ckpt")
@@ -95,13 +110,33 @@ def test_the_threshold_is_learnt_and_travels_with_the_checkpoint(tmp_path):
         torch.testing.assert_close(a, b)
 
 
-def test_predictions_are_in_the_pixels_of_the_original():
+def test_predictions_are_in_pixels_of_the_original_image():
     data = scenes()
     task = detector(data).eval()
     boxes = torch.tensor([[[0.0, 0, 48, 48]]])
     task.forward = lambda images: (boxes, torch.tensor([[0.9]]), torch.tensor([[2]]))
-    _, mapping = resize_to_input(np.zeros((200, 400, 3), np.uint8), (96, 96), "stretch")
-    batch = {"image": torch.zeros(1, 3, 96, 96, dtype=torch.uint8), "geometry": [mapping]}
-    (found,) = task.predict_step(batch, 0)
-    assert isinstance(found, DetectionPrediction)
-    np.testing.assert_allclose(found.boxes, [[0, 0, 200, 100]])
+    _, geometry = resize_to_input(np.zeros((200, 400, 3), np.uint8), (96, 96), "stretch")
+    images = torch.zeros(1, 3, 96, 96, dtype=torch.uint8)
+    (prediction,) = task.postprocess(task(images), [geometry])
+    assert isinstance(prediction, DetectionPrediction)
+    np.testing.assert_allclose(prediction.boxes, [[0, 0, 200, 100]])
+
+
+def test_figures_of_single_classes_are_logged_in_a_test():
+    data = scenes()
+    task = detector(data)
+    (figures,) = trainer().test(task, data, verbose=False)
+    for name in data.class_names:
+        assert {f"test/map/{name}", f"test/map_50/{name}"} <= figures.keys()
+
+
+def test_a_checkpoint_of_format_1_predicts_as_before():
+    model = load_model(str(FORMAT_1 / "detection.ckpt"))
+    model.set_option("threshold", 0.01)
+    prediction = model.predict(make_scene(3, (96, 128), (2, 3)).image).to_json()
+    expected = json.loads((FORMAT_1 / "expected.json").read_text())["detection"]
+    assert len(prediction["detections"]) == len(expected["detections"]) > 0
+    for entry, before in zip(prediction["detections"], expected["detections"], strict=True):
+        assert entry["label"] == before["label"]
+        assert entry["box"] == pytest.approx(before["box"], abs=0.02)
+        assert entry["score"] == pytest.approx(before["score"], abs=1e-5)

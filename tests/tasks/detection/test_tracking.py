@@ -16,39 +16,39 @@ def frame(*objects):
     )
 
 
-def test_two_objects_that_cross_keep_their_numbers():
+def test_two_objects_that_cross_keep_their_track_numbers():
     tracker = Tracker()
     numbers = []
     for step in range(20):
-        found = tracker.update(frame((10 * step, 40, 0, 0.9), (190 - 10 * step, 55, 0, 0.8)))
-        numbers.append(found.tracks.tolist())
+        tracked = tracker.update(frame((10 * step, 40, 0, 0.9), (190 - 10 * step, 55, 0, 0.8)))
+        numbers.append(tracked.tracks.tolist())
     assert all(pair == [1, 2] for pair in numbers)
 
 
-def test_an_object_hidden_for_a_while_comes_back_under_its_number():
+def test_an_object_that_reappears_keeps_its_track_number():
     tracker = Tracker()
     for step in range(6):
         tracker.update(frame((6 * step, 40, 0, 0.9)))
     for _ in range(4):
         assert len(tracker.update(frame())) == 0
-    found = tracker.update(frame((60, 40, 0, 0.9)))
-    assert found.tracks.tolist() == [1]
+    tracked = tracker.update(frame((60, 40, 0, 0.9)))
+    assert tracked.tracks.tolist() == [1]
     for _ in range(40):
         tracker.update(frame())
     tracker.update(frame((60, 40, 0, 0.9)))
     assert tracker.update(frame((60, 40, 0, 0.9))).tracks.tolist() == [2]
 
 
-def test_an_unsure_detection_keeps_a_track_alive_but_begins_none():
+def test_a_low_score_continues_a_track_but_starts_none():
     tracker = Tracker()
     for step in range(4):
         tracker.update(frame((3 * step, 40, 0, 0.9)))
-    found = tracker.update(frame((12, 40, 0, 0.2), (200, 200, 0, 0.3)))
-    assert found.tracks.tolist() == [1] and len(found.shown()) == 1
-    np.testing.assert_allclose(found.boxes[0], [12, 40, 32, 60])
+    tracked = tracker.update(frame((12, 40, 0, 0.2), (200, 200, 0, 0.3)))
+    assert tracked.tracks.tolist() == [1] and len(tracked.above_threshold()) == 1
+    np.testing.assert_allclose(tracked.boxes[0], [12, 40, 32, 60])
 
 
-def test_classes_are_not_mixed_and_a_flicker_gets_no_number():
+def test_classes_are_not_mixed_and_a_single_detection_is_not_confirmed():
     tracker = Tracker()
     tracker.update(frame((50, 50, 0, 0.9)))
     assert len(tracker.update(frame((50, 50, 1, 0.9)))) == 0

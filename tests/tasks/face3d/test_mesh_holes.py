@@ -35,7 +35,7 @@ def areas(vertices, triangles):
 
 
 @given(st.floats(0.02, 0.7), st.floats(-0.5, 0.5), st.floats(-0.2, 0.2), st.integers(0, 39))
-def test_eyes_and_mouths_are_closed_and_the_border_is_not(open_by, bend, turn, first):
+def test_eyes_and_mouths_are_closed_and_the_outer_border_is_not(open_by, bend, turn, first):
     outline = np.roll(opening(open_by, bend, turn), first, axis=0)
     vertices, triangles = collar(outline)
     assert len(border_loops(triangles)) == 2
@@ -43,7 +43,7 @@ def test_eyes_and_mouths_are_closed_and_the_border_is_not(open_by, bend, turn, f
     np.testing.assert_array_equal(closed[: len(triangles)], triangles)
     (border,) = border_loops(closed)
     assert set(border) == set(range(len(outline), 2 * len(outline)))
-    # Facing as the rest does, over all of the opening and nothing beyond.
+    # The new triangles face as the others do, and cover the opening and nothing beyond it.
     x, y = outline.T.astype(np.float64)
     whole = (x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2
     added = areas(vertices, closed[len(triangles) :])
@@ -51,7 +51,7 @@ def test_eyes_and_mouths_are_closed_and_the_border_is_not(open_by, bend, turn, f
     assert added.min() > -0.01 * whole
 
 
-def test_a_mesh_without_holes_stays_as_it_is():
+def test_a_mesh_without_holes_does_not_change():
     ball = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32)
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     assert border_loops(ball) == []

@@ -12,45 +12,48 @@ POINTS = RNG.normal(0, 50, (200, 3))
 
 
 @given(st.tuples(*[st.floats(-170, 170)] * 3), st.floats(0.5, 2.0))
-def test_turned_shifted_and_scaled_points_are_brought_back(angles, scale):
+def test_rotated_translated_and_scaled_points_are_aligned(angles, scale):
     turned = POINTS @ rotation_from_angles(np.array(angles)).astype(float).T + (3, -7, 20)
     np.testing.assert_allclose(align(turned, POINTS, scaled=False), POINTS, atol=1e-3)
     np.testing.assert_allclose(align(turned * scale, POINTS, scaled=True), POINTS, atol=1e-3)
 
 
-def test_size_counts_where_it_must_not_be_changed():
-    away = np.linalg.norm(align(POINTS * 1.1, POINTS, scaled=False) - POINTS, axis=1).mean()
+def test_size_counts_without_scaling():
+    error = np.linalg.norm(align(POINTS * 1.1, POINTS, scaled=False) - POINTS, axis=1).mean()
     expected = 0.1 * np.linalg.norm(POINTS - POINTS.mean(0), axis=1).mean()
-    assert away == pytest.approx(expected, rel=1e-6)
+    assert error == pytest.approx(expected, rel=1e-6)
 
 
-def test_mirror_images_are_no_turns():
-    away = align(POINTS * (-1, 1, 1), POINTS, scaled=False) - POINTS
-    assert np.linalg.norm(away, axis=1).mean() > 10
+def test_reflections_are_no_rotations():
+    error = align(POINTS * (-1, 1, 1), POINTS, scaled=False) - POINTS
+    assert np.linalg.norm(error, axis=1).mean() > 10
 
 
 def test_figures_by_hand():
     true = np.zeros((68, 2))
     true[1] = (8, 2)
     assert landmark_nme(true + np.array([0, 1]), true) == pytest.approx(1 / 4)
-    turn = rotation_from_angles(np.array([12.0, 0, 0]))
-    assert rotation_error(turn, np.eye(3)) == pytest.approx(12, abs=1e-3)
-    scores = Face3DMetrics()
-    marks = RNG.normal(0, 9, (68, 2))
+    rotation = rotation_from_angles(np.array([12.0, 0, 0]))
+    assert rotation_error(rotation, np.eye(3)) == pytest.approx(12, abs=1e-3)
+    metrics = Face3DMetrics(("jawOpen", "constant"))
+    landmarks = RNG.normal(0, 9, (68, 2))
     for i in range(4):
-        truth = FaceShape(POINTS, np.eye(3), marks, np.array([float(i), 1.0]))
-        found = FaceShape(POINTS + 5, turn, marks, np.array([-float(i), 1.0]))
-        mean = FaceShape(POINTS * 1.1, np.eye(3), marks + 1, np.zeros(2))
-        scores.add(str(i), found, truth, mean)
-    figures = scores.compute(("jawOpen", "still"))
+        truth = FaceShape(POINTS, np.eye(3), landmarks, np.array([float(i), 1.0]))
+        predicted = FaceShape(POINTS + 5, rotation, landmarks, np.array([-float(i), 1.0]))
+        mean = FaceShape(POINTS * 1.1, np.eye(3), landmarks + 1, np.zeros(2))
+        metrics.update(str(i), predicted, truth, mean)
+    metrics.update_photographs([0.1, 0.3])
+    figures = metrics.compute().figures
     assert figures["vertex_error_mm"] == pytest.approx(0, abs=1e-9)
     assert figures["mean_face_vertex_error_mm"] > 1
     assert figures["mean_face_similarity_error_mm"] == pytest.approx(0, abs=1e-9)
     assert figures["pose_error_deg"] == pytest.approx(12, abs=1e-3)
     assert figures["landmark_nme"] == 0 < figures["mean_face_landmark_nme"]
     assert figures["correlation/jawOpen"] == pytest.approx(-1)
-    # What never changes has no correlation.
-    assert "correlation/still" not in figures
+    # Constant coefficients have no correlation.
+    assert "correlation/constant" not in figures
+    assert figures["five_point_error"] == pytest.approx(0.2)
+    assert Face3DMetrics(()).compute().figures == {}
 
 
 def test_the_square_follows_the_face():
@@ -63,7 +66,7 @@ def test_the_square_follows_the_face():
 
 
 @pytest.mark.parametrize("zoom", [1, 4])
-def test_a_square_is_cut_where_it_lies(zoom):
+def test_the_square_is_cropped_at_its_position(zoom):
     image = np.zeros((200 * zoom, 300 * zoom, 3), np.uint8)
     image[80 * zoom : 120 * zoom, 150 * zoom : 190 * zoom] = 255
     cut = cut_square(image, np.array([130.0, 60, 80]) * zoom, (40, 40))

@@ -1,4 +1,4 @@
-"""What keeps faces: SQLite and Qdrant, by one interface."""
+"""Galleries in SQLite and Qdrant behind one interface."""
 
 import signal
 import sqlite3
@@ -17,8 +17,8 @@ from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
 from visus.vision.errors import VisusError
 
 
-def unit(seed, numbers=128):
-    vector = np.random.default_rng(seed).normal(size=numbers).astype(np.float32)
+def unit(seed, size=128):
+    vector = np.random.default_rng(seed).normal(size=size).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
 
@@ -26,14 +26,14 @@ def fill(gallery, name, seed, add=False):
     gallery.enrol(name, unit(seed)[None], "in writing", [], add)
 
 
-def test_the_file_is_its_owners_alone(tmp_path):
+def test_only_the_owner_may_read_the_file(tmp_path):
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     fill(gallery, "Ann", 0)
     for path in tmp_path.glob("g.db*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_other_models_and_newer_versions_are_refused_unharmed(tmp_path):
+def test_other_models_and_newer_versions_are_refused_and_left_unchanged(tmp_path):
     path = tmp_path / "g.db"
     gallery = SqliteGallery(path, "model-a")
     fill(gallery, "Ann", 0)
@@ -42,7 +42,7 @@ def test_other_models_and_newer_versions_are_refused_unharmed(tmp_path):
         SqliteGallery(path, "model-b")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE facts SET value = '2' WHERE key = 'format'")
-    with pytest.raises(VisusError, match=r"version 2, this visus knows 1; update visus"):
+    with pytest.raises(VisusError, match=r"version 2, this visus reads 1; update visus"):
         SqliteGallery(path, "model-a")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE facts SET value = '1' WHERE key = 'format'")
@@ -53,7 +53,7 @@ def test_other_models_and_newer_versions_are_refused_unharmed(tmp_path):
         SqliteGallery(tmp_path / "other.db", "m")
 
 
-def test_a_damaged_file_is_told(tmp_path):
+def test_a_damaged_file_is_reported(tmp_path):
     path = tmp_path / "g.db"
     gallery = SqliteGallery(path, "m")
     for i in range(50):
@@ -66,7 +66,7 @@ def test_a_damaged_file_is_told(tmp_path):
         SqliteGallery(path, "m").people()
 
 
-def test_a_locked_gallery_is_told(tmp_path, monkeypatch):
+def test_a_locked_gallery_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("visus.tasks.face_recognition.sqlite_gallery._WAIT_SECONDS", 0.1)
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     other = sqlite3.connect(tmp_path / "g.db", isolation_level=None)
@@ -77,7 +77,7 @@ def test_a_locked_gallery_is_told(tmp_path, monkeypatch):
     fill(gallery, "Ann", 0)
 
 
-def test_forgetting_leaves_no_byte(tmp_path):
+def test_forgetting_erases_every_byte(tmp_path):
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     for i in range(40):
         gallery.enrol(f"Person {i}", unit(i)[None], f"note {i}", [b"CROP%d" % i * 40], False)
@@ -92,7 +92,7 @@ def test_forgetting_leaves_no_byte(tmp_path):
     assert gallery.nearest(unit(2))[1] < 0.9
 
 
-def test_a_reader_that_holds_the_journal_is_told_of(tmp_path, monkeypatch):
+def test_a_reader_that_keeps_the_journal_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("visus.tasks.face_recognition.sqlite_gallery._WAIT_SECONDS", 0.1)
     gallery = SqliteGallery(tmp_path / "g.db", "m")
     fill(gallery, "Ann", 0)
@@ -116,7 +116,7 @@ for i in range(100000):
 """
 
 
-def test_what_was_acknowledged_survives_a_kill(workplace):
+def test_acknowledged_enrolments_survive_a_kill(workplace):
     process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         acknowledged = int(line)
@@ -130,7 +130,7 @@ def test_what_was_acknowledged_survives_a_kill(workplace):
     assert names >= {f"P{i}" for i in range(acknowledged)}
 
 
-def test_four_writers_and_four_readers_lose_nothing(tmp_path):
+def test_concurrent_writers_and_readers_lose_nothing(tmp_path):
     path = tmp_path / "g.db"
     SqliteGallery(path, "m").close()
     errors = []
@@ -171,7 +171,7 @@ def test_four_writers_and_four_readers_lose_nothing(tmp_path):
     assert gallery.nearest(unit(203))[0] == "W2-3"
 
 
-def test_another_process_sees_who_was_enrolled_meanwhile(tmp_path):
+def test_another_connection_sees_later_enrolments(tmp_path):
     first, second = (SqliteGallery(tmp_path / "g.db", "m") for _ in range(2))
     assert first.nearest(unit(5)) is None
     fill(second, "Ann", 5)
@@ -180,7 +180,7 @@ def test_another_process_sees_who_was_enrolled_meanwhile(tmp_path):
     assert first.calibration == Calibration(0.8, 1e-4)
 
 
-def test_the_same_gallery_on_qdrant():
+def test_a_gallery_on_qdrant():
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")

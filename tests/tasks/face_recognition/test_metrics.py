@@ -27,21 +27,21 @@ def test_rates_by_hand():
     assert true_accepts_at(SIMILARITIES, SAME, 1.0) == 1
 
 
-def test_equal_similarities_are_not_cut_between():
+def test_no_threshold_separates_equal_similarities():
     false_accepts, true_accepts = roc(np.array([0.5, 0.5], np.float32), np.array([True, False]))
     assert false_accepts.tolist() == true_accepts.tolist() == [0, 1]
     assert true_accepts_at(np.array([0.5, 0.5], np.float32), np.array([True, False]), 0.5) == 0
 
 
 @pytest.mark.parametrize("far", [0.1, 0.01, 0.001])
-def test_a_threshold_keeps_its_rate_and_is_not_stricter_than_needed(far):
-    strangers = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
-    threshold = threshold_at(strangers, far)
-    assert (strangers >= threshold).mean() == pytest.approx(far)
+def test_a_threshold_has_its_rate_and_is_the_lowest(far):
+    impostors = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
+    threshold = threshold_at(impostors, far)
+    assert (impostors >= threshold).mean() == pytest.approx(far)
 
 
-def test_a_folds_threshold_comes_from_the_others():
-    # In fold 0 0.5 divides; fold 1's own best threshold would be 0.95.
+def test_the_threshold_of_a_fold_is_chosen_on_the_others():
+    # In fold 0 the best threshold is 0.5; that of fold 1 would be 0.95.
     similarities = np.array([0.9, 0.1, 0.9, 1.0], np.float32)
     same = np.array([True, False, False, True])
     accuracy = fold_accuracy(similarities, same, np.array([0, 0, 1, 1]))
@@ -49,8 +49,8 @@ def test_a_folds_threshold_comes_from_the_others():
     assert fold_accuracy(similarities[2:], same[2:], np.zeros(2, int)).tolist() == [1.0]
 
 
-def scores():
-    collected = VerificationMetrics()
+def metrics(pairs=()):
+    collected = VerificationMetrics(pairs=pairs)
     for i, person in enumerate("aabb"):
         vector = np.zeros(4, np.float32)
         vector["ab".index(person)] = 1
@@ -63,7 +63,8 @@ PAIRS = [FacePair("a0", "a1", True, 0), FacePair("a0", "b2", False, 0),
 
 
 def test_perfect_embeddings_have_perfect_figures():
-    result = scores().compute(PAIRS)
+    result = metrics(PAIRS).compute()
+    assert result.pairs == tuple(PAIRS)
     assert result.figures == {
         "verification_accuracy": 1.0,
         "verification_accuracy_spread": 0.0,
@@ -71,19 +72,22 @@ def test_perfect_embeddings_have_perfect_figures():
         "tar_at_far_1e-2": 1.0,
         "tar_at_far_1e-3": 1.0,
     }
-    assert len(scores().strangers()) == 4
+    assert len(metrics().impostor_similarities()) == 4
 
 
-def test_a_image_without_a_face_is_wrong_either_way():
-    collected = scores()
+def test_pairs_with_an_image_without_a_face_count_as_wrong():
+    collected = metrics(PAIRS)
     collected.records[0] = ("a0", "a", None)
-    result = collected.compute(PAIRS)
+    result = collected.compute()
     assert result.similarities.tolist() == [-1, 1, 1, 0]
     assert result.figures["verification_accuracy"] < 1
 
 
-def test_what_cannot_be_verified_is_told():
+def test_verification_without_both_kinds_of_pairs_is_refused():
     with pytest.raises(VisusError, match="2 pairs of one person and 0 of two"):
-        scores().compute([pair for pair in PAIRS if pair.same])
-    with pytest.raises(VisusError, match="c9: a pair names it"):
-        scores().compute([*PAIRS, FacePair("a0", "c9", False, 1)])
+        metrics([pair for pair in PAIRS if pair.same]).compute()
+    with pytest.raises(VisusError, match="c9: is in a pair, but was not embedded"):
+        metrics([*PAIRS, FacePair("a0", "c9", False, 1)]).compute()
+    alone = VerificationMetrics([("a0", "a", np.ones(4, np.float32))])
+    with pytest.raises(VisusError, match="fewer than two people show a face"):
+        alone.impostor_similarities()

@@ -20,7 +20,7 @@ def dlib_file():
     return find_weights("faces").path()
 
 
-def test_dlibs_network_agrees_with_dlib(dlib_file):
+def test_the_port_of_dlibs_network_agrees_with_dlib(dlib_file):
     import dlib
 
     reference = dlib.face_recognition_model_v1(str(dlib_file))
@@ -42,7 +42,7 @@ def test_dlibs_network_agrees_with_dlib(dlib_file):
         (lambda data: data[:-1], "ends too early"),
         (lambda data: data + b"0", "1 bytes follow"),
         (lambda data: data[:2000], "damaged at byte"),
-        (lambda data: b"\x01\x01" + b"\x01\x02no" + data[6:], "belongs"),
+        (lambda data: b"\x01\x01" + b"\x01\x02no" + data[6:], "'no' instead of 'loss_metric_2'"),
         (lambda data: b"", "ends too early"),
     ],
 )
@@ -53,12 +53,12 @@ def test_a_damaged_file_is_refused(dlib_file, tmp_path, change, words):
         load_dlib_weights(DlibResNet(), path)
 
 
-def test_the_finder_finds_a_face_and_its_parts():
+def test_a_face_and_its_landmarks_are_detected():
     stages = create_face_finder().stages()
-    found = find_faces(np.ascontiguousarray(astronaut()), stages, 40)
-    assert len(found) == 1 and found.scores[0] > 0.99
-    np.testing.assert_allclose(found.boxes[0], [180, 62, 267, 174], atol=8)
-    left, right, nose, *mouth = found.landmarks[0]
+    faces = find_faces(np.ascontiguousarray(astronaut()), stages, 40)
+    assert len(faces) == 1 and faces.scores[0] > 0.99
+    np.testing.assert_allclose(faces.boxes[0], [180, 62, 267, 174], atol=8)
+    left, right, nose, *mouth = faces.landmarks[0]
     assert left[0] < nose[0] < right[0] and left[1] < nose[1] < mouth[0][1]
     for angle in (1, 3):
         turned = np.ascontiguousarray(np.rot90(astronaut(), angle))
@@ -66,7 +66,7 @@ def test_the_finder_finds_a_face_and_its_parts():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 400), (11, 11), (12, 12), (40, 700)])
-def test_images_without_a_face_have_none(shape):
+def test_no_face_is_detected_in_plain_images(shape):
     stages = create_face_finder().stages()
     for value in (0, 128, 255):
         assert len(find_faces(np.full((*shape, 3), value, np.uint8), stages, 20)) == 0
@@ -92,7 +92,7 @@ def test_a_hostile_file_of_arrays_runs_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["arcface", "cosface", "triplet"])
-def test_losses_prefer_embeddings_that_tell_people_apart(name):
+def test_losses_are_smaller_for_embeddings_that_separate_people(name):
     torch.manual_seed(0)
     loss = create_identity_loss(name, 4, 2, scale=16.0, margin=0.3)
     people = torch.tensor([0, 0, 1, 1])
@@ -103,12 +103,12 @@ def test_losses_prefer_embeddings_that_tell_people_apart(name):
     worse = F.normalize(good + 0.5 * torch.randn(4, 4))
     bad = good[[2, 0, 0, 2]]
     assert loss(good, people) < loss(worse, people) < loss(bad, people)
-    at_the_end = good.clone().requires_grad_()
-    loss(at_the_end, people).backward()
-    assert torch.isfinite(at_the_end.grad).all()
+    perfect = good.clone().requires_grad_()
+    loss(perfect, people).backward()
+    assert torch.isfinite(perfect.grad).all()
 
 
-def test_arcface_without_a_margin_is_a_softmax():
+def test_arcface_without_a_margin_is_cross_entropy_of_cosines():
     loss = create_identity_loss("arcface", 4, 3, scale=8.0, margin=0.0)
     embeddings = F.normalize(torch.randn(5, 4))
     people = torch.tensor([0, 1, 2, 0, 1])
@@ -116,7 +116,20 @@ def test_arcface_without_a_margin_is_a_softmax():
     torch.testing.assert_close(loss(embeddings, people), F.cross_entropy(logits, people))
 
 
-def test_wrong_losses_are_told():
+@pytest.mark.parametrize(
+    ("name", "margin"), [("arcface", 0.5), ("cosface", 0.35), ("triplet", 0.3)]
+)
+def test_losses_have_default_margins(name, margin):
+    torch.manual_seed(0)
+    embeddings, people = F.normalize(torch.randn(6, 4)), torch.tensor([0, 1, 2, 0, 1, 2])
+    values = []
+    for given in (None, margin, margin + 0.1):
+        torch.manual_seed(1)
+        values.append(float(create_identity_loss(name, 4, 3, 8.0, given)(embeddings, people)))
+    assert values[0] == values[1] < values[2]
+
+
+def test_wrong_arguments_of_losses_are_refused():
     with pytest.raises(VisusError, match="'softmax' is unknown; choose from arcface"):
         create_identity_loss("softmax", 4, 2, 16.0, 0.3)
     with pytest.raises(VisusError, match=r"model.scale 0"):

@@ -5,9 +5,11 @@ import pytorch_lightning as pl
 import torch
 
 from tests.conftest import save_people
-from tests.tasks.learning import overfit, trainer
+from tests.tasks.overfit import overfit, trainer
 from visus.datamodules.face_recognition.data import PeopleData
 from visus.tasks.checkpoints import load_task
+from visus.tasks.data_info import info_from_data
+from visus.tasks.face_recognition.spec import FaceRecognitionInfo
 from visus.tasks.face_recognition.task import FaceRecognitionTask
 from visus.vision.errors import VisusError
 
@@ -18,8 +20,9 @@ def people(root, **arguments):
 
 
 def task_for(data, **arguments):
-    given = {"backbone": "test_resnet", "embedding": 16, "people_count": data.people_count}
-    return FaceRecognitionTask(image_size=data.image_size, **{**given, **arguments})
+    info = info_from_data(FaceRecognitionInfo, data)
+    given = {"backbone": "test_resnet", "embedding": 16, "warmup": 0.1}
+    return FaceRecognitionTask(data_info=info, **{**given, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -36,16 +39,16 @@ def test_overfits_a_small_set(tmp_path, loss, rate):
     assert figures["test/eer"] <= 0.1
 
 
-def test_embeddings_have_length_one_and_mirrors_are_averaged(tmp_path):
+def test_embeddings_have_unit_length_and_flips_are_averaged(tmp_path):
     data = people(save_people(tmp_path, 4, 2), val_share=0.5)
     task = task_for(data).eval()
     images = torch.randint(0, 256, (3, 3, 48, 48), dtype=torch.uint8)
-    (found,) = task(images)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
-    torch.testing.assert_close(found, task(images.flip(3))[0])
+    (embeddings,) = task(images)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(embeddings, task(images.flip(3))[0])
 
 
-def test_a_checkpoint_keeps_threshold_and_fingerprint_and_no_names(tmp_path):
+def test_a_checkpoint_holds_threshold_and_fingerprint_but_no_names(tmp_path):
     data = people(save_people(tmp_path / "people", 8, 3), val_share=0.5)
     task = task_for(data)
     fitted = trainer(max_epochs=1)
@@ -60,7 +63,7 @@ def test_a_checkpoint_keeps_threshold_and_fingerprint_and_no_names(tmp_path):
     assert described and not any(b"P%d" % i in described for i in range(8))
 
 
-def test_the_centres_learn_too(tmp_path):
+def test_the_centres_of_the_loss_are_trained(tmp_path):
     data = people(save_people(tmp_path, 4, 2), val_share=0.5)
     task = task_for(data)
     before = task.identity_loss.centres.detach().clone()
@@ -68,7 +71,7 @@ def test_the_centres_learn_too(tmp_path):
     assert not torch.equal(before, task.identity_loss.centres)
 
 
-def test_training_does_not_go_on_with_other_people(tmp_path):
+def test_training_is_not_resumed_with_other_people(tmp_path):
     def stated(folder, first):
         save_people(tmp_path / folder / "train", 3, 2, first=first)
         save_people(tmp_path / folder / "val", 2, 2, first=100)
@@ -94,8 +97,29 @@ def test_training_does_not_go_on_with_other_people(tmp_path):
         ({"loss": "softmax"}, "model.loss 'softmax'"),
         ({"embedding": 1}, "model.embedding 1"),
         ({"margin": -1.0}, r"model.margin -1"),
+        ({"backbone_options": {"width": 8}}, "takes no option 'width'"),
+        (
+            {
+                "architecture": "dlib_resnet",
+                "data_info": FaceRecognitionInfo(image_size=(150, 150)),
+                "backbone_options": {"width": 8},
+            },
+            "dlib_resnet has no backbone with option 'width'",
+        ),
+        ({"data_info": None}, r"needs data_info, FaceRecognitionInfo"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, words):
+def test_wrong_arguments_are_refused(arguments, words):
+    info = FaceRecognitionInfo(image_size=(112, 112))
     with pytest.raises(VisusError, match=words):
-        FaceRecognitionTask(**{"backbone": "test_resnet", **arguments})
+        FaceRecognitionTask(**{"data_info": info, "backbone": "test_resnet", **arguments})
+
+
+def test_options_reach_the_backbone():
+    info = FaceRecognitionInfo(image_size=(32, 32))
+    tasks = [
+        FaceRecognitionTask(data_info=info, backbone="resnet9", backbone_options={"width": width})
+        for width in (4, 8)
+    ]
+    sizes = [sum(p.numel() for p in task.network.parameters()) for task in tasks]
+    assert sizes[0] < sizes[1]

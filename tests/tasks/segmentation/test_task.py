@@ -1,28 +1,36 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from tests.conftest import save_masked
-from tests.tasks.learning import overfit, show_training_set, trainer
+from tests.tasks.overfit import overfit, show_training_set, trainer
+from visus.apps.inference.loading import load_model
 from visus.datamodules.segmentation.data import ImageSegmentationData
 from visus.datamodules.segmentation.scenes import ScenesSegmentationData
 from visus.tasks.checkpoints import load_task
+from visus.tasks.data_info import info_from_data
+from visus.tasks.segmentation.spec import SegmentationInfo
 from visus.tasks.segmentation.task import SegmentationTask
 from visus.vision.errors import VisusError
 from visus.vision.masks import IGNORE
 from visus.vision.resize import resize_to_input
+from visus.vision.scenes import make_scene
+
+FORMAT_1 = Path(__file__).parents[2] / "fixtures" / "format1"
 
 
 def segmenter(data, **arguments):
-    given = {"backbone": "test_resnet", "channels": 32, **arguments}
-    return SegmentationTask(
-        class_names=list(data.class_names),
-        image_size=data.image_size,
-        resize_mode=data.resize_mode,
-        class_counts=data.class_counts,
-        **given,
-    )
+    given = {"backbone": "test_resnet", "channels": 32, "weight_decay": 0.01, **arguments}
+    return SegmentationTask(data_info=info_from_data(SegmentationInfo, data), **given)
+
+
+def info(**values):
+    given = {"image_size": (64, 64), "in_channels": 3, "resize_mode": "letterbox", **values}
+    return SegmentationInfo(class_names=("a", "b"), **given)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def test_overfits_a_small_set(architecture, losses, rate):
         data, architecture=architecture, losses=losses, learning_rate=rate, weight_decay=0.0
     )
     show_training_set(data)
-    # FCN answers on a grid of stride 8, and cannot follow every outline.
+    # The logits of FCN have a stride of 8, too coarse to follow every outline.
     goal = 0.6 if architecture == "fcn" else 0.85
     figures = overfit(task, data, "miou", goal, 240)
     assert figures["test/miou"] >= goal
@@ -57,7 +65,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images():
         trainer(max_epochs=1, limit_val_batches=0).fit(task, data)
 
 
-def test_a_batch_without_any_class_changes_no_loss_to_nan():
+def test_the_loss_of_a_batch_without_labelled_pixels_is_zero():
     data = ScenesSegmentationData(4, (64, 64), batch_size=2, num_workers=0)
     task = segmenter(data, losses={"cross_entropy": 1.0, "focal": 1.0, "dice": 1.0})
     batch = next(iter(data.train_dataloader()))
@@ -72,11 +80,11 @@ def test_predictions_are_in_the_pixels_of_the_original():
     logits = torch.zeros(1, len(data.class_names), 16, 16)
     logits[:, 3, :, :8] = 1
     task.forward = lambda images: (logits,)
-    _, mapping = resize_to_input(np.zeros((100, 300, 3), np.uint8), (64, 64), "stretch")
-    batch = {"image": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "geometry": [mapping]}
-    (found,) = task.predict_step(batch, 0)
-    assert found.mask.shape == (100, 300)
-    assert (found.mask[:, :140] == 3).all() and (found.mask[:, 160:] == 0).all()
+    _, geometry = resize_to_input(np.zeros((100, 300, 3), np.uint8), (64, 64), "stretch")
+    batch = {"image": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "geometry": [geometry]}
+    (prediction,) = task.predict_step(batch, 0)
+    assert prediction.mask.shape == (100, 300)
+    assert (prediction.mask[:, :140] == 3).all() and (prediction.mask[:, 160:] == 0).all()
 
 
 def test_flips_are_averaged_at_test():
@@ -88,12 +96,12 @@ def test_flips_are_averaged_at_test():
     assert not torch.allclose(task(images)[0], task(images.flip(3))[0].flip(3))
 
 
-def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
+def test_colours_names_and_weights_are_stored_in_the_checkpoint(tmp_path):
     root = save_masked(tmp_path / "set", "folders")
     rows = [f"c{i},{i},#0000{i:02x}" for i in range(8)]
     (root / "classes.csv").write_text("\n".join(["name,value,colour", *rows]))
     data = ImageSegmentationData(str(root), batch_size=2, num_workers=0)
-    task = segmenter(data, class_colours=data.class_colours, class_weights="balanced")
+    task = segmenter(data, class_weights="balanced")
     fitted = trainer(max_epochs=1)
     fitted.fit(task, data)
     fitted.save_checkpoint(tmp_path / "a.ckpt")
@@ -113,19 +121,69 @@ def test_colours_names_and_weights_travel_with_the_checkpoint(tmp_path):
         ({"losses": {"crossentropy": 1.0}}, "model.losses 'crossentropy' is unknown"),
         ({"losses": {"dice": -1.0}}, "must not be negative"),
         ({"losses": {"dice": 0.0}}, "not all zero"),
-        ({"resize_mode": "crop"}, "data.resize_mode crop leaves pixels without a class"),
+        ({"data_info": info(resize_mode="crop")}, "data.resize_mode crop leaves pixels"),
         ({"channels": 0}, "model.channels 0"),
         ({"class_weights": "balanced"}, "do not count their pixels"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, words):
+def test_wrong_arguments_are_refused(arguments, words):
     with pytest.raises(VisusError, match=words):
-        SegmentationTask(class_names=["a", "b"], **{"backbone": "test_resnet", **arguments})
+        SegmentationTask(**{"data_info": info(), "backbone": "test_resnet", **arguments})
 
 
-def test_deeplab_names_what_it_cannot_learn_from():
-    task = SegmentationTask("deeplabv3plus", "test_resnet", class_names=["a", "b"])
+def test_options_of_the_backbone_reach_it():
+    task = SegmentationTask(
+        data_info=info(), architecture="unet", backbone="resnet9", backbone_options={"width": 8}
+    )
+    widths = task.backbone.channels
+    wider = SegmentationTask(data_info=info(), architecture="unet", backbone="resnet9")
+    assert all(a < b for a, b in zip(widths, wider.backbone.channels, strict=True))
+    with pytest.raises(VisusError, match="'resnet9' takes no option 'depth'"):
+        SegmentationTask(data_info=info(), backbone="resnet9", backbone_options={"depth": 3})
+
+
+def test_batches_that_deeplab_cannot_be_trained_on_are_refused():
+    task = SegmentationTask(data_info=info(), architecture="deeplabv3plus", backbone="test_resnet")
     for shape, words in (((1, 3, 64, 64), "batch_size to 2"), ((2, 3, 40, 64), r"\[40, 64\]")):
         batch = {"image": torch.zeros(shape, dtype=torch.uint8), "source": ["x"] * shape[0]}
         with pytest.raises(VisusError, match=words):
             task.training_step(batch, 0)
+
+
+def test_a_checkpoint_of_format_1_predicts_as_before():
+    expected = json.loads((FORMAT_1 / "expected.json").read_text())["segmentation"]
+    model = load_model(str(FORMAT_1 / "segmentation.ckpt"))
+    assert model.predict(make_scene(3, (96, 128), (2, 3)).image).to_json() == expected
+
+
+@pytest.mark.parametrize("architecture", ["fcn", "unet", "deeplabv3plus"])
+def test_weights_of_format_1_have_the_names_of_the_network(architecture, tmp_path):
+    data = ScenesSegmentationData(4, (64, 64), batch_size=4, num_workers=0)
+    task = segmenter(data, architecture=architecture)
+    fitted = trainer(max_epochs=1, limit_val_batches=0)
+    fitted.fit(task, data)
+    fitted.save_checkpoint(tmp_path / "new.ckpt")
+    checkpoint = torch.load(tmp_path / "new.ckpt", weights_only=True)
+    former = {
+        "fcn": {"to_logits": "votes"},
+        "unet": {"to_logits": "vote", "decoder": "climb"},
+        "deeplabv3plus": {"to_logits": "vote", "decoder": "decode"},
+    }[architecture]
+    for name, old in former.items():
+        pattern, replacement = f"network.head.{name}.", f"network.head.{old}."
+        checkpoint["state_dict"] = {
+            key.replace(pattern, replacement): value
+            for key, value in checkpoint["state_dict"].items()
+        }
+    stored = checkpoint["visus"]
+    stored |= {"format": 1, "fit_mode": stored.pop("resize_mode")}
+    values = stored["arguments"].pop("data_info")
+    stored["arguments"] |= {"fit_mode": values.pop("resize_mode"), **values}
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    loaded = load_task(tmp_path / "old.ckpt")
+    torch.testing.assert_close(loaded(image), task.eval()(image))
+    # Lightning reads the file itself when a training is resumed or a run tested.
+    other = segmenter(data, architecture=architecture)
+    trainer().test(other, data, verbose=False, ckpt_path=tmp_path / "old.ckpt", weights_only=True)
+    torch.testing.assert_close(other.eval()(image), task(image))

@@ -32,8 +32,8 @@ def test_pairs_are_read_fold_by_fold(people):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "pairs.txt:1: must tell"),
-        ("ten 300\n", "pairs.txt:1: must tell"),
+        ("", "pairs.txt:1: must hold"),
+        ("ten 300\n", "pairs.txt:1: must hold"),
         (GOOD.replace("Ann\t1\t2", "Ann\t1"), "pairs.txt:2: 'Ann 1' is neither"),
         (GOOD.replace("Ann\t1\t2", "Ann\t1\tx"), "pairs.txt:2"),
         (GOOD.replace("Ann\t1\t2", "../etc\t1\t2"), "pairs.txt:2"),
@@ -43,9 +43,9 @@ def test_pairs_are_read_fold_by_fold(people):
 )
 def test_bad_files_are_named_by_line(people, text, words):
     (people / "pairs.txt").write_text(text)
-    with pytest.raises(VisusError) as told:
+    with pytest.raises(VisusError) as raised:
         read_pairs(people / "pairs.txt", people)
-    assert words in str(told.value)
+    assert words in str(raised.value)
 
 
 def test_missing_and_binary_files_are_named(people):
@@ -57,7 +57,7 @@ def test_missing_and_binary_files_are_named(people):
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 5), min_size=2, max_size=12))
-def test_made_pairs_keep_people_within_folds(counts):
+def test_sampled_pairs_separate_people_by_folds(counts):
     images = {name: [f"{name}/{i}" for i in range(count)] for name, count in counts.items()}
     if max(counts.values()) < 2:
         with pytest.raises(VisusError, match="verification needs"):

@@ -1,4 +1,4 @@
-"""Video files: every frame in them, by OpenCV and by the ffmpeg program."""
+"""Video files by OpenCV and by the ffmpeg program: every frame is written."""
 
 import sys
 from pathlib import Path
@@ -65,11 +65,11 @@ def test_the_ffmpeg_program_gets_every_frame(fake_ffmpeg, path, codec):
     assert codec in Path(path + ".txt").read_text()
 
 
-def test_a_disk_that_is_full_is_told(fake_ffmpeg):
+def test_a_full_disk_is_reported(fake_ffmpeg):
     with pytest.raises(VisusError, match=r"full\.mp4: cannot be written \(No space left"):
         write("full.mp4")
 
 
-def test_other_endings_are_refused():
+def test_other_suffixes_are_refused():
     with pytest.raises(VisusError, match=r"must be \.mp4 or \.webm"):
         VideoSink(Path("v.avi"), 25.0)

@@ -1,4 +1,4 @@
-"""The window: its keys, and what is told where there is none."""
+"""The window: its keys, and the errors where there is none."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from visus.vision.frames import Frame
 
 @pytest.fixture
 def window(workplace, monkeypatch):
-    """A window on a screen that is not there: what it shows, and keys that are pressed in turn."""
+    """A window without a display; the images that it shows, and the keys to press."""
     shown, keys = [], []
     monkeypatch.setattr("visus.apps.live.sinks.window.why_no_window", str)
     monkeypatch.setattr("cv2.namedWindow", lambda *_: None)
@@ -26,7 +26,7 @@ def window(workplace, monkeypatch):
     return WindowSink("test"), shown, keys
 
 
-def test_keys_pause_quit_help_and_change_the_threshold(window):
+def test_keys_pause_quit_show_the_help_and_adjust(window):
     sink, shown, keys = window
     frame = Frame(np.zeros((200, 300, 3), np.uint8), "camera 0", 0, 0.0, 0.0)
     assert sink.show(frame, frame.image) and not shown[-1].any()
@@ -36,22 +36,22 @@ def test_keys_pause_quit_help_and_change_the_threshold(window):
     keys += ["h"]
     sink.show(frame, frame.image)
     changes = []
-    sink.change_threshold = lambda change: changes.append(change) or "threshold"
+    sink.adjust = lambda step: changes.append(step) or "threshold"
     keys += ["+"]
     sink.show(frame, frame.image)
     keys += ["-"]
     sink.show(frame, frame.image)
-    assert changes == [pytest.approx(0.05), pytest.approx(-0.05)]
-    # Paused, it stays with the same frame until it is told to go on.
+    assert changes == [1, -1]
+    # Paused, it shows the same frame until the space bar is pressed.
     count = len(shown)
     keys += [" ", "x", "x", " "]
     assert sink.show(frame, frame.image) and len(shown) == count + 4
-    assert (shown[count + 1] != shown[count]).any(), "it says that it is paused"
+    assert (shown[count + 1] != shown[count]).any(), "the line shows that it is paused"
     keys += ["q"]
     assert not sink.show(frame, frame.image)
 
 
-def test_keys_keep_snapshots_and_recordings_without_the_figures(window):
+def test_keys_write_snapshots_and_recordings_without_the_figures(window):
     sink, _, keys = window
     sink.figures = lambda: "25 frames/s"
     image = np.full((48, 64, 3), 90, np.uint8)
@@ -69,27 +69,27 @@ def test_keys_keep_snapshots_and_recordings_without_the_figures(window):
     assert 9 <= VideoSource(recording).declared <= 13
 
 
-def test_a_image_stays_until_the_next_is_wanted(window):
+def test_an_image_is_shown_until_the_space_bar_is_pressed(window):
     sink, shown, keys = window
     image = Frame(np.zeros((40, 40, 3), np.uint8), "a.png", None, None, 0.0)
     keys += ["h", "h", " "]
     assert sink.show(image, image.image) and len(shown) == 3
 
 
-def test_without_a_screen_it_says_so(visus, model):
+def test_without_a_display_the_error_names_the_other_ways(visus, model):
     assert why_no_window()
     with pytest.raises(VisusError, match="--video"):
         WindowSink("x")
     code, _, err = visus("live", model[0], "0")
-    assert code == 2 and "no screen" in err
+    assert code == 2 and "no display" in err
     assert all(option in err for option in ("--video", "--serve", "--jsonl"))
 
 
-def test_a_screen_that_does_not_answer_is_none(monkeypatch):
+def test_a_display_that_does_not_respond_is_none(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":987")
-    assert "no screen" in why_no_window()
+    assert "no display" in why_no_window()
 
 
-def test_a_wayland_display_alone_is_no_screen(monkeypatch):
+def test_a_wayland_display_alone_is_none(monkeypatch):
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-9")
-    assert "no screen" in why_no_window()
+    assert "no display" in why_no_window()

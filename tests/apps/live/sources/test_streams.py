@@ -1,4 +1,4 @@
-"""Cameras, network streams and raw frames: always the newest, taken up again after a break."""
+"""Cameras, network streams and raw frames: the newest frame, reconnection, interruptions."""
 
 import io
 import json
@@ -45,7 +45,7 @@ class FakeCamera:
 
 
 class Unplugged(FakeCamera):
-    """Is not there."""
+    """Cannot be opened."""
 
     def __init__(self):
         super().__init__(0)
@@ -56,25 +56,25 @@ class Unplugged(FakeCamera):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("visus.apps.live.sources.streams._SILENCE", 0.2)
-    monkeypatch.setattr("visus.apps.live.sources.streams._AGAIN", 0.05)
+    monkeypatch.setattr("visus.apps.live.sources.streams._TIMEOUT", 0.2)
+    monkeypatch.setattr("visus.apps.live.sources.streams._RETRY", 0.05)
 
 
 class Triggered(FakeCamera):
-    """Sends so many frames as it is told to, and waits."""
+    """Sends a frame for each trigger."""
 
     def __init__(self):
         super().__init__(200)
-        self.asked = 0
+        self.requests = 0
         self.triggers = threading.Semaphore(0)
 
     def read(self):
-        self.asked += 1
+        self.requests += 1
         self.triggers.acquire()
         return super().read()
 
 
-def test_a_slow_taker_gets_the_newest_frame():
+def test_a_slow_consumer_gets_the_newest_frame():
     camera = Triggered()
     source = StreamSource("camera 0", lambda: camera, "plug it in")
     frames = source.frames()
@@ -83,8 +83,8 @@ def test_a_slow_taker_gets_the_newest_frame():
         sent += burst
         camera.triggers.release(burst)
         if burst > 1:
-            # Asked for the next one, it has handed over those before.
-            eventually(lambda sent=sent: camera.asked == sent + 1)
+            # When it reads the next frame, the earlier ones have been passed on.
+            eventually(lambda sent=sent: camera.requests == sent + 1)
         assert next(frames).index == sent - 1
     assert source.dropped == sent - 3
     camera.triggers.release(200)
@@ -92,7 +92,7 @@ def test_a_slow_taker_gets_the_newest_frame():
     assert camera.released.wait(PATIENCE)
 
 
-def test_an_interrupted_camera_is_noticed_and_taken_up_again(impatient, capsys):
+def test_an_interrupted_camera_is_reported_and_reopened(impatient, capsys):
     captures = iter([FakeCamera(5), Unplugged(), Unplugged(), Unplugged(), FakeCamera(5)])
     source = StreamSource("camera 0", lambda: next(captures, Unplugged()), "plug it in")
     notes, last_index, returned = [], -1, False
@@ -103,18 +103,18 @@ def test_an_interrupted_camera_is_noticed_and_taken_up_again(impatient, capsys):
                 break
         else:
             returned = bool(notes)
-            assert frame.index > last_index, "numbers go on"
+            assert frame.index > last_index, "indices continue"
             last_index = frame.index
     assert returned and "no image for" in notes[0]
-    told = capsys.readouterr().err
-    assert "waiting for it to return" in told and "is back after" in told
-    assert source.problems[0] == "camera 0: sent nothing for a while"
+    printed = capsys.readouterr().err
+    assert "reconnecting" in printed and "is back after" in printed
+    assert source.problems[0] == "camera 0: was interrupted"
 
 
 def test_a_camera_that_never_sends_a_frame_ends(impatient):
     source = StreamSource("camera 0", lambda: FakeCamera(0), "plug it in")
     assert list(source.frames()) == []
-    assert "has sent nothing" in source.problems[0]
+    assert "no frame for" in source.problems[0]
     with pytest.raises(VisusError, match="camera 1: cannot be opened; plug it in"):
         StreamSource("camera 1", Unplugged, "plug it in")
 
@@ -127,7 +127,7 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         def __init__(self, title):
             pass
 
-        figures = change_threshold = None
+        figures = adjust = None
 
         def show(self, frame, drawn):
             shown.append((frame.note, drawn))
@@ -141,21 +141,21 @@ def test_an_interruption_is_shown_and_not_predicted(impatient, monkeypatch, visu
         "visus.apps.live.sources.streams.open_camera",
         lambda index: StreamSource("camera 0", lambda: next(captures, Unplugged()), ""),
     )
-    code, _, err = visus("live", model[0], "0", "--report", "r.json")
-    assert code == 3 and "sent nothing for a while" in err
+    code, _, err = visus("live", model[0], "0", "--stats", "r.json")
+    assert code == 3 and "was interrupted" in err
     predicted = [note for note, _ in shown if not note]
     assert json.loads(Path("r.json").read_text())["frames"] == len(predicted) >= 1
 
 
-def test_a_stream_that_cannot_be_opened_is_told_without_its_password(visus, model):
+def test_a_stream_that_cannot_be_opened_is_reported_without_its_password(visus, model):
     address = "http://user:secret@127.0.0.1:9/x"
-    code, out, err = visus("infer", model[0], address)
+    code, out, err = visus("predict", model[0], address)
     assert code == 2 and "http://127.0.0.1:9/x: cannot be opened" in err
     assert "secret" not in out + err
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
-    """A few images, one after the other, as network cameras send them."""
+    """A sequence of images, as network cameras send them."""
 
     def do_GET(self):
         self.send_response(200)
@@ -193,22 +193,22 @@ def test_raw_frames_come_from_a_pipe(visus, model, monkeypatch):
     frames = list(source.frames())
     assert [frame.index for frame in frames] == [0, 1]
     np.testing.assert_array_equal(frames[1].image, image)
-    assert "3 bytes after frame 2 are no frame of 6 x 4" in source.problems[0]
+    assert "3 bytes after frame 2 are not a frame of 6 x 4" in source.problems[0]
     for arguments, words in (
         (("-",), "needs --size"),
-        (("a.png", "--size", "4x4"), "no other does"),
-        (("-", "--size", "4*4"), "is no size"),
+        (("a.png", "--size", "4x4"), "no other source does"),
+        (("-", "--size", "4*4"), "is not a size"),
         (("a.png", "--rate", "5"), "--rate 5"),
         (("-", "--size", "4x4", "--rate", "0"), "--rate 0"),
     ):
-        code, _, err = visus("infer", model[0], *arguments)
+        code, _, err = visus("predict", model[0], *arguments)
         assert code == 2 and words in err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(48 * 64 * 3))))
-    code, out, err = visus("infer", model[0], "-", "--size", "64x48")
+    code, out, err = visus("predict", model[0], "-", "--size", "64x48")
     assert code == 0 and "standard input frame 0: " in out, err
-    code, _, err = visus("infer", model[0], "-", "--size", "64x48")
+    code, _, err = visus("predict", model[0], "-", "--size", "64x48")
     assert code == 3 and "holds no frame" in err
-    # However fast they come, the video has their own pace.
+    # The video has the given frame rate, however fast the frames arrive.
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(48 * 64 * 3 * 20))))
     raw = ("-", "--size", "64x48", "--rate", "10")
     assert visus("live", model[0], *raw, "--video", "o.mp4")[0] == 0

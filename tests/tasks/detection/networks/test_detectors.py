@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from visus.tasks.detection.networks import create_detector
-from visus.tasks.detection.networks.alignment import assign
+from visus.tasks.detection.networks.assignment import assign
 from visus.tasks.detection.networks.outputs import pad_detections
 from visus.vision.errors import VisusError
 
@@ -44,7 +44,7 @@ def test_losses_and_gradients_are_finite_with_and_without_objects(architecture, 
         assert gradients and all(torch.isfinite(g).all() for g in gradients)
 
 
-def test_a_one_stage_detector_looks_at_the_strides_it_is_given():
+def test_a_one_stage_detector_uses_the_given_strides():
     network = build("one_stage", strides=[4, 8, 16]).eval()
     assert network.pyramid.body.strides[-1] == 16
     boxes, scores, labels = network(torch.randn(1, 3, 64, 96))
@@ -57,13 +57,13 @@ def test_a_one_stage_detector_looks_at_the_strides_it_is_given():
     ("architecture", "strides"),
     [("one_stage", [16, 8]), ("one_stage", [8, 8]), ("faster_rcnn", [8, 16])],
 )
-def test_strides_that_cannot_be_are_named(architecture, strides):
-    with pytest.raises(VisusError, match=r"model.strides \[.*\] must rise, and need"):
+def test_invalid_strides_are_refused(architecture, strides):
+    with pytest.raises(VisusError, match=r"model.strides \[.*\] must increase, and need"):
         build(architecture, strides=strides)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_outputs_are_sorted_padded_and_inside(architecture):
+def test_outputs_are_sorted_padded_and_inside_the_image(architecture):
     network = build(architecture).eval()
     with torch.inference_mode():
         boxes, scores, labels = network(torch.randn(3, 3, 64, 96))
@@ -89,7 +89,7 @@ def test_anchors_of_given_shapes_are_used():
     assert generator.cell_anchors[2].tolist() == [[-5.0, -15.0, 5.0, 15.0]]
 
 
-def test_what_does_not_go_together_is_refused():
+def test_contradicting_arguments_are_refused():
     with pytest.raises(VisusError, match=r"masks need model.architecture faster_rcnn"):
         build("one_stage", masks=True)
     with pytest.raises(VisusError, match="'yolo' is unknown; choose from faster_rcnn"):
@@ -100,49 +100,57 @@ def test_what_does_not_go_together_is_refused():
         build("fasterrcnn_mobilenet_v3_large_fpn", in_channels=1)
 
 
-def test_padding_fills_up_with_score_zero():
-    found = [
+def test_padding_has_score_zero():
+    detections = [
         {"boxes": torch.ones(2, 4), "scores": torch.ones(2), "labels": torch.ones(2).long()},
         {"boxes": torch.ones(0, 4), "scores": torch.ones(0), "labels": torch.ones(0).long()},
     ]
-    boxes, scores, labels = pad_detections(found)
+    boxes, scores, labels = pad_detections(detections)
     assert boxes.shape == (2, 2, 4) and scores.tolist() == [[1, 1], [0, 0]]
     assert labels.dtype == torch.int64
 
 
-def places(stride=8, rows=4, columns=4):
+def positions(stride=8, rows=4, columns=4):
     y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
     centres = torch.stack([x, y], -1).flatten(0, 1) * stride
     return centres, torch.full((rows * columns,), float(stride))
 
 
-def test_each_place_learns_the_object_it_predicts_best():
-    centres, strides = places()
+def test_each_position_is_assigned_to_the_object_it_predicts_best():
+    centres, strides = positions()
     truth = torch.tensor([[0.0, 0, 16, 16], [16, 16, 32, 32]])
     boxes = torch.cat([centres - 8, centres + 8], 1)
     chosen = assign(torch.full((16, 3), 0.5), boxes, centres, strides, truth, torch.tensor([0, 2]))
-    # The four places inside the first square learn class 0, those in the second class 2.
+    # The four positions inside the first square get class 0, those in the second class 2.
     assert chosen.scores[:, 1].sum() == 0
     assert set(chosen.scores[:, 0].nonzero()[:, 0].tolist()) == {0, 1, 4, 5}
     assert set(chosen.scores[:, 2].nonzero()[:, 0].tolist()) == {10, 11, 14, 15}
     assert chosen.boxes[0].tolist() == truth[0].tolist()
-    # No score asks for more than the best overlap of the object.
+    # No target score is higher than the best IoU of the object.
     assert chosen.scores.max() <= 1
 
 
-def test_an_object_within_another_keeps_its_best_place():
-    centres, strides = places(rows=2, columns=2)
+def test_an_object_inside_another_keeps_its_best_position():
+    centres, strides = positions(rows=2, columns=2)
     truth = torch.tensor([[0.0, 0, 16, 16], [0, 0, 8, 8]])
-    # Wherever one looks, the large object is what is predicted.
+    # All positions predict the large object.
     boxes = truth[:1].expand(4, 4)
     chosen = assign(torch.full((4, 2), 0.5), boxes, centres, strides, truth, torch.tensor([0, 1]))
     assert (chosen.scores[:, 0] > 0).tolist() == [False, True, True, True]
     assert (chosen.scores[:, 1] > 0).tolist() == [True, False, False, False]
 
 
-def test_an_object_smaller_than_any_cell_still_has_a_place():
-    centres, strides = places()
+def test_an_object_smaller_than_a_stride_has_a_position():
+    centres, strides = positions()
     truth = torch.tensor([[15.5, 15.5, 16.5, 16.5]])
     boxes = torch.cat([centres - 8, centres + 8], 1)
     chosen = assign(torch.full((16, 1), 0.5), boxes, centres, strides, truth, torch.tensor([0]))
     assert (chosen.weights > 0).any()
+
+
+def test_backbone_options_reach_the_backbone():
+    network = build("one_stage", backbone="resnet9", strides=[2, 4, 8], width=4)
+    assert network.pyramid.body.channels == (4, 8, 16, 32)
+    for architecture in ARCHITECTURES:
+        with pytest.raises(VisusError, match="'test_resnet' takes no option 'wdith'"):
+            build(architecture, wdith=3)

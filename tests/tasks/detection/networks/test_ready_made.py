@@ -31,7 +31,7 @@ def test_a_detector_is_downloaded_checked_and_used(published, visus, photos):
     image = read_image(next(photos.rglob("*.png")))
     batch, _ = model.preprocess(image)
     _, scores, labels = model.run(batch)
-    # torchvision's own way, on the same pixels: the image is of its size, so that it scales none.
+    # torchvision's preprocessing of the same pixels, without resizing, as the size is the image's.
     detector.transform.min_size, detector.transform.max_size = (640,), 640
     detector.roi_heads.score_thresh = 0.01
     with torch.inference_mode():
@@ -39,11 +39,11 @@ def test_a_detector_is_downloaded_checked_and_used(published, visus, photos):
     assert len(expected["scores"]) == len(scores[0])
     torch.testing.assert_close(torch.from_numpy(scores[0]), expected["scores"], atol=1e-4, rtol=0)
     assert (torch.from_numpy(labels[0]) + 1 == expected["labels"]).float().mean() > 0.95
-    code, _, err = visus("infer", "coco-fasterrcnn-mobilenet", photos / "circle" / "1.png")
+    code, _, err = visus("predict", "coco-fasterrcnn-mobilenet", photos / "circle" / "1.png")
     assert code == 0, err
 
 
-def test_another_file_is_refused_and_leaves_nothing_behind(published, tmp_path):
+def test_a_file_with_another_hash_is_refused_and_not_kept(published, tmp_path):
     _, entry, path = published
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(VisusError, match="sha256"):
@@ -51,11 +51,11 @@ def test_another_file_is_refused_and_leaves_nothing_behind(published, tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_without_a_network_the_message_says_what_to_do(published, visus, photos):
+def test_without_a_network_the_message_names_the_remedy(published, visus, photos):
     _, entry, path = published
     kept = path.read_bytes()
     path.unlink()
-    code, _, err = visus("infer", "coco-fasterrcnn-mobilenet", photos)
+    code, _, err = visus("predict", "coco-fasterrcnn-mobilenet", photos)
     assert code == 2 and len(err.strip().splitlines()) == 1
     assert "could not be downloaded" in err and "--from FILE" in err
     path.with_name("copy.pth").write_bytes(kept)
@@ -67,10 +67,14 @@ def test_without_a_network_the_message_says_what_to_do(published, visus, photos)
 
 
 def test_fine_tuning_from_coco_changes_the_last_layer_only(published):
+    from visus.tasks.detection.spec import DetectionInfo
     from visus.tasks.detection.task import DetectionTask
 
     detector, _, _ = published
-    task = DetectionTask(NAME, pretrained=True, class_names=["a", "b"], image_size=(64, 64))
+    info = DetectionInfo(
+        image_size=(64, 64), class_names=("a", "b"), in_channels=3, resize_mode="letterbox"
+    )
+    task = DetectionTask(data_info=info, architecture=NAME, pretrained=True)
     rest = task.network.detector.state_dict()
     for key, value in detector.state_dict().items():
         if "box_predictor" not in key and "num_batches" not in key:

@@ -1,5 +1,3 @@
-"""Regions looked up in a pyramid."""
-
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,8 +9,8 @@ from visus.tasks.segmentation.networks.upsampling import JointBilateralUpsamplin
 from visus.vision.errors import VisusError
 
 
-def slowly(images, logits, colour, distance, reach=2):
-    """Pixel by pixel, as the paper says it, of arrays (channels, height, width)."""
+def pixel_by_pixel(images, logits, colour, distance, reach=2):
+    """The paper's formula for arrays of shape (channels, height, width)."""
     _, height, width = images.shape
     rows, columns = logits.shape[1:]
     stride = max(-(-height // rows), -(-width // columns))
@@ -18,20 +18,22 @@ def slowly(images, logits, colour, distance, reach=2):
         images, ((0, 0), (0, rows * stride - height), (0, columns * stride - width)), "edge"
     )
     means = padded.reshape(len(images), rows, stride, columns, stride).mean((2, 4))
-    found = np.zeros((len(logits), height, width))
+    result = np.zeros((len(logits), height, width))
     for y in range(height):
         for x in range(width):
             total = 0.0
             for r in range(y // stride - reach, y // stride + reach + 1):
                 for c in range(x // stride - reach, x // stride + reach + 1):
                     inside = min(max(r, 0), rows - 1), min(max(c, 0), columns - 1)
-                    unlike = ((images[:, y, x] - means[:, inside[0], inside[1]]) ** 2).sum()
-                    far = (r - (y + 0.5) / stride + 0.5) ** 2 + (c - (x + 0.5) / stride + 0.5) ** 2
-                    weight = np.exp(-colour * unlike - distance * far)
-                    found[:, y, x] += weight * logits[:, inside[0], inside[1]]
+                    difference = ((images[:, y, x] - means[:, inside[0], inside[1]]) ** 2).sum()
+                    distant = (r - (y + 0.5) / stride + 0.5) ** 2 + (
+                        c - (x + 0.5) / stride + 0.5
+                    ) ** 2
+                    weight = np.exp(-colour * difference - distance * distant)
+                    result[:, y, x] += weight * logits[:, inside[0], inside[1]]
                     total += weight
-            found[:, y, x] /= total
-    return found
+            result[:, y, x] /= total
+    return result
 
 
 @settings(deadline=None, max_examples=20)
@@ -51,8 +53,8 @@ def test_it_agrees_with_the_papers_formula(seed, rows, columns, stride, missing,
     upsampling = JointBilateralUpsampling().double()
     colour, distance = (float(p.detach().exp()) for p in (upsampling.colour, upsampling.distance))
     with torch.no_grad():
-        found = upsampling(torch.from_numpy(images)[None], torch.from_numpy(logits)[None])[0]
-    np.testing.assert_allclose(found, slowly(images, logits, colour, distance), atol=1e-5)
+        result = upsampling(torch.from_numpy(images)[None], torch.from_numpy(logits)[None])[0]
+    np.testing.assert_allclose(result, pixel_by_pixel(images, logits, colour, distance), atol=1e-5)
 
 
 def test_outlines_follow_the_image():
@@ -70,7 +72,7 @@ def test_outlines_follow_the_image():
     assert wrong[0] == 0 and wrong[1] > 30
 
 
-def test_it_is_learnt_and_chosen_by_name():
+def test_it_is_trained_and_chosen_by_name():
     network, _ = create_segmenter("fcn", 3, "test_resnet", upsampling="joint_bilateral")
     images = torch.rand(2, 3, 70, 64)
     logits = network(images)

@@ -1,0 +1,85 @@
+"""What the applications know of captioning data."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.datamodules.core.spec import DataReport, DataSpec
+
+if TYPE_CHECKING:
+    from visus.datamodules.captioning.files import CaptionListing
+    from visus.datamodules.core.base import VisionDataModule
+
+
+class CaptioningDataSpec(DataSpec):
+    """Images with captions, in a CSV, JSON or text file."""
+
+    task = "captioning"
+    sample_folder = "captioned"
+
+    def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
+        """See `DataSpec.data_modules`."""
+        from visus.datamodules.captioning.data import ImageCaptioningData
+        from visus.datamodules.captioning.scenes import ScenesCaptioningData
+
+        return ImageCaptioningData, ScenesCaptioningData
+
+    def recognise(self, path: Path) -> str:
+        """See `DataSpec.recognise`."""
+        from visus.datamodules.captioning.files import is_captions
+
+        return "captions" if is_captions(path) else ""
+
+    def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
+        """See `DataSpec.check`."""
+        from visus.datamodules.captioning.files import read_captions
+
+        return _report(read_captions(path))
+
+    def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
+        """See `DataSpec.check_module`."""
+        from visus.datamodules.captioning.data import ImageCaptioningData
+
+        if not isinstance(data, ImageCaptioningData):
+            return super().check_module(data)
+        return _report(data.read_listing())
+
+    def write_sample(self, folder: Path) -> None:
+        """Eight procedural scenes, and a `captions.csv` with two captions of each."""
+        import csv
+
+        from visus.vision.output_files import write_image
+        from visus.vision.scenes import make_scene
+
+        rows = [("image", "caption")]
+        for seed in range(8):
+            scene = make_scene(seed, (96, 128))
+            name = f"scene{seed}.png"
+            write_image(folder / name, scene.image)
+            caption = scene.caption()
+            rows += [(name, f"{caption.capitalize()}."), (name, f"There is {caption}.")]
+        with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+
+def _report(listing: "CaptionListing") -> DataReport:
+    """Images, captions and words of each split."""
+    from rich.table import Table
+
+    from visus.vision.vocabulary import tokenise
+
+    splits = sorted({image.split for image in listing.images})
+    table = Table("", *(split or "all" for split in splits))
+    members = [[image for image in listing.images if image.split == split] for split in splits]
+    captions = [[tokenise(text) for each in images for text in each.captions] for images in members]
+    table.add_row("images", *(str(len(images)) for images in members))
+    table.add_row("captions", *(str(len(each)) for each in captions))
+    words = [Counter(word for caption in each for word in caption) for each in captions]
+    table.add_row("distinct words", *(str(len(counts)) for counts in words))
+    rare = [sum(count < 3 for count in counts.values()) for counts in words]
+    table.add_row("of these fewer than three times", *map(str, rare))
+    lengths = [sorted(len(caption) for caption in each) for each in captions]
+    ranges = [f"{n[0]} to {n[-1]}, median {n[len(n) // 2]}" for n in lengths]
+    table.add_row("words of a caption", *ranges)
+    return DataReport([table], listing.problems)

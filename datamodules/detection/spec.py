@@ -1,0 +1,138 @@
+"""The specification of detection data, free of torch."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.datamodules.core.spec import DataOption, DataReport, DataSpec, size_line
+
+if TYPE_CHECKING:
+    from visus.datamodules.core.base import VisionDataModule
+    from visus.datamodules.core.detection_files import DetectionListing
+
+_TITLES = {"coco": "COCO labels", "voc": "Pascal VOC labels", "yolo": "YOLO labels"}
+
+
+class DetectionDataSpec(DataSpec):
+    """Images with labelled bounding boxes: COCO JSON, Pascal VOC XML or YOLO text files."""
+
+    task = "detection"
+    options = (
+        DataOption("--format", "format of the labels; recognised by default", choices=(*_TITLES,)),
+        DataOption(
+            "--exif",
+            "whether labels refer to images with their EXIF orientation applied",
+            choices=("auto", "apply", "ignore"),
+            default="auto",
+        ),
+    )
+    conversions = (*_TITLES,)
+    sample_folder = "boxes"
+
+    def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
+        """See `DataSpec.data_modules`."""
+        from visus.datamodules.detection.data import ImageDetectionData
+        from visus.datamodules.detection.scenes import ScenesDetectionData
+
+        return ImageDetectionData, ScenesDetectionData
+
+    def recognise(self, path: Path) -> str:
+        """See `DataSpec.recognise`."""
+        from visus.datamodules.core.detection_files import recognise
+        from visus.datamodules.core.formats import coco
+
+        format = recognise(path)
+        if format == "coco":
+            # COCO's files of captions have no categories.
+            files = coco.find(path)
+            if not any(b'"categories"' in file.read_bytes() for file in files):
+                return ""
+        return _TITLES[format] if format else ""
+
+    def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
+        """See `DataSpec.check`."""
+        return _report(_read(path, values))
+
+    def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
+        """See `DataSpec.check_module`."""
+        from visus.datamodules.detection.data import ImageDetectionData
+
+        if not isinstance(data, ImageDetectionData):
+            return super().check_module(data)
+        return _report(data.read_listing())
+
+    def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
+        """See `DataSpec.draw`."""
+        from visus.datamodules.detection.draw_labels import draw_labels
+
+        return draw_labels(_read(path, values), folder)
+
+    def convert(self, path: Path, values: Mapping[str, Any], to: str, output: Path) -> DataReport:
+        """See `DataSpec.convert`."""
+        from visus.datamodules.detection.convert import convert
+
+        listing = _read(path, values)
+        lost = convert(listing, to, output)
+        objects = sum(len(image.objects) for image in listing.images)
+        line = (
+            f"{len(listing.images)} images with {objects} objects written to {output} as {to}; "
+            f"{listing.left_out} bad ones were left out"
+        )
+        return DataReport([line], (*listing.problems, *lost))
+
+    def write_sample(self, folder: Path) -> None:
+        """Write procedural scenes with COCO labels, four images each for `train` and `val`."""
+        from visus.datamodules.core.formats import coco
+        from visus.datamodules.core.labels import LabelledImage, LabelledObject
+        from visus.vision.masks import encode_mask
+        from visus.vision.output_files import write_image
+        from visus.vision.scenes import SHAPES, make_scene
+
+        size = (96, 128)
+        scenes = [make_scene(seed, size, (3, 6), 16) for seed in range(8)]
+        records = []
+        for i, scene in enumerate(scenes):
+            objects = [
+                LabelledObject(
+                    item.shape, item.box, "", runs=tuple(encode_mask(item.mask)["counts"])
+                )
+                for item in scene.objects
+            ]
+            path, split = Path(f"{i}.png"), "train" if i < 4 else "val"
+            records.append(LabelledImage(path, tuple(objects), split, "", size=size))
+        targets = coco.write(records, [record.path for record in records], SHAPES, folder)
+        for target, scene in zip(targets, scenes, strict=True):
+            write_image(target, scene.image)
+
+
+def _read(path: Path, values: Mapping[str, Any]) -> "DetectionListing":
+    from visus.datamodules.core.detection_files import read_detection
+
+    return read_detection(path, values["format"], exif=values["exif"])
+
+
+def _report(listing: "DetectionListing") -> DataReport:
+    """Objects of each class and split, and the sizes of images and objects."""
+    from rich.table import Table
+
+    splits = sorted({image.split for image in listing.images})
+    table = Table("class", *(split or "objects" for split in splits), title=listing.format or None)
+    by_split = [[image for image in listing.images if image.split == split] for split in splits]
+    counts = [Counter(o.label for image in images for o in image.objects) for images in by_split]
+    for name in listing.class_names:
+        table.add_row(name, *(str(count[name]) for count in counts))
+    table.add_section()
+    table.add_row("images", *(str(len(images)) for images in by_split))
+    empty = [sum(not image.objects for image in images) for images in by_split]
+    table.add_row("of these without objects", *map(str, empty))
+    lines: list[Table | str] = [table, *size_line([image.size for image in listing.images])]
+    objects = [item for image in listing.images for item in image.objects]
+    sides = sorted(min(o.box[2] - o.box[0], o.box[3] - o.box[1]) for o in objects)
+    if sides:
+        masks = sum(item.has_mask for item in objects)
+        lines.append(
+            f"{len(objects)} objects, shorter sides {sides[0]:g} to {sides[-1]:g} px, median "
+            f"{sides[len(sides) // 2]:g} px; {masks} have masks"
+        )
+    return DataReport(lines, listing.problems)

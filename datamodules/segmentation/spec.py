@@ -1,0 +1,114 @@
+"""The specification of segmentation data, free of torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.datamodules.core.spec import DataOption, DataReport, DataSpec, size_line
+
+if TYPE_CHECKING:
+    from visus.datamodules.core.base import VisionDataModule
+    from visus.datamodules.segmentation.files import SegmentationListing
+
+_SAMPLES = 8
+_SAMPLE_SIZE = (96, 96)
+
+
+class SegmentationDataSpec(DataSpec):
+    """Images with masks: folders of both, or a CSV that pairs them."""
+
+    task = "segmentation"
+    options = (
+        DataOption("--ignore", "value or class of masks that means unlabelled", default="255"),
+        DataOption(
+            "--exif",
+            "how EXIF orientation applies to labels",
+            choices=("auto", "apply", "ignore"),
+            default="auto",
+        ),
+        DataOption("--in-channels", "channels of the images", int, default=3),
+    )
+    sample_folder = "masks"
+
+    def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
+        """See `DataSpec.data_modules`."""
+        from visus.datamodules.segmentation.data import ImageSegmentationData
+        from visus.datamodules.segmentation.downloads import OxfordPetData, VOCSegmentationData
+        from visus.datamodules.segmentation.scenes import ScenesSegmentationData
+
+        return (ImageSegmentationData, OxfordPetData, VOCSegmentationData, ScenesSegmentationData)
+
+    def recognise(self, path: Path) -> str:
+        """See `DataSpec.recognise`."""
+        from visus.datamodules.segmentation.files import is_segmentation
+
+        return "images with masks" if is_segmentation(path) else ""
+
+    def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
+        """See `DataSpec.check`."""
+        return _report(_read(path, values))
+
+    def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
+        """See `DataSpec.check_module`."""
+        from visus.datamodules.segmentation.data import MaskedImageData
+
+        if not isinstance(data, MaskedImageData):
+            return super().check_module(data)
+        return _report(data.read_listing())
+
+    def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
+        """See `DataSpec.draw`."""
+        from visus.datamodules.segmentation.draw_masks import draw_masks
+
+        return draw_masks(_read(path, values), folder)
+
+    def write_sample(self, folder: Path) -> None:
+        """Procedural scenes with masks of class ids."""
+        from visus.datamodules.segmentation.mask_polygons import BACKGROUND
+        from visus.vision.output_files import write_image
+        from visus.vision.scenes import SHAPES, make_scene
+
+        for seed in range(_SAMPLES):
+            scene = make_scene(seed, _SAMPLE_SIZE)
+            write_image(folder / "images" / f"p{seed}.png", scene.image)
+            write_image(folder / "masks" / f"p{seed}.png", scene.class_mask())
+        names = "\n".join(("name", BACKGROUND, *SHAPES))
+        (folder / "classes.csv").write_text(names + "\n", encoding="utf-8")
+
+
+def _read(path: Path, values: Mapping[str, Any]) -> "SegmentationListing":
+    """Read a data set with the values of the options."""
+    from visus.datamodules.segmentation.files import read_segmentation
+
+    ignore: int | str | None = values["ignore"]
+    if ignore == "null":
+        ignore = None
+    elif isinstance(ignore, str) and ignore.isdecimal():
+        ignore = int(ignore)
+    return read_segmentation(
+        path, ignore=ignore, exif=values["exif"], in_channels=values["in_channels"]
+    )
+
+
+def _report(listing: "SegmentationListing") -> DataReport:
+    """The fraction of pixels of each class, and the number of images that show it, by split."""
+    from rich.table import Table
+
+    splits = sorted({image.split for image in listing.images})
+    members = [[image for image in listing.images if image.split == split] for split in splits]
+    labelled = [max(1, sum(sum(image.counts) for image in images)) for images in members]
+    table = Table("class", *(f"{split or 'pixels'}, in images" for split in splits))
+    for i, name in enumerate(listing.classes.names):
+        cells = [
+            f"{sum(image.counts[i] for image in images) / pixels:.2%}, "
+            f"{sum(image.counts[i] > 0 for image in images)}"
+            for images, pixels in zip(members, labelled, strict=True)
+        ]
+        table.add_row(name, *cells)
+    table.add_section()
+    table.add_row("images", *(str(len(images)) for images in members))
+    pixels = [max(1, sum(i.size[0] * i.size[1] for i in images)) for images in members]
+    fractions = zip(labelled, pixels, strict=True)
+    table.add_row("unlabelled pixels", *(f"{1 - a / b:.2%}" for a, b in fractions))
+    lines: list[Table | str] = [table, *size_line([image.size for image in listing.images])]
+    return DataReport(lines, listing.problems)

@@ -1,0 +1,1 @@
+"""A toy task for visus: the mean colour of an image."""

@@ -1,0 +1,160 @@
+"""The specification of the detection task."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from visus.tasks.detection.weights import WEIGHTS
+from visus.tasks.spec import ExportSpec, InputInfo, Session, TaskOption, TaskSpec
+from visus.vision.errors import VisusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.base import VisionTask
+    from visus.tasks.detection.task import DetectionTask
+    from visus.tasks.spec import Arrays, OptionValues, Report
+    from visus.vision.frames import SourceProperties
+    from visus.vision.images import Pixels
+    from visus.vision.model import Model, Postprocess
+
+_THRESHOLD_STEP = 0.05
+"""Change of the score threshold by one key press in the live window."""
+
+_COMPARED_SCORE = 0.05
+"""Detections with a lower score are not compared with those of an exported network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionInfo(InputInfo):
+    """The properties of the data that a detector depends on.
+
+    Attributes:
+        anchors: (width, height) in pixels of the anchors of Faster R-CNN, for each of five pyramid
+            levels, finest first; None for the default anchors.
+        masks: Whether instance masks are predicted as well (Mask R-CNN).
+    """
+
+    anchors: list[list[list[float]]] | None = None
+    masks: bool = False
+
+
+class DetectionSpec(TaskSpec):
+    """Detection: bounding boxes with classes and scores, optionally with instance masks."""
+
+    name = "detection"
+    title = "object detection"
+    data_info = DetectionInfo
+    options = (
+        TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
+        TaskOption("--track", "track objects through a video, each with its own number", None),
+    )
+    export = ExportSpec(
+        output_names=("boxes", "scores", "labels", "masks"),
+        exporter="torchscript",
+        dynamic_axes={1: "detections"},
+        fixed_outputs=False,
+        int8_operations=frozenset({"Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"}),
+    )
+
+    def lightning_class(self) -> type[DetectionTask]:
+        """See `TaskSpec.lightning_class`."""
+        from visus.tasks.detection.task import DetectionTask
+
+        return DetectionTask
+
+    def postprocess(self) -> Postprocess:
+        """See `TaskSpec.postprocess`."""
+        from visus.tasks.detection.prediction import postprocess
+
+        return postprocess
+
+    def draw(self) -> Callable[[Pixels, Any, bool], Pixels]:
+        """See `TaskSpec.draw`."""
+        from visus.tasks.detection.draw import draw_detection
+
+        return draw_detection
+
+    def report(self) -> Report:
+        """See `TaskSpec.report`."""
+        from visus.tasks.detection.report import report_detection
+
+        return report_detection
+
+    def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
+        """See `TaskSpec.configure`."""
+        threshold = values["threshold"]
+        if threshold is not None:
+            if not 0 <= threshold <= 1:
+                raise VisusError(f"--threshold {threshold} must lie between 0 and 1")
+            model.set_option("threshold", threshold)
+        if values["track"]:
+            if source.still:
+                raise VisusError("--track follows objects through a video; the source is images")
+            # Matching needs SciPy, which nothing else here does.
+            from visus.tasks.detection.tracked_model import TrackedModel
+
+            model = TrackedModel(model)
+        return Session(model, adjust=partial(_adjust_threshold, model))
+
+    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+        """The largest difference of a box coordinate in pixels, and whether all detections agree.
+
+        Detections of the same class are compared in any order, as equal scores leave it open. They
+        agree where all coordinates differ by less than a pixel.
+        """
+        import numpy as np
+
+        a, b = (np.flatnonzero(out[1][0] >= _COMPARED_SCORE) for out in (found, expected))
+        if len(a) != len(b):
+            return 0.0, 0.0
+        if len(a) == 0:
+            return 0.0, 1.0
+        differences = np.abs(found[0][0, a][:, None] - expected[0][0, b][None]).max(-1)
+        other_class = found[2][0, a][:, None] != expected[2][0, b][None]
+        nearest = np.where(other_class, np.inf, differences).min(1)
+        if not np.isfinite(nearest).all():
+            return 0.0, 0.0
+        return float(nearest.max()), float(nearest.max() < 1)
+
+    def prepare_export(self, task: VisionTask) -> AbstractContextManager[None]:
+        """See `TaskSpec.prepare_export`; fixes the number of proposals of two-stage detectors."""
+        from visus.tasks.detection.networks import TwoStageDetector
+
+        network = task.network
+        return network.fixed_size() if isinstance(network, TwoStageDetector) else nullcontext()
+
+    def weights(self) -> tuple[WeightsEntry, ...]:
+        """See `TaskSpec.weights`."""
+        return WEIGHTS
+
+    def build_pretrained(self, entry: WeightsEntry) -> DetectionTask:
+        """See `TaskSpec.build_pretrained`."""
+        from visus.tasks.detection.networks.ready_made import coco_class_names
+        from visus.tasks.detection.task import DetectionTask
+
+        info = DetectionInfo(
+            image_size=(640, 640),
+            class_names=tuple(coco_class_names()),
+            in_channels=3,
+            resize_mode="letterbox",
+        )
+        return DetectionTask(
+            data_info=info,
+            architecture=entry.network,  # type: ignore[arg-type]
+            pretrained=True,
+            proposals=1000,
+        ).eval()
+
+
+def _adjust_threshold(model: Model, steps: int) -> str:
+    """Raise or lower the score threshold, within 0 and 1; returns a line with the new value."""
+    threshold = float(model.metadata.options["threshold"]) + _THRESHOLD_STEP * steps
+    threshold = round(min(1.0, max(0.0, threshold)), 2)
+    model.set_option("threshold", threshold)
+    return f"threshold {threshold:.2f}"

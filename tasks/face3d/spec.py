@@ -1,0 +1,174 @@
+"""The specification of the 3D face task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.tasks.spec import (
+    ExportSpec,
+    InputInfo,
+    PartExport,
+    PipelineExport,
+    Session,
+    TaskOption,
+    TaskSpec,
+)
+from visus.vision.errors import VisusError
+from visus.vision.metadata import ResizeMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.base import VisionTask
+    from visus.tasks.face3d.task import Face3DTask
+    from visus.tasks.spec import Arrays, OptionValues, PipelineParts, Report
+    from visus.vision.frames import SourceProperties
+    from visus.vision.images import Pixels
+    from visus.vision.model import Model, Postprocess
+
+_LOSS_WEIGHTS_1 = {
+    "vertex_weight": "vertices",
+    "landmark_weight": "landmarks",
+    "point_weight": "points",
+    "pose_weight": "pose",
+    "number_weight": "coefficients",
+    "light_weight": "light",
+    "photograph_weight": "photographs",
+}
+"""Arguments of format 1, and the keys of `loss_weights` that replace them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face3DInfo(InputInfo):
+    """The properties of the data that a network for 3D faces depends on.
+
+    Attributes:
+        face_model: Name or file of the face model; see `visus.models.face3d.face_models`.
+        landmarks: A text file of 68 vertex indices, for a face model without landmarks.
+        model_digest: Hash of the face that is reconstructed, `FaceModel.digest`.
+        components: Number of identity components.
+        expressions: Names of the expressions; empty for all.
+    """
+
+    class_names: tuple[str, ...] = ()
+    in_channels: int = 3
+    resize_mode: ResizeMode = "stretch"
+    face_model: str = "ict-facekit"
+    landmarks: str | None = None
+    model_digest: str | None = None
+    components: int = 40
+    expressions: tuple[str, ...] = ()
+
+
+class Face3DSpec(TaskSpec):
+    """3D faces: shape, expression and pose of each face of an image."""
+
+    name = "face3d"
+    title = "3D faces"
+    data_info = Face3DInfo
+    is_pipeline = True
+    options = (
+        TaskOption("--mesh", "write a mesh of each face there", Path, "DIR", commands=("predict",)),
+        TaskOption(
+            "--mesh-format",
+            "format of the meshes, glb by default",
+            choices=("glb", "obj", "ply"),
+            commands=("predict",),
+        ),
+    )
+    export = ExportSpec(
+        output_names=("vertices", "rotations", "scales", "positions", "coefficients"),
+        # Nearly all of the time; the layers that compute coordinates stay in float.
+        int8_operations=frozenset({"Clip", "Conv", "MaxPool", "Relu"}),
+    )
+
+    def lightning_class(self) -> type[Face3DTask]:
+        """See `TaskSpec.lightning_class`."""
+        from visus.tasks.face3d.task import Face3DTask
+
+        return Face3DTask
+
+    def postprocess(self) -> Postprocess:
+        """See `TaskSpec.postprocess`."""
+        from visus.tasks.face3d.prediction import postprocess
+
+        return postprocess
+
+    def draw(self) -> Callable[[Pixels, Any, bool], Pixels]:
+        """See `TaskSpec.draw`."""
+        from visus.tasks.face3d.draw import draw_face3d
+
+        return draw_face3d
+
+    def report(self) -> Report:
+        """See `TaskSpec.report`."""
+        from visus.tasks.face3d.report import report_face3d
+
+        return report_face3d
+
+    def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
+        """See `TaskSpec.configure`."""
+        if values["mesh"] is None:
+            if values["mesh_format"] is not None:
+                raise VisusError("--mesh-format is the format of meshes; give --mesh DIR too")
+            return Session(model)
+        from visus.tasks.face3d.mesh_files import MeshFiles
+
+        return Session(model, [MeshFiles(values["mesh"], values["mesh_format"] or "glb")])
+
+    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+        """The largest difference, and the fraction of vertices within 0.1 % of the face's size."""
+        import numpy as np
+
+        pairs = list(zip(found, expected, strict=True))
+        vertices, expected_vertices = pairs[0]
+        tolerance = 1e-3 * float(np.ptp(expected_vertices))
+        close = np.abs(vertices - expected_vertices).max(-1) <= tolerance
+        return max(float(np.abs(a - b).max()) for a, b in pairs), float(close.mean())
+
+    def pipeline(self, model: Model, parts: PipelineParts | None) -> Model:
+        """See `TaskSpec.pipeline`."""
+        from visus.tasks.face3d.pipeline import Face3DPipeline
+        from visus.vision.faces.detection import FaceStages
+
+        if parts is not None:
+            return Face3DPipeline(model, FaceStages(**parts.networks))
+        from visus.models.faces.mtcnn import create_face_finder
+        from visus.tasks.torch_network import torch_task
+
+        device = torch_task(model, self.name).device
+        return Face3DPipeline(model, create_face_finder().to(device).stages())
+
+    def export_parts(self, task: VisionTask) -> PipelineExport:
+        """See `TaskSpec.export_parts`."""
+        from visus.models.faces.mtcnn import create_face_finder
+
+        stages = create_face_finder().export_examples()
+        return PipelineExport(
+            {name: PartExport(*example) for name, example in stages.items()},
+            {"fingerprint": None},
+            # For rasterising, and for mesh files.
+            ("numba", "trimesh"),
+            (("predict", "{model}"), ()),
+            "IMAGE --mesh FOLDER",
+        )
+
+    def weights(self) -> tuple[WeightsEntry, ...]:
+        """See `TaskSpec.weights`."""
+        from visus.models.face3d.ict_facekit import ICT_FACEKIT
+        from visus.tasks.face3d.weights import WEIGHTS
+
+        return (*WEIGHTS, ICT_FACEKIT)
+
+    def migrate_arguments(self, arguments: dict[str, Any], format: int) -> dict[str, Any]:
+        """See `TaskSpec.migrate_arguments`."""
+        arguments = super().migrate_arguments(arguments, format)
+        if format < 2:
+            arguments["hidden_size"] = arguments.pop("hidden")
+            arguments["loss_weights"] = {
+                key: arguments.pop(old) for old, key in _LOSS_WEIGHTS_1.items()
+            }
+        return arguments

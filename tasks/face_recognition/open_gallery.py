@@ -1,0 +1,35 @@
+"""Open a gallery by the name that the user gave: a file or a Qdrant collection."""
+
+from pathlib import Path
+
+from visus.tasks.face_recognition.gallery import Gallery
+from visus.tasks.face_recognition.pipeline import FacePipeline
+from visus.vision.errors import VisusError
+
+_QDRANT = "qdrant://"
+
+
+def open_gallery(place: str, model: FacePipeline, create: bool = False) -> Gallery:
+    """Open a gallery for the embeddings of a model.
+
+    Args:
+        place: A file, or `qdrant://host:port/collection`.
+        model: The model that computed its embeddings.
+        create: Whether to create it where it does not exist.
+
+    Raises:
+        VisusError: If it does not exist, or cannot be used with this model.
+    """
+    if place.startswith(_QDRANT):
+        from visus.tasks.face_recognition.qdrant_gallery import open_qdrant
+
+        address = place.removeprefix(_QDRANT)
+        return open_qdrant(address, model.fingerprint, model.embedding_size, create)
+    from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
+
+    path = Path(place)
+    if not create and not path.exists():
+        raise VisusError(
+            f"--gallery {place!r}: there is no such file; visus faces enroll creates it"
+        )
+    return SqliteGallery(path, model.fingerprint)

@@ -1,0 +1,145 @@
+"""The specification of the segmentation task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visus.tasks.segmentation.weights import WEIGHTS
+from visus.tasks.spec import InputInfo, Session, TaskOption, TaskSpec
+from visus.vision.class_names import VOC_CLASS_NAMES
+from visus.vision.colours import Colour
+from visus.vision.errors import VisusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.segmentation.task import SegmentationTask
+    from visus.tasks.spec import Arrays, OptionValues, Report
+    from visus.vision.frames import SourceProperties
+    from visus.vision.images import Pixels
+    from visus.vision.model import Model, Postprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationInfo(InputInfo):
+    """The properties of the data that a segmenter depends on.
+
+    Attributes:
+        class_counts: Training pixels of each class; None where they are not counted.
+        class_colours: Colour of each class in drawings, (red, green, blue); None for generated
+            colours.
+    """
+
+    class_counts: tuple[int, ...] | None = None
+    class_colours: tuple[Colour, ...] | None = None
+
+
+class SegmentationSpec(TaskSpec):
+    """Semantic segmentation: a class for every pixel of an image."""
+
+    name = "segmentation"
+    title = "semantic segmentation"
+    data_info = SegmentationInfo
+    options = (
+        TaskOption(
+            "--masks",
+            "write the mask of class ids of each image there, as PNG",
+            Path,
+            metavar="DIR",
+            commands=("predict",),
+        ),
+        TaskOption(
+            "--tile",
+            "segment large images in overlapping square tiles of that side",
+            int,
+            metavar="PIXELS",
+            commands=("predict",),
+        ),
+        TaskOption(
+            "--overlap",
+            "overlap of neighbouring tiles; an eighth of their side by default",
+            int,
+            metavar="PIXELS",
+            commands=("predict",),
+        ),
+    )
+
+    def lightning_class(self) -> type[SegmentationTask]:
+        """See `TaskSpec.lightning_class`."""
+        from visus.tasks.segmentation.task import SegmentationTask
+
+        return SegmentationTask
+
+    def postprocess(self) -> Postprocess:
+        """See `TaskSpec.postprocess`."""
+        from visus.tasks.segmentation.prediction import postprocess
+
+        return postprocess
+
+    def draw(self) -> Callable[[Pixels, Any, bool], Pixels]:
+        """See `TaskSpec.draw`."""
+        from visus.tasks.segmentation.draw import draw_segmentation
+
+        return draw_segmentation
+
+    def report(self) -> Report:
+        """See `TaskSpec.report`."""
+        from visus.tasks.segmentation.report import report_segmentation
+
+        return report_segmentation
+
+    def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
+        """See `TaskSpec.configure`."""
+        tile, overlap = values["tile"], values["overlap"]
+        if tile is not None:
+            from visus.tasks.segmentation.tiling import TiledModel
+
+            model = TiledModel(model, tile, tile // 8 if overlap is None else overlap)
+        elif overlap is not None:
+            raise VisusError("--overlap is the overlap of tiles; give --tile too")
+        session = Session(model)
+        if values["masks"] is not None:
+            from visus.tasks.segmentation.mask_files import MaskFiles
+
+            session.watchers.append(MaskFiles(values["masks"]))
+        return session
+
+    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+        """The largest difference of a logit, and the fraction of positions of the same class."""
+        import numpy as np
+
+        same = found[0].argmax(1) == expected[0].argmax(1)
+        return float(np.abs(found[0] - expected[0]).max()), float(same.mean())
+
+    def weights(self) -> tuple[WeightsEntry, ...]:
+        """See `TaskSpec.weights`."""
+        return WEIGHTS
+
+    def build_pretrained(self, entry: WeightsEntry) -> SegmentationTask:
+        """See `TaskSpec.build_pretrained`."""
+        from visus.tasks.segmentation.task import SegmentationTask
+
+        info = SegmentationInfo(
+            image_size=(512, 512),
+            class_names=VOC_CLASS_NAMES,
+            in_channels=3,
+            resize_mode="letterbox",
+        )
+        return SegmentationTask(
+            data_info=info,
+            architecture=entry.network,  # type: ignore[arg-type]
+            pretrained=True,
+        ).eval()
+
+    def migrate_weights(self, weights: dict[str, Any], format: int) -> dict[str, Any]:
+        """See `TaskSpec.migrate_weights`."""
+        if format < 2:
+            renamed = {"votes": "to_logits", "vote": "to_logits"}
+            renamed |= {"climb": "decoder", "decode": "decoder"}
+            for old, new in renamed.items():
+                old, new = f"network.head.{old}.", f"network.head.{new}."
+                weights = {k.replace(old, new): value for k, value in weights.items()}
+        return weights

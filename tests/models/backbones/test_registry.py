@@ -1,0 +1,80 @@
+import doctest
+
+import pytest
+
+from visus.models.backbones import (
+    StagedBackbone,
+    accepted_options,
+    create_backbone,
+    list_backbones,
+    register_backbone,
+    registry,
+)
+from visus.models.backbones.classifier import create_classifier
+from visus.vision.errors import VisusError
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Backbones registered by a test are forgotten after it."""
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+
+def test_the_documented_example_works(own_registry):
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(register_backbone, globs={})
+    outcome = doctest.DocTestRunner().run(example, clear_globs=False)
+    assert outcome.attempted > 3 and outcome.failed == 0
+    assert list_backbones("tinynet*")[:2] == ["tinynet", "tinynet_a"]
+    assert accepted_options("tinynet") == {"width"}
+    network, backbone = create_classifier("tinynet", 5, 3, image_size=(16, 24), width=4)
+    assert isinstance(backbone, StagedBackbone)
+    assert network[-1][-1].out_features == 5
+
+
+def test_a_taken_name_is_refused():
+    with pytest.raises(ValueError, match="lenet5"):
+
+        @register_backbone
+        def lenet5(in_channels, image_size):
+            raise AssertionError
+
+
+def test_unknown_names_are_answered_with_similar_ones():
+    with pytest.raises(VisusError, match="resnet50"):
+        create_backbone("resnet_50")
+    assert list_backbones("*lite0") == ["efficientnet_lite0", "tf_efficientnet_lite0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("lenet5", "activaton", r"'lenet5' takes no option 'activaton'; it takes activation, init"),
+        ("resnet9", "colour", r"'resnet9' takes no option 'colour'; it takes .*init, width$"),
+        ("resnet18", "activation", r"'resnet18' takes no option 'activation'; it takes none"),
+        ("lenet5", "image_size", None),
+    ],
+)
+def test_an_unknown_option_is_one_line_with_the_accepted_ones(name, option, message):
+    if message is None:
+        assert option not in accepted_options(name)
+        return
+    with pytest.raises(VisusError, match=message) as caught:
+        create_backbone(name, **{option: "relu"})
+    assert "\n" not in str(caught.value)
+
+
+def test_options_of_the_small_networks():
+    network, _ = create_classifier("lenet5", 10, 1, activation="relu", init="he")
+    kinds = {type(module).__name__ for module in network.modules()}
+    assert "ReLU" in kinds and "Tanh" not in kinds
+    for option in ("activation", "init"):
+        with pytest.raises(VisusError, match=f"{option} 'x' is unknown; choose from"):
+            create_backbone("lenet5", **{option: "x"})
+
+
+@pytest.mark.parametrize("name", ["lenet5", "googlenet"])
+@pytest.mark.parametrize("pretrained", [True, "weights.pth"])
+def test_registered_networks_have_no_pretrained_weights(name, pretrained):
+    with pytest.raises(VisusError, match=f"{name}.* no pretrained weights; set pretrained to fal"):
+        create_backbone(name, pretrained=pretrained)

@@ -1,0 +1,102 @@
+"""What the wheel installs, and that it works beside a user's own files of any name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.wheel import ROOT, install_wheel
+
+SCRIPT = """
+import numpy as np
+
+import visus
+import models
+import tasks
+import configs
+import apps
+
+assert models.MINE and tasks.MINE and configs.MINE and apps.MINE
+model = visus.load("imagenet")
+prediction = model.predict(np.zeros((64, 64, 3), np.uint8))
+print(len(prediction.summary()))
+"""
+
+TYPED = """
+from pathlib import Path
+
+import numpy as np
+
+import visus
+from visus.tasks.classification.prediction import ClassificationPrediction
+
+prediction = visus.load("imagenet").predict(np.zeros((64, 64, 3), np.uint8))
+assert isinstance(prediction, ClassificationPrediction)
+best: list[tuple[str, float]] = prediction.top(3)
+line: str = prediction.summary()
+wrong: int = prediction.summary()
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return install_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def test_it_installs_one_package_with_all_its_files(site):
+    names = {path.name for path in site.iterdir()} - {"bin"}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"visus"}
+    assert (site / "visus" / "py.typed").is_file()
+    for folder in ("vision", "models", "datamodules", "tasks", "apps", "configs"):
+        expected = {
+            path.relative_to(ROOT / folder)
+            for path in (ROOT / folder).rglob("*")
+            if path.suffix in {".py", ".yaml", ".html", ".ckpt"}
+        }
+        installed = {
+            path.relative_to(site / "visus" / folder)
+            for path in (site / "visus" / folder).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
+        assert installed == expected, folder
+
+
+def test_it_works_beside_a_users_own_folders_and_files(site, workplace):
+    for name in ("models", "configs"):
+        Path(name).mkdir()
+        Path(name, "__init__.py").write_text("MINE = True\n")
+    for name in ("tasks.py", "apps.py"):
+        Path(name).write_text("MINE = True\n")
+    Path("script.py").write_text(SCRIPT)
+    # Without this environment's editable install: only what lies in the site folder, and its needs.
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        [sys.executable, "script.py"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    command = [sys.executable, str(site / "bin" / "visus"), "fit", "--config",
+               "classification/digits", "--print_config"]  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "visus.tasks.classification.task.ClassificationTask" in done.stdout
+
+
+def test_a_users_script_is_type_checked_against_it(site, workplace):
+    venv = workplace / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (packages / "visus").symlink_to(site / "visus")
+    import numpy
+
+    # The other packages, without the editable install of the checkout.
+    for name in ("numpy", "PIL"):
+        source = Path(numpy.__file__).parent.parent / name
+        (packages / name).symlink_to(source)
+    Path("script.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable",
+               str(venv / "bin" / "python"), "script.py"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.count("error:") == 1, done.stdout
+    assert "script.py:13: error: Incompatible types in assignment" in done.stdout
