@@ -17,7 +17,7 @@ from visus.apps.parsing import (
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from visus.tasks.spec import TaskCommand
+    from visus.tasks.commands import TaskCommand
 
 _OWN = "visus"
 """The package whose absence is a defect of visus itself."""

@@ -7,7 +7,7 @@ from visus.apps.live.loop import JsonLinesWriter, LoopResult, print_summary, run
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.video import ImageSink
 from visus.apps.live.sources.base import Source
-from visus.tasks.spec import Session
+from visus.tasks.options import Session
 from visus.vision.drawing.grid import grid
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame

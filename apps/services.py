@@ -7,7 +7,8 @@ from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
 from visus.apps.live.sources.base import Source
 from visus.apps.predicting import predict_all
-from visus.tasks.spec import FrameSource, Session
+from visus.tasks.commands import FrameSource
+from visus.tasks.options import Session
 from visus.vision.model import Model
 
 

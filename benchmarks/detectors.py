@@ -8,7 +8,7 @@ import argparse
 import torch
 from turns import print_milliseconds
 
-from visus.tasks.detection.spec import DetectionInfo
+from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 
 

@@ -1,9 +1,10 @@
 """Figures that must stay: accuracy, parity, speed ratios; compared with the committed ones.
 
-Run `make figures` before and after a change. Trains every task at a reduced size with a fixed seed
-on generated and packaged data, exports what it trained, and measures the live loop and the start of
-the command. Accuracy and parity are compared with `benchmarks/figures.json`; ratios of speeds, which
-depend on the machine, are printed beside them. `--write` replaces the committed figures.
+Run `make figures` before and after a change. It trains every task at a reduced size with a fixed
+seed on generated and packaged data, exports what it trained, and measures the live loop and the
+start of the command. Accuracy and parity are compared with `benchmarks/figures.json`; ratios of
+speeds, which depend on the machine, are printed beside them. `--write` replaces the committed
+figures.
 """
 
 import argparse
@@ -103,8 +104,7 @@ def train(training: Training) -> dict[str, Any]:
     tested = max(Path().glob("runs/*/*/*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
     measured = json.loads(tested.read_text())["metrics"]
     figures: dict[str, Any] = {
-        f"{training.config} {name}": round(measured[f"test/{name}"], 4)
-        for name in training.figures
+        f"{training.config} {name}": round(measured[f"test/{name}"], 4) for name in training.figures
     }
     figures[f"{training.config} weights"] = weights_hash(checkpoint)
     if training.export:

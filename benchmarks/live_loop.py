@@ -21,7 +21,7 @@ from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.encoders import open_encoder
 from visus.apps.live.sinks.video import VideoSink
 from visus.apps.live.sources.files import VideoSource
-from visus.tasks.detection.spec import DetectionInfo
+from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 from visus.tasks.torch_network import torch_task
 from visus.vision.drawing.grid import to_bgr

@@ -1,9 +1,9 @@
-"""How well faces in space lie on real images, how steady they are, and how long a mesh takes.
+"""3D faces in real images: landmark error, stability in a video, and the time of a mesh.
 
 python benchmarks/real_faces.py MODEL CLIP FOLDER PAGE.jpg
 
-CLIP is a video of one face, FOLDER holds a folder of images for each person; of 300 people an
-image each is taken, and the page shows the worst four of these and eight others.
+CLIP is a video of one face, FOLDER holds a folder of images for each person; one image of
+each of 300 people is measured, and the page shows the worst four of these and eight others.
 """
 
 import sys
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from turns import in_turn
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.inference.backends import runtime_names
+from visus.apps.inference.backends import installed_runtimes
 from visus.apps.inference.benchmark import export_for_benchmark
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
@@ -48,13 +48,13 @@ def _predict(model: Model, image: Pixels) -> Face3DPrediction:
 
 
 def _distances(prediction: Face3DPrediction) -> list[float]:
-    """Of the five points of each shape from the face finder's, as shares of the eyes' distance."""
-    found = []
+    """Mean distance of five landmarks from the detector's, in distances of the eyes, by face."""
+    distances = []
     for i, face in enumerate(prediction.shaped):
-        true = prediction.faces.landmarks[face]
-        apart = np.linalg.norm(five_points(prediction.landmarks68(i)) - true, axis=1).mean()
-        found.append(float(apart / np.linalg.norm(true[1] - true[0])))
-    return found
+        detected = prediction.faces.landmarks[face]
+        error = np.linalg.norm(five_points(prediction.landmarks68(i)) - detected, axis=1).mean()
+        distances.append(float(error / np.linalg.norm(detected[1] - detected[0])))
+    return distances
 
 
 def _measure_clip(model: Model, clip: str) -> None:
@@ -65,19 +65,19 @@ def _measure_clip(model: Model, clip: str) -> None:
         if len(prediction):
             poses.append(list(prediction.pose(0).values()))
             distances += _distances(prediction)[:1]
-    # What is left of a pose beside the mean of the frames around it is no movement of the head.
+    # The difference from the mean of the adjacent frames is not a movement of the head.
     jitter = np.abs(_without_movement(np.array(poses)))
     print(f"{clip}: a face in {len(poses)} of {frames} frames")
-    print(f"  five points from the finder's: {np.mean(distances):.3f} of the eyes' distance")
+    print(f"  five landmarks from the detector's: {np.mean(distances):.3f} of the eyes' distance")
     axes = zip(("yaw", "pitch", "roll"), jitter.mean(0), strict=True)
-    told = ", ".join(f"{axis} {value:.2f}" for axis, value in axes)
-    print(f"  pose beside its mean over 5 frames, mean in degrees: {told}")
+    values = ", ".join(f"{axis} {value:.2f}" for axis, value in axes)
+    print(f"  mean difference of the pose from its mean over 5 frames, in degrees: {values}")
 
 
 def _without_movement(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     means = np.stack([poses[i : len(poses) - 4 + i] for i in range(5)]).mean(0)
-    apart: NDArray[np.float64] = poses[2:-2] - means
-    return apart
+    differences: NDArray[np.float64] = poses[2:-2] - means
+    return differences
 
 
 def _measure_images(model: Model, folder: Path, page: Path) -> None:
@@ -90,7 +90,7 @@ def _measure_images(model: Model, folder: Path, page: Path) -> None:
     for person in people:
         image = read_image(by_person[person][int(rng.integers(len(by_person[person])))])
         prediction = _predict(model, image)
-        # Others may stand behind: the largest face is the one that is meant.
+        # The largest face is the person's; others may stand in the background.
         sides = prediction.faces.sides[prediction.shaped]
         if len(prediction):
             results.append((_distances(prediction)[int(sides.argmax())], image, prediction))
@@ -99,7 +99,7 @@ def _measure_images(model: Model, folder: Path, page: Path) -> None:
     levels = np.percentile([distance for distance, _, _ in results], [50, 95])
     mean = np.mean([distance for distance, _, _ in results])
     print(
-        f"  five points from the finder's, of the eyes' distance: mean {mean:.3f}, median "
+        f"  five landmarks from the detector's, of the eyes' distance: mean {mean:.3f}, median "
         f"{levels[0]:.3f}, 95 % below {levels[1]:.3f}"
     )
     others = rng.choice(np.arange(4, len(results)), 8, replace=False)
@@ -110,12 +110,12 @@ def _measure_images(model: Model, folder: Path, page: Path) -> None:
 
 
 def _measure_meshes(model: Face3DPipeline, image: Pixels) -> None:
-    """From an image of one face to a textured GLB, and the share of finding the face."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    """Time from an image of one face to a textured GLB, and of the network alone."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         exported = export_for_benchmark(model, folder / "edge")
         models: dict[str, Model] = {"torch": model}
-        models |= {each: load_model(str(exported), each) for each in runtime_names()}
+        models |= {each: load_model(str(exported), each) for each in installed_runtimes()}
         crop = np.zeros((1, 3, *model.metadata.image_size), np.uint8)
 
         def to_mesh(each: Model) -> None:
@@ -123,8 +123,8 @@ def _measure_meshes(model: Face3DPipeline, image: Pixels) -> None:
 
         calls = {f"{key}, image to GLB": (lambda m=m: to_mesh(m)) for key, m in models.items()}
         calls |= {f"{key}, network alone": (lambda m=m: m.run(crop)) for key, m in models.items()}
-        for what, seconds in in_turn(calls).items():
-            print(f"  {what}: {seconds * 1000:.1f} ms")
+        for name, seconds in in_turn(calls).items():
+            print(f"  {name}: {seconds * 1000:.1f} ms")
 
 
 if __name__ == "__main__":

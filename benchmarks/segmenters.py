@@ -7,8 +7,9 @@ import argparse
 
 from turns import print_milliseconds
 
+from visus.tasks.base import VisionTask
+from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.networks import Architecture
-from visus.tasks.segmentation.spec import SegmentationInfo
 from visus.tasks.segmentation.task import SegmentationTask
 
 
@@ -24,7 +25,7 @@ def main() -> None:
         resize_mode="letterbox",
     )
     architectures: tuple[Architecture, ...] = ("unet", "fcn", "deeplabv3plus")
-    tasks = {
+    tasks: dict[str, VisionTask] = {
         name: SegmentationTask(data_info=info, architecture=name, channels=64).eval()
         for name in architectures
     }

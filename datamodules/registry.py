@@ -110,7 +110,7 @@ def migrate_data(stored: dict[str, Any], format: int) -> dict[str, Any]:
     """
     if format < 2:
         arguments = stored.get("init_args") or {}
-        renamed = {{"fit_mode": "resize_mode"}.get(k, k): v for k, v in arguments.items()}
+        renamed = {_ARGUMENTS_1.get(key, key): value for key, value in arguments.items()}
         package, _, name = stored["class_path"].rpartition(".")
         path = stored["class_path"]
         if package == "datamodules" and name in _CLASSES_1:
@@ -118,6 +118,13 @@ def migrate_data(stored: dict[str, Any], format: int) -> dict[str, Any]:
         return {"class_path": path, "init_args": renamed}
     return stored
 
+
+_ARGUMENTS_1 = {
+    "fit_mode": "resize_mode",
+    "captions_per_picture": "captions_per_image",
+    "pictures_per_person": "images_per_person",
+}
+"""New names of the constructor arguments of format 1."""
 
 _CLASSES_1 = {
     "CIFAR10Data": "classification.arrays.CIFAR10Data",

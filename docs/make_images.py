@@ -16,18 +16,19 @@ from PIL import Image
 from skimage import data
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.inference.loading import TorchModel, load_model
+from visus.apps.inference.loading import load_model
 from visus.datamodules.classification.arrays import DigitsData
 from visus.models.face3d.camera import rotation_from_angles
 from visus.models.face3d.renderer import interpolate, rasterise
 from visus.tasks.captioning.draw import draw_caption
 from visus.tasks.captioning.prediction import CaptionPrediction
-from visus.tasks.classification.explain import grad_cam, overlay
-from visus.tasks.classification.task import ClassificationTask
+from visus.tasks.classification.explain import explain
 from visus.tasks.face3d.prediction import Face3DPrediction
 from visus.tasks.face3d.texture import face_texture
+from visus.tasks.torch_network import torch_task
 from visus.vision.drawing.grid import grid
 from visus.vision.images import Pixels
+from visus.vision.model import Model
 from visus.vision.output_files import write_image
 from visus.vision.scenes import make_scene
 
@@ -35,16 +36,9 @@ _SIDE = 480
 IMAGES = Path(__file__).parent / "images"
 
 
-def explained(model: TorchModel, image: Pixels) -> Pixels:
+def explained(model: Model, image: Pixels) -> Pixels:
     """Grad-CAM of the best class over the image."""
-    import torch
-
-    task = model.task
-    assert isinstance(task, ClassificationTask)
-    batch, fitted = model.preprocess(image)
-    inputs = task.normalise(torch.from_numpy(batch))
-    best = int(task.network(inputs)[0].argmax())
-    return overlay(image, grad_cam(task, inputs, best), fitted)
+    return explain(torch_task(model, "--explain"), image)[0].image
 
 
 def digits(run: str) -> Pixels:
@@ -118,7 +112,6 @@ def main() -> None:
     for test in tests:
         examples(Path(test))
     imagenet = load_model("imagenet")
-    assert isinstance(imagenet, TorchModel)
     names = ("chelsea", "coffee", "astronaut")
     cat, coffee, astronaut = (getattr(data, name)() for name in names)
     images = [
@@ -133,14 +126,14 @@ def main() -> None:
         attention(captioner, 3),
     ]
     captions = [
-        "ImageNet names",
-        "why: Grad-CAM",
-        "coffee, named",
+        "ImageNet labels",
+        "Grad-CAM",
+        "ImageNet labels",
         "LeNet-5 on digits",
-        "objects in a scene",
-        "every pixel of a scene",
+        "detections in a scene",
+        "segmentation of a scene",
         "a face and its landmarks",
-        "a scene in a sentence",
+        "a caption of a scene",
         "where each word looked",
     ]
 

@@ -1,4 +1,4 @@
-"""Make docs/images/strip.png, from a folder of images to the live window: python docs/make_strip.py."""
+"""Make docs/images/strip.png, from images to the live window: python docs/make_strip.py."""
 
 import os
 import subprocess
@@ -97,9 +97,7 @@ def main() -> None:
     size = (2 * _WIDTH + _GAP, 2 * (_HEIGHT + _HEAD) + _GAP)
     strip = Image.new("RGB", size, "white")
     for i, panel in enumerate(panels):
-        strip.paste(
-            panel, (i % 2 * (_WIDTH + _GAP), i // 2 * (_HEIGHT + _HEAD + _GAP))
-        )
+        strip.paste(panel, (i % 2 * (_WIDTH + _GAP), i // 2 * (_HEIGHT + _HEAD + _GAP)))
     strip.save(STRIP, optimize=True)
     print(STRIP)
 

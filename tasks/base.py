@@ -1,39 +1,26 @@
 """What all tasks share: normalisation, optimiser, schedule, freezing, evaluation, checkpoints."""
 
-import hashlib
-import math
 from abc import abstractmethod
-from dataclasses import asdict, is_dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from visus.tasks.spec import InputInfo, TaskSpec
+from visus.tasks.data_info import InputInfo
+from visus.tasks.gathering import gather_objects
+from visus.tasks.metrics import Metrics
+from visus.tasks.optimisation import group_parameters, warmup_cosine
+from visus.tasks.plain_values import plain
+from visus.tasks.registry import task_spec
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Prediction
 
-Item = TypeVar("Item")
 Batch = dict[str, Any]
-
-
-class Metrics(Protocol):
-    """Accumulates what was measured of each sample, and computes figures of all.
-
-    Attributes:
-        records: What was accumulated; those of all processes are joined before `compute`.
-    """
-
-    records: list[Any]
-
-    def compute(self) -> Any:
-        """The result: an object with `figures`, a dictionary of numbers by name."""
-        ...
 
 
 class VisionTask(pl.LightningModule):
@@ -50,7 +37,7 @@ class VisionTask(pl.LightningModule):
         learning_rate: The peak of the schedule.
         backbone_learning_rate: The same for the backbone; None for `learning_rate`.
         weight_decay: Decoupled weight decay (L2) of weights; biases and norms have none.
-        warmup: Fraction of the training in which the learning rate rises; then it falls as a cosine.
+        warmup: Fraction of the training in which the learning rate rises, to fall as a cosine.
         freeze_epochs: Epochs in which the backbone is frozen, its batch norm statistics too; -1
             for all.
         freeze_batch_norm: Keep the statistics of a pretrained backbone's batch norm, which suits
@@ -60,7 +47,7 @@ class VisionTask(pl.LightningModule):
         VisusError: If there is no `data_info`.
     """
 
-    spec: ClassVar[TaskSpec]
+    task: ClassVar[str]
     monitor: ClassVar[tuple[str, str]]
     network: nn.Module
     mean: Tensor
@@ -101,6 +88,11 @@ class VisionTask(pl.LightningModule):
         self.backbone_is_trained = bool(pretrained)
         self.metrics: Metrics | None = None
         self.tested: Any = None
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What the applications know of this task."""
+        return task_spec(self.task)
 
     def set_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Keep the backbone's constants, on the scale 0 to 255, inside the task."""
@@ -152,7 +144,7 @@ class VisionTask(pl.LightningModule):
     # Prediction
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
-        """Predictions for a batch with the keys `image` and `geometry`, in the original's pixels."""
+        """Predictions, in pixels of the images, for a batch with `image` and `geometry`."""
         return self.postprocess(self(batch["image"]), batch["geometry"])
 
     def postprocess(self, outputs: tuple[Tensor, ...], geometries: list[Any]) -> list[Prediction]:
@@ -239,7 +231,7 @@ class VisionTask(pl.LightningModule):
             )
         return loss
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov and Hutter 2019) under a warm-up and a cosine."""
         return self.with_schedule(AdamW(self.parameter_groups(), lr=self.learning_rate))
 
@@ -249,25 +241,12 @@ class VisionTask(pl.LightningModule):
         backbone = list(self.backbone.parameters())
         known = set(backbone)
         rest = [p for p in self.network.parameters() if p not in known]
-        groups = []
-        for parameters, rate in ((backbone, backbone_rate), (rest, self.learning_rate)):
-            for decays in (True, False):
-                members = [p for p in parameters if (p.ndim > 1) == decays]
-                decay = self.weight_decay if decays else 0.0
-                if members:
-                    groups.append({"params": members, "lr": rate, "weight_decay": decay})
-        return groups
+        parts = [(backbone, backbone_rate), (rest, self.learning_rate)]
+        return group_parameters(parts, self.weight_decay)
 
     def with_schedule(self, optimizer: Optimizer) -> Any:
         """The optimiser with a linear warm-up and a cosine to zero, stepped every batch."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        rising = max(1, round(self.warmup * steps))
-
-        def factor(step: int) -> float:
-            if step < rising:
-                return (step + 1) / rising
-            return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
+        factor = warmup_cosine(self.warmup, int(self.trainer.estimated_stepping_batches))
         schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
@@ -282,8 +261,8 @@ class VisionTask(pl.LightningModule):
         unfreezes_later = self.freeze_epochs > 0
         if unfreezes_later and self.trainer.world_size > 1:
             raise VisusError(
-                f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} processes "
-                "would leave the unfrozen layers out of step; use 0 or -1, or one process"
+                f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} "
+                "processes would leave the unfrozen layers out of step; use 0 or -1, or one process"
             )
         self.backbone.requires_grad_(not frozen)
         self.backbone.train(not frozen)
@@ -310,38 +289,3 @@ class VisionTask(pl.LightningModule):
         self.backbone_is_trained = bool(stored.get("backbone_is_trained", True))
         weights = self.spec.migrate_weights(checkpoint["state_dict"], stored["format"])
         checkpoint["state_dict"] = weights
-
-
-def weights_digest(network: nn.Module, context: str) -> str:
-    """A hash of a network's weights, and of what else its outputs depend on."""
-    digest = hashlib.sha256(context.encode())
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def gather_objects(objects: list[Item]) -> list[Item]:
-    """The lists of all processes as one, on each; with one process the list itself."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return objects
-    gathered: list[list[Item]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(gathered, objects)
-    return [item for part in gathered for item in part]
-
-
-def plain(value: Any) -> Any:
-    """A copy of plain `str`, `int`, `float`, `bool`, `list` and `dict` only.
-
-    Raises:
-        TypeError: If something else is in it: it would make a checkpoint unreadable.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if value is None or type(value) in (str, int, float, bool):
-        return value
-    raise TypeError(f"a checkpoint keeps plain values only, not {type(value).__name__}")

@@ -1,12 +1,29 @@
 """Build a task's `data_info` from a data module, or from the plain values of a checkpoint."""
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from visus.tasks.spec import InputInfo
 from visus.vision.errors import VisusError
+from visus.vision.metadata import ResizeMode
 
-Info = TypeVar("Info", bound=InputInfo)
+Info = TypeVar("Info", bound="InputInfo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputInfo:
+    """What the data module tells every task; a subclass adds what one task needs.
+
+    Attributes:
+        image_size: (height, width) of the network's input in pixels.
+        class_names: One name for each class id, in order.
+        in_channels: Channels of the input: 3 for RGB, 1 for grey.
+        resize_mode: How an image is resized to the input size.
+    """
+
+    image_size: tuple[int, int]
+    class_names: tuple[str, ...]
+    in_channels: int
+    resize_mode: ResizeMode
 
 
 def info_from_data(info_class: type[Info], data: object) -> Info:

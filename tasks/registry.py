@@ -8,7 +8,8 @@ from pathlib import Path
 
 from visus.models.weights_entry import WeightsEntry
 from visus.models.weights_manifest import PARTS
-from visus.tasks.spec import TaskOption, TaskSpec
+from visus.tasks.options import TaskOption
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 ENTRY_POINTS = "visus.tasks"

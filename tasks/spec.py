@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from visus.vision.metadata import ResizeMode
+from visus.tasks.commands import TaskCommand
+from visus.tasks.data_info import InputInfo
+from visus.tasks.export_spec import ExportSpec, PipelineExport, PipelineParts
+from visus.tasks.options import OptionValues, Session, TaskOption
 
 # Specs are read before anything is asked for; what takes long to import waits until then.
 if TYPE_CHECKING:
@@ -20,79 +22,11 @@ if TYPE_CHECKING:
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
-    from visus.vision.frames import Frame, SourceProperties
+    from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
-    from visus.vision.model import Model, Network, Postprocess, Preprocess
-    from visus.vision.prediction import Prediction
+    from visus.vision.model import Model, Postprocess, Preprocess
 
     Arrays = tuple[NDArray[np.float32], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputInfo:
-    """What the data module tells every task; a subclass adds what one task needs.
-
-    Attributes:
-        image_size: (height, width) of the network's input in pixels.
-        class_names: One name for each class id, in order.
-        in_channels: Channels of the input: 3 for RGB, 1 for grey.
-        resize_mode: How an image is resized to the input size.
-    """
-
-    image_size: tuple[int, int]
-    class_names: tuple[str, ...]
-    in_channels: int
-    resize_mode: ResizeMode
-
-
-@dataclass(frozen=True)
-class TaskOption:
-    """An option of `visus predict` and `visus live` that belongs to a task.
-
-    Attributes:
-        flag: Such as `--threshold`.
-        help: What it does.
-        kind: `str`, `int`, `float` or `Path`; None for a switch.
-        metavar: Placeholder of the value in the help.
-        choices: The values that are allowed.
-        commands: The commands that have it.
-        is_input: Whether the value names a file that is read, and so is never written over.
-    """
-
-    flag: str
-    help: str
-    kind: Callable[[str], Any] | None = str
-    metavar: str | None = None
-    choices: tuple[str, ...] | None = None
-    commands: tuple[str, ...] = ("predict", "live")
-    is_input: bool = False
-
-    @property
-    def name(self) -> str:
-        """Key of the value, such as `min_face` for `--min-face`."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-
-OptionValues = Mapping[str, Any]
-"""Values of a task's options by `TaskOption.name`; None where an option was not given."""
-
-
-@dataclass
-class Session:
-    """A model with a command's options applied, and what else these options ask for.
-
-    Attributes:
-        model: The model.
-        watchers: Called with each frame and its prediction.
-        closing: Called after the last frame; each returns lines to print.
-        adjust: Changes what is shown by one step, +1 or -1, and returns a line that says so; None
-            where nothing can be adjusted.
-    """
-
-    model: Model
-    watchers: list[Callable[[Frame, Prediction], None]] = field(default_factory=list)
-    closing: list[Callable[[], Sequence[str]]] = field(default_factory=list)
-    adjust: Callable[[int], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,106 +65,6 @@ class ReportContext:
 
 Report = Callable[[Any, ReportContext], "list[Table | str]"]
 """From a measured task and the context to what is printed."""
-
-
-@dataclass(frozen=True)
-class ExportSpec:
-    """How a task is exported.
-
-    Attributes:
-        output_names: Names of the network's outputs, in order; the first few where it has fewer.
-        exporter: `dynamo`, or `torchscript` for networks whose output sizes depend on the image.
-        dynamic_axes: Of each output, which axes have no fixed size, by name; of the `torchscript`
-            exporter.
-        fixed_outputs: Whether all outputs have the same shape for every image, as programs for
-            phones need.
-        int8_operations: ONNX operations that compute in int8; None for all that can.
-    """
-
-    output_names: tuple[str, ...] = ("logits",)
-    exporter: Literal["dynamo", "torchscript"] = "dynamo"
-    dynamic_axes: Mapping[int, str] = field(default_factory=dict)
-    fixed_outputs: bool = True
-    int8_operations: frozenset[str] | None = None
-
-
-@dataclass(frozen=True)
-class PipelineParts:
-    """What an exported pipeline needs beside the task's own network.
-
-    Attributes:
-        networks: The other networks by name.
-        values: Plain values that are stored beside them.
-    """
-
-    networks: Mapping[str, Network]
-    values: Mapping[str, Any]
-
-
-class Services(Protocol):
-    """What an application offers to a task's own commands."""
-
-    def load_model(self, name: str, runtime: str | None) -> Model:
-        """Load a model by the name that the user gave."""
-        ...
-
-    def open_source(self, source: str) -> FrameSource:
-        """Open images, a video or a camera."""
-        ...
-
-    def predict(
-        self, session: Session, source: FrameSource, draw: Path | None, jsonl: str | None
-    ) -> int:
-        """Predict all frames of a source, print and write them; returns the exit code."""
-        ...
-
-    def report_problems(self, read: int, problems: list[str]) -> int:
-        """Print what could not be read; returns the exit code."""
-        ...
-
-
-class FrameSource(Protocol):
-    """A stream of frames; see `visus.vision.frames.SourceProperties`."""
-
-    still: bool
-    live: bool
-    rate: float
-
-    def frames(self) -> Iterable[Frame]:
-        """The frames, in order."""
-        ...
-
-
-@dataclass(frozen=True)
-class TaskAction:
-    """One action of a task's command, such as `enroll` of `visus faces`.
-
-    Attributes:
-        name: The word after the command.
-        help: What it does.
-        add_arguments: Declares its arguments.
-        run: Runs it; returns the exit code.
-    """
-
-    name: str
-    help: str
-    add_arguments: Callable[[ArgumentParser], None]
-    run: Callable[[Namespace, Services], int]
-
-
-@dataclass(frozen=True)
-class TaskCommand:
-    """A command of a task's own, such as `visus faces`.
-
-    Attributes:
-        name: The word after `visus`.
-        help: What it does.
-        actions: Its actions.
-    """
-
-    name: str
-    help: str
-    actions: tuple[TaskAction, ...]
 
 
 class TaskSpec(ABC):
@@ -372,38 +206,3 @@ class TaskSpec(ABC):
             format: See `migrate_arguments`.
         """
         return weights
-
-
-@dataclass(frozen=True)
-class PartExport:
-    """A network that is exported beside the task's own.
-
-    Attributes:
-        network: A PyTorch module from uint8 images to outputs.
-        side: Height and width of an example image in pixels.
-        any_size: Whether height and width may vary.
-    """
-
-    network: Any
-    side: int
-    any_size: bool = False
-
-
-@dataclass(frozen=True)
-class PipelineExport:
-    """What an exported pipeline holds beside the task's own network.
-
-    Attributes:
-        networks: The other networks by name.
-        values: Plain values to store.
-        requirements: Distributions that the exported program needs beside NumPy, OpenCV, Pillow
-            and a runtime.
-        command: Arguments before and after those of the user, such as `("predict", "{model}")`.
-        usage: The user's arguments, for the help.
-    """
-
-    networks: Mapping[str, PartExport]
-    values: Mapping[str, Any]
-    requirements: tuple[str, ...]
-    command: tuple[tuple[str, ...], tuple[str, ...]]
-    usage: str

@@ -54,9 +54,7 @@ def test_a_task_of_another_package_does_everything(run):
     for seed in range(24):
         Image.fromarray(make_scene(seed, (40, 48)).image).save(images / f"{seed}.png")
     config = EXAMPLE / "mean_colour.yaml"
-    assert "24 readable images" in succeeded(
-        run("data", "check", images, "--task", "mean_colour")
-    )
+    assert "24 readable images" in succeeded(run("data", "check", images, "--task", "mean_colour"))
     out = succeeded(run("fit", "--config", config, "--data", images))
     assert "one colour, images of 32 x 32" in out and "best val/mae" in out
     assert "test/mae" in succeeded(run("test", "latest"))

@@ -1,4 +1,4 @@
-"""The Python interface: `visus.load("imagenet").predict(image)`; imports nothing heavy by itself."""
+"""The Python interface: `visus.load("imagenet").predict(image)`; nothing heavy is imported."""
 
 from typing import TYPE_CHECKING
 

@@ -137,7 +137,7 @@ def _check_module(args: argparse.Namespace) -> int:
 
 
 def _print(report: "DataReport") -> int:
-    """Print a report; the exit code says whether any problem would stop training."""
+    """Print a report; exit code 2 if one would stop training."""
     from visus.apps.console import console
     from visus.datamodules.core.problems import report as problem_lines
 

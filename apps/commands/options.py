@@ -8,8 +8,9 @@ from pathlib import Path
 from visus.apps.inference.backends import exported_suffixes, runtime_names
 from visus.apps.parsing import EXIT_INCOMPLETE, CommandError, CommandParser
 from visus.apps.runs import BUNDLE
+from visus.tasks.options import OptionValues, TaskOption
 from visus.tasks.registry import find_weights, task_spec, task_specs
-from visus.tasks.spec import OptionValues, TaskOption, TaskSpec
+from visus.tasks.spec import TaskSpec
 from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.model import Model
 

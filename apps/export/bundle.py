@@ -21,7 +21,7 @@ from visus.apps.inference.backends import installed_runtimes
 from visus.apps.inference.bundle import FORMAT, load_bundle
 from visus.apps.runs import BUNDLE
 from visus.tasks.base import VisionTask
-from visus.tasks.spec import PartExport
+from visus.tasks.export_spec import PartExport
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model

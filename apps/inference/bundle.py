@@ -7,8 +7,8 @@ from typing import Any
 
 from visus.apps.inference.backends import damaged, load_network
 from visus.apps.inference.exported import load_exported
+from visus.tasks.export_spec import PipelineParts
 from visus.tasks.registry import task_spec
-from visus.tasks.spec import PipelineParts
 from visus.vision.errors import VisusError
 from visus.vision.model import Model
 

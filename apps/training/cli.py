@@ -21,11 +21,11 @@ from visus.apps.runs import create_run_folder, find_checkpoint
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport, progress_bar
 from visus.models.backbones import accepted_options
-from visus.tasks.base import VisionTask, plain
+from visus.tasks.base import VisionTask
 from visus.tasks.checkpoints import load_initial_weights
-from visus.tasks.data_info import info_from_data, info_from_plain
-from visus.tasks.registry import trusted_packages
-from visus.tasks.spec import InputInfo
+from visus.tasks.data_info import InputInfo, info_from_data, info_from_plain
+from visus.tasks.plain_values import plain
+from visus.tasks.registry import task_spec, trusted_packages
 from visus.vision.errors import VisusError
 
 
@@ -206,7 +206,7 @@ class VisusCLI(LightningCLI):
             )
 
     def _data_info(self, data: object) -> InputInfo:
-        spec = _task_class(self.config.model.class_path).spec
+        spec = task_spec(_task_class(self.config.model.class_path).task)
         if self.stored is not None:
             return info_from_plain(spec.data_info, self.stored["arguments"]["data_info"])
         return info_from_data(spec.data_info, data)

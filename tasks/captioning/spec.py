@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from visus.tasks.spec import ExportSpec, InputInfo, Session, TaskOption, TaskSpec
+from visus.tasks.captioning.data_info import CaptioningInfo
+from visus.tasks.export_spec import ExportSpec
+from visus.tasks.options import Session, TaskOption
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
@@ -14,21 +16,11 @@ if TYPE_CHECKING:
 
     from visus.tasks.base import VisionTask
     from visus.tasks.captioning.task import CaptioningTask
-    from visus.tasks.spec import Arrays, OptionValues, Report
+    from visus.tasks.options import OptionValues
+    from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaptioningInfo(InputInfo):
-    """Properties of the data that a captioning task needs; the class names are the vocabulary.
-
-    Attributes:
-        max_words: Maximum number of words of a caption, its end token included.
-    """
-
-    max_words: int
 
 
 class CaptioningSpec(TaskSpec):

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visus.tasks.base import Batch, VisionTask, weights_digest
+from visus.models.weights_digest import weights_digest
+from visus.tasks.base import Batch, VisionTask
+from visus.tasks.captioning.data_info import CaptioningInfo
 from visus.tasks.captioning.metrics import CaptioningMetrics, CaptioningResult, CaptionRecord
 from visus.tasks.captioning.networks import (
     Captioner,
@@ -21,7 +23,6 @@ from visus.tasks.captioning.networks import (
 )
 from visus.tasks.captioning.ngram_metrics import CiderD
 from visus.tasks.captioning.prediction import CaptionPrediction
-from visus.tasks.captioning.spec import CaptioningInfo, CaptioningSpec
 from visus.vision.errors import VisusError
 from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, tokenise
 
@@ -50,7 +51,7 @@ class CaptioningTask(VisionTask):
         kwargs: See `VisionTask`.
     """
 
-    spec = CaptioningSpec()
+    task = "captioning"
     monitor = ("val/cider_d", "max")
     network: Captioner
     tested: CaptioningResult | None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from visus.models.weights_manifest import IMAGENET
-from visus.tasks.spec import InputInfo, TaskSpec
+from visus.tasks.classification.data_info import ClassificationInfo
+from visus.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.images import Pixels
     from visus.vision.model import Postprocess
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassificationInfo(InputInfo):
-    """The properties of the data that a classifier depends on.
-
-    Attributes:
-        multi_label: Whether an image may have several labels.
-        class_counts: Number of training images of each class; None if unknown.
-    """
-
-    multi_label: bool = False
-    class_counts: tuple[int, ...] | None = None
 
 
 class ClassificationSpec(TaskSpec):

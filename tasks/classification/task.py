@@ -9,8 +9,8 @@ from torchvision.transforms.v2 import CutMix, MixUp, RandomChoice
 
 from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.metrics import ClassificationMetrics, ClassificationResult
-from visus.tasks.classification.spec import ClassificationInfo, ClassificationSpec
 from visus.vision.errors import VisusError
 
 
@@ -31,7 +31,7 @@ class ClassificationTask(VisionTask):
         kwargs: See `VisionTask`.
     """
 
-    spec = ClassificationSpec()
+    task = "classification"
     monitor = ("val/accuracy", "max")
     class_weights: Tensor | None
     tested: ClassificationResult | None

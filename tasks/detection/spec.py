@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.weights import WEIGHTS
-from visus.tasks.spec import ExportSpec, InputInfo, Session, TaskOption, TaskSpec
+from visus.tasks.export_spec import ExportSpec
+from visus.tasks.options import Session, TaskOption
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
     from visus.tasks.detection.task import DetectionTask
-    from visus.tasks.spec import Arrays, OptionValues, Report
+    from visus.tasks.options import OptionValues
+    from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
@@ -28,20 +31,6 @@ _THRESHOLD_STEP = 0.05
 
 _COMPARED_SCORE = 0.05
 """Detections with a lower score are not compared with those of an exported network."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectionInfo(InputInfo):
-    """The properties of the data that a detector depends on.
-
-    Attributes:
-        anchors: (width, height) in pixels of the anchors of Faster R-CNN, for each of five pyramid
-            levels, finest first; None for the default anchors.
-        masks: Whether instance masks are predicted as well (Mask R-CNN).
-    """
-
-    anchors: list[list[list[float]]] | None = None
-    masks: bool = False
 
 
 class DetectionSpec(TaskSpec):

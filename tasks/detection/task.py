@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.metrics import DetectionMetrics, DetectionResult
 from visus.tasks.detection.networks import (
     Architecture,
@@ -14,7 +15,6 @@ from visus.tasks.detection.networks import (
     create_detector,
 )
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.tasks.detection.spec import DetectionInfo, DetectionSpec
 from visus.vision.errors import VisusError
 
 
@@ -35,7 +35,7 @@ class DetectionTask(VisionTask):
         kwargs: See `VisionTask`.
     """
 
-    spec = DetectionSpec()
+    task = "detection"
     monitor = ("val/map", "max")
     network: TwoStageDetector | OneStageDetector
     metrics: DetectionMetrics | None

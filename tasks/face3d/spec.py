@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.tasks.spec import (
-    ExportSpec,
-    InputInfo,
-    PartExport,
-    PipelineExport,
-    Session,
-    TaskOption,
-    TaskSpec,
-)
+from visus.tasks.export_spec import ExportSpec, PartExport, PipelineExport
+from visus.tasks.face3d.data_info import Face3DInfo
+from visus.tasks.options import Session, TaskOption
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
-from visus.vision.metadata import ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
+    from visus.tasks.export_spec import PipelineParts
     from visus.tasks.face3d.task import Face3DTask
-    from visus.tasks.spec import Arrays, OptionValues, PipelineParts, Report
+    from visus.tasks.options import OptionValues
+    from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
@@ -39,28 +34,6 @@ _LOSS_WEIGHTS_1 = {
     "photograph_weight": "photographs",
 }
 """Arguments of format 1, and the keys of `loss_weights` that replace them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Face3DInfo(InputInfo):
-    """The properties of the data that a network for 3D faces depends on.
-
-    Attributes:
-        face_model: Name or file of the face model; see `visus.models.face3d.face_models`.
-        landmarks: A text file of 68 vertex indices, for a face model without landmarks.
-        model_digest: Hash of the face that is reconstructed, `FaceModel.digest`.
-        components: Number of identity components.
-        expressions: Names of the expressions; empty for all.
-    """
-
-    class_names: tuple[str, ...] = ()
-    in_channels: int = 3
-    resize_mode: ResizeMode = "stretch"
-    face_model: str = "ict-facekit"
-    landmarks: str | None = None
-    model_digest: str | None = None
-    components: int = 40
-    expressions: tuple[str, ...] = ()
 
 
 class Face3DSpec(TaskSpec):

@@ -13,11 +13,11 @@ from torch import Tensor
 from visus.models.face3d.face_models import open_face_model
 from visus.models.face3d.morphable import MorphableFace
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.face3d.data_info import Face3DInfo
 from visus.tasks.face3d.metrics import Face3DMetrics, Face3DResult, FaceShape
 from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_regressor
 from visus.tasks.face3d.networks.losses import FaceLosses, mean_landmarks
 from visus.tasks.face3d.networks.mirror import FaceMirror
-from visus.tasks.face3d.spec import Face3DInfo, Face3DSpec
 from visus.vision.errors import VisusError
 
 LOSS_WEIGHTS = {
@@ -49,7 +49,7 @@ class Face3DTask(VisionTask):
         VisusError: If a loss is unknown, or the face model is missing or another.
     """
 
-    spec = Face3DSpec()
+    task = "face3d"
     monitor = ("val/vertex_error_mm", "min")
     tested: Face3DResult | None
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from visus.tasks.commands import Services
 from visus.tasks.face_recognition.camera import MATCHES, embed_camera_faces, verify_camera
 from visus.tasks.face_recognition.gallery import Gallery
 from visus.tasks.face_recognition.open_gallery import open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
-from visus.tasks.spec import Services, Session
+from visus.tasks.options import Session
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels, read_image
 from visus.vision.progress import track

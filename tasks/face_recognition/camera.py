@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.tasks.commands import FrameSource
 from visus.tasks.face_recognition.gallery import Gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline
-from visus.tasks.spec import FrameSource
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 

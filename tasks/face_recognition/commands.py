@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from visus.tasks.spec import Services, TaskAction, TaskCommand
+from visus.tasks.commands import Services, TaskAction, TaskCommand
 
 
 def _add_model_arguments(parser: ArgumentParser, gallery_required: bool = True) -> None:

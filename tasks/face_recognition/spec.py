@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.export_spec import ExportSpec, PartExport, PipelineExport
+from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.weights import WEIGHTS
-from visus.tasks.spec import (
-    ExportSpec,
-    InputInfo,
-    PartExport,
-    PipelineExport,
-    Session,
-    TaskOption,
-    TaskSpec,
-)
+from visus.tasks.options import Session, TaskOption
+from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
-from visus.vision.metadata import ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
+    from visus.tasks.commands import TaskCommand
+    from visus.tasks.export_spec import PipelineParts
     from visus.tasks.face_recognition.task import FaceRecognitionTask
-    from visus.tasks.spec import Arrays, OptionValues, PipelineParts, Report, TaskCommand
+    from visus.tasks.options import OptionValues
+    from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
@@ -38,22 +34,6 @@ _SAME_COSINE = 0.999
 _PRETRAINED_SIZE = (150, 150)
 _PRETRAINED_THRESHOLD, _PRETRAINED_FAR = 0.929, 1e-3
 """Measured on all pairs of different people among the images of LFW's View 2, folds 1 to 5."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaceRecognitionInfo(InputInfo):
-    """What the data module provides to face recognition.
-
-    Aligned faces are always RGB images of the input size, and people are no classes.
-
-    Attributes:
-        people_count: Number of people in the training split; None without training data.
-    """
-
-    class_names: tuple[str, ...] = ()
-    in_channels: int = 3
-    resize_mode: ResizeMode = "stretch"
-    people_count: int | None = None
 
 
 class FaceRecognitionSpec(TaskSpec):
@@ -179,7 +159,7 @@ class FaceRecognitionSpec(TaskSpec):
             values={"fingerprint": task.fingerprint()},
             requirements=("numba",),
             command=(("faces",), ("--model", "{model}")),
-            usage="identify IMAGE ...",
+            usage="identify IMAGE --gallery FILE",
         )
 
     def weights(self) -> tuple[WeightsEntry, ...]:

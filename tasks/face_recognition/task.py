@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visus.tasks.base import Batch, VisionTask, weights_digest
+from visus.models.weights_digest import weights_digest
+from visus.tasks.base import Batch, VisionTask
+from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.metrics import VerificationMetrics, VerificationResult
 from visus.tasks.face_recognition.networks import (
     Architecture,
@@ -14,7 +16,6 @@ from visus.tasks.face_recognition.networks import (
     create_identity_loss,
 )
 from visus.tasks.face_recognition.prediction import FacePrediction
-from visus.tasks.face_recognition.spec import FaceRecognitionInfo, FaceRecognitionSpec
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import ALIGNMENT
 
@@ -45,7 +46,7 @@ class FaceRecognitionTask(VisionTask):
         far: False-accept rate at this threshold; NaN where it is unknown.
     """
 
-    spec = FaceRecognitionSpec()
+    task = "face_recognition"
     monitor = ("val/eer", "min")
     threshold: Tensor
     far: Tensor

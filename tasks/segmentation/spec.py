@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.options import Session, TaskOption
+from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.weights import WEIGHTS
-from visus.tasks.spec import InputInfo, Session, TaskOption, TaskSpec
+from visus.tasks.spec import TaskSpec
 from visus.vision.class_names import VOC_CLASS_NAMES
-from visus.vision.colours import Colour
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.options import OptionValues
     from visus.tasks.segmentation.task import SegmentationTask
-    from visus.tasks.spec import Arrays, OptionValues, Report
+    from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentationInfo(InputInfo):
-    """The properties of the data that a segmenter depends on.
-
-    Attributes:
-        class_counts: Training pixels of each class; None where they are not counted.
-        class_colours: Colour of each class in drawings, (red, green, blue); None for generated
-            colours.
-    """
-
-    class_counts: tuple[int, ...] | None = None
-    class_colours: tuple[Colour, ...] | None = None
 
 
 class SegmentationSpec(TaskSpec):

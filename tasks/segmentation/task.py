@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.metrics import SegmentationMetrics, SegmentationResult
 from visus.tasks.segmentation.networks import (
     LOSSES,
@@ -16,7 +17,6 @@ from visus.tasks.segmentation.networks import (
 )
 from visus.tasks.segmentation.networks.losses import balanced_class_weights
 from visus.tasks.segmentation.prediction import SegmentationPrediction
-from visus.tasks.segmentation.spec import SegmentationInfo, SegmentationSpec
 from visus.vision.errors import VisusError
 
 
@@ -44,7 +44,7 @@ class SegmentationTask(VisionTask):
         VisusError: If an argument is not allowed, or arguments cannot be combined.
     """
 
-    spec = SegmentationSpec()
+    task = "segmentation"
     monitor = ("val/miou", "max")
     class_weights: Tensor | None
     tested: SegmentationResult | None

@@ -6,6 +6,7 @@ import pytest
 
 from visus.apps.drawing import draw_prediction
 from visus.apps.runs import create_run_folder
+from visus.datamodules.registry import data_specs
 from visus.tasks.classification.metrics import class_report, standard_error
 from visus.tasks.classification.prediction import ClassificationPrediction
 from visus.vision.drawing.grid import grid
@@ -103,6 +104,18 @@ def test_data_check_counts_images_and_names_problems(visus, photos):
     (photos / "circle" / "bad.jpg").write_text("text")
     code, out, _ = visus("data", "check", photos)
     assert code == 2 and "bad.jpg" in out and "1 problems (1 error)" in out
+
+
+def test_samples_of_every_task_pass_their_check(visus, workplace):
+    code, out, err = visus("data", "samples", "s")
+    assert code == 0, err
+    assert read_image(workplace / "s" / "cat.jpg").size and (workplace / "s" / "clip.mp4").exists()
+    specs = [spec for spec in data_specs().values() if spec.sample_folder]
+    assert len(specs) >= 5
+    for spec in specs:
+        assert f"a tiny data set for {spec.task}" in out
+        code, out_of_check, err = visus("data", "check", workplace / "s" / spec.sample_folder)
+        assert code == 0 and "no problems" in out_of_check, (spec.task, err)
 
 
 def test_the_demo_writes_its_images(visus, workplace):

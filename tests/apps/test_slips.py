@@ -80,6 +80,11 @@ SLIPS = [
         "write it with slashes, such as photos/cat.jpg",
     ),
     (
+        r"predict m.onnx C:\photos\*.jpg",
+        r"source 'C:\photos\*.jpg': is a Windows path, and this is another system; "
+        "write it with slashes, such as /mnt/c/photos/*.jpg in WSL",
+    ),
+    (
         "predict C:/runs/m.onnx cat.jpg",
         "model 'C:/runs/m.onnx': is a Windows path, and this is another system; "
         "write it with slashes, such as /mnt/c/runs/m.onnx in WSL",

@@ -10,11 +10,11 @@ import torch
 
 from tests.tasks.overfit import trainer
 from visus.datamodules.classification.arrays import ScenesClassificationData
-from visus.tasks.base import plain
 from visus.tasks.checkpoints import load_task, read_checkpoint
-from visus.tasks.classification.spec import ClassificationInfo
+from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask
 from visus.tasks.data_info import info_from_data, info_from_plain
+from visus.tasks.plain_values import plain
 from visus.tasks.registry import task_specs
 from visus.vision.errors import VisusError
 

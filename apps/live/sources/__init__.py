@@ -57,6 +57,7 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
         paths = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
         paths = [path for path in paths if path.suffix.lower() in {*EXTENSIONS, ARRAY_EXTENSION}]
         if not paths:
+            refuse_windows_path(source, "source")
             raise VisusError(f"source {source!r}: matches no image")
         return ImageSource(paths)
     if not path.is_file():

@@ -20,7 +20,7 @@ from visus.apps.inference import backends
 from visus.apps.inference.backends import Backend, computes_bfloat16
 from visus.apps.inference.exported import load_exported
 from visus.apps.inference.loading import load_model
-from visus.tasks.classification.spec import ClassificationInfo
+from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask
 from visus.vision.scenes import make_scene
 

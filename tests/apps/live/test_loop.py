@@ -82,9 +82,9 @@ def test_a_truncated_video_reports_its_number_of_frames(visus, workplace, model)
     (workplace / "cut.avi").write_bytes(data[: len(data) // 2])
     code, _, err = visus("predict", model[0], "cut.avi", "--jsonl", "out.jsonl")
     assert code == 3
-    found = len(lines(workplace / "out.jsonl"))
-    assert 40 < found < 60
-    assert f"{found} of 100 frames" in err
+    count = len(lines(workplace / "out.jsonl"))
+    assert 40 < count < 60
+    assert f"{count} of 100 frames" in err
 
 
 def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
@@ -275,10 +275,10 @@ def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, mod
 def test_images_beside_the_source_are_not_overwritten(visus, photos):
     folder = photos / "circle"
     Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
-    kept = (folder / "1.jpg").read_bytes()
+    before = (folder / "1.jpg").read_bytes()
     code, _, err = visus("predict", "imagenet", folder / "1.png", "--draw", folder)
     assert code == 2 and "lies beside the source" in err
-    assert (folder / "1.jpg").read_bytes() == kept
+    assert (folder / "1.jpg").read_bytes() == before
 
 
 def test_a_sink_that_fails_to_close_does_not_prevent_the_others_from_closing(
@@ -331,7 +331,7 @@ def test_parallel_predictions_are_the_same(workplace, model, runtime):
     alone, together = (lines(workplace / f"{workers}.jsonl") for workers in (1, 3))
     assert [entry["frame"] for entry in together] == list(range(30))
     for one, other in zip(alone, together, strict=True):
-        scores = ([found["score"] for found in entry.pop("classes")] for entry in (one, other))
+        scores = ([each["score"] for each in entry.pop("classes")] for entry in (one, other))
         np.testing.assert_allclose(*scores, atol=1e-4)
         assert one == other
 

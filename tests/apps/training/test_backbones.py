@@ -11,6 +11,7 @@ from visus.apps.training.cli import VisusCLI
 from visus.apps.training.run import _set_import_rules
 from visus.configs import config_names, find_config
 from visus.models.backbones import StagedBackbone, register_backbone, registry
+from visus.tasks.registry import task_spec
 
 SMALL = ("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2")
 
@@ -92,7 +93,7 @@ def test_every_configuration_takes_another_backbone(tinynet, config, name, capsy
         return
     if arguments.get("architecture") == "deeplabv3plus" and name == "tinynet":
         arguments["architecture"] = "unet"
-    task = cli.task_class(**{**arguments, "data_info": information(cli.task_class.spec)})
+    task = cli.task_class(**{**arguments, "data_info": information(task_spec(cli.task_class.task))})
     assert sum(p.numel() for p in task.backbone.parameters()) > 0
 
 

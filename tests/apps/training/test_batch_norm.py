@@ -71,7 +71,7 @@ def test_initial_weights_of_a_trained_model_freeze_the_statistics_also_after_res
 
 def test_statistics_are_frozen_only_in_the_backbone(train):
     """Other batch norms, such as those of a segmenter's head, have no trained statistics."""
-    from visus.tasks.segmentation.spec import SegmentationInfo
+    from visus.tasks.segmentation.data_info import SegmentationInfo
     from visus.tasks.segmentation.task import SegmentationTask
 
     info = SegmentationInfo(

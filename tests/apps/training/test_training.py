@@ -317,7 +317,8 @@ def test_any_optimiser_and_schedule(visus):
 
 def test_a_custom_class_is_imported_only_when_allowed(visus, workplace):
     (workplace / "mydata.py").write_text(
-        "from visus.datamodules.classification.arrays import DigitsData\nclass MyDigits(DigitsData):\n    pass\n"
+        "from visus.datamodules.classification.arrays import DigitsData\n"
+        "class MyDigits(DigitsData):\n    pass\n"
     )
     arguments = ["fit", "--config", "classification/digits", *SMALL, "--data", "mydata.MyDigits"]
     code, _, err = visus(*arguments)

@@ -4,7 +4,7 @@ import torch
 
 from tests.tasks.overfit import overfit, show_training_set, trainer
 from visus.datamodules.captioning.scenes import ScenesCaptioningData
-from visus.tasks.captioning.spec import CaptioningInfo
+from visus.tasks.captioning.data_info import CaptioningInfo
 from visus.tasks.captioning.task import CaptioningTask
 from visus.tasks.checkpoints import load_task
 from visus.tasks.data_info import info_from_data

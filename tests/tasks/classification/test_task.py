@@ -9,11 +9,11 @@ import torch
 import visus
 from tests.tasks.overfit import overfit, show_training_set, trainer
 from visus.datamodules.classification.arrays import DigitsData, ScenesClassificationData
-from visus.tasks.base import plain
 from visus.tasks.checkpoints import load_task, read_checkpoint
-from visus.tasks.classification.spec import ClassificationInfo
+from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask, loss_weights
 from visus.tasks.data_info import info_from_data
+from visus.tasks.plain_values import plain
 from visus.vision.errors import VisusError
 from visus.vision.scenes import SHAPES, make_scene
 

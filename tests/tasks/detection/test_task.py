@@ -12,8 +12,8 @@ from visus.apps.inference.loading import load_model
 from visus.datamodules.detection.scenes import ScenesDetectionData
 from visus.tasks.checkpoints import load_task
 from visus.tasks.data_info import info_from_data
+from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.tasks.detection.spec import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 from visus.vision.errors import VisusError
 from visus.vision.resize import resize_to_input

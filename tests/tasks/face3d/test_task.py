@@ -6,7 +6,8 @@ from visus.datamodules.face3d.data import FaceRendersData
 from visus.models.face3d.face_model import five_points
 from visus.models.face3d.procedural_head import procedural_head
 from visus.tasks.data_info import info_from_data
-from visus.tasks.face3d.spec import Face3DInfo, Face3DSpec
+from visus.tasks.face3d.data_info import Face3DInfo
+from visus.tasks.face3d.spec import Face3DSpec
 from visus.tasks.face3d.task import Face3DTask
 from visus.vision.errors import VisusError
 

@@ -9,7 +9,7 @@ from tests.tasks.overfit import overfit, trainer
 from visus.datamodules.face_recognition.data import PeopleData
 from visus.tasks.checkpoints import load_task
 from visus.tasks.data_info import info_from_data
-from visus.tasks.face_recognition.spec import FaceRecognitionInfo
+from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.task import FaceRecognitionTask
 from visus.vision.errors import VisusError
 

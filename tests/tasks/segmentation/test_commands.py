@@ -16,7 +16,7 @@ from tests.conftest import newest, save_detection, save_masked
 from tests.tasks.detection.test_commands import write_clip
 from visus.apps.inference.loading import load_model, torch_model
 from visus.datamodules.segmentation.spec import SegmentationDataSpec
-from visus.tasks.segmentation.spec import SegmentationInfo
+from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.task import SegmentationTask
 from visus.tasks.segmentation.tiling import TiledModel, tile_starts
 from visus.vision.images import read_image

@@ -13,7 +13,7 @@ from visus.datamodules.segmentation.data import ImageSegmentationData
 from visus.datamodules.segmentation.scenes import ScenesSegmentationData
 from visus.tasks.checkpoints import load_task
 from visus.tasks.data_info import info_from_data
-from visus.tasks.segmentation.spec import SegmentationInfo
+from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.task import SegmentationTask
 from visus.vision.errors import VisusError
 from visus.vision.masks import IGNORE

@@ -32,7 +32,9 @@ class MeanColourPrediction:
         return "#" + "".join(f"{round(255 * float(value)):02x}" for value in self.colour)
 
 
-def postprocess(outputs: Outputs, geometry: object, metadata: ModelMetadata) -> MeanColourPrediction:
+def postprocess(
+    outputs: Outputs, geometry: object, metadata: ModelMetadata
+) -> MeanColourPrediction:
     """Turn the network's output of shape (3,) into a colour."""
     return MeanColourPrediction(np.asarray(outputs[0], np.float32).clip(0, 1))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from visus.tasks.spec import ExportSpec, TaskSpec
+from visus.tasks.export_spec import ExportSpec
+from visus.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mean_colour.spec import MeanColourSpec
 from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
-from visus.tasks.spec import InputInfo
+from visus.tasks.data_info import InputInfo
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class MeanColourTask(VisionTask):
         kwargs: See `VisionTask`.
     """
 
-    spec = MeanColourSpec()
+    task = "mean_colour"
     monitor = ("val/mae", "min")
 
     def __init__(

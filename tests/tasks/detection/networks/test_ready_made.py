@@ -67,7 +67,7 @@ def test_without_a_network_the_message_names_the_remedy(published, visus, photos
 
 
 def test_fine_tuning_from_coco_changes_the_last_layer_only(published):
-    from visus.tasks.detection.spec import DetectionInfo
+    from visus.tasks.detection.data_info import DetectionInfo
     from visus.tasks.detection.task import DetectionTask
 
     detector, _, _ = published

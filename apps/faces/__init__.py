@@ -1,1 +1,0 @@
-"""Face recognition for users: models that find and embed, galleries that know."""

@@ -1,1 +1,0 @@
-"""What a measurement tells and draws beside its figures, a module a task."""

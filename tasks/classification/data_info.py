@@ -1,0 +1,18 @@
+"""What the data module tells the task."""
+
+from dataclasses import dataclass
+
+from visus.tasks.data_info import InputInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationInfo(InputInfo):
+    """The properties of the data that a classifier depends on.
+
+    Attributes:
+        multi_label: Whether an image may have several labels.
+        class_counts: Number of training images of each class; None if unknown.
+    """
+
+    multi_label: bool = False
+    class_counts: tuple[int, ...] | None = None
