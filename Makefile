@@ -26,7 +26,7 @@ check: $(VENV)/installed
 figures: $(VENV)/installed
 	$(BIN)/python benchmarks/figures.py
 
-# The images of the README and the picture of the imports in docs/architecture.md.
+# The images of the README and the diagram of the imports in docs/architecture.md.
 docs: $(VENV)/installed
 	$(BIN)/python docs/make_images.py
 	$(BIN)/python docs/draw_imports.py

@@ -49,10 +49,10 @@ def main() -> None:
             live.wait(30)
         print(json.dumps(json.loads(stats.read_text()), indent=1))
     # Buffers and caches fill in the first tenth.
-    settled = megabytes[len(megabytes) // 10]
+    early = megabytes[len(megabytes) // 10]
     print(
-        f"{minutes:g} minutes: {settled:.1f} MB after a tenth, {megabytes[-1]:.1f} MB at the end, "
-        f"{max(megabytes):.1f} MB at most: grown by {megabytes[-1] - settled:.1f} MB"
+        f"{minutes:g} minutes: {early:.1f} MB after a tenth, {megabytes[-1]:.1f} MB at the end, "
+        f"{max(megabytes):.1f} MB at most: grown by {megabytes[-1] - early:.1f} MB"
     )
 
 

@@ -24,7 +24,8 @@ from visus.tasks.face3d.mesh_files import write_mesh
 from visus.tasks.face3d.pipeline import Face3DPipeline
 from visus.tasks.face3d.prediction import Face3DPrediction
 from visus.vision.drawing.grid import grid
-from visus.vision.images import Pixels, list_images, read_image
+from visus.vision.image_files import list_images
+from visus.vision.images import Pixels, read_image
 from visus.vision.model import Model
 from visus.vision.output_files import write_image
 

@@ -42,7 +42,7 @@ def main() -> None:
         print(
             f"{size[1]} x {size[0]} to {small[1]} x {small[0]}: "
             + ", ".join(f"{name} {1000 * each:.2f} ms" for name, each in seconds.items())
-            + f", ratio {seconds['visus'] / seconds['area means']:.2f}; "
+            + f", ratio {seconds['visus'] / seconds['area']:.2f}; "
             f"mean difference {difference:.2f} of 255"
         )
 

@@ -1,1 +1,1 @@
-"""The data of the tasks: a folder each, found by `registry`."""
+"""The data of the tasks, one folder each, listed by `registry`."""

@@ -82,8 +82,8 @@ def recognise(path: Path) -> tuple[DataSpec, str]:
 
 def _missing(path: Path) -> str:
     """What a path lacks to be a data set, and the remedy."""
-    from visus.datamodules.core.csv_files import csv_columns
-    from visus.vision.images import list_images
+    from visus.vision.csv_files import csv_columns
+    from visus.vision.image_files import list_images
 
     if path.is_file():
         columns = "path,label for classes, path,mask for masks or image,caption for captions"

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PICTURE = Path(__file__).parent / "images" / "imports.svg"
+DIAGRAM = Path(__file__).parent / "images" / "imports.svg"
 ROWS = (("apps",), ("tasks", "datamodules"), ("models",), ("vision",))
 """The packages from the top layer down; imports point downwards only."""
 
@@ -39,14 +39,14 @@ def imports() -> set[tuple[str, str]]:
 
 
 def parts(package: str) -> list[str]:
-    """The folders and files of a package that a reader meets first."""
+    """The sub-packages and modules of a package."""
     folder = ROOT / package
     folders = [f"{p.name}/" for p in sorted(folder.iterdir()) if (p / "__init__.py").exists()]
     return folders + [p.stem for p in sorted(folder.glob("*.py")) if p.stem != "__init__"]
 
 
 def draw() -> str:
-    """The picture as SVG."""
+    """The diagram as SVG."""
     boxes: dict[str, tuple[int, int, int, int]] = {}
     body: list[str] = []
     y = 10
@@ -72,14 +72,14 @@ def draw() -> str:
             ]
         y += height + _GAP
     level = {package: i for i, row in enumerate(ROWS) for package in row}
-    lanes = Counter[str]()
+    arrows = Counter[str]()
     for first, second in sorted(imports()):
         if level[second] == level[first] + 1:
             body.append(_straight(boxes[first], boxes[second]))
         else:
             side = "right" if boxes[first][0] > _MARGIN else "left"
-            body.append(_around(boxes[first], boxes[second], side, lanes[side]))
-            lanes[side] += 1
+            body.append(_around(boxes[first], boxes[second], side, arrows[side]))
+            arrows[side] += 1
     height = y - _GAP + 10
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
@@ -94,7 +94,7 @@ def draw() -> str:
 
 
 def _wrap(words: list[str], width: int) -> list[str]:
-    """Words in lines of at most so many characters."""
+    """Join words to lines of at most `width` characters."""
     lines = [""]
     for word in words:
         longer = f"{lines[-1]}  {word}".strip()
@@ -115,10 +115,10 @@ def _straight(first: _Box, second: _Box) -> str:
     )
 
 
-def _around(first: _Box, second: _Box, side: str, lane: int) -> str:
-    """An arrow in the margin, around the layers between."""
-    start, end = first[1] + 24 + 18 * lane, second[1] + 24 + 18 * lane
-    offset = 24 + 20 * lane
+def _around(first: _Box, second: _Box, side: str, index: int) -> str:
+    """An arrow in the margin, around the layers in between; `index` counts those on a side."""
+    start, end = first[1] + 24 + 18 * index, second[1] + 24 + 18 * index
+    offset = 24 + 20 * index
     if side == "left":
         x0, x1, x = first[0], second[0], _MARGIN - offset
     else:
@@ -131,5 +131,5 @@ def _around(first: _Box, second: _Box, side: str, lane: int) -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(draw(), encoding="utf-8")
-    print(PICTURE)
+    DIAGRAM.write_text(draw(), encoding="utf-8")
+    print(DIAGRAM)

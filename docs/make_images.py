@@ -1,10 +1,11 @@
-"""Make the images of these pages again: python docs/make_images.py [RUN RUN RUN RUN TEST ...].
+"""Generate the images of these pages: python docs/make_images.py [RUN RUN RUN RUN TEST ...].
 
-Runs of classification/digits, detection/scenes, segmentation/scenes and captioning/scenes, and
-folders that `visus test` made on scenes, whose examples are kept; without them only what ready-made
-networks show of faces in space.
+The arguments are runs of classification/digits, detection/scenes, segmentation/scenes and
+captioning/scenes, and folders of `visus test` with `examples.jpg`; without arguments, only the
+image of 3D faces is generated.
 
-They show procedural scenes, scikit-image's public-domain photographs and scikit-learn's digits.
+The images show procedural scenes, scikit-image's public-domain photographs and scikit-learn's
+digits.
 """
 
 import sys
@@ -42,20 +43,20 @@ def explained(model: Model, image: Pixels) -> Pixels:
 
 
 def digits(run: str) -> Pixels:
-    """Test digits with the network's answers."""
+    """Test digits with the network's predictions."""
     model = load_model(run)
     images, labels = DigitsData().splits["test"]
     cells = [np.repeat(image, 3, axis=2) for image in images[:16]]
-    answers = [model.predict(enlarged).summary().split()[0] for enlarged in cells]
+    predicted = [model.predict(enlarged).summary().split()[0] for enlarged in cells]
     captions = [
-        answer if answer == str(label) else f"!{answer}, is {label}"
-        for answer, label in zip(answers, labels, strict=False)
+        digit if digit == str(label) else f"!{digit}, is {label}"
+        for digit, label in zip(predicted, labels, strict=False)
     ]
     return grid(cells, captions, 4, 80)
 
 
 def on_scene(run: str, seed: int, size: int) -> Pixels:
-    """What a model makes of a scene that it was not trained on."""
+    """A model's prediction for a scene that it was not trained on."""
     scene = make_scene(seed, (size, size), (4, 6), 24, 0.4).image
     return draw_prediction(scene, load_model(run).predict(scene))
 
@@ -68,8 +69,8 @@ def attention(run: str, seed: int) -> Pixels:
     return draw_caption(scene, prediction, True)
 
 
-def in_space(image: Pixels) -> Pixels:
-    """A photograph, the face that is found in it, and its textured mesh from three sides."""
+def face_meshes(image: Pixels) -> Pixels:
+    """A photograph, the detected face, and its textured mesh from three sides."""
     prediction = load_model("face3d").predict(image)
     assert isinstance(prediction, Face3DPrediction)
     face = face_texture(image, prediction, 0)
@@ -91,12 +92,12 @@ def in_space(image: Pixels) -> Pixels:
         shown = cv2.remap(face.texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
         shown[~raster.covered[0]] = 255
         images.append(np.asarray(shown, np.uint8))
-    captions = ["photograph", "face found", "mesh, turned left", "mesh", "turned right"]
+    captions = ["photograph", "detected face", "mesh, turned left", "mesh", "turned right"]
     return grid(images, captions, 5, 240)
 
 
 def examples(test: Path) -> None:
-    """Keep the page of examples of a test, smaller; the folder's place names the task."""
+    """Copy a smaller `examples.jpg` of a test; the path of its folder names the task."""
     page = Image.open(test / "examples.jpg")
     page.thumbnail((1000, 2000))
     page.save(IMAGES / f"{test.resolve().parent.parent.name}_examples.jpg", quality=80)
@@ -105,7 +106,7 @@ def examples(test: Path) -> None:
 def main() -> None:
     """Write the images."""
     portrait: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
-    write_image(IMAGES / "face3d.png", in_space(portrait))
+    write_image(IMAGES / "face3d.png", face_meshes(portrait))
     if len(sys.argv) == 1:
         return
     digits_run, detector, segmenter, captioner, *tests = sys.argv[1:]
@@ -134,7 +135,7 @@ def main() -> None:
         "segmentation of a scene",
         "a face and its landmarks",
         "a caption of a scene",
-        "where each word looked",
+        "attention maps of its words",
     ]
 
     write_image(IMAGES / "gallery.jpg", grid(images, captions, 3, 400))

@@ -1,4 +1,4 @@
-"""Make docs/images/strip.png, from images to the live window: python docs/make_strip.py."""
+"""Generate docs/images/strip.png, from images to the live window: docs/make_strip.py."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _INK, _PAPER, _PROMPT = (225, 230, 235), (24, 26, 32), (120, 200, 120)
 
 
 def font(size: int, name: str = "DejaVuSansMono") -> ImageFont.FreeTypeFont:
-    """A typeface of that height in pixels."""
+    """A font of that size in pixels."""
     return ImageFont.truetype(_FONTS / f"{name}.ttf", size)
 
 
@@ -31,7 +31,7 @@ def run(command: str) -> list[str]:
 
 
 def terminal(command: str, lines: list[str]) -> Image.Image:
-    """A terminal with a command and what it printed."""
+    """A terminal with a command and its output."""
     panel = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
     draw = ImageDraw.Draw(panel)
     draw.text((10, 10), f"$ {command}", _PROMPT, font(13))
@@ -49,13 +49,13 @@ def folder(path: Path) -> Image.Image:
         draw.text((12, top), f"{path.name}/{label.name}/", "black", font(15))
         for column, file in enumerate(sorted(label.glob("*.png"))[:10]):
             thumbnail = Image.open(file).convert("RGB").resize((62, 62))
-            place = (12 + column % 6 * 72, top + 24 + column // 6 * 66)
-            panel.paste(thumbnail, place)
+            corner = (12 + column % 6 * 72, top + 24 + column // 6 * 66)
+            panel.paste(thumbnail, corner)
     return panel
 
 
-def fitted(image: Image.Image) -> Image.Image:
-    """An image in a panel."""
+def scaled(image: Image.Image) -> Image.Image:
+    """An image scaled to a panel."""
     panel = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     scale = min(_WIDTH / image.width, _HEIGHT / image.height)
     image = image.resize((round(image.width * scale), round(image.height * scale)))
@@ -74,9 +74,9 @@ def titled(panel: Image.Image, title: str) -> Image.Image:
 
 
 def main() -> None:
-    """Run the four steps and put them side by side, two by two."""
-    with TemporaryDirectory() as place:
-        os.chdir(place)
+    """Run the four steps, and arrange their panels two by two."""
+    with TemporaryDirectory() as scratch:
+        os.chdir(scratch)
         run("visus data samples .")
         training = run("visus fit --data photos --trainer.max_epochs 6")
         run("visus test latest")
@@ -86,12 +86,12 @@ def main() -> None:
         _, frame = capture.read()
         capture.release()
         report = Image.open(confusion).convert("RGB")
-        shown = [line.replace(place, "") for line in training]
+        shown = [line.replace(scratch, "") for line in training]
         panels = [
             titled(folder(Path("photos")), "1. your images"),
             titled(terminal("visus fit --data photos", shown), "2. train"),
-            titled(fitted(report.copy()), "3. visus test latest"),
-            titled(fitted(Image.fromarray(np.asarray(frame)[..., ::-1])), "4. visus live imagenet"),
+            titled(scaled(report.copy()), "3. visus test latest"),
+            titled(scaled(Image.fromarray(np.asarray(frame)[..., ::-1])), "4. visus live imagenet"),
         ]
         os.chdir(STRIP.parent)
     size = (2 * _WIDTH + _GAP, 2 * (_HEIGHT + _HEAD) + _GAP)

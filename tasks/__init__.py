@@ -1,1 +1,1 @@
-"""The tasks: a folder each, found by `registry`."""
+"""The tasks, one folder each, listed by `registry`."""

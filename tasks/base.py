@@ -1,4 +1,4 @@
-"""What all tasks share: normalisation, optimiser, schedule, freezing, evaluation, checkpoints."""
+"""Base class of all tasks: normalisation, optimiser, schedule, freezing, evaluation."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -24,24 +24,24 @@ Batch = dict[str, Any]
 
 
 class VisionTask(pl.LightningModule):
-    """A network with everything needed to train it and to use it.
+    """A network with its training, evaluation and prediction.
 
     A subclass builds `self.network` and calls `self.set_normalisation`; `forward` takes uint8
     images and returns a tuple of tensors, and is exactly what is exported.
 
     Args:
-        data_info: What the data module tells the task; the command line takes it from the data.
+        data_info: Properties of the data; the command line takes them from the data module.
         backbone: A name from `visus backbones`.
         pretrained: `true` for ImageNet weights, or the path of a weights file.
         backbone_options: Arguments of the backbone's own, such as `activation` of LeNet-5.
-        learning_rate: The peak of the schedule.
-        backbone_learning_rate: The same for the backbone; None for `learning_rate`.
+        learning_rate: Peak learning rate of the schedule.
+        backbone_learning_rate: Peak learning rate of the backbone; None for `learning_rate`.
         weight_decay: Decoupled weight decay (L2) of weights; biases and norms have none.
-        warmup: Fraction of the training in which the learning rate rises, to fall as a cosine.
+        warmup: Fraction of the training in which the learning rate rises, before the cosine decay.
         freeze_epochs: Epochs in which the backbone is frozen, its batch norm statistics too; -1
             for all.
-        freeze_batch_norm: Keep the statistics of a pretrained backbone's batch norm, which suits
-            fine-tuning with small batches; the other weights learn.
+        freeze_batch_norm: Freeze the batch norm statistics of a pretrained backbone, for
+            fine-tuning with small batches; its weights are trained.
 
     Raises:
         VisusError: If there is no `data_info`.
@@ -71,8 +71,8 @@ class VisionTask(pl.LightningModule):
         super().__init__()
         if data_info is None:
             raise VisusError(
-                f"{type(self).__name__} needs data_info, {self.spec.data_info.__name__}(...): what "
-                "the data module knows of the classes and images"
+                f"{type(self).__name__} needs data_info, {self.spec.data_info.__name__}(...): the "
+                "properties of the data, such as the class names"
             )
         self.save_hyperparameters(logger=False)
         self.class_names = list(data_info.class_names)
@@ -91,17 +91,17 @@ class VisionTask(pl.LightningModule):
 
     @property
     def spec(self) -> TaskSpec:
-        """What the applications know of this task."""
+        """The task's interface for the applications."""
         return task_spec(self.task)
 
     def set_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        """Keep the backbone's constants, on the scale 0 to 255, inside the task."""
+        """Store the backbone's mean and standard deviation, on the scale 0 to 255, as buffers."""
         shape = (1, len(mean), 1, 1)
         self.register_buffer("mean", torch.tensor(mean).view(shape), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(shape), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """From uint8 images to the network's input, both (batch, channels, height, width)."""
+        """Normalise uint8 images of shape (batch, channels, height, width)."""
         values = images.to(self.mean.dtype, memory_format=self.memory_format)
         return (values - self.mean) / self.std
 
@@ -112,7 +112,7 @@ class VisionTask(pl.LightningModule):
 
     @property
     def metadata(self) -> ModelMetadata:
-        """What an application must know of this model."""
+        """What checkpoints and exported files store for the applications."""
         return ModelMetadata(
             task=self.spec.name,
             class_names=tuple(self.class_names),
@@ -125,7 +125,7 @@ class VisionTask(pl.LightningModule):
         )
 
     def options(self) -> dict[str, Any]:
-        """What only this task's predictions need, plain values."""
+        """Task-specific values for postprocessing, as plain values."""
         return {}
 
     def describe_outputs(self) -> str:
@@ -135,7 +135,7 @@ class VisionTask(pl.LightningModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Move the tensors of a batch; everything else stays as it is."""
+        """Move the tensors of a batch; other values are unchanged."""
         return {
             key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
             for key, value in batch.items()
@@ -148,7 +148,7 @@ class VisionTask(pl.LightningModule):
         return self.postprocess(self(batch["image"]), batch["geometry"])
 
     def postprocess(self, outputs: tuple[Tensor, ...], geometries: list[Any]) -> list[Prediction]:
-        """What `forward` returned, image by image, in the original's pixels."""
+        """Convert outputs of `forward` to predictions, in pixels of the original images."""
         arrays = [output.float().cpu().numpy() for output in outputs]
         postprocess, metadata = self.spec.postprocess(), self.metadata
         return [
@@ -164,7 +164,7 @@ class VisionTask(pl.LightningModule):
 
     @abstractmethod
     def update_metrics(self, metrics: Any, batch: Batch) -> None:
-        """Predict a batch and add what is measured of it."""
+        """Predict a batch and update the metrics."""
 
     def compute_metrics(self, metrics: Any, split: str) -> Any:
         """The result of the metrics of all processes; see `Metrics.compute`."""
@@ -178,11 +178,11 @@ class VisionTask(pl.LightningModule):
         """Called with the result of each validation during training."""
 
     def on_validation_epoch_start(self) -> None:
-        """Begin with empty metrics."""
+        """Reset the metrics."""
         self.metrics = self.new_metrics("val")
 
     def on_test_epoch_start(self) -> None:
-        """Begin with empty metrics."""
+        """Reset the metrics."""
         self.metrics = self.new_metrics("test")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -200,9 +200,11 @@ class VisionTask(pl.LightningModule):
         result = self._log_result("val")
         if self.trainer.state.fn == "fit":
             self.after_validation(result)
+        # The predictions of a whole split would stay in memory while training continues.
+        self.metrics = None
 
     def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes and those of each class, and keep the result."""
+        """Log the figures over all processes and those of each class, and store the result."""
         self.tested = self._log_result("test")
         for name, value in self.class_figures(self.tested).items():
             self.log(f"test/{name}", value)
@@ -218,16 +220,16 @@ class VisionTask(pl.LightningModule):
     # Training
 
     def refuse_non_finite(self, loss: Tensor, batch: Batch) -> Tensor:
-        """The loss as it is, before it can spoil the weights.
+        """Return the loss if it is finite.
 
         Raises:
-            VisusError: If it is not finite; names the images.
+            VisusError: If it is not finite; the error names the images.
         """
         if not torch.isfinite(loss):
             raise VisusError(
                 f"the loss is {float(loss.detach())} in epoch {self.current_epoch + 1}, step "
                 f"{self.global_step + 1}, on {', '.join(batch['source'])}; the weights of the last "
-                "epoch are in last.ckpt; look at these images, or lower model.learning_rate"
+                "epoch are in last.ckpt; check these images, or lower model.learning_rate"
             )
         return loss
 
@@ -251,7 +253,7 @@ class VisionTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def setup(self, stage: str) -> None:
-        """Freeze for good before the network is distributed to processes."""
+        """Freeze a backbone that is never trained, before the network is distributed."""
         if stage == "fit" and self.freeze_epochs < 0:
             self.backbone.requires_grad_(False)
 
@@ -268,14 +270,14 @@ class VisionTask(pl.LightningModule):
         self.backbone.train(not frozen)
         if self.freeze_batch_norm and self.backbone_is_trained:
             for module in self.backbone.modules():
-                # Its classes for one, two and three dimensions, and timm's own, share this base.
+                # Base class of batch norm in one, two and three dimensions, and of timm's.
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
 
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the apps need, and what builds this task again, under `visus`."""
+        """Add the metadata and the constructor arguments under `visus`."""
         checkpoint.pop("hyper_parameters", None)
         more = {
             "arguments": plain(dict(self.hparams)),
@@ -284,7 +286,7 @@ class VisionTask(pl.LightningModule):
         checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | more)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on as the training began: from a pretrained backbone or from random weights."""
+        """Restore whether the backbone was pretrained, and migrate earlier weights."""
         stored = checkpoint["visus"]
         self.backbone_is_trained = bool(stored.get("backbone_is_trained", True))
         weights = self.spec.migrate_weights(checkpoint["state_dict"], stored["format"])

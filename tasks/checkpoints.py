@@ -1,4 +1,4 @@
-"""Checkpoints: read without running anything in them, made into tasks, and trained further."""
+"""Read checkpoints without running code in them, and load tasks and initial weights from them."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from visus.vision.metadata import FORMAT, ModelMetadata, migrate
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint that visus wrote, read without running anything in it, in the current format.
+    """Read a checkpoint of visus without running code in it, and migrate it to the current format.
 
     Raises:
-        VisusError: If the file is missing, damaged, carries code, or is not visus's.
+        VisusError: If the file is missing, damaged, contains code, or was not written by visus.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -49,15 +49,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def load_initial_weights(task: VisionTask, path: str | Path) -> list[str]:
-    """Give a task the weights of a trained one, to be trained further on other data.
+    """Initialise a task with the weights of a trained one.
 
     Args:
-        task: Of the same kind and with the same network.
+        task: A task of the same kind, with the same network.
         path: A checkpoint of visus.
 
     Returns:
-        Names of the tensors that keep their initial values, since those of the checkpoint have
-        another shape: a last layer for other classes.
+        Names of the tensors that keep their random values, because those of the checkpoint have
+        another shape, such as a last layer for other classes.
 
     Raises:
         VisusError: If the checkpoint cannot be read, or is of another task or network.
@@ -86,7 +86,7 @@ def load_task(path: str | Path) -> VisionTask:
     """The trained task in a checkpoint, on the CPU, in evaluation mode.
 
     Raises:
-        VisusError: If the file is no checkpoint of visus, or its weights do not fit.
+        VisusError: If the file is no checkpoint of visus, or its weights do not match the task.
     """
     checkpoint = read_checkpoint(path)
     stored = checkpoint["visus"]

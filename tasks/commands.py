@@ -1,4 +1,4 @@
-"""Commands of a task's own, and what an application offers to them."""
+"""Commands that a task adds, and the services that applications offer to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FrameSource(Protocol):
 
 
 class Services(Protocol):
-    """What an application offers to a task's own commands."""
+    """Services of an application for the commands that a task adds."""
 
     def load_model(self, name: str, runtime: str | None) -> Model:
         """Load a model by the name that the user gave."""
@@ -44,7 +44,7 @@ class Services(Protocol):
         ...
 
     def report_problems(self, read: int, problems: list[str]) -> int:
-        """Print what could not be read; returns the exit code."""
+        """Print the inputs that could not be read; returns the exit code."""
         ...
 
 
@@ -67,7 +67,7 @@ class TaskAction:
 
 @dataclass(frozen=True)
 class TaskCommand:
-    """A command of a task's own, such as `visus faces`.
+    """A command that a task adds, such as `visus faces`.
 
     Attributes:
         name: The word after `visus`.

@@ -11,7 +11,7 @@ Info = TypeVar("Info", bound="InputInfo")
 
 @dataclass(frozen=True, kw_only=True)
 class InputInfo:
-    """What the data module tells every task; a subclass adds what one task needs.
+    """Properties of the data that every task depends on; subclasses add those of one task.
 
     Attributes:
         image_size: (height, width) of the network's input in pixels.
@@ -27,7 +27,7 @@ class InputInfo:
 
 
 def info_from_data(info_class: type[Info], data: object) -> Info:
-    """The properties of a data module that a task depends on.
+    """Build a task's `data_info` from the attributes of a data module.
 
     Args:
         info_class: The task's `TaskSpec.data_info`.
@@ -76,6 +76,6 @@ def info_from_plain(info_class: type[Info], values: dict[str, Any]) -> Info:
 
 
 def _restore(value: Any, hint: Any) -> Any:
-    """The value, as a tuple if it is a list where the annotation is a tuple, or that or None."""
+    """Convert a list to a tuple if the annotation is a tuple, or a tuple or None."""
     is_tuple = any(get_origin(each) is tuple for each in (hint, *get_args(hint)))
     return tuple(value) if is_tuple and isinstance(value, list) else value

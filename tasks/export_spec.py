@@ -15,13 +15,13 @@ class ExportSpec:
     """How a task is exported.
 
     Attributes:
-        output_names: Names of the network's outputs, in order; the first few where it has fewer.
+        output_names: Names of the network's outputs, in order; a network may have only the first.
         exporter: `dynamo`, or `torchscript` for networks whose output sizes depend on the image.
-        dynamic_axes: Of each output, which axes have no fixed size, by name; of the `torchscript`
+        dynamic_axes: Names of the output axes without a fixed size, by axis, for the `torchscript`
             exporter.
         fixed_outputs: Whether all outputs have the same shape for every image, as programs for
             phones need.
-        int8_operations: ONNX operations that compute in int8; None for all that can.
+        int8_operations: ONNX operations that are quantised to int8; None for all supported ones.
     """
 
     output_names: tuple[str, ...] = ("logits",)
@@ -33,11 +33,11 @@ class ExportSpec:
 
 @dataclass(frozen=True)
 class PipelineParts:
-    """What an exported pipeline needs beside the task's own network.
+    """The parts of an exported pipeline beside the task's own network.
 
     Attributes:
         networks: The other networks by name.
-        values: Plain values that are stored beside them.
+        values: The stored plain values.
     """
 
     networks: Mapping[str, Network]
@@ -61,7 +61,7 @@ class PartExport:
 
 @dataclass(frozen=True)
 class PipelineExport:
-    """What an exported pipeline holds beside the task's own network.
+    """What is exported of a pipeline beside the task's own network.
 
     Attributes:
         networks: The other networks by name.

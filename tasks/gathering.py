@@ -1,4 +1,4 @@
-"""Join what the processes of a distributed run measured."""
+"""Gather objects from the processes of a distributed run."""
 
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def gather_objects(objects: list[Item]) -> list[Item]:
-    """The lists of all processes as one, on each; with one process the list itself."""
+    """Concatenate the lists of all processes, on each of them."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return objects
     gathered: list[list[Item]] = [[] for _ in range(torch.distributed.get_world_size())]

@@ -1,17 +1,17 @@
-"""What the metrics of every task offer."""
+"""Interface of the metrics of all tasks."""
 
 from typing import Any, Protocol
 
 
 class Metrics(Protocol):
-    """Accumulates what was measured of each sample, and computes figures of all.
+    """Accumulates a record for each sample, and computes figures from all records.
 
     Attributes:
-        records: What was accumulated; those of all processes are joined before `compute`.
+        records: The accumulated records; those of all processes are joined before `compute`.
     """
 
     records: list[Any]
 
     def compute(self) -> Any:
-        """The result: an object with `figures`, a dictionary of numbers by name."""
+        """The result: an object with `figures`, a dictionary of values by name."""
         ...

@@ -14,7 +14,7 @@ def group_parameters(
 
     Args:
         parts: Parameters with their learning rate.
-        weight_decay: Of weights; biases and norms have none.
+        weight_decay: Weight decay of weights; biases and norms have none.
     """
     groups = []
     for parameters, rate in parts:
@@ -32,7 +32,7 @@ def warmup_cosine(warmup: float, steps: int) -> Callable[[int], float]:
 
     Args:
         warmup: Fraction of the steps in which it rises.
-        steps: How many steps there are.
+        steps: Number of steps.
     """
     rising = max(1, round(warmup * steps))
 

@@ -17,13 +17,13 @@ class TaskOption:
     """An option of `visus predict` and `visus live` that belongs to a task.
 
     Attributes:
-        flag: Such as `--threshold`.
+        flag: The option as it is written, such as `--threshold`.
         help: What it does.
         kind: `str`, `int`, `float` or `Path`; None for a switch.
         metavar: Placeholder of the value in the help.
         choices: The values that are allowed.
         commands: The commands that have it.
-        is_input: Whether the value names a file that is read, and so is never written over.
+        is_input: Whether the value names a file that is read, and must not be overwritten.
     """
 
     flag: str
@@ -46,14 +46,14 @@ OptionValues = Mapping[str, Any]
 
 @dataclass
 class Session:
-    """A model with a command's options applied, and what else these options ask for.
+    """A model with a command's options applied, and the callbacks that these options need.
 
     Attributes:
         model: The model.
         watchers: Called with each frame and its prediction.
         closing: Called after the last frame; each returns lines to print.
-        adjust: Changes what is shown by one step, +1 or -1, and returns a line that says so; None
-            where nothing can be adjusted.
+        adjust: Changes what is shown by one step, +1 or -1, and returns a line that describes the
+            change; None if nothing can be adjusted.
     """
 
     model: Model

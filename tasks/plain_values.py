@@ -5,10 +5,10 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """A copy of plain `str`, `int`, `float`, `bool`, `list` and `dict` only.
+    """Convert a value to plain `str`, `int`, `float`, `bool`, `list` and `dict`.
 
     Raises:
-        TypeError: If something else is in it: it would make a checkpoint unreadable.
+        TypeError: If it contains anything else, which would make a checkpoint unreadable.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
@@ -18,4 +18,4 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if value is None or type(value) in (str, int, float, bool):
         return value
-    raise TypeError(f"a checkpoint keeps plain values only, not {type(value).__name__}")
+    raise TypeError(f"a checkpoint stores plain values only, not {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Finds the tasks: those of the folders beside this file, and those of installed packages."""
+"""Registry of the tasks: those in the folders beside this file, and of installed packages."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -21,13 +21,13 @@ def task_specs() -> dict[str, TaskSpec]:
     """All tasks by name.
 
     Raises:
-        VisusError: If two tasks have one name, or one option two meanings.
+        VisusError: If two tasks have the same name, or declare one option with different types.
     """
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/spec.py"))
-    found = [_spec_in(f"visus.tasks.{folder}.spec") for folder in folders]
-    found += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
+    listed = [_spec_in(f"visus.tasks.{folder}.spec") for folder in folders]
+    listed += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
     specs: dict[str, TaskSpec] = {}
-    for spec in found:
+    for spec in listed:
         if spec.name in specs:
             raise VisusError(f"two tasks are named {spec.name!r}; uninstall one of the packages")
         specs[spec.name] = spec
@@ -56,7 +56,7 @@ def _check_options(specs: Iterable[TaskSpec]) -> None:
 
 
 def task_spec(name: str, place: str = "") -> TaskSpec:
-    """The task of a name.
+    """The spec of a task.
 
     Args:
         name: Its name.

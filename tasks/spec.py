@@ -1,4 +1,4 @@
-"""What the applications know of a task: one abstract class with one subclass a task, torch-free."""
+"""The interface of a task for the applications: an abstract class, torch-free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from visus.tasks.data_info import InputInfo
 from visus.tasks.export_spec import ExportSpec, PipelineExport, PipelineParts
 from visus.tasks.options import OptionValues, Session, TaskOption
 
-# Specs are read before anything is asked for; what takes long to import waits until then.
+# Every command imports the specs, so that slow imports are deferred until they are needed.
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One map of what a prediction is based on.
+    """One map that explains a prediction.
 
     Attributes:
-        image: The map laid over the image, uint8 RGB of its size.
-        caption: What it shows.
+        image: The map drawn over the image, uint8 RGB of its size.
+        caption: A description of the map.
     """
 
     image: Pixels
@@ -44,11 +44,11 @@ class Explanation:
 
 @dataclass
 class ReportContext:
-    """What a task's report is made from.
+    """Inputs of a task's report.
 
     Attributes:
         split: `val` or `test`.
-        samples: How many samples were measured.
+        samples: Number of samples.
         folder: The run folder, for images and files.
         figures: The measured figures by name; a report may add some.
         read_image: The original image of a record, uint8 RGB, by the name of its source.
@@ -64,22 +64,22 @@ class ReportContext:
 
 
 Report = Callable[[Any, ReportContext], "list[Table | str]"]
-"""From a measured task and the context to what is printed."""
+"""From an evaluated task and the context to the tables and lines to print."""
 
 
 class TaskSpec(ABC):
-    """What the applications know of a task.
+    """The interface of a task for the applications; one subclass per task.
 
     Attributes:
         name: Name of the task, of its folders and of its configurations' folder.
         title: The task in words.
-        classes_title: What the class names are: `classes`, `words`...
-        data_info: The dataclass of what the data module tells the task; a data module that lacks
-            a field without a default is refused.
-        source: What feeds the network: one `image`, a `window` of frames, or `none`.
+        classes_title: Plural noun for the class names: `classes`, `words`...
+        data_info: Dataclass of the properties of the data that the task depends on; a data module
+            that lacks a field without a default is refused.
+        source: The network's input: one `image`, a `window` of frames, or `none`.
         options: Command-line options of `predict` and `live`.
         export: How the task is exported.
-        live: `every_frame`; `once_a_second` where that is enough for a person who reads along.
+        live: `every_frame`, or `once_a_second` for predictions that are read as text.
         not_shipped: Model names that users may expect, and what to do instead.
         is_pipeline: Whether `pipeline` adds networks; such a model is exported as a folder.
     """
@@ -113,16 +113,16 @@ class TaskSpec(ABC):
     def draw(self) -> Callable[[Pixels, Any, bool], Pixels]:
         """The function that draws a prediction on a copy of its image.
 
-        Its arguments are the image (uint8 RGB), the prediction, and whether the image stands alone,
-        so that there is room and time for details.
+        Its arguments are the image (uint8 RGB), the prediction, and whether the image is a single
+        one, on which details are drawn, rather than a frame of a stream.
         """
 
     @abstractmethod
     def report(self) -> Report:
-        """The function that reports on a measured task."""
+        """The function that reports on an evaluated task."""
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]] | None:
-        """The function that shows what a prediction is based on; None where there is none."""
+        """The function that explains a prediction by maps over its image; None if there is none."""
         return None
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
@@ -139,7 +139,7 @@ class TaskSpec(ABC):
         return Session(model)
 
     def commands(self) -> tuple[TaskCommand, ...]:
-        """Commands of the task's own."""
+        """Commands that the task adds."""
         return ()
 
     @abstractmethod
@@ -151,25 +151,25 @@ class TaskSpec(ABC):
             expected: Outputs of PyTorch.
 
         Returns:
-            The largest absolute difference of any number that matters, and the share of equal
-            answers, 0 to 1.
+            The largest absolute difference of the compared values, and the fraction of equal
+            predictions, 0 to 1.
         """
 
     def prepare_export(self, task: VisionTask) -> AbstractContextManager[None]:
-        """While open, the task computes in the form that is exported."""
+        """A context in which the task computes in the form that is exported."""
         return nullcontext()
 
     def pipeline(self, model: Model, parts: PipelineParts | None) -> Model:
-        """Put around the bare network what it needs to predict.
+        """Wrap the bare network in the pipeline that it needs to predict.
 
         Args:
             model: The task's own network.
-            parts: Of an exported pipeline; None to build them in PyTorch.
+            parts: Parts of an exported pipeline; None to build them in PyTorch.
         """
         return model
 
     def export_parts(self, task: VisionTask) -> PipelineExport | None:
-        """What is exported beside the task's own network; None where that is all."""
+        """Networks that are exported beside the task's own; None if there are none."""
         return None
 
     def weights(self) -> tuple[WeightsEntry, ...]:
@@ -177,10 +177,10 @@ class TaskSpec(ABC):
         return ()
 
     def build_pretrained(self, entry: WeightsEntry) -> VisionTask:
-        """The task that one of `weights` makes, in evaluation mode, on the CPU.
+        """Build the task of one of `weights`, in evaluation mode, on the CPU.
 
         Raises:
-            VisusError: If the file is missing, or another.
+            VisusError: If the file is missing, or not the expected one.
         """
         raise NotImplementedError(f"task {self.name} has no ready-made weights")
 
@@ -192,7 +192,7 @@ class TaskSpec(ABC):
             format: The format of the checkpoint, below `visus.vision.metadata.FORMAT`.
         """
         if format < 2:
-            # What the data module tells was spread among the arguments.
+            # The properties of the data were separate arguments.
             arguments = {{"fit_mode": "resize_mode"}.get(k, k): v for k, v in arguments.items()}
             names = [each.name for each in fields(self.data_info) if each.name in arguments]
             arguments["data_info"] = {name: arguments.pop(name) for name in names}

@@ -1,4 +1,4 @@
-"""A task in PyTorch as a network, on a GPU where there is one."""
+"""Run a task in PyTorch as the network of a model, on a GPU if there is one."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from visus.vision.model import Batch, Model, NetworkModel, innermost
 
 
 class TorchNetwork:
-    """A task in PyTorch, on a GPU where there is one.
+    """A task in PyTorch, on a GPU if there is one.
 
     Args:
         task: The task; it is put into evaluation mode.
@@ -34,7 +34,7 @@ def torch_task(model: Model, option: str) -> VisionTask:
 
     Args:
         model: The model.
-        option: What needs it, for the error.
+        option: The option that needs it, for the error.
 
     Raises:
         VisusError: If the model is exported.

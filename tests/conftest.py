@@ -10,7 +10,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.pop("DISPLAY", None)
 os.environ.pop("WAYLAND_DISPLAY", None)
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # The workers share the cores; threads on top of them would only wait for each other.
+    # The workers share the cores; more threads would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -25,19 +25,19 @@ settings.load_profile("visus")
 
 
 PATIENCE = 300
-"""Seconds after which another thread or process counts as stuck: busy machines stand still too."""
+"""Timeout in seconds of other threads and processes; generous, as test machines are busy."""
 
 TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
 def pytest_collection_modifyitems(items):
-    """The longest test first, so that no worker is left alone with it at the end."""
+    """Run the longest test first, so that the other workers do not wait for it at the end."""
     items.sort(key=lambda item: "readmes_commands" not in item.name)
 
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current folder, and no run folder handed on from another test."""
+    """An empty current folder, without the run folder of another test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VISUS_RUN_FOLDER", raising=False)
     return tmp_path
@@ -78,11 +78,11 @@ def two_processes(workplace):
 
 @pytest.fixture(scope="session")
 def ranks():
-    """Runs a command as two processes of a distributed run that are forked, not started anew."""
+    """Run a command as a distributed run of two forked processes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("VISUS_RUN_FOLDER", None)
     with subprocess.Popen(
-        # Without this folder in its path, where `tasks` and `apps` are those of the tests.
+        # Without this folder in its path, whose `tasks` and `apps` are those of the tests.
         [sys.executable, "-P", Path(__file__).with_name("ranks.py")],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
@@ -103,7 +103,7 @@ def ranks():
 
 @pytest.fixture
 def same_by_two_processes(visus, ranks):
-    """Measure a run by one process and by two: every figure must be the same."""
+    """Test a run with one and with two processes: all figures must be equal."""
 
     def check(run, *arguments):
         code, _, err = visus("test", run, *arguments)
@@ -118,7 +118,7 @@ def same_by_two_processes(visus, ranks):
             "ddp",
         )
         ranks([str(argument) for argument in ("test", run, *arguments, *two)])
-        # The first of both reports for both.
+        # Only the first process prints.
         assert "runs/" in Path("rank0.txt").read_text()
         assert "runs/" not in Path("rank1.txt").read_text()
         measured = newest_figures()
@@ -131,10 +131,10 @@ def same_by_two_processes(visus, ranks):
 
 
 def eventually(condition) -> None:
-    """Wait until another thread has come so far."""
+    """Wait until another thread has made a condition true."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, "nothing more happens"
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.01)
 
 
@@ -149,7 +149,7 @@ def newest_figures() -> dict[str, float | None]:
 
 
 def save_scene(path: Path, seed: int, shape: str | None = None, size=(48, 56)) -> Path:
-    """Write one scene with a single object, of the wanted shape."""
+    """Write a scene with a single object, of the given shape."""
     scene = make_scene(seed, size, (1, 1), 16)
     while shape is not None and (not scene.objects or scene.objects[0].shape != shape):
         seed += 1009
@@ -169,7 +169,7 @@ def photos(workplace):
 
 
 def save_detection(root: Path, format: str, splits=("train",), count=8, size=(96, 128)) -> Path:
-    """Write a detection data set of scenes in one of the formats, with outlines where it can."""
+    """Write a detection data set of scenes, in COCO's format with outlines."""
     import numpy as np
 
     from visus.datamodules.core.detection_files import FORMATS
@@ -227,14 +227,14 @@ def save_masked(root: Path, layout: str, count=8, size=(40, 48)) -> Path:
 
 
 def save_people(root: Path, people: int, images: int, first: int = 0, size=(48, 48)) -> Path:
-    """Write folders P0, P1... of look-alikes: a scene a person, with other noise an image."""
+    """Write folders P0, P1...: one scene per person, with different noise in each image."""
     import numpy as np
 
     rng = np.random.default_rng(first)
     for person in range(people):
-        look = make_scene(first + person, size, (2, 4), 16).image
+        clean = make_scene(first + person, size, (2, 4), 16).image
         for i in range(images):
-            noisy = look + rng.normal(0, 8, look.shape)
+            noisy = clean + rng.normal(0, 8, clean.shape)
             path = root / f"P{first + person}" / f"P{first + person}_{i + 1:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path)
@@ -242,9 +242,9 @@ def save_people(root: Path, people: int, images: int, first: int = 0, size=(48, 
 
 
 def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
-    """Let the entry of ready-made weights point at a file with this state; the cache is empty.
+    """Publish a state as a file, and let an entry of ready-made weights point to it.
 
-    Returns the entry and the file.
+    The cache is empty. Returns the entry and the file.
     """
     import hashlib
 
@@ -264,7 +264,7 @@ def publish(monkeypatch, folder: Path, name: str, state: dict) -> tuple:
 
 
 def save_captions(root: Path, count: int) -> Path:
-    """Write scenes p0.png, p1.png... with two captions each in a JSON."""
+    """Write scenes p0.png, p1.png... and a JSON with two captions for each."""
     content = []
     for i in range(count):
         scene = make_scene(i, (48, 56), (1, 3), 12)

@@ -1,15 +1,15 @@
-"""A process that has imported what is slow, and forks the processes of a distributed run from it.
+"""Import slow libraries once, and fork the processes of distributed runs from this process.
 
 Each line on its standard input is a JSON object with `folder`, `arguments` and `port`; each line of
-its answer has the exit codes of both processes. What they print goes to `rank0.txt` and
-`rank1.txt` in the folder.
+its output has the exit codes of both processes. They print to `rank0.txt` and `rank1.txt` in the
+folder.
 """
 
 import json
 import os
 import sys
 
-# Each of these takes long to import, and none starts threads.
+# These are slow to import, and start no threads.
 import albumentations  # noqa: F401
 import pytorch_lightning  # noqa: F401
 import timm  # noqa: F401
@@ -20,7 +20,7 @@ from visus.apps.cli import main
 
 
 def start(rank: int, request: dict) -> int:
-    """Fork one of the two processes; returns its number."""
+    """Fork one of the two processes; returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -28,7 +28,7 @@ def start(rank: int, request: dict) -> int:
     output = os.open(f"rank{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    # As torchrun sets them.
+    # As set by torchrun.
     os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(request["port"])}
     os.environ |= {"LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "tests"}

@@ -163,13 +163,13 @@ def test_constructors_are_documented_once():
                 assert line == "kwargs: See `VisionTask`.", f"{path}: {line}"
 
 
-def test_the_picture_of_the_imports_is_up_to_date():
+def test_the_diagram_of_the_imports_is_up_to_date():
     sys.path.insert(0, str(ROOT / "docs"))
     try:
         import draw_imports
     finally:
         sys.path.pop(0)
-    assert draw_imports.draw() == draw_imports.PICTURE.read_text(encoding="utf-8"), (
+    assert draw_imports.draw() == draw_imports.DIAGRAM.read_text(encoding="utf-8"), (
         "run python docs/draw_imports.py"
     )
 

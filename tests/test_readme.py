@@ -86,7 +86,7 @@ def test_the_readmes_commands_work_in_their_order(installed, workplace):
             words = shlex.split(command)[1:]
             code, output = visus(words)
             if command in NEED_A_CAMERA:
-                assert code == 2 and "no screen" in output
+                assert code == 2 and "no display" in output
                 continue
             # The doctor's exit code tells the state of this machine.
             expected = (0, 1) if command == "visus doctor" else (0,)

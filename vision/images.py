@@ -13,23 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from visus.vision.errors import VisusError
+from visus.vision.image_files import ARRAY_EXTENSION
 
 Pixels = NDArray[np.uint8]
 """An image: uint8 RGB of shape (height, width, 3), or (height, width, channels) where noted."""
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"}
-    | {".heic", ".heif", ".avif"}
-)
-"""File name endings of images, in lower case."""
-
-VIDEO_EXTENSIONS = frozenset(
-    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
-)
-"""File name endings of videos, in lower case."""
-
-ARRAY_EXTENSION = ".npy"
-"""File name ending of images with other channels than RGB: uint8 (height, width, channels)."""
 
 MAX_PIXELS = 178_956_970
 """Images that declare more pixels are refused without decoding (a gigabyte once decoded)."""
@@ -284,20 +272,3 @@ def _register_formats() -> None:
 
     pillow_heif.register_heif_opener()
     _FORMATS.append("HEIF")
-
-
-def list_images(folder: Path, arrays: bool = False) -> list[Path]:
-    """Image files in a folder and its subfolders by file name ending, sorted, without hidden ones.
-
-    Args:
-        folder: The folder.
-        arrays: Whether `.npy` files are included.
-    """
-    endings = EXTENSIONS | {ARRAY_EXTENSION} if arrays else EXTENSIONS
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )

@@ -170,7 +170,7 @@ def _print_figures(before: dict[str, float], after: dict[str, float], name: str)
 
 def _images(option: str, folder: Path | None) -> list[Path]:
     """The images in a folder; none where there is no folder."""
-    from visus.vision.images import list_images
+    from visus.vision.image_files import list_images
 
     if folder is None:
         return []

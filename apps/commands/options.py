@@ -11,7 +11,7 @@ from visus.apps.runs import BUNDLE
 from visus.tasks.options import OptionValues, TaskOption
 from visus.tasks.registry import find_weights, task_spec, task_specs
 from visus.tasks.spec import TaskSpec
-from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
+from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.model import Model
 
 MODEL_HELP = "a checkpoint, run folder, latest, exported file or folder, or a name"

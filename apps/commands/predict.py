@@ -15,7 +15,7 @@ from visus.apps.commands.options import (
     task_values,
 )
 from visus.apps.parsing import CommandError, CommandParser
-from visus.vision.images import EXTENSIONS, VIDEO_EXTENSIONS
+from visus.vision.image_files import EXTENSIONS, VIDEO_EXTENSIONS
 
 
 def main(argv: list[str]) -> int:

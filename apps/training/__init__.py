@@ -1,1 +1,1 @@
-"""apps/training."""
+"""Training, validation and testing by Lightning's CLI."""

@@ -29,7 +29,7 @@ _SLIPS = {
     "--model_name": "--model.backbone",
     "--backbone": "--model.backbone",
 }
-"""Options that other tools have, and what they are called here."""
+"""Options of other tools, and their names here."""
 
 
 @dataclass
@@ -50,10 +50,10 @@ class Arguments:
 
 
 def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
-    """Resolve what visus adds to Lightning's CLI.
+    """Parse the arguments that visus adds to Lightning's CLI.
 
     `--data PATH` stands for `--data.root PATH`, options are written with hyphens or underscores,
-    `--resume [RUN]` goes on with a run, a model may come first, and without a configuration the
+    `--resume [RUN]` continues a run, a model may come first, and without a configuration the
     task is recognised from the data.
 
     Args:
@@ -179,13 +179,13 @@ def _stray(word: str, subcommand: str) -> str:
 
 
 def _measure_ready_made(given: Arguments) -> None:
-    """A name of ready-made weights stands for the configuration that measures it.
+    """Replace the name of ready-made weights by the configuration that measures them.
 
     Raises:
-        CommandError: If none does.
+        CommandError: If there is no such configuration.
     """
     entry = find_weights(given.model) if given.model else None
-    # What comes as a checkpoint knows its configuration.
+    # A ready-made checkpoint contains its configuration.
     if entry is None or not entry.task or entry.recipe or Path(str(given.model)).exists():
         return
     config = f"{entry.task}/{(*entry.aliases, entry.name)[0]}"

@@ -46,7 +46,7 @@ class BestCheckpoint(ModelCheckpoint):
     """Keeps the best checkpoint, and of equally good ones the latest.
 
     Small validation sets give many ties, and under a falling learning rate later weights are
-    steadier.
+    less noisy.
     """
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
@@ -62,7 +62,7 @@ class VisusCLI(LightningCLI):
         running: The subcommand.
         arguments: The command line after it.
         run_name: Second part of the run folder's path.
-        checkpoint: What the checkpoint given by the user holds, or None.
+        checkpoint: Content of the checkpoint that the user named, or None.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class VisusCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what the data module tells the task, so that nobody has to repeat it."""
+        """Add `--init_from`, and link the task's `data_info` to the data module."""
         parser.add_argument(
             "--init_from",
             type=str,
@@ -106,10 +106,10 @@ class VisusCLI(LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """With a checkpoint, refuse other arguments of the model, and tell the data its classes."""
+        """With a checkpoint, refuse other model arguments, and pass its classes to the data."""
         model = self.config.model.init_args
         if self.config.init_from:
-            # All weights come from there.
+            # All weights come from that model.
             model["pretrained"] = False
         self._drop_options_of_another_backbone(model)
         if self.stored is None:
@@ -131,7 +131,7 @@ class VisusCLI(LightningCLI):
         if self.running in ("validate", "test") and "evaluate_all" in data:
             here = Path(data.root).resolve()
             data["evaluate_all"] = here != Path(str(trained_on)).resolve()
-        # What the data module would find out, the checkpoint knows already.
+        # The checkpoint contains properties that the data module would compute.
         module = locate(self.config.data.class_path)
         for key in getattr(module, "checkpoint_arguments", ()):
             if key in data and key in arguments["data_info"]:
@@ -140,7 +140,7 @@ class VisusCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with the run folder's loggers, checkpoints and report."""
         if self.config.init_from and self.checkpoint is None:
-            # Before there is a folder: weights that do not match leave none behind.
+            # Before the run folder is created: weights that do not match leave none behind.
             self._load_initial_weights(find_checkpoint(self.config.init_from))
         self.folder = create_run_folder(self.model.spec.name, self.run_name)
         chosen = self.config_init.trainer
@@ -185,18 +185,18 @@ class VisusCLI(LightningCLI):
     def configure_optimizers(
         lightning_module: pl.LightningModule, optimizer: Any, lr_scheduler: Any = None
     ) -> Any:
-        """An optimiser of the user's choice keeps the task's schedule unless they chose one too."""
+        """Combine a user's optimiser with the task's schedule, unless one is given too."""
         if lr_scheduler is None and isinstance(lightning_module, VisionTask):
             return lightning_module.with_schedule(optimizer)
         return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
 
     def to_store(self) -> dict[str, Any]:
-        """What the checkpoint needs beside the task to be tested or resumed by itself."""
+        """What a checkpoint stores beside the task, to be tested or resumed on its own."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         return {"name": self.run_name, "data": dumped["data"]}
 
     def _load_initial_weights(self, path: Path) -> None:
-        """Load the weights of a trained model, and print which tensors do not fit."""
+        """Load the weights of a trained model, and print which tensors do not match."""
         reset = load_initial_weights(self.model, path)
         if reset:
             rank_zero_only(print)(
@@ -212,7 +212,7 @@ class VisusCLI(LightningCLI):
         return info_from_data(spec.data_info, data)
 
     def _drop_options_of_another_backbone(self, model: Any) -> None:
-        """Options of a configuration's backbone do not apply to the one of the command line."""
+        """Drop options of the configuration that the backbone of the command line lacks."""
         options = model.get("backbone_options")
         if not options or "--model.backbone" not in self.given:
             return
@@ -234,6 +234,6 @@ class VisusCLI(LightningCLI):
 
 
 def _task_class(class_path: str) -> type[VisionTask]:
-    found = locate(class_path)
-    assert isinstance(found, type) and issubclass(found, VisionTask)
-    return found
+    task_class = locate(class_path)
+    assert isinstance(task_class, type) and issubclass(task_class, VisionTask)
+    return task_class

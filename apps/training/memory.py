@@ -1,4 +1,4 @@
-"""Keep freed memory for the next step, instead of asking the system for it again."""
+"""Reuse freed memory in the next step, instead of returning it to the system."""
 
 import ctypes
 import sys
@@ -8,11 +8,11 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to hand large blocks out of memory it has, and to give none back.
+    """Make glibc reuse freed memory for large blocks, and return none to the system.
 
     Every step of a training needs the same large blocks. By default glibc returns them to the
-    system after use, which must then clear each page anew: time that training on a CPU can do
-    without (`benchmarks/memory.py`). Elsewhere than on Linux with glibc this does nothing.
+    system after use, which must then clear each page again; this slows training on a CPU
+    (`benchmarks/memory.py`). On other systems than Linux with glibc this does nothing.
     """
     if sys.platform != "linux":
         return

@@ -15,8 +15,8 @@ def tidy(message: str, error: BaseException | None, options: Iterable[str], trus
     """One line for a parser's message.
 
     Args:
-        message: What jsonargparse says.
-        error: What it was caused by.
+        message: The message of jsonargparse.
+        error: The exception that caused it, or None.
         options: The parser's known options.
         trusted: The packages from which classes may come, for the message.
     """
@@ -24,19 +24,19 @@ def tidy(message: str, error: BaseException | None, options: Iterable[str], trus
     if cause is not None:
         return str(cause)
     text = " ".join(explain(message, options).split())
-    found = re.search(r'[Kk]ey "([\w.]+)"', text)
-    key = found[1] if found else ""
+    named = re.search(r'[Kk]ey "([\w.]+)"', text)
+    key = named[1] if named else ""
     denied = re.search(r"Importing '([\w.]+)' is not allowed", text)
     if denied:
         return (
             f"--{key or 'class_path'} {denied[1]!r} is not allowed: a class_path must lie in "
             f"{trusted}; pass --allow-custom-classes if you trust it"
         )
-    stranger = re.search(r"Option '([\w.]+)' is not accepted", text)
-    if stranger:
+    unknown = re.search(r"Option '([\w.]+)' is not accepted", text)
+    if unknown:
         known = _parameters()
-        near = did_you_mean(stranger[1], known)
-        return f"unknown option {stranger[1]!r} of --{key or 'model or --data'}{near}"
+        near = did_you_mean(unknown[1], known)
+        return f"unknown option {unknown[1]!r} of --{key or 'model or --data'}{near}"
     missing = re.search(r"arguments are required: (\w+)", text)
     if missing:
         home = key or ("data" if missing[1] == "root" else "model")
@@ -49,7 +49,7 @@ def tidy(message: str, error: BaseException | None, options: Iterable[str], trus
 
 
 def find_visus_error(error: BaseException | None) -> VisusError | None:
-    """The error of our own that a library wrapped, if there is one."""
+    """The `VisusError` that a library wrapped, or None."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, VisusError):

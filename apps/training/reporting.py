@@ -1,4 +1,4 @@
-"""What a run leaves behind and tells: figures, tables, images, predictions."""
+"""Writes and prints the results of a run: figures, tables, images."""
 
 import json
 import math
@@ -19,16 +19,16 @@ from visus.tasks.spec import ReportContext
 
 
 def progress_bar() -> list[Callback]:
-    """Lightning's rich bar on a terminal, and a line an epoch elsewhere (see `RunReport`)."""
+    """Lightning's rich bar on a terminal; elsewhere `RunReport` prints a line per epoch."""
     return [RichProgressBar()] if sys.stderr.isatty() else []
 
 
 class RunReport(Callback):
-    """Writes `metrics.json`, images and predictions into the run folder, and prints the figures.
+    """Writes `metrics.json` and the task's report into the run folder, and prints the figures.
 
     Args:
         folder: The run folder.
-        stored: What checkpoints shall carry under `visus` beside what the task writes.
+        stored: Values that checkpoints store under `visus`, in addition to those of the task.
     """
 
     def __init__(self, folder: Path, stored: dict[str, Any]) -> None:
@@ -40,12 +40,12 @@ class RunReport(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what lets the checkpoint be tested and resumed by itself."""
+        """Add the values with which the checkpoint can be tested and resumed on its own."""
         checkpoint.setdefault("visus", {}).update(self.stored)
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say what is about to be trained, and at which learning rate."""
+        """Print the size of the model, the batch size, the learning rate and the run folder."""
         self.started = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
@@ -65,7 +65,7 @@ class RunReport(Callback):
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the final figures, and say where the weights are and what comes next."""
+        """Write the final figures, and print the best checkpoint and the next commands."""
         best = trainer.checkpoint_callback
         score = getattr(best, "best_model_score", None)
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
@@ -80,23 +80,23 @@ class RunReport(Callback):
         )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the figures after `visus validate`, and without a bar those of each epoch."""
+        """Print the figures after `visus validate`, and without a bar those of each epoch."""
         if trainer.state.fn == "validate":
             self._report_evaluation(trainer, pl_module, "val")
         elif not trainer.sanity_checking and not sys.stderr.isatty():
             self._report_epoch(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the figures and what else the task reports."""
+        """Print the figures and the task's report."""
         self._report_evaluation(trainer, pl_module, "test")
 
     @rank_zero_only
     def _report_epoch(self, trainer: pl.Trainer) -> None:
         figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        told = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
+        text = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
         minutes = (time.perf_counter() - self.started) / 60
         self._print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {told}"
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {text}"
         )
 
     def _print(self, content: Any) -> None:
@@ -122,7 +122,7 @@ class RunReport(Callback):
         lines = task.spec.report()(task, context)
         table = Table("figure", "value", title=f"{split}: {samples} samples")
         for key, value in sorted(figures.items()):
-            # Those of single classes stand in the task's own table.
+            # Those of single classes are in the task's own table.
             if key.count("/") == 1:
                 table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
         self._print(table)
@@ -142,6 +142,6 @@ class RunReport(Callback):
 
 
 def _as_task(module: pl.LightningModule) -> VisionTask:
-    """The module, known to be one of ours: the command line builds no other."""
+    """The module as a `VisionTask`; the command line builds no other."""
     assert isinstance(module, VisionTask)
     return module

@@ -51,7 +51,7 @@ def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, flo
 
     Args:
         argv: As in `run`.
-        exported: Predicts in place of the network of MODEL, whose export it is; a batch of one.
+        exported: The exported form of MODEL, which predicts in its place; a batch of one.
     """
     cli, keywords = _prepare("test", argv)
     if exported is not None:
@@ -65,7 +65,7 @@ def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, flo
 
 
 def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, Any]]:
-    """What runs a subcommand, and the arguments of the trainer's method for it."""
+    """The CLI of a subcommand, and the arguments of the trainer's method for it."""
     quieten()
     keep_freed_memory()
     given = parse_arguments(subcommand, argv)
@@ -119,12 +119,12 @@ def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
     except (MisconfigurationException, ValueError) as error:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     except SystemExit:
-        # Lightning exits so when it is stopped: at SIGTERM with 0, which would pass for success.
+        # Lightning exits when it is stopped: at SIGTERM with 0, which would look like success.
         raise KeyboardInterrupt from None
 
 
 def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
-    """A configuration with what a checkpoint knows of its model and its data."""
+    """Write a configuration with the model and the data of a checkpoint."""
     stored = checkpoint["visus"]
     missing = {"data", "arguments"} - set(stored)
     if missing:
@@ -151,12 +151,12 @@ def _run_name(given: Arguments, checkpoint: dict[str, Any] | None) -> str:
         return find_config(given.configs[-1]).stem
     if checkpoint is None:
         return "custom"
-    # Of a path only the last part: a file must not choose where folders are made.
+    # Only the last part of a path: a file must not choose where folders are created.
     return Path(str(checkpoint["visus"].get("name"))).name or "custom"
 
 
 def quieten() -> None:
-    """Suppress what libraries report at every run and no user can act on."""
+    """Suppress messages of libraries that appear in every run and need no action."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -14,7 +14,7 @@ from visus.datamodules.captioning.formats import (
 from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 from visus.vision.vocabulary import tokenise
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visus.datamodules.core.csv_files import csv_rows
 from visus.datamodules.core.splits import SPLIT_NAMES
+from visus.vision.csv_files import csv_rows
 from visus.vision.errors import VisusError
 
 

@@ -1,4 +1,4 @@
-"""What the applications know of captioning data."""
+"""The interface of captioning data for the applications."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from visus.datamodules.core.csv_files import csv_columns, csv_rows
 from visus.datamodules.core.images import inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
+from visus.vision.csv_files import csv_columns, csv_rows
 from visus.vision.errors import VisusError
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from visus.datamodules.face3d.heads import jitter_squares
 from visus.models.faces.mtcnn import create_face_finder
 from visus.vision.errors import VisusError
 from visus.vision.faces.crop import SMALLEST_FACE, crop_problem, cut_square, face_square
-from visus.vision.images import list_images, read_image
+from visus.vision.image_files import list_images
+from visus.vision.images import read_image
 
 _MIRRORED = [1, 0, 2, 4, 3]
 """Order of the five landmarks in the mirror image of a face."""

@@ -11,7 +11,7 @@ from visus.datamodules.core.splits import SPLIT_NAMES, content_hash
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import FaceStages
 from visus.vision.faces.found import FoundFaces
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What the applications know of face recognition data."""
+"""The specification of face recognition data, free of torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.datamodules.core.csv_files import csv_rows
 from visus.vision.colours import Colour
+from visus.vision.csv_files import csv_rows
 from visus.vision.errors import VisusError
 from visus.vision.masks import IGNORE
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from visus.datamodules.core.csv_files import csv_rows
 from visus.datamodules.core.labels import LabelledObject
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
+from visus.vision.csv_files import csv_rows
 from visus.vision.errors import VisusError
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 
 _SUFFIXES = ("", "_mask", "_L")
 """What may follow the image's name in the name of its mask."""

@@ -79,7 +79,6 @@ def create_backbone(
     Raises:
         VisusError: If the name or an option is unknown, or there are no such weights.
     """
-    import timm
 
     from visus.models.backbones.timm_nets import TimmBackbone
 
@@ -93,19 +92,30 @@ def create_backbone(
             raise VisusError(f"backbone {name!r} cannot be dilated; choose one of timm's")
         _refuse_options(name, options)
         return _REGISTRY[name](in_channels=in_channels, image_size=image_size, **options)
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, list_backbones(), 3)
-        hint = f"did you mean {', '.join(near)}?" if near else "see `visus backbones`"
-        raise VisusError(f"backbone {name!r} is unknown; {hint}")
     _refuse_options(name, options)
     return TimmBackbone(name, in_channels, pretrained, image_size, output_stride, coarsest_stride)
 
 
 def accepted_options(name: str) -> set[str]:
-    """Names of the options that a backbone takes; timm's take none."""
+    """Names of the options that a backbone takes; timm's take none.
+
+    Raises:
+        VisusError: If the name is unknown.
+    """
+    _refuse_unknown(name)
     if name not in _REGISTRY:
         return set()
     return set(inspect.signature(_REGISTRY[name]).parameters) - {"in_channels", "image_size"}
+
+
+def _refuse_unknown(name: str) -> None:
+    """Raise a `VisusError` that names similar backbones if there is none of that name."""
+    import timm
+
+    if name not in _REGISTRY and not timm.is_model(name):
+        near = difflib.get_close_matches(name, list_backbones(), 3)
+        hint = f"did you mean {', '.join(near)}?" if near else "see `visus backbones`"
+        raise VisusError(f"backbone {name!r} is unknown; {hint}")
 
 
 def _refuse_options(name: str, options: dict[str, Any]) -> None:

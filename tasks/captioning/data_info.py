@@ -1,4 +1,4 @@
-"""What the data module tells the task."""
+"""Properties of the data that the task depends on."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from visus.tasks.data_info import InputInfo
 
 @dataclass(frozen=True, kw_only=True)
 class CaptioningInfo(InputInfo):
-    """Properties of the data that a captioning task needs; the class names are the vocabulary.
+    """The properties of the data that a captioner depends on; class names are the vocabulary.
 
     Attributes:
         max_words: Maximum number of words of a caption, its end token included.

@@ -1,4 +1,4 @@
-"""What the applications know of image captioning."""
+"""Image captioning's interface for the applications."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class DetectionTask(VisionTask):
     """Detect objects in an image.
 
     Args:
-        data_info: Properties of the data; the command line reads them from the data module.
+        data_info: Properties of the data; the command line takes them from the data module.
         architecture: `faster_rcnn` (two-stage, more accurate) or `one_stage` (faster) on any
             backbone with feature maps of the strides 4 (one-stage: 8) to 32; or one of
             torchvision's detectors, which have their own backbone and COCO weights:
@@ -127,8 +127,6 @@ class DetectionTask(VisionTask):
         """Set the score threshold to that of the best F1."""
         assert self.metrics is not None
         self.threshold.fill_(self.metrics.best_threshold())
-        # Frees the predictions of the whole split while training continues.
-        self.metrics = None
 
     def options(self) -> dict[str, Any]:
         """See `VisionTask.options`."""

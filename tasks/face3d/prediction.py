@@ -158,7 +158,7 @@ def postprocess(outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata) -> 
     options = metadata.options
     packed = zlib.decompress(base64.b85decode(options["triangles"]))
     return Face3DPrediction(
-        crops.found,
+        crops.faces,
         vertices,
         rotations,
         np.asarray(scales[:, 0] * zoom, np.float32),

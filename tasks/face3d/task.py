@@ -36,7 +36,7 @@ class Face3DTask(VisionTask):
     """Estimate the coefficients of a linear face model from the crop of a face.
 
     Args:
-        data_info: Properties of the data; the command line reads them from the data module.
+        data_info: Properties of the data; the command line takes them from the data module.
         points: Vertices that the network locates before it estimates the coefficients, at least
             the 68 landmarks.
         hidden_size: Number of units of the hidden layers.

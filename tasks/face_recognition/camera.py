@@ -82,7 +82,7 @@ def verify_camera(
     for frame in source.frames():
         if time.monotonic() > deadline:
             break
-        # A repeated frame proves nobody's presence.
+        # A repeated frame does not show that the person is present.
         embedding = None if frame.note else _largest_face(model, frame.image)
         if embedding is None:
             recent.clear()

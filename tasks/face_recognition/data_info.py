@@ -1,4 +1,4 @@
-"""What the data module tells the task."""
+"""Properties of the data that the task depends on."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from visus.vision.metadata import ResizeMode
 
 @dataclass(frozen=True, kw_only=True)
 class FaceRecognitionInfo(InputInfo):
-    """What the data module provides to face recognition.
+    """The properties of the data that face recognition depends on.
 
     Aligned faces are always RGB images of the input size, and people are no classes.
 

@@ -1,4 +1,4 @@
-"""The report of face verification: accuracy by fold, the ROC, the worst pairs."""
+"""The report of face verification: accuracy by fold, ROC curve, worst pairs."""
 
 from pathlib import Path
 

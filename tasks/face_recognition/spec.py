@@ -1,4 +1,4 @@
-"""What the applications know of face recognition."""
+"""The specification of the face recognition task."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class FaceRecognitionTask(VisionTask):
     """Embed aligned faces; data modules and applications detect and align them.
 
     Args:
-        data_info: What the data module provides; the command line takes it from the data.
+        data_info: Properties of the data; the command line takes them from the data module.
         architecture: `embedding` on any backbone, or `dlib_resnet`, dlib's own network.
         embedding: Length of an embedding.
         loss: `arcface`, `cosface` or `triplet`.

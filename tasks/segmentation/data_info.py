@@ -1,4 +1,4 @@
-"""What the data module tells the task."""
+"""Properties of the data that the task depends on."""
 
 from dataclasses import dataclass
 

@@ -24,7 +24,7 @@ class SegmentationTask(VisionTask):
     """Assign a class to every pixel of an image.
 
     Args:
-        data_info: Properties of the data; the command line reads them from the data module.
+        data_info: Properties of the data; the command line takes them from the data module.
         architecture: `fcn`, `unet` or `deeplabv3plus` on any backbone, or a segmenter of
             torchvision's: `fcn_resnet50`, `deeplabv3_mobilenet_v3_large`, which have their own
             backbone, and for which `pretrained: true` loads weights trained on COCO.

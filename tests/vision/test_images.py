@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from visus.vision.images import ImageError, inspect_image, list_images, read_image, visible
+from visus.vision.image_files import list_images
+from visus.vision.images import ImageError, inspect_image, read_image, visible
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:

@@ -71,20 +71,20 @@ def cut_square(image: Pixels, square: NDArray[np.floating], size: tuple[int, int
     return np.asarray(crop, np.uint8)
 
 
-def crop_problem(found: FoundFaces, i: int) -> str:
+def crop_problem(faces: FoundFaces, i: int) -> str:
     """Why a face is not reconstructed; empty where it is.
 
     Args:
-        found: The faces of the image.
+        faces: The faces of the image.
         i: Index of the face.
     """
-    height, width = found.size
-    landmarks = found.landmarks[i]
+    height, width = faces.size
+    landmarks = faces.landmarks[i]
     left, top, side = face_square(landmarks)
     shown_width = min(left + side, width) - max(left, 0)
     shown_height = min(top + side, height) - max(top, 0)
-    if found.sides[i] < SMALLEST_FACE:
-        return f"too small: {found.sides[i]:.0f} pixels, {SMALLEST_FACE} needed"
+    if faces.sides[i] < SMALLEST_FACE:
+        return f"too small: {faces.sides[i]:.0f} pixels, {SMALLEST_FACE} needed"
     if not ((landmarks >= 0) & (landmarks < (width, height))).all():
         return "partly outside the image"
     if shown_width * shown_height < _LEAST_INSIDE * side * side:
@@ -102,18 +102,18 @@ class FaceCrops:
     """The faces of an image, and the squares around them that were cropped for a network.
 
     Attributes:
-        found: The faces; those with a problem have no square.
+        faces: The faces; those with a problem have no square.
         squares: float32 of shape (faces without a problem, 3): left, top and side in pixels of
             the image.
     """
 
-    found: FoundFaces
+    faces: FoundFaces
     squares: NDArray[np.float32]
 
     @property
     def source_size(self) -> tuple[int, int]:
         """(height, width) of the image, as `Geometry` names it."""
-        return self.found.size
+        return self.faces.size
 
     @classmethod
     def of_crop(cls, size: tuple[int, int]) -> "FaceCrops":

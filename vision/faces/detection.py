@@ -160,10 +160,10 @@ def _suppress(
     """
     order = np.argsort(-scores, kind="stable")
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
-    kept = []
+    keep = []
     while len(order):
         first, rest = order[0], order[1:]
-        kept.append(first)
+        keep.append(first)
         low = np.maximum(boxes[first, :2], boxes[rest, :2])
         high = np.minimum(boxes[first, 2:], boxes[rest, 2:])
         intersection = (high - low).clip(0).prod(1)
@@ -173,4 +173,4 @@ def _suppress(
             else areas[first] + areas[rest] - intersection
         )
         order = rest[intersection <= limit * whole]
-    return np.array(kept, int)
+    return np.array(keep, int)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from visus.vision.errors import VisusError
-from visus.vision.images import EXTENSIONS
+from visus.vision.image_files import EXTENSIONS
 from visus.vision.truth import FacePair
 
 _FOLDS = 10

@@ -10,8 +10,9 @@ from visus.apps.live.sources.base import SampledSource, Source
 from visus.apps.live.sources.files import ImageSource, VideoSource
 from visus.apps.live.sources.raw import RawSource, parse_size
 from visus.apps.windows_paths import refuse_windows_path
+from visus.vision.csv_files import csv_rows
 from visus.vision.errors import VisusError
-from visus.vision.images import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
+from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
 
 __all__ = ["SampledSource", "Source", "open_source"]
 
@@ -69,9 +70,6 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
     if path.suffix.lower() in VIDEO_EXTENSIONS:
         return VideoSource(path)
     if path.suffix.lower() == ".csv":
-        # Late: exported folders run without the data modules.
-        from visus.datamodules.core.csv_files import csv_rows
-
         rows = csv_rows(path, {"path"})
         return ImageSource([path.parent / (row["path"] or "").strip() for _, row in rows])
     return ImageSource([path])

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
 from visus.datamodules.core.splits import SPLIT_NAMES
-from visus.vision.images import EXTENSIONS
+from visus.vision.image_files import EXTENSIONS
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

@@ -13,7 +13,7 @@ import yaml
 
 from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
 from visus.datamodules.core.splits import SPLIT_NAMES
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 
 _HIGHEST_CLASS = 9_999
 """A higher class id is a typing error, and names for all ids below would exhaust memory."""

@@ -114,9 +114,9 @@ def load_dlib_weights(network: DlibResNet, path: Path) -> None:
 
 
 def _next(layers: Iterator[tuple[str, NDArray[np.float32]]], kind: str) -> NDArray[np.float32]:
-    found, values = next(layers)
-    if not found.startswith(kind):
-        raise ValueError(f"layer {found!r} instead of {kind!r}")
+    name, values = next(layers)
+    if not name.startswith(kind):
+        raise ValueError(f"layer {name!r} instead of {kind!r}")
     return values
 
 
@@ -210,9 +210,9 @@ class _Reader:
         self.expect(self.integer(), 1)
         self.integers(4)
 
-    def expect(self, found: object, expected: object) -> None:
-        if found != expected:
-            raise ValueError(f"{found!r} instead of {expected!r}")
+    def expect(self, value: object, expected: object) -> None:
+        if value != expected:
+            raise ValueError(f"{value!r} instead of {expected!r}")
 
 
 def _convolution(reader: _Reader) -> NDArray[np.float32]:

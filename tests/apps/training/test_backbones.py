@@ -39,7 +39,7 @@ def tinynet(monkeypatch):
 
 
 class ParsedOnly(VisusCLI):
-    """Reads the configuration and the command line, and makes the model for given data."""
+    """Parses the configuration and the command line, without building the model and the data."""
 
     def instantiate_classes(self):
         model = self.config.model
@@ -58,8 +58,8 @@ def parsed(config, *arguments):
     return ParsedOnly("fit", command, "test", None)
 
 
-def information(spec):
-    """What a data module would report of tiny images."""
+def data_info(spec):
+    """The properties that a data module of tiny images would have."""
     values = {
         "image_size": (64, 64),
         "class_names": ("<pad>", "<begin>", "<end>", "<unknown>", "cat"),
@@ -93,7 +93,7 @@ def test_every_configuration_takes_another_backbone(tinynet, config, name, capsy
         return
     if arguments.get("architecture") == "deeplabv3plus" and name == "tinynet":
         arguments["architecture"] = "unet"
-    task = cli.task_class(**{**arguments, "data_info": information(task_spec(cli.task_class.task))})
+    task = cli.task_class(**{**arguments, "data_info": data_info(task_spec(cli.task_class.task))})
     assert sum(p.numel() for p in task.backbone.parameters()) > 0
 
 
@@ -149,7 +149,7 @@ def test_networks_of_a_fixed_size_train_on_smaller_images(visus, photos, name):
     assert code == 0, err
 
 
-def test_a_network_that_cannot_is_refused_in_one_line(visus, photos):
+def test_a_network_of_a_fixed_size_that_cannot_shrink_is_refused_in_one_line(visus, photos):
     size = ("--data.image_size", "[96,96]", "--data.train_scale", "0.7")
     choice = ("--model.backbone", "pit_ti_224", "--model.pretrained", "false")
     config = ("--config", "classification/custom", "--data", "photos")

@@ -94,7 +94,7 @@ def test_statistics_are_frozen_only_in_the_backbone(train):
     assert all(m.training == (id(m) not in inside) for m in norms)
 
 
-def test_a_loaded_task_of_random_weights_remembers_them(train):
+def test_a_loaded_task_of_random_weights_is_not_taken_as_pretrained(train):
     train(*CONFIG, *SMALL, *NETWORK, "--model.pretrained", "false")
     path = newest("runs/*/*/*") / "last.ckpt"
     task = load_task(path)

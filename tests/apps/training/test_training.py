@@ -216,7 +216,7 @@ def test_initial_weights_come_from_another_run(visus, tmp_path):
 def test_initial_weights_that_do_not_match_are_refused(visus):
     assert fit_scenes(visus)[0] == 0
     run = newest("runs/*/*/*/best.ckpt").parent
-    for more, told in (
+    for more, message in (
         (("--init-from", "none.ckpt"), "none.ckpt"),
         (("--init-from", run, "--resume", run), "leave one of the two out"),
         (("--init-from", "face3d"), "is of task 'face3d'; use a model of task 'classif"),
@@ -224,7 +224,7 @@ def test_initial_weights_that_do_not_match_are_refused(visus):
         (("--init-from", "digits"), "digits"),
     ):
         code, _, err = fit_scenes(visus, *more)
-        assert code == 2 and told in err, err
+        assert code == 2 and message in err, err
     assert len(list(Path().glob("runs/*/*/*"))) == 1
     code, _, err = visus("test", run, "--init-from", run)
     assert code == 2 and "leave one of the two out" in err
@@ -236,25 +236,25 @@ def test_last_checkpoint_is_that_of_the_last_epoch(visus):
     assert last["epoch"] == 1
 
 
-def test_a_small_checkpoint_tests_as_the_whole_one(visus):
+def test_a_checkpoint_of_weights_alone_has_the_same_figures(visus):
     assert fit_scenes(visus)[0] == 0
     run = newest("runs/*/*/*/best.ckpt").parent
     code, out, err = visus("export", run, "--output", "slim.ckpt")
     assert code == 0 and "weights alone" in out, err
     assert Path("slim.ckpt").stat().st_size < 0.5 * (run / "best.ckpt").stat().st_size
-    found = []
+    figures = []
     for model in (run, "slim.ckpt"):
         assert visus("test", model)[0] == 0
-        found.append(newest_figures())
-    assert found[0]["test/accuracy"] == found[1]["test/accuracy"]
-    assert found[0]["test/loss"] == pytest.approx(found[1]["test/loss"], abs=0.01)
+        figures.append(newest_figures())
+    assert figures[0]["test/accuracy"] == figures[1]["test/accuracy"]
+    assert figures[0]["test/loss"] == pytest.approx(figures[1]["test/loss"], abs=0.01)
     code, _, err = fit_scenes(visus, "--resume", "slim.ckpt")
     assert code == 2 and "weights alone" in err
     code, _, err = visus("export", "slim.ckpt", "--output", "slim.ckpt")
     assert code == 2 and "is the model itself" in err
 
 
-def test_averaged_weights_are_kept_and_tested(visus):
+def test_averaged_weights_are_saved_and_tested(visus):
     code, _, err = fit_scenes(
         visus,
         *("--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"),
@@ -323,7 +323,7 @@ def test_a_custom_class_is_imported_only_when_allowed(visus, workplace):
     arguments = ["fit", "--config", "classification/digits", *SMALL, "--data", "mydata.MyDigits"]
     code, _, err = visus(*arguments)
     assert code == 2 and "mydata.MyDigits" in err and "mydata" not in sys.modules
-    # Once denied, a process stays strict: the permission is for a command.
+    # In a new process, as denied imports stay denied within one.
     script = Path(sys.executable).with_name("visus")
     command = [script, *arguments, "--allow-custom-classes"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -344,7 +344,7 @@ def test_a_hostile_class_path_in_a_checkpoint_is_ignored(visus, workplace):
     assert not (workplace / "exploded").exists()
 
 
-def test_bad_images_stop_training_unless_they_may_be_left_out(visus, photos):
+def test_bad_images_prevent_training_unless_they_are_left_out(visus, photos):
     (photos / "circle" / "bad.jpg").write_text("text")
     arguments = [
         "fit",
@@ -380,10 +380,10 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
 
 
 def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
-    """The samplers, the gathered figures and the handed-on run folder, for real."""
+    """The samplers, the gathered figures and the shared run folder."""
     training = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "67"]
-    told = two_processes(*training, "--data.num_workers", "0")
-    assert "sync_dist" not in told
+    printed = two_processes(*training, "--data.num_workers", "0")
+    assert "sync_dist" not in printed
     (run,) = Path().glob("runs/*/*/*")
     # 16 test images and batches of 3: neither divides evenly between the processes.
     same_by_two_processes(run, "--data.batch_size", "3")
@@ -420,7 +420,7 @@ def test_predict_names_bad_images_and_needs_no_labels(visus, photos):
     assert len(Path("listed.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_model_meets_only_classes_it_knows(visus):
+def test_data_of_unknown_classes_are_refused(visus):
     assert fit_scenes(visus)[0] == 0
     code, _, err = visus(
         "test", "latest", "--data", "visus.datamodules.classification.arrays.DigitsData"
@@ -455,9 +455,9 @@ def test_options_are_written_with_hyphens_or_underscores(visus, option):
     assert code == 2 and "none.ckpt" in err
 
 
-def test_a_run_that_is_stopped_does_not_pass_for_a_finished_one(workplace):
+def test_an_interrupted_run_has_its_own_exit_code(workplace):
     run = start("fit", "--config", "classification/digits", *TINY, "--trainer.max_epochs", "1000")
     assert any(b"epoch 1/" in line for line in run.stdout)
     run.terminate()
-    _, told = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 130 and b"interrupted" in told
+    _, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 130 and b"interrupted" in err

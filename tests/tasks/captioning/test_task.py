@@ -8,6 +8,7 @@ from visus.tasks.captioning.data_info import CaptioningInfo
 from visus.tasks.captioning.task import CaptioningTask
 from visus.tasks.checkpoints import load_task
 from visus.tasks.data_info import info_from_data
+from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
 from visus.vision.vocabulary import SPECIAL_TOKENS
 
@@ -116,7 +117,7 @@ def test_export_uses_greedy_search_and_restores_the_beam_width():
 def test_hidden_size_was_hidden_in_format_1():
     old = {"hidden": 16, "cell": "gru", "class_names": ["a"], "image_size": [64, 64],
            "in_channels": 3, "fit_mode": "stretch", "max_words": 10}  # fmt: skip
-    migrated = CaptioningTask.spec.migrate_arguments(old, 1)
+    migrated = task_spec("captioning").migrate_arguments(old, 1)
     data_info = migrated.pop("data_info")
     assert migrated == {"hidden_size": 16, "cell": "gru"}
     assert data_info["max_words"] == 10 and data_info["resize_mode"] == "stretch"

@@ -12,7 +12,8 @@ from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import split_samples
-from visus.vision.images import Pixels, list_images, read_image
+from visus.vision.image_files import list_images
+from visus.vision.images import Pixels, read_image
 from visus.vision.resize import resize_to_input
 
 

@@ -38,7 +38,7 @@ class MeanColourTask(VisionTask):
     """Predict the mean colour of an image.
 
     Args:
-        data_info: What the data module tells the task; the command line takes it from the data.
+        data_info: Properties of the data; the command line takes them from the data module.
         dropout: Probability that a feature is dropped before the last layer in training.
         kwargs: See `VisionTask`.
     """
