@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TORCH ?= default
 TORCH_INDEX := $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.org/whl/cpu,)
 
-# Modules are compiled when they are first imported, and once: most of those 22,000 never are.
+# Modules are compiled when they are first imported; most of the 22,000 never are.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 
@@ -22,7 +22,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Accuracy, parity and speed ratios beside the committed ones; 10 minutes on two cores.
+# Accuracy, parity and speed ratios, compared with the committed ones; 10 minutes on two cores.
 figures: $(VENV)/installed
 	$(BIN)/python benchmarks/figures.py
 

@@ -1,1 +1,1 @@
-"""Command line, live applications and runtimes: everything that meets the user."""
+"""Command line, training, live applications, exporters and runtimes."""

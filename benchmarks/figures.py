@@ -26,7 +26,7 @@ import torch
 COMMITTED = Path(__file__).with_name("figures.json")
 VISUS = str(Path(sys.executable).with_name("visus"))
 TOLERANCE = 0.02
-"""Of figures between 0 and 1: other processors round differently, and training amplifies that."""
+"""Tolerance of figures from 0 to 1: rounding differs by processor, and training amplifies it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Training:
 
     Attributes:
         config: The configuration.
-        arguments: What is reduced.
+        arguments: Arguments that reduce its size.
         figures: The test figures that are compared.
         export: The exported file's name; empty for none.
     """
@@ -124,7 +124,7 @@ def weights_hash(checkpoint: Path) -> str:
 
 
 def speed_ratios() -> dict[str, float]:
-    """How the exported runtimes, the loop and the start of the command compare."""
+    """Ratios of the exported runtimes, the loop and the start-up to their references."""
     from visus.apps.inference.backends import installed_runtimes
     from visus.apps.inference.loading import load_model
     from visus.apps.live.loop import run_loop

@@ -1,4 +1,4 @@
-"""Training with freed memory kept against glibc's default: python benchmarks/memory.py."""
+"""Training with and without reuse of freed memory: python benchmarks/memory.py."""
 
 import statistics
 import subprocess

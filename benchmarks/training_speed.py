@@ -1,4 +1,4 @@
-"""Training throughput: `visus fit` against a bare PyTorch loop, alternating in one run.
+"""Training throughput: `visus fit` against a plain PyTorch loop, alternating in one run.
 
 Both train the same network on the same images in memory with the same batch size, optimiser and
 number of threads. Usage: python benchmarks/training_speed.py --root FOLDER_OF_FASHION_MNIST

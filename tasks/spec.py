@@ -76,7 +76,6 @@ class TaskSpec(ABC):
         classes_title: Plural noun for the class names: `classes`, `words`...
         data_info: Dataclass of the properties of the data that the task depends on; a data module
             that lacks a field without a default is refused.
-        source: The network's input: one `image`, a `window` of frames, or `none`.
         options: Command-line options of `predict` and `live`.
         export: How the task is exported.
         live: `every_frame`, or `once_a_second` for predictions that are read as text.
@@ -88,7 +87,6 @@ class TaskSpec(ABC):
     title: ClassVar[str]
     classes_title: ClassVar[str] = "classes"
     data_info: ClassVar[type[InputInfo]] = InputInfo
-    source: ClassVar[Literal["image", "window", "none"]] = "image"
     options: ClassVar[tuple[TaskOption, ...]] = ()
     export: ClassVar[ExportSpec] = ExportSpec()
     live: ClassVar[Literal["every_frame", "once_a_second"]] = "every_frame"

@@ -1,4 +1,4 @@
-"""The interface of every prediction: made of raw network outputs, printed, written as JSON."""
+"""The interface of all predictions: built from network outputs, printed, written as JSON."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol

@@ -191,7 +191,7 @@ def _refuse_several(samples: Sequence[Sample]) -> None:
 def encode_labels(
     labels: list[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
 ) -> NDArray[Any]:
-    """Encode labels as numbers.
+    """Encode labels as class ids, or as indicators of several labels.
 
     Args:
         labels: Names of the classes of each sample; one unless `multi_label`.

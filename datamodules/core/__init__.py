@@ -1,1 +1,1 @@
-"""What the data modules of all tasks share."""
+"""Code that the data modules of all tasks share."""

@@ -1,4 +1,4 @@
-"""The classes of masks: their names, and which numbers or colours in a mask stand for them."""
+"""The classes of masks: their names, and the values or colours that encode them in masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from visus.vision.errors import VisusError
 from visus.vision.masks import IGNORE
 
 MAX_CLASSES = 255
-"""Class ids take one byte, whose last value stands for unlabelled pixels."""
+"""Class ids are stored in one byte, whose last value marks unlabelled pixels."""
 
 
 @dataclass(frozen=True)

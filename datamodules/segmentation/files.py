@@ -231,7 +231,7 @@ def _describe(value: int, by_colour: bool) -> str:
 
 
 def _class_numbers(checks: Sequence[_MaskCheck], ignored: int | None) -> list[str]:
-    """Class names made of the ids in masks."""
+    """Class names built from the ids in masks."""
     values = {value for check in checks for value in check.values or {}} - {ignored}
     return [f"class {number}" for number in range(min(MAX_CLASSES, max(values, default=0) + 1))]
 

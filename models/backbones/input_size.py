@@ -16,7 +16,7 @@ def allow_other_sizes(network: nn.Module, name: str, built_for: tuple[int, int])
 
     At the size that it was built for the network computes exactly as before. At another one,
     vision transformers interpolate their position embeddings to the grid of patches, window
-    transformers compute their attention masks anew, and pixels beyond the last whole patch are
+    transformers recompute their attention masks, and pixels beyond the last whole patch are
     cut off. A network of another family that needs one size raises a `VisusError`.
 
     Args:

@@ -79,7 +79,6 @@ def create_backbone(
     Raises:
         VisusError: If the name or an option is unknown, or there are no such weights.
     """
-
     from visus.models.backbones.timm_nets import TimmBackbone
 
     if name in _REGISTRY:

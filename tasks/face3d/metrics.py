@@ -42,7 +42,7 @@ class FaceErrors:
 
 @dataclass(frozen=True)
 class Face3DResult:
-    """What was measured of all faces.
+    """The figures of all faces.
 
     Attributes:
         figures: Mean errors by name, and `correlation/NAME` of each coefficient with the truth;

@@ -64,7 +64,7 @@ def _add_calibrate(parser: ArgumentParser) -> None:
 
 
 def _run(name: str, args: Namespace, services: Services) -> int:
-    # What the actions import takes long, and help texts and wrong arguments need none of it.
+    # The imports of the actions are slow; help texts and wrong arguments need none of them.
     from visus.tasks.face_recognition.actions import ACTIONS
 
     return ACTIONS[name](args, services)

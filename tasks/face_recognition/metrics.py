@@ -135,11 +135,11 @@ def fold_accuracy(
         same: Whether a pair shows one person, shape (pairs,).
         folds: Fold of each pair, shape (pairs,).
     """
-    numbers = np.unique(folds)
+    unique = np.unique(folds)
     results = []
-    for number in numbers:
-        inside = folds == number
-        chosen = inside if len(numbers) == 1 else ~inside
+    for fold in unique:
+        inside = folds == fold
+        chosen = inside if len(unique) == 1 else ~inside
         threshold = _best_threshold(similarities[chosen], same[chosen])
         results.append(((similarities[inside] >= threshold) == same[inside]).mean())
     return np.array(results)

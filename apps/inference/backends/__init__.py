@@ -63,7 +63,7 @@ BACKENDS: tuple[Backend, ...] = (
     Backend("onnxruntime", ".onnx", OnnxRuntimeNetwork),
     Backend("executorch", ".pte", ExecuTorchNetwork),
 )
-"""Of the runtimes for files of one suffix, the fastest first."""
+"""Runtimes for files of the same suffix are listed by descending speed."""
 
 
 def runtime_names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What all runtimes of exported files share: keys of the metadata, precisions, cores, errors."""
+"""Shared by all runtimes of exported files: keys of the metadata, precisions, cores, errors."""
 
 import os
 from pathlib import Path

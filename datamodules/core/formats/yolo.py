@@ -198,7 +198,7 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
     An outline of one ring is written in place of the box, which follows from it.
     """
     targets = []
-    numbers = {name: i for i, name in enumerate(class_names)}
+    class_ids = {name: i for i, name in enumerate(class_names)}
     splits = dict.fromkeys(image.split or "train" for image in images)
     for image, name in zip(images, names, strict=True):
         target = output / "images" / (image.split or "train") / name
@@ -212,7 +212,7 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
             if len(item.polygons) == 1:
                 ring = item.polygons[0]
                 values = [v / (height if i % 2 else width) for i, v in enumerate(ring)]
-            lines.append(" ".join([str(numbers[item.label]), *(f"{v:.10g}" for v in values)]))
+            lines.append(" ".join([str(class_ids[item.label]), *(f"{v:.10g}" for v in values)]))
         path = label_file(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

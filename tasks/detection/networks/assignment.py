@@ -64,10 +64,10 @@ def assign(
     candidate.scatter_(1, top.indices, top.values > 0)
     # A position is assigned to one object only.
     owner = torch.where(candidate, iou + 1e-9, 0.0).argmax(0)
-    numbers = torch.arange(len(truth), device=truth.device)
-    empty = ~(candidate & (owner == numbers[:, None])).any(1)
-    owner[alignment.argmax(1)[empty]] = numbers[empty]
-    candidate &= owner == numbers[:, None]
+    indices = torch.arange(len(truth), device=truth.device)
+    empty = ~(candidate & (owner == indices[:, None])).any(1)
+    owner[alignment.argmax(1)[empty]] = indices[empty]
+    candidate &= owner == indices[:, None]
     alignment = torch.where(candidate, alignment, 0.0)
     # The target score of an object's best position is the object's highest IoU.
     best = alignment.amax(1, keepdim=True).clamp(min=1e-12)

@@ -25,7 +25,7 @@ from visus.tasks.detection.networks.outputs import (
 _CANDIDATES = 1000
 """Highest scores of an image that enter non-maximum suppression."""
 _MAX_IOU = 0.6
-"""Of two detections of one class with a higher IoU, non-maximum suppression removes one."""
+"""IoU threshold of non-maximum suppression, which is applied within each class."""
 _PRIOR = 0.01
 """Initial score of every class at every position."""
 _BOX_WEIGHT, _SIDE_WEIGHT = 6.0, 1.0

@@ -70,7 +70,7 @@ class TwoStageDetector(nn.Module):
 
     @contextmanager
     def fixed_size(self) -> Iterator[None]:
-        """While open, use a fixed number of proposals, and keep detections of any score.
+        """A context with a fixed number of proposals, and detections of any score.
 
         For OpenVINO, which returns stale memory as a detection where there is none, and is faster
         where the number of rows of a matrix product is known in advance.
