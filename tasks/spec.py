@@ -141,11 +141,11 @@ class TaskSpec(ABC):
         return ()
 
     @abstractmethod
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """How well an exported network agrees with PyTorch on one image.
 
         Args:
-            found: Outputs of the exported network.
+            exported: Outputs of the exported network.
             expected: Outputs of PyTorch.
 
         Returns:

@@ -1,7 +1,8 @@
 """visus benchmark: measure how fast a model runs in each runtime."""
 
-from visus.apps.commands.options import MODEL_HELP, parse_seconds
+from visus.apps.commands.options import MODEL_HELP
 from visus.apps.parsing import CommandParser
+from visus.vision.durations import parse_seconds
 
 
 def main(argv: list[str]) -> int:

@@ -1,7 +1,7 @@
 """The arguments that commands share: model, source, runtime, and the options of all tasks."""
 
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,25 +108,6 @@ def input_files(args: Namespace) -> list[str]:
         getattr(args, option.name, None) for option, _ in _options_with_tasks() if option.is_input
     ]
     return [str(value) for value in values if value is not None]
-
-
-def parse_seconds(text: str) -> float:
-    """A duration such as `2s` or `500ms`, in seconds.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is not a positive number with a unit.
-    """
-    units = {"ms": 1e-3, "s": 1.0, "m": 60.0}
-    unit = next((unit for unit in units if text.endswith(unit)), "")
-    try:
-        seconds = float(text.removesuffix(unit)) * units.get(unit, float("nan"))
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(
-            f"{text!r} is not a duration; write a number and a unit, such as 2s"
-        )
-    return seconds
 
 
 def report_problems(frames: int, problems: Sequence[str]) -> int:

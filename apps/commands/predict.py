@@ -9,12 +9,12 @@ from visus.apps.commands.options import (
     add_source_arguments,
     add_task_options,
     input_files,
-    parse_seconds,
     parse_with_source,
     report_problems,
     task_values,
 )
 from visus.apps.parsing import CommandError, CommandParser
+from visus.vision.durations import parse_seconds
 from visus.vision.image_files import EXTENSIONS, VIDEO_EXTENSIONS
 
 

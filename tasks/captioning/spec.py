@@ -88,12 +88,12 @@ class CaptioningSpec(TaskSpec):
             session.closing.append(summary.lines)
         return session
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a log-probability, and whether the captions are the same."""
         import numpy as np
 
-        same = bool((found[0] == expected[0]).all())
-        return float(np.abs(found[1] - expected[1]).max()), float(same)
+        same = bool((exported[0] == expected[0]).all())
+        return float(np.abs(exported[1] - expected[1]).max()), float(same)
 
     def prepare_export(self, task: VisionTask) -> AbstractContextManager[None]:
         """Greedy search: how many steps beam search takes depends on the image."""

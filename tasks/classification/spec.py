@@ -56,12 +56,12 @@ class ClassificationSpec(TaskSpec):
 
         return explain
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a logit, and whether the predicted class is the same."""
         import numpy as np
 
-        same = bool((found[0].argmax(1) == expected[0].argmax(1)).all())
-        return float(np.abs(found[0] - expected[0]).max()), float(same)
+        same = bool((exported[0].argmax(1) == expected[0].argmax(1)).all())
+        return float(np.abs(exported[0] - expected[0]).max()), float(same)
 
     def weights(self) -> tuple[WeightsEntry, ...]:
         """See `TaskSpec.weights`."""

@@ -91,7 +91,7 @@ class DetectionSpec(TaskSpec):
             model = TrackedModel(model)
         return Session(model, adjust=partial(_adjust_threshold, model))
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a box coordinate in pixels, and whether all detections agree.
 
         Detections of the same class are compared in any order, as equal scores leave it open. They
@@ -99,13 +99,13 @@ class DetectionSpec(TaskSpec):
         """
         import numpy as np
 
-        a, b = (np.flatnonzero(out[1][0] >= _COMPARED_SCORE) for out in (found, expected))
+        a, b = (np.flatnonzero(out[1][0] >= _COMPARED_SCORE) for out in (exported, expected))
         if len(a) != len(b):
             return 0.0, 0.0
         if len(a) == 0:
             return 0.0, 1.0
-        differences = np.abs(found[0][0, a][:, None] - expected[0][0, b][None]).max(-1)
-        other_class = found[2][0, a][:, None] != expected[2][0, b][None]
+        differences = np.abs(exported[0][0, a][:, None] - expected[0][0, b][None]).max(-1)
+        other_class = exported[2][0, a][:, None] != expected[2][0, b][None]
         nearest = np.where(other_class, np.inf, differences).min(1)
         if not np.isfinite(nearest).all():
             return 0.0, 0.0

@@ -92,11 +92,11 @@ class Face3DSpec(TaskSpec):
 
         return Session(model, [MeshFiles(values["mesh"], values["mesh_format"] or "glb")])
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference, and the fraction of vertices within 0.1 % of the face's size."""
         import numpy as np
 
-        pairs = list(zip(found, expected, strict=True))
+        pairs = list(zip(exported, expected, strict=True))
         vertices, expected_vertices = pairs[0]
         tolerance = 1e-3 * float(np.ptp(expected_vertices))
         close = np.abs(vertices - expected_vertices).max(-1) <= tolerance

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from visus.tasks.commands import Services, TaskAction, TaskCommand
+from visus.vision.durations import parse_seconds
 
 
 def _add_model_arguments(parser: ArgumentParser, gallery_required: bool = True) -> None:
@@ -40,7 +41,11 @@ def _add_verify(parser: ArgumentParser) -> None:
     parser.add_argument("--name", help="compare with this person of the gallery")
     parser.add_argument("--camera", help="a camera's number or a video, with --name")
     parser.add_argument(
-        "--timeout", type=float, default=10.0, help="seconds to wait for a match, 10 by default"
+        "--timeout",
+        metavar="DURATION",
+        type=parse_seconds,
+        default=10.0,
+        help="how long to wait for a match, 10s by default",
     )
     _add_model_arguments(parser, gallery_required=False)
 

@@ -114,12 +114,12 @@ class FaceRecognitionSpec(TaskSpec):
 
         return (FACES,)
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference, and the fraction of faces with the same nearest neighbour."""
         import numpy as np
 
-        cosines = (found[0] * expected[0]).sum(1)
-        difference = float(np.abs(found[0] - expected[0]).max())
+        cosines = (exported[0] * expected[0]).sum(1)
+        difference = float(np.abs(exported[0] - expected[0]).max())
         return difference, float((cosines >= _SAME_COSINE).mean())
 
     def pipeline(self, model: Model, parts: PipelineParts | None) -> Model:

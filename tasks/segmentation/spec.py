@@ -94,12 +94,12 @@ class SegmentationSpec(TaskSpec):
             session.watchers.append(MaskFiles(values["masks"]))
         return session
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a logit, and the fraction of positions of the same class."""
         import numpy as np
 
-        same = found[0].argmax(1) == expected[0].argmax(1)
-        return float(np.abs(found[0] - expected[0]).max()), float(same.mean())
+        same = exported[0].argmax(1) == expected[0].argmax(1)
+        return float(np.abs(exported[0] - expected[0]).max()), float(same.mean())
 
     def weights(self) -> tuple[WeightsEntry, ...]:
         """See `TaskSpec.weights`."""

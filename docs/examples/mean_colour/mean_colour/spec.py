@@ -45,7 +45,7 @@ class MeanColourSpec(TaskSpec):
         """See `TaskSpec.report`; the figures alone are enough."""
         return lambda task, context: []
 
-    def compare_outputs(self, found: Arrays, expected: Arrays) -> tuple[float, float]:
+    def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a channel, and whether it is less than one level of 255."""
-        difference = float(abs(found[0] - expected[0]).max())
+        difference = float(abs(exported[0] - expected[0]).max())
         return difference, float(difference < 1 / 255)
