@@ -59,13 +59,14 @@ def run_demo(folder: Path, epochs: int | None = None) -> int:
 
 def _digits(folder: Path, epochs: int | None) -> tuple[Path, Path]:
     """Train LeNet-5, test it, and draw its predictions; returns the two images."""
+    from visus.apps.training.arguments import parse_arguments
     from visus.apps.training.run import run
     from visus.datamodules.demo import demo_samples
 
     print("LeNet-5 on 1,797 handwritten digits of 8 x 8 pixels", flush=True)
     limit = [] if epochs is None else ["--trainer.max_epochs", str(epochs)]
-    run("fit", ["--config", DEMO, *limit])
-    run("test", ["latest"])
+    run("fit", parse_arguments("fit", ["--config", DEMO, *limit]))
+    run("test", parse_arguments("test", ["latest"]))
     model = load_model(str(latest_checkpoint()))
     images, labels = demo_samples()
     cells, captions = [], []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.datamodules.core.spec import DataSpec
+from visus.vision.entry_points import load_entry_point
 from visus.vision.errors import VisusError
 
 ENTRY_POINTS = "visus.datamodules"
@@ -28,7 +29,7 @@ def data_specs() -> dict[str, DataSpec]:
         for value in vars(import_module(module)).values()
         if isinstance(value, type) and issubclass(value, DataSpec) and value.__module__ == module
     ]
-    listed += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
+    listed += [load_entry_point(entry) for entry in entry_points(group=ENTRY_POINTS)]
     specs: dict[str, DataSpec] = {}
     for spec in listed:
         if spec.task in specs:
@@ -47,7 +48,9 @@ def data_spec(task: str) -> DataSpec:
     """
     spec = data_specs().get(task)
     if spec is None:
-        raise VisusError(f"task {task!r} has no data to check; known: {', '.join(data_specs())}")
+        raise VisusError(
+            f"task {task!r} is unknown or has no data to check; known: {', '.join(data_specs())}"
+        )
     return spec
 
 

@@ -10,6 +10,7 @@ from visus.models.weights_entry import WeightsEntry
 from visus.models.weights_manifest import PARTS
 from visus.tasks.options import TaskOption
 from visus.tasks.spec import TaskSpec
+from visus.vision.entry_points import load_entry_point
 from visus.vision.errors import VisusError
 
 ENTRY_POINTS = "visus.tasks"
@@ -25,7 +26,7 @@ def task_specs() -> dict[str, TaskSpec]:
     """
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/spec.py"))
     listed = [_spec_in(f"visus.tasks.{folder}.spec") for folder in folders]
-    listed += [entry.load()() for entry in entry_points(group=ENTRY_POINTS)]
+    listed += [load_entry_point(entry) for entry in entry_points(group=ENTRY_POINTS)]
     specs: dict[str, TaskSpec] = {}
     for spec in listed:
         if spec.name in specs:
@@ -67,9 +68,9 @@ def task_spec(name: str, place: str = "") -> TaskSpec:
     """
     spec = task_specs().get(name)
     if spec is None:
-        prefix = f"{place}: is of " if place else ""
+        prefix = f"{place}: " if place else ""
         raise VisusError(
-            f"{prefix}task {name!r}, which is not installed; known tasks: {', '.join(task_specs())}"
+            f"{prefix}task {name!r} is not installed; known tasks: {', '.join(task_specs())}"
         )
     return spec
 

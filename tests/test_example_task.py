@@ -55,6 +55,8 @@ def test_a_task_of_another_package_does_everything(run):
         Image.fromarray(make_scene(seed, (40, 48)).image).save(images / f"{seed}.png")
     config = EXAMPLE / "mean_colour.yaml"
     assert "24 readable images" in succeeded(run("data", "check", images, "--task", "mean_colour"))
+    module = ("--data", "mean_colour.data.MeanColourData")
+    assert "24 readable images" in succeeded(run("data", "check", images, *module))
     out = succeeded(run("fit", "--config", config, "--data", images))
     assert "one colour, images of 32 x 32" in out and "best val/mae" in out
     assert "test/mae" in succeeded(run("test", "latest"))
@@ -91,3 +93,14 @@ def test_a_data_module_without_a_needed_attribute_is_refused_before_training(run
     assert done.returncode == 2
     assert "Broken has no attribute 'resize_mode', which InputInfo needs" in done.stderr
     assert not Path("runs").exists()
+
+
+def test_a_package_that_cannot_be_loaded_is_named(run, installed):
+    info = installed / "broken-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[visus.tasks]\nbroken = mean_colour.spec:Nothing\n")
+    done = run("predict", "latest", "x.png")
+    shutil.rmtree(info)
+    assert done.returncode == 2 and "broken: its entry point" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from visus.apps.parsing import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
 from visus.datamodules.registry import data_spec, data_specs, recognise
+from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.datamodules.core.spec import DataReport, DataSpec
@@ -88,6 +89,8 @@ def _values(args: argparse.Namespace, spec: "DataSpec") -> dict[str, Any]:
 
 
 def _check(args: argparse.Namespace) -> int:
+    if args.data is not None and args.draw is not None:
+        raise CommandError("--draw reads the labels by itself; leave --data CLASS out")
     if args.data is not None:
         return _check_module(args)
     spec = data_spec(args.task) if args.task else _recognised(args)
@@ -123,7 +126,10 @@ def _check_module(args: argparse.Namespace) -> int:
     except ErrorDuringImport as error:
         raise CommandError(f"--data {args.data}: importing it failed: {error.value}") from error
     if not isinstance(module, type):
-        raise CommandError(f"--data {args.data}: there is no such class; write module.Class")
+        raise CommandError(
+            f"--data {args.data}: there is no such class; write module.Class, of a module in the "
+            "current folder or an installed package"
+        )
     for spec in data_specs().values():
         if any(issubclass(module, each) for each in spec.data_modules()):
             try:
@@ -132,7 +138,17 @@ def _check_module(args: argparse.Namespace) -> int:
                 raise CommandError(
                     f"--data {args.data}: cannot be created from a path alone: {error}"
                 ) from error
-            return _print(spec.check_module(data))
+            try:
+                report = spec.check_module(data)
+            except VisusError:
+                raise
+            except Exception as error:
+                # The user's own code reads the labels.
+                raise CommandError(
+                    f"--data {args.data}: reading {args.path} failed: {type(error).__name__}: "
+                    f"{error}; --debug shows where"
+                ) from error
+            return _print(report)
     raise CommandError(f"--data {args.data}: extends no data module of visus")
 
 

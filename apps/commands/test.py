@@ -1,8 +1,12 @@
 """visus test: measure a model on its test data with the Lightning CLI."""
 
+from visus.apps.training.arguments import parse_arguments
+
 
 def main(argv: list[str]) -> int:
     """Measure a model on its test data with the Lightning CLI."""
+    # Before anything slow: a wrong argument is reported at once.
+    given = parse_arguments("test", argv)
     from visus.apps.training.run import run
 
-    return run("test", argv)
+    return run("test", given)

@@ -193,7 +193,16 @@ class VisusCLI(LightningCLI):
     def to_store(self) -> dict[str, Any]:
         """What a checkpoint stores beside the task, to be tested or resumed on its own."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        return {"name": self.run_name, "data": dumped["data"]}
+        chosen = {k: v for k, v in dumped["trainer"].items() if v is not None}
+        # Where a run writes is its own.
+        for key in ("default_root_dir", "logger"):
+            chosen.pop(key, None)
+        more = {key: dumped[key] for key in ("optimizer", "lr_scheduler") if dumped.get(key)}
+        return {
+            "name": self.run_name,
+            "data": dumped["data"],
+            "training": {"trainer": chosen, **more},
+        }
 
     def _load_initial_weights(self, path: Path) -> None:
         """Load the weights of a trained model, and print which tensors do not match."""

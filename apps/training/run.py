@@ -31,17 +31,17 @@ from visus.vision.metadata import FORMAT
 from visus.vision.model import Model
 
 
-def run(subcommand: str, argv: Sequence[str]) -> int:
+def run(subcommand: str, given: Arguments) -> int:
     """Run one of Lightning's subcommands.
 
     Args:
         subcommand: `fit`, `validate` or `test`.
-        argv: The arguments after it. For all but `fit` the first may be MODEL.
+        given: Its command line.
 
     Returns:
         The exit code.
     """
-    cli, keywords = _prepare(subcommand, argv)
+    cli, keywords = _prepare(subcommand, given)
     _start(subcommand, cli, keywords)
     return 0
 
@@ -50,10 +50,10 @@ def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, flo
     """Run `test`; return its figures.
 
     Args:
-        argv: As in `run`.
+        argv: The arguments after `visus test`.
         exported: The exported form of MODEL, which predicts in its place; a batch of one.
     """
-    cli, keywords = _prepare("test", argv)
+    cli, keywords = _prepare("test", parse_arguments("test", argv))
     if exported is not None:
 
         def forward(images: Tensor) -> tuple[Tensor, ...]:
@@ -64,22 +64,19 @@ def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, flo
     return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
 
 
-def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, Any]]:
+def _prepare(subcommand: str, given: Arguments) -> tuple[VisusCLI, dict[str, Any]]:
     """The CLI of a subcommand, and the arguments of the trainer's method for it."""
     quieten()
     keep_freed_memory()
-    given = parse_arguments(subcommand, argv)
     _set_import_rules(given.allow_custom_classes)
     path = _checkpoint(subcommand, given)
     checkpoint = None if path is None else read_checkpoint(path)
-    if subcommand == "fit" and checkpoint is not None and "optimizer_states" not in checkpoint:
-        raise CommandError(
-            f"{path}: holds weights alone; training is resumed from a checkpoint of a run"
-        )
+    if subcommand == "fit" and checkpoint is not None:
+        _check_resumable(path, checkpoint, given)
     with tempfile.TemporaryDirectory() as scratch:
         arguments = given.rest
         if checkpoint is not None:
-            stored = _write_stored_config(checkpoint, Path(scratch))
+            stored = _write_stored_config(checkpoint, Path(scratch), subcommand == "fit")
             arguments = ["--config", str(stored), *arguments]
         name = _run_name(given, checkpoint)
         try:
@@ -92,6 +89,24 @@ def _prepare(subcommand: str, argv: Sequence[str]) -> tuple[VisusCLI, dict[str, 
     if subcommand != "fit":
         keywords["verbose"] = False
     return cli, keywords
+
+
+def _check_resumable(path: Path | None, checkpoint: dict[str, Any], given: Arguments) -> None:
+    """Refuse a checkpoint from which training cannot continue.
+
+    Raises:
+        CommandError: If it holds weights alone, or does not say for how long to train.
+    """
+    if "optimizer_states" not in checkpoint:
+        raise CommandError(
+            f"{path}: holds weights alone; training is resumed from a checkpoint of a run"
+        )
+    says = "training" in checkpoint["visus"] or given.configs
+    if not says and not any(word.startswith("--trainer.max_") for word in given.rest):
+        raise CommandError(
+            f"{path}: does not store how long to train; name its configuration with --config, or "
+            "--trainer.max_epochs"
+        )
 
 
 def _checkpoint(subcommand: str, given: Arguments) -> Path | None:
@@ -120,11 +135,19 @@ def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     except SystemExit:
         # Lightning exits when it is stopped: at SIGTERM with 0, which would look like success.
+        if subcommand == "fit" and (cli.folder / "last.ckpt").exists():
+            print(f"visus: continue with visus fit --resume {cli.folder}", file=sys.stderr)
         raise KeyboardInterrupt from None
 
 
-def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
-    """Write a configuration with the model and the data of a checkpoint."""
+def _write_stored_config(checkpoint: dict[str, Any], folder: Path, resumes: bool) -> Path:
+    """Write a configuration with the model and the data of a checkpoint.
+
+    Args:
+        checkpoint: The checkpoint.
+        folder: Where to write.
+        resumes: Whether training continues, with the same trainer and optimiser.
+    """
     stored = checkpoint["visus"]
     missing = {"data", "arguments"} - set(stored)
     if missing:
@@ -140,6 +163,8 @@ def _write_stored_config(checkpoint: dict[str, Any], folder: Path) -> Path:
         },
         "data": migrate_data(stored["data"], stored.get("migrated_from", FORMAT)),
     }
+    if resumes:
+        config |= stored.get("training", {})
     path = folder / "checkpoint.yaml"
     path.write_text(yaml.safe_dump(config))
     return path

@@ -26,7 +26,7 @@ def register_backbone(builder: Builder) -> Builder:
         >>> from torch import nn
         >>> from visus.models.backbones import StagedBackbone, create_backbone, register_backbone
         >>> @register_backbone
-        ... def tinynet(in_channels=3, image_size=None, width=8):
+        ... def examplenet(in_channels=3, image_size=None, width=8):
         ...     def block(before, after):
         ...         return nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.ReLU())
         ...     def head(features, classes, dropout):
@@ -35,13 +35,13 @@ def register_backbone(builder: Builder) -> Builder:
         ...     stages = [block(in_channels, width), block(width, 2 * width)]
         ...     size = image_size or (32, 32)
         ...     return StagedBackbone(
-        ...         "tinynet", stages, (width, 2 * width), (2, 4), head, in_channels, size, "he"
+        ...         "examplenet", stages, (width, 2 * width), (2, 4), head, in_channels, size, "he"
         ...     )
-        >>> create_backbone("tinynet", in_channels=1, width=4).channels
+        >>> create_backbone("examplenet", in_channels=1, width=4).channels
         (4, 8)
 
     Detectors, segmenters and captioners choose maps by stride: a backbone for them needs maps of
-    strides 4, 8, 16 and 32. `visus inspect tinynet --input 3x32x32` shows its layers.
+    strides 4, 8, 16 and 32. `visus inspect NAME --input 3x32x32` shows its layers.
 
     Raises:
         ValueError: If the name is taken.

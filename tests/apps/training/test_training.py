@@ -188,6 +188,27 @@ def test_a_run_is_resumed(visus):
     # Without a name the latest run is resumed.
     code, out, err = visus("fit", "--resume", "--trainer.max_epochs", "4")
     assert code == 0 and "epoch 4/4" in out and "epoch 3/4" not in out, err
+
+
+def test_an_interrupted_run_is_resumed_as_it_was_started(visus):
+    sgd = ("--optimizer", "SGD", "--optimizer.lr", "0.01")
+    assert fit_scenes(visus, *sgd, "--trainer.max_epochs", "3")[0] == 0
+    expected = newest_figures()["val/loss"]
+    assert fit_scenes(visus, *sgd, "--trainer.max_epochs", "3", "--trainer.max_steps", "1")[0] == 0
+    run = newest("runs/*/*/*/last.ckpt").parent
+    content = torch.load(run / "last.ckpt", weights_only=True)
+    # As if it had been stopped after its first epoch.
+    content["visus"]["training"]["trainer"]["max_steps"] = -1
+    torch.save(content, run / "last.ckpt")
+    code, out, err = visus("fit", "--resume", run)
+    assert code == 0 and "epoch 3/3" in out, err
+    # One batch an epoch: its order makes no difference.
+    assert newest_figures()["val/loss"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_other_arguments_than_those_of_the_run_are_refused(visus):
+    assert fit_scenes(visus)[0] == 0
+    last = newest("runs/*/*/*/last.ckpt")
     code, _, err = fit_scenes(visus, "--resume", last, "--model.learning_rate", "0.5")
     assert code == 2
     assert "learning_rate 0.5" in err and "0.004" in err

@@ -12,7 +12,7 @@ from visus.vision.scenes import SHAPES
 OWN = '''
 from visus.datamodules.classification.data import ImageClassificationData
 from visus.datamodules.classification.files import Labels, Problem, Sample
-from visus.vision.images import list_images
+from visus.vision.image_files import list_images
 
 
 class NamedFilesData(ImageClassificationData):

@@ -25,9 +25,9 @@ def test_the_documented_example_works(own_registry):
     (example,) = finder.find(register_backbone, globs={})
     outcome = doctest.DocTestRunner().run(example, clear_globs=False)
     assert outcome.attempted > 3 and outcome.failed == 0
-    assert list_backbones("tinynet*")[:2] == ["tinynet", "tinynet_a"]
-    assert accepted_options("tinynet") == {"width"}
-    network, backbone = create_classifier("tinynet", 5, 3, image_size=(16, 24), width=4)
+    assert list_backbones("examplenet*") == ["examplenet"]
+    assert accepted_options("examplenet") == {"width"}
+    network, backbone = create_classifier("examplenet", 5, 3, image_size=(16, 24), width=4)
     assert isinstance(backbone, StagedBackbone)
     assert network[-1][-1].out_features == 5
 

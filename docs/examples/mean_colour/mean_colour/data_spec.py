@@ -30,7 +30,14 @@ class MeanColourDataSpec(DataSpec):
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
-        from mean_colour.data import read_samples
+        from mean_colour.data import MeanColourData
 
-        samples, problems = read_samples(path)
+        return self.check_module(MeanColourData(str(path)))
+
+    def check_module(self, data: VisionDataModule[Any]) -> DataReport:
+        """See `DataSpec.check_module`."""
+        from mean_colour.data import MeanColourData, read_samples
+
+        assert isinstance(data, MeanColourData)
+        samples, problems = read_samples(data.root)
         return DataReport([f"{len(samples)} readable images"], problems)
