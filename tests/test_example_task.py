@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.server import visus_of
 from visus.vision.scenes import make_scene
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "mean_colour"
@@ -30,22 +29,25 @@ def installed(tmp_path_factory):
     return site
 
 
-@pytest.fixture
-def run(installed, workplace):
-    """Runs a command of visus with the example installed."""
+@pytest.fixture(scope="module")
+def server(installed):
+    """Runs commands of visus with the example installed."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    script = Path(sys.executable).with_name("visus")
+    environment.pop("VISUS_RUN_FOLDER", None)
+    with visus_of(environment) as visus:
+        yield visus
 
-    def command(*arguments):
-        words = [str(word) for word in (script, *arguments)]
-        return subprocess.run(words, env=environment, capture_output=True, text=True)
 
-    return command
+@pytest.fixture
+def run(server, workplace):
+    """Runs a command in an empty folder; returns exit code and output."""
+    return lambda *arguments: server([str(argument) for argument in arguments])
 
 
 def succeeded(done):
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    code, output = done
+    assert code == 0, output
+    return output
 
 
 def test_a_task_of_another_package_does_everything(run):
@@ -73,8 +75,8 @@ def test_a_task_of_another_package_does_everything(run):
     exported = [json.loads(line) for line in Path("exported.jsonl").read_text().splitlines()]
     for first, second in zip(entries, exported, strict=True):
         assert first["colour"] == pytest.approx(second["colour"], abs=1e-3)
-    done = run("predict", "latest", images, "--beam", "3")
-    assert done.returncode == 2 and "is a mean_colour model" in done.stderr
+    code, output = run("predict", "latest", images, "--beam", "3")
+    assert code == 2 and "is a mean_colour model" in output
 
 
 def test_a_data_module_without_a_needed_attribute_is_refused_before_training(run):
@@ -89,9 +91,9 @@ def test_a_data_module_without_a_needed_attribute_is_refused_before_training(run
         "        raise AttributeError('no mode', name='resize_mode', obj=self)\n"
     )
     config = ["--config", EXAMPLE / "mean_colour.yaml", "--allow-custom-classes"]
-    done = run("fit", *config, "--data", "mine.Broken", "--data.root", "images")
-    assert done.returncode == 2
-    assert "Broken has no attribute 'resize_mode', which InputInfo needs" in done.stderr
+    code, output = run("fit", *config, "--data", "mine.Broken", "--data.root", "images")
+    assert code == 2
+    assert "Broken has no attribute 'resize_mode', which InputInfo needs" in output
     assert not Path("runs").exists()
 
 
@@ -100,7 +102,7 @@ def test_a_package_that_cannot_be_loaded_is_named(run, installed):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text("[visus.tasks]\nbroken = mean_colour.spec:Nothing\n")
-    done = run("predict", "latest", "x.png")
+    code, output = run("predict", "latest", "x.png")
     shutil.rmtree(info)
-    assert done.returncode == 2 and "broken: its entry point" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert code == 2 and "broken: its entry point" in output
+    assert len(output.strip().splitlines()) == 1

@@ -1,16 +1,15 @@
 """Every command of the README, run from an installed wheel, far from the checkout."""
 
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.server import visus_of
 from tests.wheel import ROOT, install_wheel
 
 NEED_A_CAMERA = ("visus live latest 0",)
@@ -36,43 +35,6 @@ def installed(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(target)}
     environment.pop("VISUS_RUN_FOLDER", None)
     return target, environment
-
-
-COMMANDS = """
-import json, os, sys
-import albumentations, onnx, pytorch_lightning, timm, torch, torchvision
-from visus.apps.cli import main
-
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        code = main(json.loads(line))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@contextmanager
-def visus_of(environment):
-    """Run commands of the installed wheel, each in a process that has imported what is slow."""
-    with subprocess.Popen(
-        [sys.executable, "-c", COMMANDS],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as server:  # fmt: skip
-
-        def run(words):
-            server.stdin.write(json.dumps(words) + "\n")
-            server.stdin.flush()
-            code = int(server.stdout.readline())
-            return code, Path("output.txt").read_text()
-
-        yield run
-        server.stdin.close()
 
 
 def test_the_readmes_commands_work_in_their_order(installed, workplace):
@@ -113,7 +75,7 @@ def test_the_readmes_commands_work_in_their_order(installed, workplace):
         "named.mp4",
         "model.onnx",
         "tracked/clip.mp4",
-        "segmented/0.png",
+        "segmented/p0.png",
         "faces/portrait.jpg",
         "who.mp4",
         "edge/bundle.json",

@@ -112,7 +112,9 @@ def test_the_current_folder_is_named(workplace, monkeypatch):
 
 
 def test_a_task_without_data_is_named():
-    with pytest.raises(VisusError, match=r"task 'juggling' has no data.*classification"):
+    with pytest.raises(
+        VisusError, match=r"task 'juggling' is unknown or has no data.*classification"
+    ):
         data_spec("juggling")
 
 
