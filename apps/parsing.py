@@ -25,7 +25,6 @@ _OTHER_NAMES = {
     "--json": "--jsonl",
     "--device": "--runtime",
     "--report": "--stats",
-    "--pictures": "--images",
 }
 """Options of other tools, and their names here; used where a command has the latter."""
 

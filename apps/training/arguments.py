@@ -65,7 +65,8 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
     """
     given = Arguments()
     words = _split_values(argv)
-    asks_for_help = any(word == "-h" or "help" in word for word in words)
+    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    asks_for_help = any(option == "-h" or option.endswith("help") for option in options)
     if subcommand != "fit" and words and not words[0].startswith("-"):
         given.model = words.pop(0)
     root = ""

@@ -470,6 +470,13 @@ def test_fit_recognises_the_task_from_the_data(visus, photos):
         assert newest(f"runs/{config}/*")
 
 
+def test_a_folder_whose_name_holds_help_is_data(visus, photos):
+    photos.rename("helpers")
+    code, out, err = visus("fit", "--data", "helpers", "--model.backbone", "nonsense")
+    assert "--config classification/custom" in out
+    assert code == 2 and "nonsense" in err
+
+
 @pytest.mark.parametrize("option", ["--init-from", "--init_from"])
 def test_options_are_written_with_hyphens_or_underscores(visus, option):
     code, _, err = fit_scenes(visus, option, "none.ckpt")
