@@ -1,35 +1,57 @@
 """The decoder of all image files: to uint8 RGB, or an error that names the file."""
 
-import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile
 
+from visus.vision.decoding.arrays import is_array, read_array
+from visus.vision.decoding.budget import DECODING, MemoryShortageError
+from visus.vision.decoding.data import ImageData, ImageError, Source, name_of
+from visus.vision.decoding.deep_pixels import stored_depth, to_eight_bits
+from visus.vision.decoding.formats import (
+    JPEG_FORMATS,
+    MAX_PIXELS,
+    check_structure,
+    memory_needed,
+    memory_to_open,
+    open_image,
+    refuse_unsuitable,
+)
+from visus.vision.decoding.jpeg import load_jpeg
 from visus.vision.errors import VisusError
-from visus.vision.image_files import ARRAY_EXTENSION
+
+__all__ = [
+    "MAX_PIXELS",
+    "DecodedImage",
+    "ImageError",
+    "ImageInfo",
+    "MemoryShortageError",
+    "Pixels",
+    "decode_image",
+    "inspect_image",
+    "read_image",
+    "read_mask",
+    "visible",
+]
 
 Pixels = NDArray[np.uint8]
 """An image: uint8 RGB of shape (height, width, 3), or (height, width, channels) where noted."""
 
 
-MAX_PIXELS = 178_956_970
-"""Images that declare more pixels are refused without decoding (a gigabyte once decoded)."""
-
 _ORIENTATION = 0x0112
-
-# Only formats whose decoders run inside Pillow: its EPS reader, for one, starts Ghostscript.
-_FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "AVIF"]
-
-
-class ImageError(VisusError):
-    """An image that cannot be read; the message names the file."""
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -53,11 +75,25 @@ class ImageInfo:
     notes: tuple[str, ...]
 
 
-def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image with its properties.
+
+    Attributes:
+        pixels: As `read_image` returns them.
+        info: Properties of the file.
+    """
+
+    pixels: Pixels
+    info: ImageInfo
+
+
+def read_image(source: Source, upright: bool = True) -> Pixels:
     """Decode an image.
 
     Grey, palette, CMYK and 16-bit images become 8-bit RGB; transparent pixels are blended with
-    white.
+    white. Images of 10 or 12 bits in 16-bit files are scaled by the range that the file declares,
+    or else by their largest value.
 
     Args:
         source: A file, or the encoded bytes of one.
@@ -68,15 +104,38 @@ def read_image(source: Path | str | bytes, upright: bool = True) -> Pixels:
 
     Raises:
         ImageError: If the file is missing, empty, truncated, animated, too large or not an image.
+        MemoryShortageError: If there is not enough memory; the image may be intact.
     """
-    array = _array(source)
-    if array is not None:
-        return array
-    with _decoded(source) as (stored, rotated, _):
-        return np.asarray(_to_rgb(rotated if upright else stored))
+    return decode_image(source, upright).pixels
 
 
-def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.uint8]:
+def decode_image(source: Source, upright: bool = True) -> DecodedImage:
+    """Decode an image as `read_image` does, with its size, orientation and conversions."""
+    if is_array(source):
+        array = _read_array(source)
+        return DecodedImage(array, _info_of_array(array))
+    with _decoded(source, copied=True) as decoded:
+        image = _upright(decoded) if upright else decoded.image
+        return DecodedImage(np.asarray(_to_rgb(image)), _info(decoded))
+
+
+def inspect_image(source: Source) -> ImageInfo:
+    """Decode an image for its size, orientation and conversions.
+
+    Args:
+        source: A file, or the encoded bytes of one.
+
+    Raises:
+        ImageError: As `read_image`.
+        MemoryShortageError: As `read_image`.
+    """
+    if is_array(source):
+        return _info_of_array(_read_array(source))
+    with _decoded(source, copied=False) as decoded:
+        return _info(decoded)
+
+
+def read_mask(source: Source, colours: bool = False) -> NDArray[np.uint8]:
     """Decode a mask without any conversion that would change a class.
 
     Args:
@@ -89,100 +148,27 @@ def read_mask(source: Path | str | bytes, colours: bool = False) -> NDArray[np.u
 
     Raises:
         ImageError: As `read_image`; or if the file cannot hold such a mask.
+        MemoryShortageError: As `read_image`.
     """
-    with _decoded(source) as (stored, image, _):
-        name = _name(source)
-        if stored.format == "JPEG":
+    with _decoded(source, copied=True) as decoded:
+        name = name_of(source)
+        if decoded.format in JPEG_FORMATS:
             raise ImageError(f"{name}: JPEG changes the pixels of a mask; save masks as PNG")
-        if image.mode.startswith("I"):
-            raise ImageError(f"{name}: a 16-bit mask; save class ids as an 8-bit grey PNG")
+        if decoded.depth > 8:
+            kind = "colours as an 8-bit RGB PNG" if colours else "class ids as an 8-bit grey PNG"
+            raise ImageError(f"{name}: a 16-bit mask; save {kind}")
+        image = _upright(decoded)
         if colours and image.mode in ("1", "L", "P", "RGB"):
             return np.asarray(image.convert("RGB"))
         if not colours and image.mode in ("1", "L", "P"):
-            return np.asarray(image).astype(np.uint8) // _stretching(source, stored)
+            # Pillow stretches grey values of 2 and 4 bits to 0 to 255.
+            stretching = {2: 85, 4: 17}.get(decoded.depth, 1) if image.mode == "L" else 1
+            return np.asarray(image).astype(np.uint8) // stretching
         expected = "colours" if colours else "class ids"
         raise ImageError(
             f"{name}: is {image.mode} where a mask of {expected} is expected; save it as "
             + ("RGB" if colours else "8-bit grey, or name the colours in classes.csv")
         )
-
-
-def _stretching(source: Path | str | bytes, image: Image.Image) -> int:
-    """The factor by which Pillow stretches grey values of files with 2 or 4 bits per pixel."""
-    if image.format == "PNG" and image.mode == "L":
-        # Bits per pixel and the colour type are at fixed positions of a PNG.
-        depth, grey = _read(source)[24:26]
-        return {2: 85, 4: 17}.get(depth, 1) if grey == 0 else 1
-    bits = getattr(image, "tag_v2", {}).get(258, (8,))[0]
-    return {2: 85, 4: 17}.get(bits, 1) if image.mode == "L" else 1
-
-
-def inspect_image(source: Path | str | bytes) -> ImageInfo:
-    """Decode an image for its size, orientation and conversions.
-
-    Args:
-        source: A file, or the encoded bytes of one.
-
-    Raises:
-        ImageError: As `read_image`.
-    """
-    array = _array(source)
-    if array is not None:
-        height, width, channels = array.shape
-        return ImageInfo(width, height, (height, width), 1, channels, ())
-    with _decoded(source) as (image, rotated, pages):
-        notes = []
-        if image.mode == "CMYK":
-            notes.append("CMYK, converted to RGB without its colour profile")
-        if image.mode.startswith("I"):
-            notes.append("16-bit grey, reduced to 8 bits")
-        if pages > 1:
-            notes.append(f"{pages} pages, only the first is used")
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        orientation = orientation if orientation in range(1, 9) else 1
-        stored = (image.height, image.width)
-        return ImageInfo(rotated.width, rotated.height, stored, orientation, 3, tuple(notes))
-
-
-def _name(source: Path | str | bytes) -> str:
-    return "image" if isinstance(source, bytes) else str(source)
-
-
-def _read(source: Path | str | bytes) -> bytes:
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ImageError(
-            f"{_name(source)}: cannot be read ({error.strerror}); check the path"
-        ) from None
-    if not data:
-        raise ImageError(f"{_name(source)}: the file is empty; replace or remove it")
-    return data
-
-
-def _array(source: Path | str | bytes) -> Pixels | None:
-    """The array of a `.npy` file, or None for any other."""
-    if isinstance(source, bytes):
-        if not source.startswith(b"\x93NUMPY"):
-            return None
-    elif Path(source).suffix.lower() != ARRAY_EXTENSION:
-        return None
-    data = _read(source)
-    name = _name(source)
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-        shape, kind = array.shape, array.dtype
-    except Exception as error:
-        # NumPy's reader raises errors of many classes on damaged files.
-        raise ImageError(f"{name}: truncated or damaged ({error}); save it again") from None
-    if kind != np.uint8 or len(shape) != 3 or not array.size:
-        raise ImageError(
-            f"{name}: is {kind} of shape {shape}; an image is uint8 of shape "
-            "(height, width, channels)"
-        )
-    if shape[0] * shape[1] > MAX_PIXELS:
-        raise ImageError(_bomb_message(name, f"{shape[1]} x {shape[0]} pixels"))
-    return np.ascontiguousarray(array)
 
 
 def visible(image: Pixels) -> Pixels:
@@ -197,78 +183,107 @@ def visible(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image[..., :3] if channels > 3 else image[..., [0, 0, 0]])
 
 
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A decoded image as stored, in a mode of 8 bits per sample."""
+
+    image: Image.Image
+    format: str
+    depth: int
+    orientation: int
+    notes: tuple[str, ...]
+
+
 @contextmanager
-def _decoded(source: Path | str | bytes) -> Iterator[tuple[Image.Image, Image.Image, int]]:
-    """Yield the image in its own mode, as stored and upright, and its number of pages."""
-    name, data = _name(source), _read(source)
-    _register_formats()
+def _decoded(source: Source, copied: bool) -> Iterator[_Decoded]:
+    """Yield the decoded image; memory for it, and for RGB copies of it, is reserved until then."""
+    needed = 0
+    name = name_of(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=[f for f in _FORMATS if f in Image.OPEN])
-        _refuse_bomb_and_animation(image, name)
-        pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-        image.load()
-        rotated = ImageOps.exif_transpose(image)
-    except ImageError:
+        with ImageData(source) as data:
+            needed = memory_to_open(data)
+            with DECODING.reserve(needed):
+                jpeg = check_structure(data)
+                image = open_image(data)
+            depth = stored_depth(image, data)
+            refuse_unsuitable(image, name, jpeg.coded if jpeg else data.size)
+            needed = 2 * data.size + memory_needed(image, depth, jpeg, copied)
+            with DECODING.reserve(needed):
+                notes = _notes(image)
+                if jpeg is not None and image.format in JPEG_FORMATS:
+                    load_jpeg(image, jpeg)
+                else:
+                    image.load()
+                orientation = image.getexif().get(_ORIENTATION, 1)
+                pixels: Image.Image = image
+                if depth > 8:
+                    pixels, note = to_eight_bits(image, depth, data)
+                    notes.append(note)
+                orientation = orientation if orientation in range(1, 9) else 1
+                yield _Decoded(pixels, image.format or "", depth, orientation, tuple(notes))
+    except VisusError:
         raise
-    except Image.DecompressionBombError:
-        raise ImageError(_bomb_message(name, "far too many pixels")) from None
-    except UnidentifiedImageError:
-        start = data[:12].decode("ascii", "replace").replace("\n", " ")
-        raise ImageError(
-            f"{name}: not an image in a known format (it starts with {start!r}); "
-            "replace it with a JPEG, PNG, WebP, TIFF or BMP file"
-            + ("" if find_spec("pillow_heif") else ", or pip install 'visus[heic]' to read HEIC")
-        ) from None
+    except MemoryError:
+        raise _shortage(name, needed) from None
     except Exception as error:
-        # Pillow's readers raise errors of many classes on damaged files.
+        # Pillow's readers raise errors of many classes on damaged files, and libraries below it
+        # call a lack of memory a damaged file.
+        try:
+            bytearray(needed)
+        except MemoryError:
+            raise _shortage(name, needed) from None
         raise ImageError(
             f"{name}: truncated or damaged ({error}); fetch or export it again"
         ) from None
-    if image.mode == "F":
-        raise ImageError(
-            f"{name}: floating-point pixels have no fixed range; save it with 8 or 16 bits"
-        )
-    yield image, rotated, pages
 
 
-def _refuse_bomb_and_animation(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(_bomb_message(name, f"{image.width} x {image.height} pixels"))
-    if getattr(image, "is_animated", False) and image.format in {"GIF", "WEBP", "PNG"}:
-        frames = getattr(image, "n_frames", "several")
-        raise ImageError(
-            f"{name}: an animation of {frames} frames, not one image; save the frame you mean"
-        )
+def _notes(image: ImageFile.ImageFile) -> list[str]:
+    notes = []
+    if image.mode == "CMYK":
+        notes.append("CMYK, converted to RGB without its colour profile")
+    # Counting the pages would read all of them.
+    if image.format == "TIFF" and getattr(image, "is_animated", False):
+        notes.append("several pages, only the first is used")
+    return notes
 
 
-def _bomb_message(name: str, size: str) -> str:
-    return (
-        f"{name}: declares {size}, over the limit of {MAX_PIXELS:,} pixels; "
-        "scale it down or cut it into tiles"
+def _shortage(name: str, needed: int) -> MemoryShortageError:
+    return MemoryShortageError(
+        f"{name}: not enough memory to decode it, which takes about {needed / 2**20:,.0f} MB; "
+        "close other programs, or load with fewer workers (--data.num_workers)"
     )
+
+
+def _upright(decoded: _Decoded) -> Image.Image:
+    method = _TRANSPOSITIONS.get(decoded.orientation)
+    return decoded.image if method is None else decoded.image.transpose(method)
+
+
+def _info(decoded: _Decoded) -> ImageInfo:
+    width, height = decoded.image.size
+    stored, orientation = (height, width), decoded.orientation
+    if orientation >= 5:
+        width, height = height, width
+    return ImageInfo(width, height, stored, orientation, 3, decoded.notes)
+
+
+def _read_array(source: Source) -> Pixels:
+    try:
+        return read_array(source, MAX_PIXELS)
+    except MemoryError:
+        raise _shortage(name_of(source), 0) from None
+
+
+def _info_of_array(array: Pixels) -> ImageInfo:
+    height, width, channels = array.shape
+    return ImageInfo(width, height, (height, width), 1, channels, ())
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
-
-
-def _register_formats() -> None:
-    """Register Pillow's readers, and that of HEIC where the extra is installed."""
-    Image.init()
-    if "HEIF" in _FORMATS or find_spec("pillow_heif") is None:
-        return
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    _FORMATS.append("HEIF")

@@ -13,6 +13,10 @@ FORMAT = 2
 """Version of the stored layout; older ones are migrated, newer ones are refused."""
 
 
+_ELEMENTS = {"class_names": str, "image_size": int, "mean": int | float, "std": int | float}
+"""The fields that are lists, and what they hold."""
+
+
 @dataclass(frozen=True)
 class ModelMetadata:
     """All that preprocessing and postprocessing need to know of a model.
@@ -63,8 +67,13 @@ class ModelMetadata:
         if values["resize_mode"] not in get_args(ResizeMode):
             raise VisusError(f"{place}: its resize mode {values['resize_mode']!r} is unknown")
         arguments = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        for name in ("class_names", "image_size", "mean", "std"):
-            arguments[name] = tuple(arguments[name])
+        for name, kind in _ELEMENTS.items():
+            elements = arguments[name]
+            if not isinstance(elements, list | tuple) or not all(
+                isinstance(each, kind) for each in elements
+            ):
+                raise VisusError(f"{place}: damaged, {name} in its metadata is {elements!r:.60}")
+            arguments[name] = tuple(elements)
         return cls(**arguments)
 
 

@@ -1,5 +1,10 @@
 """Output files: named after their sources, and never written over files that are read."""
 
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -53,6 +58,58 @@ def refuse_overwriting(path: Path, source: str | Path) -> None:
         raise VisusError(f"{path}: would be overwritten, it is read here; write elsewhere")
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which takes the file's place once it is complete.
+
+    Args:
+        path: The file; its folder is created.
+
+    Yields:
+        A hidden path beside it with the same ending; where `path` is a device or a pipe, itself.
+
+    Raises:
+        VisusError: If it cannot be written; an earlier file is unchanged.
+    """
+    # A link is not replaced, but the file that it points to.
+    target = path.resolve()
+    special = target.exists() and not target.is_file()
+    # The names of files may be as long as the file system allows.
+    name = f".{target.stem[:32]}.{os.getpid()}.part{target.suffix}"
+    part = target if special else target.with_name(name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        if not special:
+            os.replace(part, target)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
+        if not special:
+            part.unlink(missing_ok=True)
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for `open` whose file only the user may read, also where it existed before."""
+    descriptor = os.open(path, flags, 0o600)
+    if os.name == "posix" and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def unwritable(path: str | Path, error: OSError) -> VisusError:
+    """The error for an output that cannot be written."""
+    return VisusError(
+        f"{path}: cannot be written ({error.strerror or error}); check its folder and the disk"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8; see `replacing`."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def write_image(path: Path, image: Pixels) -> None:
     """Write an image in the format of the file name's ending.
 
@@ -61,10 +118,14 @@ def write_image(path: Path, image: Pixels) -> None:
         image: uint8 RGB of shape (height, width, 3).
 
     Raises:
-        VisusError: If it cannot be written.
+        VisusError: If it cannot be written; an earlier file is unchanged.
     """
+    # Pillow takes the format from the name. Its own writing to a file ignores a full disk.
+    encoded = io.BytesIO()
+    encoded.name = str(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path, quality=92)
-    except (OSError, ValueError) as error:
+        Image.fromarray(image).save(encoded, quality=92)
+    except ValueError as error:
         raise VisusError(f"{path}: cannot be written ({error})") from None
+    with replacing(path) as part:
+        part.write_bytes(encoded.getvalue())

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,65 +19,95 @@ def read_pairs(path: Path, root: Path) -> list[FacePair]:
 
     The first line holds the number of folds and of pairs of each kind in a fold. Then, fold by
     fold, follow lines `person number number` (one person) and `person number person number`
-    (two), separated by tabs or spaces. Image 7 of Ada_Byron is `Ada_Byron/Ada_Byron_0007.jpg`.
+    (two), separated by tabs or spaces; with tabs, names may hold spaces. Image 7 of Ada_Byron is
+    `Ada_Byron/Ada_Byron_0007.jpg`.
 
     Args:
         path: The file.
         root: The folder of people.
 
     Raises:
-        VisusError: If a line has another form, or an image is missing.
+        VisusError: If lines have another form, or images are missing; it names all of them.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise VisusError(f"{path}: there is no such file of pairs; check the path") from None
     except (UnicodeDecodeError, OSError) as error:
         raise VisusError(f"{path}: cannot be read as text ({error})") from None
-    counts = lines[0].split() if lines else []
-    if len(counts) not in (1, 2) or not all(word.isdecimal() for word in counts):
+    counts = lines[0].split()
+    if len(counts) not in (1, 2) or not all(_COUNT.fullmatch(word) for word in counts):
         raise VisusError(
             f"{path}:1: must hold the number of folds and of pairs of each kind in a fold, as "
-            f"'10 300', not {lines[0] if lines else ''!r}"
+            f"'10 300', not {lines[0][:60]!r}"
         )
     # LFW's development sets have one fold and only its size.
     folds, each = (1, int(counts[0])) if len(counts) == 1 else (int(counts[0]), int(counts[1]))
-    rows = [(i, line.split()) for i, line in enumerate(lines[1:], start=2) if line.strip()]
+    rows = [(i, line) for i, line in enumerate(lines[1:], start=2) if line.strip()]
+    pairs = []
+    problems = []
+    for index, (number, line) in enumerate(rows):
+        try:
+            pair = _pair(line, index // (2 * max(1, each)), root)
+        except ValueError as error:
+            problems.append(f"{path}:{number}: {line.strip()[:60]!r} {error}")
+            continue
+        pairs.append(pair)
+        if len(rows) == folds * each * 2 and pair.same != (index % (2 * each) < each):
+            kind = "two people, not one" if pair.same else "one person, not two"
+            problems.append(f"{path}:{number}: the line must hold a pair of {kind}, by line 1")
     if not each or len(rows) != folds * each * 2:
-        raise VisusError(
+        problems.insert(
+            0,
             f"{path}:1: {folds} folds of {each} pairs of each kind need {folds * each * 2} lines, "
-            f"there are {len(rows)}"
+            f"there are {len(rows)}",
         )
-    pairs = [_pair(path, i, words, n // (2 * each), root) for n, (i, words) in enumerate(rows)]
-    missing = sorted({n for p in pairs for n in (p.first, p.second) if not Path(n).is_file()})
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise VisusError(
-            f"{path}: names {missing[0]}{more}, which is not there; check the folder of images"
-        )
+    if problems:
+        raise VisusError("\n".join(problems))
     return pairs
 
 
-def _pair(path: Path, line: int, words: list[str], fold: int, root: Path) -> FacePair:
-    try:
-        if len(words) == 3:
-            person, first, second = words
-            return FacePair(_image(root, person, first), _image(root, person, second), True, fold)
-        person, first, other, second = words
-        return FacePair(_image(root, person, first), _image(root, other, second), False, fold)
-    except ValueError:
-        raise VisusError(
-            f"{path}:{line}: {' '.join(words)!r} is neither 'person number number' nor "
-            "'person number person number'"
-        ) from None
+_COUNT = re.compile("[0-9]{1,6}")
+"""A number of folds, pairs or images; `int` would accept `1_0` and digits of other scripts."""
+
+
+def _pair(line: str, fold: int, root: Path) -> FacePair:
+    """The pair of a line.
+
+    Raises:
+        ValueError: If it is none; the message follows the line.
+    """
+    words = [word.strip() for word in line.split("\t")] if "\t" in line else line.split()
+    people, numbers = words[:1], words[1:]
+    if len(words) == 4:
+        people, numbers = words[::2], words[1::2]
+    if len(numbers) != 2 or not all(_COUNT.fullmatch(number) for number in numbers):
+        raise ValueError("is neither 'person number number' nor 'person number person number'")
+    if len(people) == 2 and people[0] == people[1]:
+        raise ValueError("names one person as two people; correct the line")
+    if len(people) == 1 and int(numbers[0]) == int(numbers[1]):
+        raise ValueError("compares an image with itself; name two images")
+    first, second = (
+        _image(root, person, number)
+        for person, number in zip((people[0], people[-1]), numbers, strict=True)
+    )
+    return FacePair(first, second, len(people) == 1, fold)
 
 
 def _image(root: Path, person: str, number: str) -> str:
-    if Path(person).name != person:
-        raise ValueError("a path is no name of a person")
+    # A name with a path would read files outside of the folder of people.
+    if not person.isprintable() or "/" in person or "\\" in person or person in {"", ".", ".."}:
+        raise ValueError("holds a name that is no name of a folder")
     stem = root / person / f"{person}_{int(number):04d}"
-    paths = (stem.with_suffix(ending) for ending in (".jpg", ".png", *sorted(EXTENSIONS)))
-    return str(next((path for path in paths if path.is_file()), stem.with_suffix(".jpg")))
+    for ending in (".jpg", ".png", *sorted(EXTENSIONS)):
+        path = stem.with_name(stem.name + ending)
+        try:
+            if path.is_file():
+                return str(path)
+        except OSError:
+            # The name is too long for a file.
+            break
+    raise ValueError(f"names {stem.name[:60]}, which is not in {root}; check the folder of images")
 
 
 def people_in(pairs: Sequence[FacePair]) -> set[str]:

@@ -34,10 +34,28 @@ def test_pairs_are_read_fold_by_fold(people):
     [
         ("", "pairs.txt:1: must hold"),
         ("ten 300\n", "pairs.txt:1: must hold"),
-        (GOOD.replace("Ann\t1\t2", "Ann\t1"), "pairs.txt:2: 'Ann 1' is neither"),
+        (GOOD.replace("Ann\t1\t2", "Ann\t1"), r"pairs.txt:2: 'Ann\t1' is neither"),
         (GOOD.replace("Ann\t1\t2", "Ann\t1\tx"), "pairs.txt:2"),
         (GOOD.replace("Ann\t1\t2", "../etc\t1\t2"), "pairs.txt:2"),
-        (GOOD.replace("Cleo\t1", "Cleo\t7"), "Cleo_0007.jpg, which is not there"),
+        (
+            GOOD.replace("Cleo\t1", "Cleo\t7"),
+            "pairs.txt:5: 'Bob\\t2\\tCleo\\t7' names Cleo_0007, which is not in",
+        ),
+        (
+            GOOD.replace("Ann\t1\t2", "..\t1\t2"),
+            "pairs.txt:2: '..\\t1\\t2' holds a name that is no",
+        ),
+        (GOOD.replace("Ann\t1\t2", "Ann\t1\t1"), "pairs.txt:2: 'Ann\\t1\\t1' compares an image"),
+        (GOOD.replace("Bob\t1\nBob", "Ann\t2\nBob"), "names one person as two people"),
+        (GOOD.replace("Ann\t1\t2", "Ann\t1_0\t2"), "pairs.txt:2"),
+        (GOOD.replace("Ann\t1\t2", "A" * 300 + "\t1\t2"), "pairs.txt:2"),
+        (GOOD.replace("Ann\t1\t2", "An\0n\t1\t2"), "pairs.txt:2"),
+        ("2\t1\nAnn\t1\t2\nBob\t1\t2\n", "need 4 lines, there are 2"),
+        (
+            GOOD.replace("Bob\t1\t2", "Ann\t1\tCleo\t1"),
+            "pairs.txt:4: the line must hold a pair of one",
+        ),
+        ("9" * 5000 + "\n", "pairs.txt:1: must hold"),
         ("3\t1\n" + GOOD.split("\n", 1)[1], "need 6 lines, there are 4"),
     ],
 )
@@ -46,6 +64,21 @@ def test_bad_files_are_named_by_line(people, text, words):
     with pytest.raises(VisusError) as raised:
         read_pairs(people / "pairs.txt", people)
     assert words in str(raised.value)
+
+
+def test_every_bad_line_is_named_at_once(people):
+    text = GOOD.replace("Ann\t1\t2", "..\t1\t2").replace("Cleo\t1", "Cleo\t7")
+    (people / "pairs.txt").write_text(text)
+    with pytest.raises(VisusError, match=r"pairs.txt:2: [^\n]*\n[^\n]*pairs.txt:5: "):
+        read_pairs(people / "pairs.txt", people)
+
+
+def test_names_between_tabs_may_hold_spaces(people):
+    (people / "Ann").rename(people / "Ann Lee")
+    for path in (people / "Ann Lee").iterdir():
+        path.rename(path.with_name(path.name.replace("Ann", "Ann Lee")))
+    (people / "pairs.txt").write_text(GOOD.replace("Ann", "Ann Lee"))
+    assert people_in(read_pairs(people / "pairs.txt", people)) == {"Ann Lee", "Bob", "Cleo"}
 
 
 def test_missing_and_binary_files_are_named(people):

@@ -1,0 +1,1 @@
+"""The steps of decoding image files, for `visus.vision.images`."""
