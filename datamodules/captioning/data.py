@@ -22,8 +22,9 @@ from visus.datamodules.captioning.files import (
     read_labels,
 )
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.loading import Batch, default_workers, make_loader
+from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
@@ -86,6 +87,7 @@ class ImageCaptioningData(CaptioningData):
         class_names: The vocabulary of a checkpoint; by default that of the training captions.
         evaluate_all: Validate and test on all images if the data set has no splits; the command
             line sets it for other data than a checkpoint was trained on.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
     """
 
     in_channels = 3
@@ -107,14 +109,19 @@ class ImageCaptioningData(CaptioningData):
         skip_bad: bool = False,
         class_names: list[str] | None = None,
         evaluate_all: bool = False,
+        allow_outside: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
-        if min(min_count, captions_per_image, views) < 1:
-            raise VisusError(
-                f"data.min_count {min_count}, data.captions_per_image {captions_per_image} and "
-                f"data.views {views} must be at least 1"
-            )
+        check_data_ranges(
+            image_size=image_size,
+            min_count=min_count,
+            max_words=max_words,
+            captions_per_image=captions_per_image,
+            views=views,
+            val_share=val_share,
+            fold=fold,
+        )
         self.root = Path(root)
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.resize_mode = resize_mode
@@ -127,10 +134,11 @@ class ImageCaptioningData(CaptioningData):
         self.skip_bad = skip_bad
         self.given_names = class_names
         self.evaluate_all = evaluate_all
+        self.allow_outside = allow_outside
 
     def read_labels(self) -> CaptionLabels:
         """The captions as they are stored; a subclass reads another format here."""
-        return read_labels(self.root)
+        return read_labels(self.root, self.allow_outside)
 
     def read_listing(self) -> CaptionListing:
         """The images with their captions, every file checked."""
@@ -159,6 +167,12 @@ class ImageCaptioningData(CaptioningData):
         """The vocabulary of the checkpoint, or that of the training captions."""
         if self.given_names:
             return tuple(self.given_names)
+        if not self.splits["train"]:
+            splits = " and ".join(sorted({image.split for image in self.listing.images}))
+            raise VisusError(
+                f"{self.root}: holds no images of the split train, only of {splits}; add images "
+                "for training"
+            )
         captions = (tokenise(text) for captions in self.train_captions for text in captions)
         words = build_vocabulary(captions, self.min_count)
         if len(words) == len(SPECIAL_TOKENS):
@@ -198,13 +212,12 @@ class ImageCaptioningData(CaptioningData):
         images = self.dataset("train")
         recipe = f"{self.augment} {self.image_size} {self.resize_mode}"
         cache = FeatureCache(fingerprint, recipe, self.views)
-        trainer = self.trainer
-        assert trainer is not None
-        rank, world = trainer.global_rank, trainer.world_size
+        assert self.trainer is not None
+        rank, world = self.rank_and_world_size()
         fill_cache(cache, images, encoder, range(rank, len(images), world))
-        trainer.strategy.barrier()
+        self.trainer.strategy.barrier()
         features: Dataset[Batch] = FeatureDataset(images, cache)
-        return make_loader(features, self.batch_size, self.num_workers, True, rank, world)
+        return self.train_loader(features)
 
 
 def fill_cache(

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from visus.datamodules.captioning.formats import (
-    Entry,
+    SplitLists,
     caption_files,
     flickr_splits,
     looks_like_captions,
     read_entries,
 )
+from visus.datamodules.captioning.json_formats import Entry
 from visus.datamodules.core.images import check_copies, inspect_images
-from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.named_files import NamedFileError, NamedFiles, image_folders
+from visus.datamodules.core.pairing import unread_files
+from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.splits import unstated_splits
+from visus.datamodules.core.text_files import first_unrecognised
 from visus.vision.errors import VisusError
-from visus.vision.image_files import list_images
 from visus.vision.vocabulary import tokenise
 
 
@@ -74,19 +78,20 @@ def is_captions(root: Path) -> bool:
     return bool(caption_files(root))
 
 
-def read_captions(root: Path) -> CaptionListing:
+def read_captions(root: Path, allow_outside: bool = False) -> CaptionListing:
     """Read the captions of a data set and check every image.
 
     Args:
         root: See `read_labels`.
+        allow_outside: See `read_labels`.
 
     Raises:
         VisusError: As `read_labels`.
     """
-    return check_captions(read_labels(root), root)
+    return check_captions(read_labels(root, allow_outside), root)
 
 
-def read_labels(root: Path) -> CaptionLabels:
+def read_labels(root: Path, allow_outside: bool = False) -> CaptionLabels:
     """Read the captions of a data set.
 
     Args:
@@ -95,20 +100,34 @@ def read_labels(root: Path) -> CaptionLabels:
             format of Karpathy or COCO; JSON with a list of `{"image", "captions"}`, or a CSV with
             the columns `image` and `caption`, both optionally with `split`. The name of a file may
             state its split. Images may lie anywhere below the folder.
+        allow_outside: Whether the files may name images outside of the folder.
 
     Raises:
-        VisusError: If there are no captions, or a file cannot be read.
+        VisusError: If there are no captions.
     """
     files = caption_files(root)
     if not files:
         raise VisusError(
             f"data.root {str(root)!r}: holds no captions; it needs a CSV with the columns image "
             "and caption, JSON in the format of COCO or Karpathy, or Flickr8k's text files"
+            f"{first_unrecognised(root)}"
         )
     folder = root if root.is_dir() else root.parent
-    entries = [entry for path in files for entry in read_entries(path)]
-    images, problems = _by_image(entries, folder, flickr_splits(folder))
-    return CaptionLabels(images, problems, len({entry.name for entry in entries}))
+    if root.is_file() and folder.name.lower() == "annotations":
+        folder = folder.parent
+    lists = flickr_splits(folder)
+    problems = list(lists.problems)
+    named = NamedFiles(folder, allow_outside)
+    images: dict[tuple[Path, str], CaptionedImage] = {}
+    used = [*files, *lists.files]
+    for path in files:
+        entries, unreadable = read_entries(path)
+        problems += [*unreadable, *_by_image(entries, path, named, lists, images)]
+    listed = len(images) + len({p.place for p in problems if p.severity == "error"})
+    if lists.files:
+        problems += _check_lists(list(images.values()), lists)
+    problems += unread_files(root, [*used, *(image.path for image in images.values())])
+    return CaptionLabels(list(images.values()), problems, listed)
 
 
 def check_captions(labels: CaptionLabels, root: Path) -> CaptionListing:
@@ -118,7 +137,7 @@ def check_captions(labels: CaptionLabels, root: Path) -> CaptionListing:
         labels: The captions.
         root: Where they were read, for messages.
     """
-    problems = list(labels.problems)
+    problems = [*labels.problems, *unstated_splits(labels.images)]
     checked = []
     checks = inspect_images([image.path for image in labels.images])
     for image, check in zip(labels.images, checks, strict=True):
@@ -134,38 +153,55 @@ def check_captions(labels: CaptionLabels, root: Path) -> CaptionListing:
 
 
 def _by_image(
-    entries: Sequence[Entry], folder: Path, splits: dict[str, str]
-) -> tuple[list[CaptionedImage], list[Problem]]:
-    """Group the captions by image, and find the image files."""
-    found = list_images(folder)
-    by_name = {path.name: path for path in reversed(found)}
-    by_path = {str(path.relative_to(folder)): path for path in found}
+    entries: Sequence[Entry],
+    file: Path,
+    named: NamedFiles,
+    lists: SplitLists,
+    images: dict[tuple[Path, str], CaptionedImage],
+) -> list[Problem]:
+    """Find the image files of a file's captions, and add them to those of other files."""
+    homes = image_folders(file, named.root)
     problems: list[Problem] = []
     captions: dict[tuple[str, str], list[str]] = {}
     places: dict[tuple[str, str], str] = {}
     for entry in entries:
-        key = (entry.name, splits.get(entry.name, entry.split))
+        key = (entry.name, lists.splits.get(entry.name, entry.split))
         places.setdefault(key, entry.place)
         known = captions.setdefault(key, [])
         if entry.caption is not None and not tokenise(entry.caption):
-            message = f"an empty caption of {entry.name}; write one, or remove it"
+            message = f"an empty caption of {shown(entry.name)}; write one, or remove it"
             problems.append(Problem(entry.place, message, "warning"))
         elif entry.caption is not None:
             known.append(" ".join(entry.caption.split()))
-    images = []
     for (name, split), texts in captions.items():
         place = places[name, split]
-        path = by_path.get(name) or by_name.get(Path(name).name)
+        message = ""
         if split not in {"", "train", "val", "test"}:
-            message = f"split {split!r} is unknown; write train, val or test"
-        elif not name:
-            message = "names no image"
-        elif path is None:
-            message = f"there is no image {name!r} below {folder}"
+            message = f"split {shown(split)} is unknown; write train, val or test"
         elif not texts:
-            message = f"an image without a caption: {name}"
-        else:
-            images.append(CaptionedImage(path, tuple(texts), split, place))
+            message = f"an image without a caption: {shown(name)}"
+        try:
+            path = named.find(name, homes, anywhere=True)
+        except NamedFileError as error:
+            message = message or str(error)
+        if message:
+            problems.append(Problem(place, message, "error"))
             continue
-        problems.append(Problem(place, message, "error"))
-    return images, problems
+        # Several files may name an image, and one file in two ways.
+        other = images.get((path, split))
+        texts = [*(other.captions if other else ()), *texts]
+        first = other.place if other else place
+        images[path, split] = CaptionedImage(path, tuple(texts), split, first)
+    return problems
+
+
+def _check_lists(images: Sequence[CaptionedImage], lists: SplitLists) -> list[Problem]:
+    """Compare Flickr8k's lists with the images that have captions."""
+    problems = []
+    names = {image.path.name for image in images}
+    missing = [name for name in lists.splits if name not in names]
+    if missing:
+        place = lists.places[missing[0]]
+        message = f"{len(missing)} listed images have no usable caption, the first is"
+        problems.append(Problem(place, f"{message} {shown(missing[0])}", "warning"))
+    return problems

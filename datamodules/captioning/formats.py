@@ -1,31 +1,38 @@
 """File formats of captions: Flickr8k, CSV, and JSON of COCO, Karpathy or a plain list."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from visus.datamodules.captioning.json_formats import Entry, read_json_entries
+from visus.datamodules.core.problems import Problem, shown
 from visus.datamodules.core.splits import SPLIT_NAMES
-from visus.vision.csv_files import csv_rows
+from visus.datamodules.core.tables import read_table
+from visus.datamodules.core.text_files import read_text
+from visus.vision.csv_files import csv_columns
 from visus.vision.errors import VisusError
 
+_SAMPLE = 2**16
+"""Bytes at the beginning and at the end of a file that show whether it holds captions."""
 
-@dataclass(frozen=True)
-class Entry:
-    """A caption of an image as a file lists it.
+_KEYS = (b'"caption"', b'"captions"', b'"sentences"')
+
+
+@dataclass
+class SplitLists:
+    """Flickr8k's lists of the images of each split.
 
     Attributes:
-        name: Name of the image file, perhaps with its folder; empty if none is given.
-        caption: The caption; None for an image without one.
-        split: The split as the file states it; empty if none.
-        place: File and line or entry, for messages.
+        files: The lists.
+        splits: The split of each image by its name.
+        places: Where each image is listed.
+        problems: Names in several lists, and lists that cannot be read.
     """
 
-    name: str
-    caption: str | None
-    split: str
-    place: str
+    files: list[Path] = field(default_factory=list)
+    splits: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def caption_files(root: Path) -> list[Path]:
@@ -39,31 +46,36 @@ def caption_files(root: Path) -> list[Path]:
 
 
 def looks_like_captions(path: Path) -> bool:
-    """Whether the first bytes of a file look like captions."""
+    """Whether the header of a table, or the first and last bytes of a file are of captions."""
     suffix = path.suffix.lower()
-    if suffix not in {".csv", ".json", ".txt"}:
-        return False
-    with path.open("rb") as file:
-        start = file.read(2**16)
-    first = start.splitlines()[0].lower() if start else b""
-    if suffix == ".json":
-        return b'"caption' in start or b'"sentences"' in start
     if suffix == ".csv":
-        return b"caption" in first
-    return b"#0\t" in first or first.strip().replace(b" ", b"") == b"image,caption"
+        return "caption" in csv_columns(path)
+    if suffix not in {".json", ".txt"}:
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(_SAMPLE)
+            # COCO's captions follow its list of images.
+            file.seek(-min(_SAMPLE, path.stat().st_size), 2)
+            end = file.read()
+    except OSError:
+        return False
+    if suffix == ".json":
+        return any(key in part for part in (start, end) for key in _KEYS)
+    return b"#0\t" in start.split(b"\n")[0] or {"image", "caption"} <= csv_columns(path)
 
 
-def read_entries(path: Path) -> Iterator[Entry]:
-    """The captions in a file, in order.
-
-    Raises:
-        VisusError: If the file cannot be read.
-    """
-    if path.suffix.lower() == ".json":
-        return _read_json(path)
-    with path.open("rb") as file:
-        tabbed = b"#0\t" in file.readline()
-    return _read_tokens(path) if tabbed else _read_csv(path)
+def read_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
+    """The captions in a file, in order, and its problems."""
+    try:
+        if path.suffix.lower() == ".json":
+            return read_json_entries(path, _split_of(path))
+        with path.open("rb") as file:
+            tabbed = b"\t" in file.readline(_SAMPLE) and path.suffix.lower() == ".txt"
+        return _read_tokens(path) if tabbed else _read_csv(path)
+    except VisusError as error:
+        message = str(error).removeprefix(f"{path}: ")
+        return [], [Problem(str(path), message, "fatal")]
 
 
 def _split_of(path: Path) -> str:
@@ -73,88 +85,58 @@ def _split_of(path: Path) -> str:
     return next((SPLIT_NAMES[stem] for stem in stems if stem in SPLIT_NAMES), "")
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VisusError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-
-
-def _read_tokens(path: Path) -> Iterator[Entry]:
+def _read_tokens(path: Path) -> tuple[list[Entry], list[Problem]]:
     """Flickr8k's own file: `name#number`, a tab, the caption."""
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
-        name, _, caption = line.partition("\t")
-        yield Entry(name.rpartition("#")[0] or name, caption, "", f"{path}:{number}")
+        place = f"{path}:{number}"
+        key, tab, caption = line.partition("\t")
+        name, _, index = key.rpartition("#")
+        if tab and name and index.isdecimal():
+            entries.append(Entry(name, caption, "", place))
+        else:
+            message = f"{shown(key)} is not NAME#NUMBER, a tab and a caption; write it so"
+            problems.append(Problem(place, message, "error"))
+    return entries, problems
 
 
-def _read_csv(path: Path) -> Iterator[Entry]:
-    for place, row in csv_rows(path, {"image", "caption"}):
-        # A caption with unquoted commas continues in columns without a name.
-        unquoted = (row.get(None) or []) if "split" not in row else []  # type: ignore[call-overload]
-        caption = ",".join([row["caption"] or "", *unquoted])
-        split = (row.get("split") or "").strip().lower()
-        yield Entry(
-            (row["image"] or "").strip(),
-            caption,
-            SPLIT_NAMES.get(split, split) or _split_of(path),
-            place,
-        )
+def _read_csv(path: Path) -> tuple[list[Entry], list[Problem]]:
+    rows, problems = read_table(path, {"image", "caption"}, {"split"}, texts={"caption"})
+    # Without the name of its column, the splits would be words of the captions.
+    starts = {row["caption"].partition(",")[0].strip().lower() for _, row in rows}
+    if rows and starts <= {"", *SPLIT_NAMES}:
+        raise VisusError("its captions begin with splits; name the column split in the first line")
+    split = _split_of(path)
+    entries = []
+    for place, row in rows:
+        stated = row["split"].lower()
+        stated = SPLIT_NAMES.get(stated, stated) or split
+        entries.append(Entry(row["image"], row["caption"], stated, place))
+    return entries, problems
 
 
-def _read_json(path: Path) -> Iterator[Entry]:
-    try:
-        content: Any = json.loads(_text(path))
-    except ValueError as error:
-        raise VisusError(f"{path}: is not valid JSON ({error}); write it again") from None
-    if isinstance(content, dict) and "annotations" in content:
-        yield from _read_coco(path, content)
-        return
-    items = content.get("images") if isinstance(content, dict) else content
-    if not isinstance(items, list):
-        raise VisusError(f"{path}: holds no list of images; see docs/captioning.md")
-    for number, item in enumerate(items):
-        place = f"{path}: entry {number}"
-        if not isinstance(item, dict):
-            yield Entry("", None, "", place)
-            continue
-        name = str(item.get("image") or item.get("filename") or item.get("file_name") or "")
-        if item.get("filepath"):
-            name = f"{item['filepath']}/{name}"
-        given = item.get("captions", item.get("caption", item.get("sentences")))
-        split = str(item.get("split") or "").lower()
-        # Karpathy's restval: images of COCO's validation split that are used for training.
-        split = "train" if split == "restval" else SPLIT_NAMES.get(split, split) or _split_of(path)
-        captions = given if isinstance(given, list) else [] if given is None else [given]
-        if not captions:
-            yield Entry(name, None, split, place)
-        for caption in captions:
-            text = caption.get("raw") if isinstance(caption, dict) else caption
-            yield Entry(name, text if isinstance(text, str) else "", split, place)
-
-
-def _read_coco(path: Path, content: dict[str, Any]) -> Iterator[Entry]:
-    """COCO's format: images, and annotations with the ids of their images."""
-    names: dict[Any, str] = {}
-    for item in content.get("images") or []:
-        names[item.get("id")] = str(item.get("file_name") or "")
-    captioned = set()
-    for number, item in enumerate(content["annotations"]):
-        place = f"{path}: annotation {number}"
-        captioned.add(item.get("image_id"))
-        name = names.get(item.get("image_id"), f"image of id {item.get('image_id')!r}")
-        text = item.get("caption")
-        yield Entry(name, text if isinstance(text, str) else "", _split_of(path), place)
-    for identity, name in names.items():
-        if identity not in captioned:
-            yield Entry(name, None, _split_of(path), f"{path}: {name}")
-
-
-def flickr_splits(folder: Path) -> dict[str, str]:
-    """Splits by image name, from Flickr8k's list of each split."""
-    splits = {}
+def flickr_splits(folder: Path) -> SplitLists:
+    """The splits in Flickr8k's lists of each split."""
+    lists = SplitLists()
     for word, split in (("train", "train"), ("dev", "val"), ("test", "test")):
-        for path in folder.glob(f"*{word}Images.txt"):
-            splits.update({name.strip(): split for name in _text(path).splitlines()})
-    return splits
+        for path in sorted(folder.glob(f"*{word}Images.txt")):
+            lists.files.append(path)
+            try:
+                names: Sequence[str] = read_text(path).split("\n")
+            except VisusError as error:
+                lists.problems.append(Problem(str(path), str(error), "fatal"))
+                continue
+            for number, line in enumerate(names, 1):
+                name, place = line.strip(), f"{path}:{number}"
+                if not name:
+                    continue
+                if lists.splits.setdefault(name, split) != split:
+                    message = (
+                        f"{shown(name)} is in the list {lists.places[name]} too; remove one of them"
+                    )
+                    lists.problems.append(Problem(place, message, "fatal"))
+                lists.places.setdefault(name, place)
+    return lists

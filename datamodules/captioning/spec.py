@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.datamodules.core.spec import DataReport, DataSpec
+from visus.datamodules.core.spec import ALLOW_OUTSIDE, DataReport, DataSpec
 
 if TYPE_CHECKING:
     from visus.datamodules.captioning.files import CaptionListing
@@ -16,6 +16,7 @@ class CaptioningDataSpec(DataSpec):
     """Images with captions, in a CSV, JSON or text file."""
 
     task = "captioning"
+    options = (ALLOW_OUTSIDE,)
     sample_folder = "captioned"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
@@ -35,7 +36,8 @@ class CaptioningDataSpec(DataSpec):
         """See `DataSpec.check`."""
         from visus.datamodules.captioning.files import read_captions
 
-        return _report(read_captions(path))
+        listing = read_captions(path, values[ALLOW_OUTSIDE.name])
+        return _report(listing, path)
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
         """See `DataSpec.check_module`."""
@@ -43,7 +45,7 @@ class CaptioningDataSpec(DataSpec):
 
         if not isinstance(data, ImageCaptioningData):
             return super().check_module(data)
-        return _report(data.read_listing())
+        return _report(data.read_listing(), data.root)
 
     def write_sample(self, folder: Path) -> None:
         """Eight procedural scenes, and a `captions.csv` with two captions of each."""
@@ -63,10 +65,11 @@ class CaptioningDataSpec(DataSpec):
             csv.writer(file).writerows(rows)
 
 
-def _report(listing: "CaptionListing") -> DataReport:
+def _report(listing: "CaptionListing", root: Path) -> DataReport:
     """Images, captions and words of each split."""
     from rich.table import Table
 
+    from visus.datamodules.core.pairing import linked_line
     from visus.vision.vocabulary import tokenise
 
     splits = sorted({image.split for image in listing.images})
@@ -82,4 +85,4 @@ def _report(listing: "CaptionListing") -> DataReport:
     lengths = [sorted(len(caption) for caption in each) for each in captions]
     ranges = [f"{n[0]} to {n[-1]}, median {n[len(n) // 2]}" for n in lengths]
     table.add_row("words of a caption", *ranges)
-    return DataReport([table], listing.problems)
+    return DataReport([table, *linked_line(root)], listing.problems)

@@ -14,6 +14,7 @@ from visus.datamodules.classification.augment import Augmentation, TrainingTrans
 from visus.datamodules.classification.data import ClassificationData, encode_labels
 from visus.datamodules.core.archives import Arrays, cifar10, fashion_mnist
 from visus.datamodules.core.loading import ArrayDataset, Batch, ImageDataset, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import content_hash, held_out, scene_seeds
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
@@ -53,6 +54,7 @@ class ArrayClassificationData(ClassificationData):
         class_names: list[str] | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, augment)
+        check_data_ranges(image_size=image_size, val_share=val_share)
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.resize_mode = resize_mode
         self.val_share = val_share
@@ -236,6 +238,7 @@ class ScenesClassificationData(ClassificationData):
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, "none")
+        check_data_ranges(count=count, image_size=image_size, seed=seed)
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.multi_label = multi_label

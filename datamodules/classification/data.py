@@ -10,16 +10,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from visus.datamodules.classification.augment import Augmentation, TrainingTransform
-from visus.datamodules.classification.files import (
-    Labels,
-    Listing,
-    Sample,
-    check_labels,
-    count_classes,
-    read_labels,
-)
+from visus.datamodules.classification.checks import Listing, check_labels, count_classes
+from visus.datamodules.classification.files import Labels, Sample, read_labels
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
@@ -63,6 +58,7 @@ class ImageClassificationData(ClassificationData):
         in_channels: 3 for RGB, 1 for grey.
         evaluate_all: Validate and test on all images if the data set has no splits; the command
             line sets it for data other than those that a checkpoint was trained on.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
     """
 
     def __init__(
@@ -81,14 +77,20 @@ class ImageClassificationData(ClassificationData):
         multi_label: bool | None = None,
         in_channels: int = 3,
         evaluate_all: bool = False,
+        allow_outside: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
+        check_data_ranges(
+            image_size=image_size,
+            train_scale=train_scale,
+            val_share=val_share,
+            fold=fold,
+            in_channels=in_channels,
+        )
         self.given_multi_label = multi_label
         self.root = Path(root)
         self.given_size = image_size
-        if not 0 < train_scale <= 1:
-            raise VisusError(f"data.train_scale {train_scale} must lie above 0 and not exceed 1")
         self.train_scale = train_scale
         self.resize_mode = resize_mode
         self.val_share = val_share
@@ -97,10 +99,11 @@ class ImageClassificationData(ClassificationData):
         self.given_names = class_names
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
+        self.allow_outside = allow_outside
 
     def read_labels(self) -> Labels:
         """Read the labels, without opening an image; a subclass reads another layout here."""
-        return read_labels(self.root)
+        return read_labels(self.root, self.allow_outside)
 
     def read_listing(self) -> Listing:
         """Read the labels and check every file; returns problems instead of raising them."""

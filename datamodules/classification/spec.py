@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.datamodules.core.spec import DataReport, DataSpec, size_line
+from visus.datamodules.core.spec import ALLOW_OUTSIDE, DataReport, DataSpec, size_line
 
 if TYPE_CHECKING:
-    from visus.datamodules.classification.files import Listing
+    from visus.datamodules.classification.checks import Listing
     from visus.datamodules.core.base import VisionDataModule
 
 
@@ -16,6 +16,7 @@ class ClassificationDataSpec(DataSpec):
 
     task = "classification"
     fallback = True
+    options = (ALLOW_OUTSIDE,)
     sample_folder = "photos"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
@@ -46,9 +47,10 @@ class ClassificationDataSpec(DataSpec):
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
-        from visus.datamodules.classification.files import read_listing
+        from visus.datamodules.classification.checks import read_listing
 
-        return _report(read_listing(path))
+        listing = read_listing(path, allow_outside=values[ALLOW_OUTSIDE.name])
+        return _report(listing, path)
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
         """See `DataSpec.check_module`."""
@@ -56,7 +58,7 @@ class ClassificationDataSpec(DataSpec):
 
         if not isinstance(data, ImageClassificationData):
             return super().check_module(data)
-        return _report(data.read_listing())
+        return _report(data.read_listing(), data.root)
 
     def write_sample(self, folder: Path) -> None:
         """Write procedural scenes, ten for each of two shapes."""
@@ -74,11 +76,12 @@ class ClassificationDataSpec(DataSpec):
                 written[label] += 1
 
 
-def _report(listing: "Listing") -> DataReport:
+def _report(listing: "Listing", root: Path) -> DataReport:
     """Report the number of images of each class and split."""
     from rich.table import Table
 
-    from visus.datamodules.classification.files import count_classes
+    from visus.datamodules.classification.checks import count_classes
+    from visus.datamodules.core.pairing import linked_line
 
     splits = sorted({sample.split for sample in listing.samples})
     table = Table("class", *(split or "images" for split in splits))
@@ -91,6 +94,5 @@ def _report(listing: "Listing") -> DataReport:
     lines: list[Table | str] = [table]
     if listing.multi_label:
         lines.append("several labels an image")
-    return DataReport(
-        [*lines, *size_line([sample.size for sample in listing.samples])], listing.problems
-    )
+    lines += [*size_line([sample.size for sample in listing.samples]), *linked_line(root)]
+    return DataReport(lines, listing.problems)

@@ -2,7 +2,8 @@
 
 import gzip
 import pickle
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,13 @@ def download(name: str, root: Path) -> None:
         root: The folder to download into.
 
     Raises:
-        VisusError: If the download fails.
+        VisusError: If the download fails, or its archive holds links or paths outside of `root`.
     """
     import torchvision.datasets
 
+    previous = vars(tarfile.TarFile)["extraction_filter"]
+    # The documented way to choose the filter of archives that a library unpacks.
+    tarfile.TarFile.extraction_filter = staticmethod(refuse_links)
     try:
         getattr(torchvision.datasets, name)(str(root), download=True)
     except Exception as error:
@@ -74,6 +78,30 @@ def download(name: str, root: Path) -> None:
             f"data.root {str(root)!r}: holds no {name}, and downloading it failed ({error}); "
             f"download it by hand{hint} and give its folder"
         ) from None
+    finally:
+        tarfile.TarFile.extraction_filter = previous
+
+
+class _RefusedMemberError(tarfile.FilterError):
+    """A member that no archive of images needs, and that could write or read elsewhere."""
+
+
+def refuse_links(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    """A filter of `tarfile` that accepts files and folders inside the folder, and nothing else.
+
+    Args:
+        member: A member of an archive.
+        folder: Where it is unpacked.
+
+    Raises:
+        tarfile.FilterError: If it is a link or a device, or lies outside of the folder.
+    """
+    if not (member.isfile() or member.isdir()):
+        raise _RefusedMemberError(f"its archive holds {member.name!r}, a link or a device")
+    parts = PurePosixPath(member.name.replace("\\", "/")).parts
+    if member.name.startswith(("/", "\\")) or ".." in parts:
+        raise _RefusedMemberError(f"its archive holds {member.name!r}, outside of its folder")
+    return tarfile.data_filter(member, folder)
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:

@@ -4,14 +4,16 @@ import copy
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from visus.datamodules.core.loading import Batch, make_loader
+from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
+from visus.datamodules.core.loading import make_loader, make_train_loader
 from visus.datamodules.core.problems import Problem, refuse, report
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ResizeMode
 
@@ -56,14 +58,12 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
 
     def __init__(self, batch_size: int, num_workers: int, augment: Augment) -> None:
         super().__init__()
-        if batch_size < 1 or num_workers < 0:
-            raise VisusError(
-                f"data.batch_size {batch_size} must be at least 1 and data.num_workers "
-                f"{num_workers} at least 0"
-            )
+        check_data_ranges(batch_size=batch_size, num_workers=num_workers)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.augment = augment
+        self._train_loader: TrainLoader | None = None
+        self._position = (0, 0)
 
     @abstractmethod
     def dataset(self, split: str) -> Dataset[Batch]:
@@ -81,30 +81,68 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         dataset.transform = None  # type: ignore[attr-defined]
         return dataset
 
+    def train_batches(self, dataset: Dataset[Batch]) -> EpochBatches:
+        """Which training samples each batch of this process holds."""
+        rank, world_size = self.rank_and_world_size()
+        size = len(dataset)  # type: ignore[arg-type]
+        return ShuffledBatches(size, self.batch_size, rank, world_size, self.overfits())
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training images, shuffled and augmented."""
-        return self._loader("train")
+        return self.train_loader(self._checked_dataset("train"))
+
+    def train_loader(self, dataset: Dataset[Batch]) -> DataLoader[Batch]:
+        """The loader of training batches, which continues where a checkpoint was saved."""
+        batches = self.train_batches(dataset)
+        batches.resume_at(*self._position)
+        self._train_loader = make_train_loader(dataset, batches, self.num_workers)
+        return self._train_loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation images, each image once."""
-        return self._loader("val")
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test images, each image once."""
-        return self._loader("test")
+        return self._evaluation_loader("test")
 
-    def _loader(self, split: str) -> DataLoader[Batch]:
-        rank, world = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
-        train = split == "train"
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the training, for checkpoints: `epoch`, `batch` of `batches` in it."""
+        loader = self._train_loader
+        if loader is None:
+            return {}
+        position = {"epoch": loader.batches.epoch, "batch": loader.returned}
+        return position | {"batches": len(loader)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the training at a position."""
+        self._position = (int(state_dict["epoch"]), int(state_dict["batch"]))
+        if self._train_loader is not None:
+            self._train_loader.batches.resume_at(*self._position)
+
+    def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
+        dataset = self._checked_dataset(split)
+        return make_loader(dataset, self.batch_size, self.num_workers, *self.rank_and_world_size())
+
+    def _checked_dataset(self, split: str) -> Dataset[Batch]:
+        """The data set of a split, with a sample for each process at least."""
         dataset = self.dataset(split)
-        if len(dataset) < world:  # type: ignore[arg-type]
+        size, world_size = len(dataset), self.rank_and_world_size()[1]  # type: ignore[arg-type]
+        if size < world_size:
+            remedy = "add images" if split == "train" else "add images, or raise data.val_share"
             raise VisusError(
-                f"the {split} split holds {len(dataset)} samples, "  # type: ignore[arg-type]
-                f"too few for {world} processes; add images, or raise data.val_share"
+                f"the {split} split holds {size} samples, too few for {world_size} processes; "
+                f"{remedy}"
             )
-        return make_loader(dataset, self.batch_size, self.num_workers, train, rank, world)
+        return dataset
+
+    def rank_and_world_size(self) -> tuple[int, int]:
+        """Index of this process, and the number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def overfits(self) -> bool:
+        """Whether the trainer repeats the same few batches in every epoch."""
+        return bool(self.trainer and self.trainer.overfit_batches)  # type: ignore[attr-defined]
 
 
 def raise_or_warn(problems: Sequence[Problem], skip_bad: bool) -> None:

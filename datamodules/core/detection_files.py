@@ -8,8 +8,10 @@ from typing import Literal, get_args
 
 from visus.datamodules.core.formats import coco, voc, yolo
 from visus.datamodules.core.images import check_copies, inspect_images
-from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels
-from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.labels import LabelledImage, Labels
+from visus.datamodules.core.object_checks import check_objects
+from visus.datamodules.core.pairing import simple_name
+from visus.datamodules.core.problems import Problem, shown
 from visus.vision.errors import VisusError
 from visus.vision.images import ImageInfo
 
@@ -19,9 +21,6 @@ FORMATS: dict[str, ModuleType] = {"coco": coco, "voc": voc, "yolo": yolo}
 Exif = Literal["auto", "apply", "ignore"]
 """Which image the labels refer to: `apply`, with its EXIF orientation applied; `ignore`, as stored;
 `auto`, determined from the size that the labels state, with an error if that is ambiguous."""
-
-_SLACK = 2.0
-"""Boxes may exceed the image by so many pixels, as labelling tools round."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ def read_detection(
     format: Format | None = None,
     class_names: Sequence[str] | None = None,
     exif: Exif = "auto",
+    allow_outside: bool = False,
 ) -> DetectionListing:
     """Read the labels of a data set and check every image.
 
@@ -71,19 +71,21 @@ def read_detection(
         format: See `read_labels`.
         class_names: See `check_labels`.
         exif: See `check_labels`.
+        allow_outside: See `read_labels`.
 
     Raises:
         VisusError: If there is nothing to read at that path, or it has labels of several formats.
     """
-    return check_labels(read_labels(root, format), root, class_names, exif)
+    return check_labels(read_labels(root, format, allow_outside), root, class_names, exif)
 
 
-def read_labels(root: Path, format: Format | None = None) -> Labels:
+def read_labels(root: Path, format: Format | None = None, allow_outside: bool = False) -> Labels:
     """Read the labels of a data set, without opening an image.
 
     Args:
         root: Its folder; or a COCO JSON file, or a YOLO YAML file.
         format: The format; recognised by default.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
 
     Raises:
         VisusError: If there is nothing to read at that path, or it has labels of several formats.
@@ -98,7 +100,7 @@ def read_labels(root: Path, format: Format | None = None) -> Labels:
             f"data.root {str(root)!r}: holds no detection labels; expected COCO (annotations/*.json"
             "), Pascal VOC (Annotations/*.xml) or YOLO (images/, labels/ and data.yaml)"
         )
-    labels: Labels = FORMATS[name].read(root)
+    labels: Labels = FORMATS[name].read(root, allow_outside)
     labels.format = name
     return labels
 
@@ -120,6 +122,7 @@ def check_labels(
     if exif not in get_args(Exif):
         raise VisusError(f"data.exif {exif!r} is unknown; choose from {', '.join(get_args(Exif))}")
     problems: list[Problem] = list(labels.problems)
+    problems += _check_names(labels.class_names, str(root))
     names = tuple(class_names or labels.class_names)
     left_out = sum(problem.severity == "error" for problem in problems)
     images = []
@@ -134,7 +137,7 @@ def check_labels(
         problems += orientation_problems
         size = (info.height, info.width) if upright else info.stored
         checked = replace(image, content=check.content, size=size, upright=upright)
-        objects, object_problems = _check_objects(checked, names)
+        objects, object_problems = check_objects(checked, names)
         problems += object_problems
         left_out += sum(problem.severity == "error" for problem in object_problems)
         images.append(replace(checked, objects=tuple(objects), relative=False))
@@ -180,58 +183,16 @@ def _format_size(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _check_objects(
-    image: LabelledImage, class_names: Sequence[str]
-) -> tuple[list[LabelledObject], list[Problem]]:
-    """The usable objects, in pixels and clipped to the image, and the problems of all."""
-    height, width = image.size
-    usable: list[LabelledObject] = []
+def _check_names(names: Sequence[str], place: str) -> list[Problem]:
+    """Problems of the class names: those that no file could hold, and those that look alike."""
     problems = []
-    seen: dict[tuple[float, ...], str] = {}
-    for item in image.objects:
-        if image.relative:
-            item = _in_pixels(item, height, width)
-        x1, y1, x2, y2 = item.box
-        box_text = f"box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
-        excess = max(-x1, -y1, x2 - width, y2 - height)
-        message = ""
-        if item.label not in class_names:
-            message = f"unknown class {item.label!r}; known are {', '.join(class_names)}"
-        elif x2 < x1 or y2 < y1:
-            message = f"{box_text} is inverted: its far corner comes first"
-        elif x2 - x1 < 1 or y2 - y1 < 1:
-            message = f"{box_text} is degenerate: less than a pixel wide or high"
-        elif x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-            message = f"{box_text} is outside the image of {_format_size(image.size)}"
-        elif excess > _SLACK:
-            message = f"{box_text} reaches {excess:g} px outside the image of {width} x {height}"
-        elif item.box in seen and seen[item.box] == item.label:
-            message = f"{box_text} of {item.label!r} is a duplicate"
-        elif item.runs and sum(item.runs) != height * width:
-            message = f"its run lengths do not fill the image of {_format_size(image.size)}"
-        if message:
-            problems.append(Problem(item.place, message, "error"))
-            continue
-        if excess > 0:
-            note = f"{box_text} reaches {excess:g} px outside the image, clipped"
-            problems.append(Problem(item.place, note, "warning"))
-        if item.box in seen:
-            note = f"{box_text} is {item.label!r} here and {seen[item.box]!r} before; both are used"
-            problems.append(Problem(item.place, note, "warning"))
-        seen[item.box] = item.label
-        box = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-        usable.append(replace(item, box=box))
-    return usable, problems
-
-
-def _in_pixels(item: LabelledObject, height: int, width: int) -> LabelledObject:
-    """An object with relative coordinates, converted to pixels."""
-    x1, y1, x2, y2 = item.box
-    outlines = tuple(
-        tuple(value * (height if i % 2 else width) for i, value in enumerate(ring))
-        for ring in item.polygons
-    )
-    # Fractions are written with some six digits: unrounded, boxes would exceed the image slightly.
-    values = (x1 * width, y1 * height, x2 * width, y2 * height)
-    box = tuple(round(value, 3) for value in values)
-    return replace(item, box=(box[0], box[1], box[2], box[3]), polygons=outlines)
+    known: dict[str, str] = {}
+    for name in names:
+        if not name.strip() or not all(c.isprintable() for c in name):
+            message = f"the class name {shown(name)} is empty or not printable; rename it"
+            problems.append(Problem(place, message, "fatal"))
+        other = known.setdefault(simple_name(" ".join(name.split())), name)
+        if other != name:
+            message = f"the classes {shown(other)} and {shown(name)} differ in case or spaces only"
+            problems.append(Problem(place, message, "warning"))
+    return problems

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from visus.datamodules.core.splits import content_hash
+from visus.datamodules.core.images import file_hash
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.faces.found import FoundFaces
 from visus.vision.images import ImageError, read_image
@@ -49,8 +49,8 @@ def detect_faces(
 
 def _detect_in_file(path: Path, stages: FaceStages | None, min_face: int) -> FileFaces:
     try:
-        content = content_hash(path.read_bytes())
         image = read_image(path)
+        content = file_hash(path)
     except (ImageError, OSError) as error:
         return FileFaces(None, "", str(error).removeprefix(f"{path}: "))
     if stages is None:

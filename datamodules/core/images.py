@@ -1,5 +1,6 @@
 """Check every image of a data set before training: readable, right channels, no duplicates."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from visus.datamodules.core.problems import Problem
-from visus.datamodules.core.splits import Listed, content_hash
+from visus.datamodules.core.splits import Listed
 from visus.vision.images import ImageError, ImageInfo, inspect_image
 from visus.vision.progress import track
 
@@ -70,14 +71,20 @@ def inspect_images(paths: Sequence[Path]) -> Iterator[ImageCheck]:
 
 
 def _inspect(path: Path) -> ImageCheck:
-    try:
-        data = path.read_bytes()
-        return ImageCheck(inspect_image(data), content_hash(data), "")
-    except FileNotFoundError:
+    if not path.exists():
         return ImageCheck(None, "", f"there is no file {str(path)!r}")
+    try:
+        # Decoded first: what is no file of bounded size cannot be hashed.
+        return ImageCheck(inspect_image(path), file_hash(path), "")
     except (ImageError, OSError) as error:
-        # The message names no file, as the decoder was given bytes; the problem's place does.
-        return ImageCheck(None, "", str(error).removeprefix("image: "))
+        # The problem's place names the file.
+        return ImageCheck(None, "", str(error).removeprefix(f"{path}: "))
+
+
+def file_hash(path: Path) -> str:
+    """`content_hash` of a file, which is never in memory as a whole."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:

@@ -1,9 +1,11 @@
 """Labelled images and objects, the common form of all formats of detection labels."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.problems import Problem, shown
 
 Box = tuple[float, float, float, float]
 """(x1, y1, x2, y2) in pixels, or as fractions of the image size if `LabelledImage.relative`."""
@@ -21,6 +23,7 @@ class LabelledObject:
         difficult: Whether it is labelled as hard to see: treated as a crowd.
         polygons: Outlines, each (x, y, x, y, ...), in the units of the box; empty for none.
         runs: COCO's run lengths of its mask instead; empty for none.
+        runs_size: (height, width) of that mask; (0, 0) if the labels do not state it.
         area: Area of its mask in pixels, if the labels state it; None otherwise.
     """
 
@@ -31,6 +34,7 @@ class LabelledObject:
     difficult: bool = False
     polygons: tuple[tuple[float, ...], ...] = ()
     runs: tuple[int, ...] = ()
+    runs_size: tuple[int, int] = (0, 0)
     area: float | None = None
 
     @property
@@ -80,12 +84,14 @@ class Labels:
         class_names: In the order of their ids.
         problems: Problems of the label files.
         format: Name of the format, such as `coco`.
+        files: The label files that were read, those with problems included.
     """
 
     images: list[LabelledImage] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     format: str = ""
+    files: list[Path] = field(default_factory=list)
 
     def error(self, place: str, message: str) -> None:
         """Add a problem that excludes an image or an object."""
@@ -106,3 +112,40 @@ def is_number(value: object) -> bool:
         return False
     # False for NaN too; exact for integers that no float can represent.
     return abs(value) < 1e9
+
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def parse_number(text: str) -> float | None:
+    """The coordinate that a text states; None if it is no finite number in their range.
+
+    Python's own conversion would accept `1_0` and digits of other scripts.
+    """
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    return value if is_number(value) else None
+
+
+def misspelt(keys: Iterable[str], known: Iterable[str]) -> str:
+    """A message on keys that differ from a missing one in case and separators; empty for none.
+
+    Args:
+        keys: The keys of an entry, such as `isCrowd`.
+        known: The keys that are read, such as `iscrowd`.
+    """
+    keys = set(keys)
+    others = keys.difference(known)
+    if not others:
+        return ""
+    missing = {_letters(key): key for key in set(known).difference(keys)}
+    return "; ".join(
+        f"its key {shown(key)} must be written {missing[_letters(key)]!r}"
+        for key in sorted(others)
+        if _letters(key) in missing
+    )
+
+
+def _letters(key: str) -> str:
+    return re.sub("[^a-z]", "", key.lower())

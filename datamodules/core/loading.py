@@ -1,5 +1,6 @@
 """Data sets, collation and loaders."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -8,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset
 
+from visus.datamodules.core.epochs import EpochBatches, SeededDataset, TrainLoader
+from visus.vision.decoding.budget import DECODING
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input, to_channels, to_planes
@@ -197,43 +200,70 @@ def collate(samples: list[Batch] | Batch) -> Batch:
     }
 
 
+class ShareDecodingMemory:
+    """Divides the memory for decoding among the worker processes of a loader.
+
+    Args:
+        workers: Number of worker processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.lock = multiprocessing.Lock() if workers else None
+
+    def __call__(self, worker: int) -> None:
+        """Called in each worker process when it starts."""
+        assert self.lock is not None
+        DECODING.divide(self.workers, self.lock)
+
+
+def make_train_loader(
+    dataset: Dataset[Batch], batches: EpochBatches, num_workers: int
+) -> TrainLoader:
+    """The loader of the training batches of one process.
+
+    Args:
+        dataset: The whole data set.
+        batches: The batches of this process.
+        num_workers: Worker processes that load samples; 0 to load in this process.
+    """
+    return TrainLoader(
+        SeededDataset(dataset),
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=collate,
+        worker_init_fn=ShareDecodingMemory(num_workers),
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
 def make_loader(
     dataset: Dataset[Batch],
     batch_size: int,
     num_workers: int,
-    train: bool,
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Batch]:
-    """The loader of one of `world_size` processes.
+    """The loader for evaluation of one of `world_size` processes.
 
-    For training, every process gets the same number of samples, shuffled. For evaluation, each
-    sample goes to exactly one process, so that figures count every sample once.
+    Each sample goes to exactly one process, so that figures count every sample once.
 
     Args:
         dataset: The whole data set.
         batch_size: Samples per batch and process.
         num_workers: Worker processes that load samples; 0 to load in this process.
-        train: Whether to shuffle and to drop an incomplete last batch.
         rank: Index of this process.
         world_size: Number of processes.
     """
     size = len(dataset)  # type: ignore[arg-type]
-    sampler: Any = None
-    if train and world_size > 1:
-        seed = torch.initial_seed() % 2**31
-        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=seed)
-    elif not train:
-        sampler = range(rank, size, world_size)
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        shuffle=train and sampler is None,
-        sampler=sampler,
+        sampler=range(rank, size, world_size),
         num_workers=num_workers,
         collate_fn=collate,
-        # Batch norm cannot compute statistics of a last batch of one sample.
-        drop_last=train and size // world_size >= batch_size,
+        worker_init_fn=ShareDecodingMemory(num_workers),
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from reprlib import Repr
 from typing import Literal
 
 from visus.vision.errors import VisusError
+from visus.vision.printable import printable
 
 Severity = Literal["fatal", "error", "warning"]
 """A `fatal` problem always prevents training, an `error` unless bad samples are skipped."""
@@ -26,8 +28,27 @@ class Problem:
     severity: Severity
 
     def __str__(self) -> str:
-        """One line: severity, place and message."""
-        return f"{self.severity}: {self.place}: {self.message}"
+        """One line: severity, place and message, without characters that a terminal obeys."""
+        return printable(f"{self.severity}: {self.place}: {self.message}")
+
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
+
+
+def shown(value: object) -> str:
+    """A value from a file for a message: on one line, and shortened."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        # Python prints no integers of thousands of digits.
+        return f"a value of type {type(value).__name__}"
+
+
+def short(text: str) -> str:
+    """A word from a file for a message: shortened, without quotation marks."""
+    return shown(text)[1:-1]
 
 
 class DataError(VisusError):

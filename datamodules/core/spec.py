@@ -39,6 +39,15 @@ class DataOption:
         return self.flag.removeprefix("--").replace("-", "_")
 
 
+ALLOW_OUTSIDE = DataOption(
+    "--allow-outside",
+    "also read files outside of the data set's folder that its annotations name",
+    kind=None,
+    default=False,
+)
+"""The option of the tasks whose annotations name files, as `data.allow_outside` in training."""
+
+
 @dataclass(frozen=True)
 class DataReport:
     """Result of checking a data set.

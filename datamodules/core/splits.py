@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol, TypeVar
 
+from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
 
 SPLIT_NAMES = {
@@ -31,12 +32,35 @@ class Listed(Protocol):
     def content(self) -> str: ...  # noqa: D102
 
 
+class PlacedSample(Protocol):
+    """A sample of a data set.
+
+    Attributes:
+        split: `train`, `val`, `test`, or empty if the data set does not state one.
+        place: Where it is listed.
+    """
+
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def place(self) -> str: ...  # noqa: D102
+
+
 Item = TypeVar("Item", bound=Listed)
 
 
 def content_hash(data: bytes) -> str:
     """A hash of a file's bytes, equal for equal files."""
     return hashlib.sha256(data).hexdigest()
+
+
+def unstated_splits(samples: Sequence[PlacedSample]) -> list[Problem]:
+    """A warning if some samples state a split and others do not, which are used for training."""
+    unstated = [sample for sample in samples if not sample.split]
+    if not unstated or len(unstated) == len(samples):
+        return []
+    message = f"states no split, as {len(unstated)} of {len(samples)} do, and is used for training"
+    return [Problem(unstated[0].place, message, "warning")]
 
 
 def held_out(

@@ -6,6 +6,7 @@ from pathlib import Path
 from visus.datamodules.core.detection_files import FORMATS, DetectionListing
 from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
+from visus.vision.output_files import replacing
 from visus.vision.progress import track
 
 
@@ -30,8 +31,8 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
     targets = FORMATS[format].write(listing.images, names, listing.class_names, output)
     pairs = list(zip(listing.images, targets, strict=True))
     for image, target in track(pairs, "Copying images", len(pairs)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(image.path, target)
+        with replacing(target) as part:
+            shutil.copyfile(image.path, part)
     return _lost_information(listing, format, output)
 
 

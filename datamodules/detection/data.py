@@ -19,6 +19,7 @@ from visus.datamodules.core.detection_files import (
 from visus.datamodules.core.images import typical_size
 from visus.datamodules.core.labels import LabelledImage, Labels
 from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.datamodules.detection.anchors import AnchorShapes, fit_anchors
 from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform
@@ -65,6 +66,7 @@ class ImageDetectionData(DetectionData):
         anchors: `auto` fits the anchors of Faster R-CNN to the boxes.
         masks: Whether to provide instance masks as well, from polygons or run lengths.
         skip_bad: Leave bad objects and images out, instead of raising an error.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
         class_names: The classes of a checkpoint, in order; by default those of the data set.
         in_channels: 3 for RGB, 1 for grey.
         evaluate_all: Validate and test on all images if the data set has no splits; the command
@@ -86,12 +88,16 @@ class ImageDetectionData(DetectionData):
         anchors: Literal["default", "auto"] = "default",
         masks: bool = False,
         skip_bad: bool = False,
+        allow_outside: bool = False,
         class_names: list[str] | None = None,
         in_channels: int = 3,
         evaluate_all: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
+        check_data_ranges(
+            image_size=image_size, val_share=val_share, fold=fold, in_channels=in_channels
+        )
         if masks and augment == "mosaic":
             raise VisusError(
                 "data.augment mosaic does not support masks; use boxes with data.masks true"
@@ -106,13 +112,14 @@ class ImageDetectionData(DetectionData):
         self.given_anchors = anchors
         self.masks = masks
         self.skip_bad = skip_bad
+        self.allow_outside = allow_outside
         self.given_names = class_names
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
 
     def read_labels(self) -> Labels:
         """Read the labels, without opening an image; a subclass reads another format here."""
-        return read_labels(self.root, self.format)
+        return read_labels(self.root, self.format, self.allow_outside)
 
     def read_listing(self) -> DetectionListing:
         """Read the labels and check every image; returns problems instead of raising them."""

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.datamodules.core.spec import DataOption, DataReport, DataSpec, size_line
+from visus.datamodules.core.spec import (
+    ALLOW_OUTSIDE,
+    DataOption,
+    DataReport,
+    DataSpec,
+    size_line,
+)
 
 if TYPE_CHECKING:
     from visus.datamodules.core.base import VisionDataModule
@@ -26,6 +32,7 @@ class DetectionDataSpec(DataSpec):
             choices=("auto", "apply", "ignore"),
             default="auto",
         ),
+        ALLOW_OUTSIDE,
     )
     conversions = (*_TITLES,)
     sample_folder = "boxes"
@@ -52,7 +59,7 @@ class DetectionDataSpec(DataSpec):
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
-        return _report(_read(path, values))
+        return _report(_read(path, values), path)
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
         """See `DataSpec.check_module`."""
@@ -60,7 +67,7 @@ class DetectionDataSpec(DataSpec):
 
         if not isinstance(data, ImageDetectionData):
             return super().check_module(data)
-        return _report(data.read_listing())
+        return _report(data.read_listing(), data.root)
 
     def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
         """See `DataSpec.draw`."""
@@ -109,12 +116,15 @@ class DetectionDataSpec(DataSpec):
 def _read(path: Path, values: Mapping[str, Any]) -> "DetectionListing":
     from visus.datamodules.core.detection_files import read_detection
 
-    return read_detection(path, values["format"], exif=values["exif"])
+    outside = values["allow_outside"]
+    return read_detection(path, values["format"], exif=values["exif"], allow_outside=outside)
 
 
-def _report(listing: "DetectionListing") -> DataReport:
+def _report(listing: "DetectionListing", root: Path) -> DataReport:
     """Objects of each class and split, and the sizes of images and objects."""
     from rich.table import Table
+
+    from visus.datamodules.core.pairing import linked_line
 
     splits = sorted({image.split for image in listing.images})
     table = Table("class", *(split or "objects" for split in splits), title=listing.format or None)
@@ -135,4 +145,4 @@ def _report(listing: "DetectionListing") -> DataReport:
             f"{len(objects)} objects, shorter sides {sides[0]:g} to {sides[-1]:g} px, median "
             f"{sides[len(sides) // 2]:g} px; {masks} have masks"
         )
-    return DataReport(lines, listing.problems)
+    return DataReport([*lines, *linked_line(root)], listing.problems)

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import scene_seeds, split_samples
 from visus.datamodules.face3d.photographs import (
     PhotographedFace,
@@ -71,6 +72,13 @@ class FaceRendersData(VisionDataModule[str]):
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, "none")
+        check_data_ranges(
+            components=components,
+            count=count,
+            image_size=image_size,
+            seed=seed,
+            photographs_per_batch=photographs_per_batch,
+        )
         if image_size[0] != image_size[1]:
             raise VisusError(
                 f"data.image_size {list(image_size)}: crops of faces are square; give it twice the "
@@ -84,11 +92,6 @@ class FaceRendersData(VisionDataModule[str]):
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.seed = seed
         self.photographs = Path(photographs) if photographs else None
-        if photographs_per_batch < 1:
-            raise VisusError(
-                f"data.photographs_per_batch {photographs_per_batch} must be at least 1; leave "
-                "data.photographs out to train on renders alone"
-            )
         self.photographs_per_batch = photographs_per_batch
 
     @cached_property

@@ -6,16 +6,17 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.loading import Batch, collate, default_workers
+from visus.datamodules.core.epochs import Batch, EpochBatches
+from visus.datamodules.core.loading import default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.datamodules.face_recognition.augment import FaceAugmentation, FaceTransform
 from visus.datamodules.face_recognition.dataset import FaceDataset
 from visus.datamodules.face_recognition.files import FaceImage, list_people, select_faces
-from visus.datamodules.face_recognition.sampler import PeopleSampler
+from visus.datamodules.face_recognition.sampler import PeopleBatches
 from visus.models.faces.mtcnn import create_face_finder
 from visus.vision.errors import VisusError
 from visus.vision.faces.pairs import make_pairs, people_in, read_pairs
@@ -70,6 +71,13 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
+        check_data_ranges(
+            image_size=image_size,
+            min_face=min_face,
+            val_share=val_share,
+            fold=fold,
+            images_per_person=images_per_person,
+        )
         if images_per_person < 1 or batch_size < 2 * images_per_person:
             raise VisusError(
                 f"data.images_per_person {images_per_person} must be at least 1, and a batch "
@@ -105,7 +113,8 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
     @cached_property
     def splits(self) -> dict[str, list[FaceImage]]:
         """The images of each split; no person is in two of them."""
-        listed = list_people(self.root)
+        listed, problems = list_people(self.root)
+        raise_or_warn(problems, self.skip_bad)
         tested = people_in(self.test_pairs)
         rest = [image for image in listed if image.person not in tested]
         people = {image.person for image in rest if not image.split}
@@ -164,22 +173,14 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
         transform = FaceTransform(self.augment) if split == "train" else None
         return FaceDataset(self.images(split), self.image_size, self.align, transform)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_batches(self, dataset: Dataset[Batch]) -> EpochBatches:
         """Batches of several people with several images of each."""
         # Too few people for validation are reported before training, not after its first epoch.
         self.pairs("val")
-        dataset = self.dataset("train")
-        rank, world = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
-        sampler = PeopleSampler(
-            dataset.people, self.batch_size, self.images_per_person, rank, world
-        )
-        return DataLoader(
-            dataset,
-            batch_sampler=sampler,
-            num_workers=self.num_workers,
-            collate_fn=collate,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+        return PeopleBatches(
+            dataset.people,  # type: ignore[attr-defined]
+            self.batch_size,
+            self.images_per_person,
+            *self.rank_and_world_size(),
+            fixed_order=self.overfits(),
         )

@@ -1,13 +1,16 @@
 """Read a folder of images for each person, and select the face of the person in each image."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from visus.datamodules.core.face_finding import detect_faces
+from visus.datamodules.core.named_folders import find_named_folders
+from visus.datamodules.core.pairing import unread_files
 from visus.datamodules.core.problems import Problem
-from visus.datamodules.core.splits import SPLIT_NAMES, content_hash
+from visus.datamodules.core.splits import content_hash
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import FaceStages
 from visus.vision.faces.found import FoundFaces
@@ -33,30 +36,24 @@ class FaceImage:
     face: FoundFaces | None = None
 
 
-def list_people(root: Path) -> list[FaceImage]:
+def list_people(root: Path) -> tuple[list[FaceImage], list[Problem]]:
     """List the images of all people.
 
     Args:
         root: A folder with a folder for each person, perhaps within `train`, `val` and `test`.
+
+    Returns:
+        The images; and the problems of files and folders that are not used.
 
     Raises:
         VisusError: If there are no such folders.
     """
     if not root.is_dir():
         raise VisusError(f"data.root {str(root)!r}: there is no such folder; check the path")
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    if folders and all(path.name.lower() in SPLIT_NAMES for path in folders):
-        people = [
-            (SPLIT_NAMES[split.name.lower()], person)
-            for split in folders
-            for person in sorted(split.iterdir())
-            if person.is_dir()
-        ]
-    else:
-        people = [("", person) for person in folders]
+    folders, problems, unread = find_named_folders(root)
     images = [
-        FaceImage(path, folder.name, split, content_hash(folder.name.encode()))
-        for split, folder in people
+        FaceImage(path, folder.name, split, content_hash(os.fsencode(folder.name)))
+        for split, folder in folders
         for path in list_images(folder)
     ]
     if not images:
@@ -64,7 +61,12 @@ def list_people(root: Path) -> list[FaceImage]:
             f"data.root {str(root)!r}: holds no folders with images; it needs a folder for each "
             "person"
         )
-    return images
+    empty = {folder.name for _, folder in folders} - {image.person for image in images}
+    problems += [
+        Problem(str(root / name), "holds no image of the person; fill or remove it", "warning")
+        for name in sorted(empty)
+    ]
+    return images, problems + unread_files(root, [*(i.path for i in images), *unread])
 
 
 def select_faces(
@@ -93,6 +95,10 @@ def select_faces(
             message = f"the same image as {first.path}, of another person"
             problems.append(Problem(str(image.path), message, "error"))
             continue
+        if first is not image:
+            # A pair of the two would be verified by chance.
+            message = f"the same image as {first.path}; remove one"
+            problems.append(Problem(str(image.path), message, "warning"))
         faces = file.faces
         face = None if faces is None else faces.select([faces.nearest_to_centre()])
         usable.append(replace(image, face=face))

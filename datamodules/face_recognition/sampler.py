@@ -4,13 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from torch.utils.data import Sampler
 
+from visus.datamodules.core.epochs import EpochBatches
 from visus.vision.errors import VisusError
 
 
-class PeopleSampler(Sampler[list[int]]):
+class PeopleBatches(EpochBatches):
     """Batches of P people with K images each; people with more images are drawn more often.
 
     Every process gets the same number of batches.
@@ -21,6 +20,7 @@ class PeopleSampler(Sampler[list[int]]):
         images_per_person: K.
         rank: Index of this process.
         world_size: Number of processes.
+        fixed_order: Whether all epochs have the order of the first.
 
     Raises:
         VisusError: If there are fewer than two people.
@@ -33,7 +33,9 @@ class PeopleSampler(Sampler[list[int]]):
         images_per_person: int,
         rank: int = 0,
         world_size: int = 1,
+        fixed_order: bool = False,
     ) -> None:
+        super().__init__(len(people), fixed_order)
         self.by_person: dict[int, list[int]] = defaultdict(list)
         for index, person in enumerate(people):
             self.by_person[person].append(index)
@@ -48,17 +50,13 @@ class PeopleSampler(Sampler[list[int]]):
             for person, own in self.by_person.items()
             for _ in range(-(-len(own) // images_per_person))
         ]
-        self.epoch = 0
-        self.seed = torch.initial_seed() % 2**31
 
     def __len__(self) -> int:
         """Batches per epoch and process."""
         return max(1, len(self.turns) // (self.people_per_batch * self.world_size))
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """Indices of the images of each batch; another order in each epoch."""
-        rng = np.random.default_rng((self.seed, self.epoch))
-        self.epoch += 1
+    def batches(self, rng: np.random.Generator) -> Iterator[list[int]]:
+        """See `EpochBatches.batches`."""
         remaining = {
             person: [int(i) for i in rng.permutation(own)] for person, own in self.by_person.items()
         }

@@ -1,6 +1,7 @@
 """The specification of face recognition data, free of torch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +59,15 @@ class FaceRecognitionDataSpec(DataSpec):
 
 
 def _check(root: Path, align: bool, min_face: int) -> DataReport:
+    from visus.datamodules.core.pairing import linked_line
     from visus.datamodules.face_recognition.files import list_people, select_faces
     from visus.models.faces.mtcnn import create_face_finder
 
-    listed = list_people(root)
+    listed, unread = list_people(root)
     stages = create_face_finder().stages() if align else None
     usable, problems = select_faces(listed, stages, min_face)
-    return _report(listed, usable, problems)
+    report = _report(listed, usable, [*unread, *problems])
+    return replace(report, lines=[*report.lines, *linked_line(root)])
 
 
 def _report(

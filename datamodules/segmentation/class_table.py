@@ -1,19 +1,25 @@
 """The classes of masks: their names, and the values or colours that encode them in masks."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.tables import read_table
 from visus.vision.colours import Colour
-from visus.vision.csv_files import csv_rows
+from visus.vision.csv_files import csv_columns
 from visus.vision.errors import VisusError
 from visus.vision.masks import IGNORE
 
 MAX_CLASSES = 255
 """Class ids are stored in one byte, whose last value marks unlabelled pixels."""
+
+_LONGEST_NAME = 255
+"""Characters of a class name; longer ones are damaged lines."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def numbered_classes(names: Sequence[str], ignore: int | None) -> ClassTable:
     return ClassTable(tuple(names), ids)
 
 
-def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
+def read_class_table(path: Path, ignore: int | str | None) -> tuple[ClassTable, list[Problem]]:
     """Read a `classes.csv`.
 
     Args:
@@ -99,31 +105,51 @@ def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
             masks hold the colours; with neither they hold the line's number from 0.
         ignore: The number, or the name of the class, of unlabelled pixels.
 
+    Returns:
+        The table; and the problems of the file, with any of which but warnings the masks cannot
+        be read: a line that is invalid, or two with the same name, value or colour.
+
     Raises:
-        VisusError: If a line is invalid, or two have the same name, value or colour.
+        VisusError: If the file cannot be read or has no names, or `ignore` is none of them.
     """
-    rows = list(csv_rows(path, {"name"}))
-    columns = set(rows[0][1]) if rows else set()
-    by_colour = "colour" in columns and "value" not in columns
+    rows, problems = read_table(path, {"name"}, {"value", "colour"})
+    given = csv_columns(path)
+    by_colour = "colour" in given and "value" not in given
     names: list[str] = []
     colours: list[Colour] = []
     ids: dict[int, int] = {}
     for line, (place, row) in enumerate(rows):
-        name = (row["name"] or "").strip()
-        if not name or name in names:
-            raise VisusError(f"{place}: the name {name!r} is {'a duplicate' if name else 'empty'}")
-        colour = _parse_colour(row["colour"] or "", place) if "colour" in columns else None
-        value = line
+        name = row["name"]
+        message = ""
+        if place != f"{path}:{line + 2}" and not problems and not {"value", "colour"} & given:
+            message = "a line above is missing or has no name, so that the numbers are unknown"
+        elif not name or name in names or len(name) > _LONGEST_NAME:
+            reason = "a duplicate" if name in names else "too long" if name else "empty"
+            message = f"the name {shown(name)} is {reason}"
+        colour = _parse_colour(row["colour"]) if "colour" in given else None
+        number = _parse_value(row["value"]) if "value" in given else line
+        if "colour" in given and colour is None:
+            message = message or (
+                f"invalid colour {shown(row['colour'])}; write #rrggbb, or three numbers from 0 to "
+                "255"
+            )
+        elif number is None:
+            value_text = shown(row["value"])
+            message = message or f"value {value_text} must be a whole number from 0 to 255"
+        if message:
+            problems.append(Problem(place, message, "fatal"))
+            continue
+        value = number or 0
         if by_colour and colour is not None:
             value = colour[0] << 16 | colour[1] << 8 | colour[2]
-        elif "value" in columns:
-            value = _parse_value(row["value"] or "", place)
         if isinstance(ignore, int) and value == ignore != IGNORE and not by_colour:
             ids[value] = IGNORE
             continue
         if value in ids:
             key = "colour" if by_colour else f"value {value}"
-            raise VisusError(f"{place}: {name!r} has the {key} of another class; make it unique")
+            message = f"{shown(name)} has the {key} of another class; make it unique"
+            problems.append(Problem(place, message, "fatal"))
+            continue
         if name == ignore:
             ids[value] = IGNORE
             continue
@@ -131,10 +157,13 @@ def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
         names.append(name)
         if colour is not None:
             colours.append(colour)
+    problems = [replace(p, severity="fatal") if p.severity == "error" else p for p in problems]
     if isinstance(ignore, str) and IGNORE not in ids.values():
-        raise VisusError(f"data.ignore {ignore!r} is no class of {path}; it has {', '.join(names)}")
-    if len(names) > MAX_CLASSES:
-        raise VisusError(f"{path}: {len(names)} classes, at most {MAX_CLASSES} are possible")
+        message = f"data.ignore {ignore!r} is no class of it; it has {', '.join(names)}"
+        problems.append(Problem(str(path), message, "fatal"))
+    if not 0 < len(names) <= MAX_CLASSES:
+        message = f"holds {len(names)} classes; 1 to {MAX_CLASSES} are possible"
+        problems.append(Problem(str(path), message, "fatal"))
     if isinstance(ignore, int) and not by_colour:
         _check_ignored(ignore)
         # The default value may be that of a class, which takes precedence.
@@ -143,7 +172,7 @@ def read_class_table(path: Path, ignore: int | str | None) -> ClassTable:
         raise VisusError(
             f"data.ignore {ignore}: the masks of {path} hold colours, not numbers; name the class"
         )
-    return ClassTable(tuple(names), ids, by_colour, tuple(colours) if colours else None)
+    return ClassTable(tuple(names), ids, by_colour, tuple(colours) if colours else None), problems
 
 
 def _check_ignored(value: int) -> None:
@@ -151,23 +180,17 @@ def _check_ignored(value: int) -> None:
         raise VisusError(f"data.ignore {value} must be a value of masks, from 0 to 255")
 
 
-def _parse_colour(text: str, place: str) -> Colour:
-    text = text.strip()
-    try:
-        if text.startswith("#") and len(text) == 7:
-            values = list(bytes.fromhex(text[1:]))
-        else:
-            values = [int(part) for part in text.replace(",", " ").split()]
-        if len(values) != 3 or not all(0 <= value <= 255 for value in values):
-            raise ValueError
-    except ValueError:
-        raise VisusError(
-            f"{place}: invalid colour {text!r}; write #rrggbb, or three numbers from 0 to 255"
-        ) from None
+def _parse_colour(text: str) -> Colour | None:
+    if re.fullmatch("#[0-9a-fA-F]{6}", text):
+        values = list(bytes.fromhex(text[1:]))
+    else:
+        numbers = [_parse_value(part) for part in text.replace(",", " ").split()]
+        values = [number for number in numbers if number is not None]
+        if len(numbers) != 3 or len(values) != 3:
+            return None
     return values[0], values[1], values[2]
 
 
-def _parse_value(text: str, place: str) -> int:
-    if not text.strip().isdecimal() or int(text) > 255:
-        raise VisusError(f"{place}: value {text.strip()!r} must be a whole number from 0 to 255")
-    return int(text)
+def _parse_value(text: str) -> int | None:
+    # `int` would accept `1_0`, and digits of other scripts.
+    return int(text) if re.fullmatch("[0-9]{1,3}", text) and int(text) <= 255 else None

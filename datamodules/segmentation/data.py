@@ -12,6 +12,7 @@ from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.detection_files import Exif
 from visus.datamodules.core.images import typical_size
 from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.datamodules.segmentation.augment import MaskAugmentation, MaskTransform
 from visus.datamodules.segmentation.dataset import SegmentationDataset, read_masked
@@ -76,6 +77,13 @@ class MaskedImageData(SegmentationData):
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
+        check_data_ranges(
+            image_size=image_size,
+            crop_size=crop_size,
+            val_share=val_share,
+            fold=fold,
+            in_channels=in_channels,
+        )
         self.given_size = image_size
         self.given_crop = crop_size
         self.resize_mode = resize_mode
@@ -151,6 +159,7 @@ class ImageSegmentationData(MaskedImageData):
         root: See `visus.datamodules.segmentation.files.read_segmentation`.
         ignore: The value, or the class of `classes.csv`, of unlabelled pixels.
         exif: How EXIF orientation applies to outlines: `auto`, `apply` or `ignore`.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
         kwargs: See `MaskedImageData`.
     """
 
@@ -159,17 +168,24 @@ class ImageSegmentationData(MaskedImageData):
         root: str,
         ignore: int | str | None = IGNORE,
         exif: Exif = "auto",
+        allow_outside: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.root = Path(root)
         self.ignore = ignore
         self.exif = exif
+        self.allow_outside = allow_outside
 
     def read_listing(self) -> SegmentationListing:
         """See `MaskedImageData.read_listing`."""
         return read_segmentation(
-            self.root, self.given_names, self.ignore, self.exif, self.in_channels
+            self.root,
+            self.given_names,
+            self.ignore,
+            self.exif,
+            self.in_channels,
+            self.allow_outside,
         )
 
 

@@ -1,10 +1,14 @@
 """Oxford-IIIT Pet and Pascal VOC 2012 as downloaded by torchvision."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from visus.datamodules.core.archives import download
+from visus.datamodules.core.named_files import NamedFileError, NamedFiles
+from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.text_files import read_text
 from visus.datamodules.segmentation.class_table import ClassTable
 from visus.datamodules.segmentation.data import MaskedImageData
 from visus.datamodules.segmentation.files import SegmentationListing, check_pairs
@@ -27,8 +31,8 @@ class DownloadedMaskData(MaskedImageData):
         self.root = Path(root)
 
     @abstractmethod
-    def read_pairs(self) -> list[MaskedImage]:
-        """The images and their masks, downloaded if they are missing."""
+    def read_pairs(self) -> tuple[list[MaskedImage], list[Problem]]:
+        """The images and their masks, downloaded if they are missing, and problems of lists."""
 
     @abstractmethod
     def class_table(self) -> ClassTable:
@@ -39,7 +43,8 @@ class DownloadedMaskData(MaskedImageData):
         table = self.class_table()
         if self.given_names is not None:
             table = table.reordered(self.given_names)
-        return check_pairs(self.root, self.read_pairs(), table)
+        pairs, problems = self.read_pairs()
+        return check_pairs(self.root, pairs, table, problems)
 
 
 class OxfordPetData(DownloadedMaskData):
@@ -48,21 +53,15 @@ class OxfordPetData(DownloadedMaskData):
     The outline between both, a few pixels wide, is unlabelled. Arguments as `DownloadedMaskData`.
     """
 
-    def read_pairs(self) -> list[MaskedImage]:
+    def read_pairs(self) -> tuple[list[MaskedImage], list[Problem]]:
         """See `DownloadedMaskData.read_pairs`; a part of `trainval` is held out for validation."""
         folder = self.root / "oxford-iiit-pet"
         if not (folder / "annotations" / "trainval.txt").is_file():
             download("OxfordIIITPet", self.root)
-        return [
-            MaskedImage(
-                folder / "images" / f"{name}.jpg",
-                folder / "annotations" / "trimaps" / f"{name}.png",
-                split,
-                place,
-            )
-            for part, split in (("trainval", ""), ("test", "test"))
-            for name, place in _read_names(folder / "annotations" / f"{part}.txt")
-        ]
+        lists = {"trainval.txt": "", "test.txt": "test"}
+        masks = folder / "annotations" / "trimaps"
+        # A line holds a name and three numbers.
+        return _listed(folder / "annotations", lists, folder / "images", masks, numbers=3)
 
     def class_table(self) -> ClassTable:
         """See `DownloadedMaskData.class_table`."""
@@ -75,22 +74,14 @@ class VOCSegmentationData(DownloadedMaskData):
     Arguments as `DownloadedMaskData`.
     """
 
-    def read_pairs(self) -> list[MaskedImage]:
+    def read_pairs(self) -> tuple[list[MaskedImage], list[Problem]]:
         """See `DownloadedMaskData.read_pairs`."""
         folder = self.root / "VOCdevkit" / "VOC2012"
         lists = folder / "ImageSets" / "Segmentation"
         if not (lists / "train.txt").is_file():
             download("VOCSegmentation", self.root)
-        return [
-            MaskedImage(
-                folder / "JPEGImages" / f"{name}.jpg",
-                folder / "SegmentationClass" / f"{name}.png",
-                split,
-                place,
-            )
-            for split in ("train", "val")
-            for name, place in _read_names(lists / f"{split}.txt")
-        ]
+        splits = {"train.txt": "train", "val.txt": "val"}
+        return _listed(lists, splits, folder / "JPEGImages", folder / "SegmentationClass")
 
     def class_table(self) -> ClassTable:
         """See `DownloadedMaskData.class_table`."""
@@ -98,13 +89,53 @@ class VOCSegmentationData(DownloadedMaskData):
         return ClassTable(VOC_CLASS_NAMES, {**ids, 255: IGNORE})
 
 
-def _read_names(path: Path) -> list[tuple[str, str]]:
-    """The first word of each line of a list, and the line's place."""
-    if not path.is_file():
-        raise VisusError(f"{path}: is missing; remove its folder, so that it is downloaded again")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [
-        (line.split()[0], f"{path}:{number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip() and not line.startswith("#")
-    ]
+def _listed(
+    folder: Path, lists: Mapping[str, str], images: Path, masks: Path, numbers: int = 0
+) -> tuple[list[MaskedImage], list[Problem]]:
+    """The images and masks that lists of names name.
+
+    Args:
+        folder: The folder of the lists.
+        lists: The split of each list by its name.
+        images: The folder of the images.
+        masks: The folder of the masks.
+        numbers: How many numbers follow the name in each line.
+    """
+    pairs: list[MaskedImage] = []
+    problems: list[Problem] = []
+    named: dict[Path, str] = {}
+    image_files, mask_files = NamedFiles(images), NamedFiles(masks)
+    for name, split in lists.items():
+        path = folder / name
+        if not path.is_file():
+            message = "is missing; remove its folder, so that it is downloaded again"
+            problems.append(Problem(str(path), message, "fatal"))
+            continue
+        try:
+            lines = read_text(path).split("\n")
+        except VisusError as error:
+            problems.append(Problem(str(path), str(error), "fatal"))
+            continue
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            place = f"{path}:{number}"
+            words = line.strip().rsplit(maxsplit=numbers) if numbers else [line.strip()]
+            if len(words) != numbers + 1 or not all(word.isdecimal() for word in words[1:]):
+                problems.append(
+                    Problem(place, f"{shown(line)} is no name and {numbers} numbers", "error")
+                )
+                continue
+            try:
+                image = image_files.find(f"{words[0]}.jpg", [images])
+                mask = mask_files.find(f"{words[0]}.png", [masks])
+            except NamedFileError as error:
+                problems.append(Problem(place, str(error), "error"))
+                continue
+            first = named.setdefault(image, place)
+            if first == place:
+                pairs.append(MaskedImage(image, mask, split, place))
+            else:
+                message = f"{shown(words[0])} is listed in {first} already; remove one"
+                problems.append(Problem(place, message, "error"))
+    return pairs, problems

@@ -18,6 +18,7 @@ from visus.datamodules.segmentation.class_table import (
     read_class_table,
 )
 from visus.datamodules.segmentation.mask_pairs import (
+    CLASSES_FILE,
     MaskedImage,
     find_csv,
     find_folders,
@@ -67,6 +68,7 @@ def read_segmentation(
     ignore: int | str | None = IGNORE,
     exif: Exif = "auto",
     in_channels: int = 3,
+    allow_outside: bool = False,
 ) -> SegmentationListing:
     """Read a data set of images and masks, and decode all of them.
 
@@ -79,9 +81,10 @@ def read_segmentation(
         ignore: The value, or the name in `classes.csv`, of unlabelled pixels.
         exif: How EXIF orientation applies to COCO outlines.
         in_channels: Channels that images must have; 3 are accepted for 1.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
 
     Raises:
-        VisusError: If there is nothing to read, or `classes.csv` is invalid.
+        VisusError: If there is nothing to read, or `classes.csv` lacks its column.
     """
     if not is_segmentation(root) and root.exists() and recognise(root) == "coco":
         if ignore != IGNORE:
@@ -90,19 +93,28 @@ def read_segmentation(
             )
         if in_channels not in (1, 3):
             raise VisusError(f"data.in_channels {in_channels}: COCO images are RGB")
-        images, table, problems, left_out = read_polygons(root, class_names, exif)
+        images, table, problems, left_out = read_polygons(root, class_names, exif, allow_outside)
         problems += _check_classes(root, images, table)
         return SegmentationListing(tuple(images), table, tuple(problems), left_out)
-    return _read_masks(root, class_names, ignore, in_channels)
+    return _read_masks(root, class_names, ignore, in_channels, allow_outside)
 
 
 def _read_masks(
-    root: Path, class_names: Sequence[str] | None, ignore: int | str | None, in_channels: int
+    root: Path,
+    class_names: Sequence[str] | None,
+    ignore: int | str | None,
+    in_channels: int,
+    allow_outside: bool,
 ) -> SegmentationListing:
-    pairs, problems = find_pairs(root)
-    csv = (root if root.is_dir() else root.parent) / "classes.csv"
-    table = read_class_table(csv, ignore) if csv.is_file() else None
-    if table is None and isinstance(ignore, str):
+    pairs, problems = find_pairs(root, allow_outside)
+    csv = (root if root.is_dir() else root.parent) / CLASSES_FILE
+    table = None
+    if csv.is_file():
+        table, wrong = read_class_table(csv, ignore)
+        problems += wrong
+        if any(problem.severity == "fatal" for problem in wrong):
+            return SegmentationListing((), table, tuple(problems), len(pairs))
+    elif isinstance(ignore, str):
         raise VisusError(f"data.ignore {ignore!r} names a class, but there is no {csv}")
     by_colour = table is not None and table.by_colour
     checks = list(_check_masks(pairs, by_colour))
@@ -115,18 +127,18 @@ def _read_masks(
 
 
 def check_pairs(
-    root: Path, pairs: Sequence[MaskedImage], table: ClassTable, in_channels: int = 3
+    root: Path, pairs: Sequence[MaskedImage], table: ClassTable, problems: Sequence[Problem] = ()
 ) -> SegmentationListing:
-    """Decode images and masks that are paired already; detects duplicates and unknown values.
+    """Decode RGB images and masks that are paired already; detects duplicates, unknown values.
 
     Args:
         root: The data set's folder, for messages.
         pairs: The images and their masks in files.
         table: The meaning of the values in masks.
-        in_channels: Channels that images must have; 3 are accepted for 1.
+        problems: The problems of the images that are not paired.
     """
     checks = list(_check_masks(pairs, table.by_colour))
-    return _check_pairs(root, pairs, checks, [], table, in_channels)
+    return _check_pairs(root, pairs, checks, problems, table, in_channels=3)
 
 
 def _check_pairs(
@@ -137,7 +149,8 @@ def _check_pairs(
     table: ClassTable,
     in_channels: int,
 ) -> SegmentationListing:
-    images, problems, left_out = [], list(unpaired), len(unpaired)
+    images, problems = [], list(unpaired)
+    left_out = sum(problem.severity == "error" for problem in unpaired)
     decoded = inspect_images([pair.path for pair in pairs])
     for pair, check, image in zip(pairs, checks, decoded, strict=True):
         own = image.problems(pair.place, in_channels)

@@ -21,7 +21,7 @@ BACKGROUND = "background"
 
 
 def read_polygons(
-    root: Path, class_names: Sequence[str] | None, exif: Exif
+    root: Path, class_names: Sequence[str] | None, exif: Exif, allow_outside: bool = False
 ) -> tuple[list[MaskedImage], ClassTable, list[Problem], int]:
     """Read a data set in COCO format whose objects have polygons or run lengths.
 
@@ -30,6 +30,7 @@ def read_polygons(
         class_names: The classes of a checkpoint, with the background first; None for those of the
             data set.
         exif: How EXIF orientation applies to the outlines.
+        allow_outside: Whether annotations may name files outside of the data set's folder.
 
     Returns:
         The usable images, the classes, the problems, and the number of images and objects left out.
@@ -43,7 +44,7 @@ def read_polygons(
             f"{class_names[0]!r}; these data do not match the model"
         )
     kinds = [name for name in class_names if name != BACKGROUND] if class_names else None
-    listing = read_detection(root, "coco", kinds, exif)
+    listing = read_detection(root, "coco", kinds, exif, allow_outside)
     if BACKGROUND in listing.class_names:
         raise VisusError(
             f"{root}: has a class {BACKGROUND!r}, the name of pixels outside all objects; rename it"

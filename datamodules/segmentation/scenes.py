@@ -5,6 +5,7 @@ from functools import partial
 from torch.utils.data import Dataset
 
 from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import scene_seeds
 from visus.datamodules.segmentation.augment import MaskTransform
 from visus.datamodules.segmentation.data import SegmentationData
@@ -36,6 +37,7 @@ class ScenesSegmentationData(SegmentationData):
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, "none")
+        check_data_ranges(count=count, image_size=image_size, seed=seed)
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.seed = seed

@@ -1,10 +1,16 @@
 """The specification of segmentation data, free of torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.datamodules.core.spec import DataOption, DataReport, DataSpec, size_line
+from visus.datamodules.core.spec import (
+    ALLOW_OUTSIDE,
+    DataOption,
+    DataReport,
+    DataSpec,
+    size_line,
+)
 
 if TYPE_CHECKING:
     from visus.datamodules.core.base import VisionDataModule
@@ -27,6 +33,7 @@ class SegmentationDataSpec(DataSpec):
             default="auto",
         ),
         DataOption("--in-channels", "channels of the images", int, default=3),
+        ALLOW_OUTSIDE,
     )
     sample_folder = "masks"
 
@@ -46,7 +53,9 @@ class SegmentationDataSpec(DataSpec):
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
-        return _report(_read(path, values))
+        from visus.datamodules.core.pairing import linked_line
+
+        return _report(_read(path, values), linked_line(path))
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
         """See `DataSpec.check_module`."""
@@ -54,7 +63,7 @@ class SegmentationDataSpec(DataSpec):
 
         if not isinstance(data, MaskedImageData):
             return super().check_module(data)
-        return _report(data.read_listing())
+        return _report(data.read_listing(), [])
 
     def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
         """See `DataSpec.draw`."""
@@ -86,12 +95,16 @@ def _read(path: Path, values: Mapping[str, Any]) -> "SegmentationListing":
     elif isinstance(ignore, str) and ignore.isdecimal():
         ignore = int(ignore)
     return read_segmentation(
-        path, ignore=ignore, exif=values["exif"], in_channels=values["in_channels"]
+        path,
+        ignore=ignore,
+        exif=values["exif"],
+        in_channels=values["in_channels"],
+        allow_outside=values[ALLOW_OUTSIDE.name],
     )
 
 
-def _report(listing: "SegmentationListing") -> DataReport:
-    """The fraction of pixels of each class, and the number of images that show it, by split."""
+def _report(listing: "SegmentationListing", notes: Sequence[str]) -> DataReport:
+    """The fraction of pixels of each class, the number of images that show it by split, notes."""
     from rich.table import Table
 
     splits = sorted({image.split for image in listing.images})
@@ -111,4 +124,5 @@ def _report(listing: "SegmentationListing") -> DataReport:
     fractions = zip(labelled, pixels, strict=True)
     table.add_row("unlabelled pixels", *(f"{1 - a / b:.2%}" for a, b in fractions))
     lines: list[Table | str] = [table, *size_line([image.size for image in listing.images])]
+    lines += notes
     return DataReport(lines, listing.problems)

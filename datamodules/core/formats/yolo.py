@@ -5,18 +5,20 @@ https://docs.ultralytics.com/datasets/detect/ describes the layout.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, is_number
+from visus.datamodules.core.formats.yolo_yaml import describes, load, read_description, yaml_files
+from visus.datamodules.core.labels import LabelledImage, LabelledObject, Labels, parse_number
+from visus.datamodules.core.pairing import pair_files, simple_name, subfolder, unread_files
+from visus.datamodules.core.problems import shown
 from visus.datamodules.core.splits import SPLIT_NAMES
-from visus.vision.image_files import list_images
-
-_HIGHEST_CLASS = 9_999
-"""A higher class id is a typing error, and names for all ids below would exhaust memory."""
+from visus.datamodules.core.text_files import read_text
+from visus.vision.errors import VisusError
+from visus.vision.image_files import list_files, list_images
+from visus.vision.output_files import write_text
 
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
@@ -24,171 +26,219 @@ _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 def find(root: Path) -> list[Path]:
     """The YAML file of a data set, or one label file of each folder; empty for other data."""
     if root.is_file():
-        return [root] if root.suffix in {".yaml", ".yml"} else []
-    described = [path for path in _yaml_files(root) if _parse_yaml(path)]
-    folders = [root / "labels", *(root / split / "labels" for split in SPLIT_NAMES)]
-    return described or [path for folder in folders for path in sorted(folder.rglob("*.txt"))[:1]]
+        return [root] if root.suffix.lower() in {".yaml", ".yml"} else []
+    described = [path for path in yaml_files(root) if describes(path)]
+    if described:
+        return described
+    parts = [p for p in sorted(root.iterdir()) if p.name.lower() in SPLIT_NAMES and p.is_dir()]
+    folders = [subfolder(home, "labels") for home in (root, *parts)]
+    return [path for folder in folders for path in _text_files(folder)[:1]]
 
 
-def read(root: Path) -> Labels:
-    """Read the label files of the images that the YAML file names, or of all in `images`."""
+def _text_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in list_files(folder).others if path.suffix.lower() == ".txt"]
+
+
+def read(root: Path, allow_outside: bool = False) -> Labels:
+    """Read the label files of the images that the YAML file names, or of all in `images`.
+
+    Args:
+        root: The folder, or the YAML file.
+        allow_outside: Whether the YAML file may name folders outside of its own that have not the
+            form of a YOLO data set.
+    """
     labels = Labels()
-    described = [root] if root.is_file() else [p for p in _yaml_files(root) if _parse_yaml(p)]
+    described = [root] if root.is_file() else _described(root, labels)
+    values = 0
+    damaged = bool(labels.problems)
     if len(described) > 1:
         names = ", ".join(path.name for path in described)
         labels.fatal(str(root), f"has several YAML files ({names}); give one as data.root")
         return labels
     if described:
-        images = _read_yaml(described[0], labels)
+        labels.files.append(described[0])
+        description = read_description(described[0], labels, allow_outside)
+        labels.class_names, values = list(description.names), description.key_point_values
+        labels.files += description.lists
+        images = list(description.images)
     else:
-        images = _read_folders(root, labels)
-    for image, split in images:
-        _read_image(image, split, labels)
+        _read_names(root, labels, required=not damaged)
+        images = _images_in_folders(root)
+    counts = Counter(labels.class_names)
+    duplicates = sorted(name for name, count in counts.items() if count > 1)
+    if duplicates:
+        message = f"names {shown(', '.join(duplicates))} twice; class names must be unique"
+        labels.fatal(str(labels.files[0]), message)
+    _read_images(images, values, labels)
+    labels.problems += unread_files(root, [*labels.files, *(image for image, _ in images)])
     return labels
 
 
-def _yaml_files(root: Path) -> list[Path]:
-    return sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+def _described(root: Path, labels: Labels) -> list[Path]:
+    """The YAML files that describe detection data; adds a problem for those that are damaged."""
+    for path in yaml_files(root):
+        try:
+            load(path)
+        except VisusError as error:
+            labels.fatal(str(path), str(error))
+    return [path for path in yaml_files(root) if describes(path)]
 
 
-def _parse_yaml(path: Path) -> dict[str, Any]:
-    """The content of a YAML file that describes detection data; empty for any other file."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict) or "names" not in content:
-        return {}
-    # A YAML of names alone describes masks; its images have no label files.
-    return content if any(key in content for key in SPLIT_NAMES) else {}
-
-
-def _read_yaml(path: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
-    content = _parse_yaml(path)
-    if not content:
-        labels.fatal(str(path), "needs names, and train or val: the folders of the images")
-        return
-    names = content["names"]
-    if isinstance(names, dict) and all(type(key) is int for key in names):
-        highest = max(names, default=-1)
-        if highest > _HIGHEST_CLASS:
-            labels.fatal(f"{path}: names", f"has a class id {highest}; ids start from 0")
-            return
-        names = [names.get(i, str(i)) for i in range(highest + 1)]
-    if not isinstance(names, list) or not all(isinstance(n, str | int) for n in names):
-        labels.fatal(f"{path}: names", "is neither a list nor a mapping of ids to names")
-        return
-    labels.class_names = [str(name) for name in names]
-    _refuse_duplicates(f"{path}: names", labels)
-    base = path.parent / str(content.get("path") or "")
-    if not base.is_dir():
-        base = path.parent
-    for key, split in SPLIT_NAMES.items():
-        for entry in _listed(content.get(key)):
-            # Exports often state ../train/images for a folder beside the file.
-            parts = Path(entry).parts
-            inside = Path(*[part for part in parts if part != ".."]) if parts else Path()
-            home = next((h for h in (base / entry, base / inside) if h.exists()), None)
-            if home is None:
-                place = f"{path}: {key}"
-                message = f"names {entry!r}, which does not exist"
-                if split == "train":
-                    labels.error(place, message)
-                else:
-                    labels.warn(place, f"{message}; the data set is used without that split")
-            elif home.is_dir():
-                yield from ((image, split) for image in list_images(home))
-            else:
-                lines = home.read_text(encoding="utf-8-sig").splitlines()
-                yield from ((home.parent / line.strip(), split) for line in lines if line.strip())
-
-
-def _listed(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [item for item in values if isinstance(item, str) and item]
-
-
-def _read_folders(root: Path, labels: Labels) -> Iterator[tuple[Path, str]]:
-    homes = [root, root / "labels", root / "images"]
+def _read_names(root: Path, labels: Labels, required: bool) -> None:
+    """Read the class names of a data set without a YAML file."""
+    homes = [root, subfolder(root, "labels"), subfolder(root, "images")]
     files = [home / name for home in homes for name in _NAME_FILES if (home / name).is_file()]
-    if files:
-        lines = files[0].read_text(encoding="utf-8-sig").splitlines()
-        labels.class_names = [line.strip() for line in lines if line.strip()]
-        _refuse_duplicates(str(files[0]), labels)
-    else:
+    if required and not files:
         labels.fatal(
             str(root),
             "no file names the classes; add a data.yaml with names, or a classes.txt with one line "
             "per class in the order of the ids",
         )
+    labels.files += files
+    for path in files:
+        try:
+            names = [line.strip() for line in read_text(path).rstrip().splitlines()]
+        except VisusError as error:
+            labels.fatal(str(path), str(error))
+            continue
+        if "" in names:
+            labels.fatal(f"{path}:{names.index('') + 1}", "is empty; each line names a class")
+        elif labels.class_names and names != labels.class_names:
+            labels.fatal(str(path), f"names other classes than {files[0]}; remove one of them")
+        labels.class_names = labels.class_names or names
+
+
+def _images_in_folders(root: Path) -> list[tuple[Path, str]]:
+    """The images in folders `images`, with the splits that their folders state."""
+    images = []
     for image in list_images(root):
         words = [part.lower() for part in image.relative_to(root).parts[:-1]]
         if "images" in words:
-            yield image, next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
-
-
-def _refuse_duplicates(place: str, labels: Labels) -> None:
-    counts = Counter(labels.class_names)
-    duplicates = sorted(name for name, count in counts.items() if count > 1)
-    if duplicates:
-        labels.fatal(place, f"names {', '.join(duplicates)} twice; class names must be unique")
+            split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
+            images.append((image, split))
+    return images
 
 
 def label_file(image: Path) -> Path:
     """The label file of an image: `labels` in place of the last `images` in its path."""
-    parts = list(image.parts)
-    for i in range(len(parts) - 2, -1, -1):
-        if parts[i] == "images":
-            return Path(*parts[:i], "labels", *parts[i + 1 : -1], image.stem + ".txt")
-    return image.with_suffix(".txt")
+    homes = _homes(image.parent)
+    folder = image.parent if homes is None else homes[1] / image.parent.relative_to(homes[0])
+    return folder / f"{image.stem}.txt"
 
 
-def _read_image(image: Path, split: str, labels: Labels) -> None:
-    path = label_file(image)
-    objects = []
-    if path.is_file():
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            return labels.error(str(path), f"is not UTF-8 text (byte {error.start})")
-        for number, line in enumerate(lines, 1):
-            item = _read_line(f"{path}:{number}", line, labels) if line.strip() else None
-            if item is not None:
-                objects.append(item)
-    labels.images.append(LabelledImage(image, tuple(objects), split, str(image), relative=True))
+def _homes(folder: Path) -> tuple[Path, Path] | None:
+    """The folder `images` that is or holds a folder, and the folder `labels` beside it."""
+    for home in (folder, *folder.parents):
+        if home.name.lower() == "images":
+            return home, subfolder(home.parent, "labels")
     return None
 
 
-def _read_line(place: str, line: str, labels: Labels) -> LabelledObject | None:
-    words = line.split()
+def _read_images(images: Sequence[tuple[Path, str]], values: int, labels: Labels) -> None:
+    """Pair the images with their label files, and read these."""
+    unique = list(dict.fromkeys(image for image, _ in images))
+    folders = {folder: label_file(folder / "x").parent for folder in {i.parent for i in unique}}
+    homes = dict.fromkeys(_homes(folder) for folder in sorted(folders))
+    beside = [home[1] for home in homes if home is not None]
+    texts = dict.fromkeys(path for folder in beside for path in _text_files(folder))
+    if None in homes:
+        entries = [p for f in sorted(folders) if _homes(f) is None for p in sorted(f.iterdir())]
+        texts |= dict.fromkeys(path for path in entries if path.suffix.lower() == ".txt")
+    known = set(labels.files)
+    partners = [p for p in texts if p not in known and p.name.lower() not in _NAME_FILES]
+    pairing = pair_files(
+        unique,
+        partners,
+        lambda image: [str(folders[image.parent] / image.stem)],
+        lambda path: str(path.parent / path.stem),
+        "label file",
+    )
+    labels.problems += pairing.problems
+    labels.files += pairing.pairs.values()
+    present = {
+        simple_name(str(label_file(image)))
+        for home in homes
+        if home is not None and pairing.orphans
+        for image in list_images(home[0])
+    }
+    for path in pairing.orphans:
+        folders_of_labels = any(path.is_relative_to(folder) for folder in beside)
+        if folders_of_labels and simple_name(str(path.with_suffix(".txt"))) not in present:
+            labels.files.append(path)
+            labels.error(str(path), "has no image of its name; add the image or remove the file")
+    if pairing.alone:
+        labels.warn(
+            str(pairing.alone[0]),
+            f"has no label file, as {len(pairing.alone)} of {len(unique)} images; they are used as "
+            "negatives, without objects",
+        )
+    objects = {
+        image: _read_file(path, values, labels) for image, path in pairing.pairs.items()
+    } | dict.fromkeys(pairing.alone, ())
+    _warn_of_mixture([item for items in objects.values() for item in items or ()], labels)
+    for image, split in images:
+        if objects.get(image) is not None:
+            found = tuple(objects[image] or ())
+            labels.images.append(LabelledImage(image, found, split, str(image), relative=True))
+
+
+def _warn_of_mixture(objects: Sequence[LabelledObject], labels: Labels) -> None:
+    """Add a warning if some lines are boxes and some outlines, as one may be a damaged other."""
+    outlines = [item for item in objects if item.polygons]
+    boxes = [item for item in objects if not item.polygons]
+    if outlines and boxes:
+        few, what = (outlines, "an outline") if len(outlines) < len(boxes) else (boxes, "a box")
+        message = f"is {what}, as {len(few)} of {len(objects)} objects; the others are not"
+        labels.warn(few[0].place, message)
+
+
+def _read_file(path: Path, values: int, labels: Labels) -> tuple[LabelledObject, ...] | None:
+    """The objects of a label file; None if it cannot be read."""
     try:
-        values = [float(word) for word in words[1:]]
-        number = int(words[0])
-    except ValueError:
-        labels.error(
-            place, f"{line.strip()[:60]!r} is not a class id and fractions of the image size"
-        )
+        lines = read_text(path).splitlines()
+    except VisusError as error:
+        labels.error(str(path), str(error))
         return None
-    if not all(map(is_number, values)):
-        labels.error(place, f"{line.strip()[:60]!r} holds a value that is not finite")
-    elif not 0 <= number < len(labels.class_names):
-        known = len(labels.class_names)
-        labels.error(
-            place, f"unknown class {number}: there are {known} class names, ids start from 0"
-        )
-    elif len(values) == 4:
-        x, y, width, height = values
+    items = [
+        _read_line(f"{path}:{number}", line.split(), values, labels)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    return tuple(item for item in items if item is not None)
+
+
+def _read_line(
+    place: str, words: Sequence[str], key_point_values: int, labels: Labels
+) -> LabelledObject | None:
+    numbers = [parse_number(word) for word in words[1:]]
+    known = len(labels.class_names)
+    expected = 4 + key_point_values
+    message = ""
+    if not (words[0].isascii() and words[0].isdigit() and len(words[0]) < 10):
+        message = "its first value is not a class id; fractions of the image size follow one"
+    elif None in numbers:
+        message = f"value {numbers.index(None) + 1} after the class id is not a finite fraction"
+    elif known and int(words[0]) >= known:
+        message = f"unknown class {words[0]}: there are {known} class names, ids start from 0"
+    elif key_point_values and len(numbers) != expected:
+        message = f"has {len(numbers)} values after the class id; kpt_shape declares {expected}"
+    elif len(numbers) != expected and (len(numbers) < 6 or len(numbers) % 2):
+        message = f"has {len(numbers)} values after the class id; 4 are a box, 6 or more an outline"
+    if message:
+        labels.error(place, message)
+    if message or not known:
+        # Without usable class names, which are a problem already, only the form can be checked.
+        return None
+    values = [number for number in numbers if number is not None]
+    label = labels.class_names[int(words[0])]
+    if len(values) == expected:
+        x, y, width, height = values[:4]
         box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        return LabelledObject(labels.class_names[number], box, place)
-    elif len(values) >= 6 and len(values) % 2 == 0:
-        box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
-        outline = (tuple(values),)
-        return LabelledObject(labels.class_names[number], box, place, polygons=outline)
-    else:
-        labels.error(
-            place, f"has {len(values)} values after the class id; 4 are a box, 6 or more an outline"
-        )
-    return None
+        return LabelledObject(label, box, place)
+    box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+    return LabelledObject(label, box, place, polygons=(tuple(values),))
 
 
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
@@ -215,12 +265,12 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
             lines.append(" ".join([str(class_ids[item.label]), *(f"{v:.10g}" for v in values)]))
         path = label_file(target)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_text(path, "".join(f"{line}\n" for line in lines))
     description = {
         "path": ".",
         **{split: f"images/{split}" for split in splits},
         "names": dict(enumerate(class_names)),
     }
     text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
-    (output / "data.yaml").write_text(text, encoding="utf-8")
+    write_text(output / "data.yaml", text)
     return targets

@@ -125,5 +125,15 @@ def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(VisusError, match=r"data.views 0 must be at least 1"):
         data(tmp_path, views=0)
     (tmp_path / "captions.json").write_text(json.dumps([{"image": "a.png", "captions": ["a"]}]))
-    with pytest.raises(VisusError, match="there is no image"):
+    with pytest.raises(VisusError, match=r"there is no file 'a\.png'"):
         print(data(tmp_path).splits)
+
+
+def test_only_test_images_are_named_as_such(tmp_path):
+    root = save_captions(tmp_path, 4)
+    content = json.loads((root / "captions.json").read_text())
+    (root / "captions.json").unlink()
+    (root / "captions_test.json").write_text(json.dumps(content))
+    with pytest.raises(VisusError, match="no images of the split train, only of test") as raised:
+        print(data(root).class_names)
+    assert "min_count" not in str(raised.value)

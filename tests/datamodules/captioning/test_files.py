@@ -126,16 +126,16 @@ def test_all_problems_are_in_one_report(tmp_path):
     assert listing.images[0].captions == ("A good one.",)
     messages = "\n".join(map(str, listing.problems))
     for words in (
-        "entry 0: an empty caption of p0.png",
+        "entry 0: an empty caption of 'p0.png'",
         "entry 1: p1.png: ",
-        "entry 2: there is no image 'gone.png'",
-        "entry 3: an image without a caption: p2.png",
+        "entry 2: there is no file 'gone.png'",
+        "entry 3: an image without a caption: 'p2.png'",
         "entry 4: split 'later' is unknown",
         "entry 5: names no image",
-        "names no image",
+        "entry 6: is 'text'",
     ):
         assert words in messages, messages
-    assert listing.left_out == 5
+    assert listing.left_out == 6
 
 
 def test_a_coco_image_without_captions_and_a_caption_without_an_image_are_reported(tmp_path):
@@ -147,7 +147,7 @@ def test_a_coco_image_without_captions_and_a_caption_without_an_image_are_report
     }  # fmt: skip
     (images(tmp_path) / "captions.json").write_text(json.dumps(content))
     messages = "\n".join(map(str, read_captions(tmp_path).problems))
-    assert "an image without a caption: p1.png" in messages and "image of id 7" in messages
+    assert "an image without a caption: 'p1.png'" in messages and "image of id 7" in messages
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,23 @@ def test_a_coco_image_without_captions_and_a_caption_without_an_image_are_report
         ("captions.csv", "image,caption\np0.png,caf\xe9".encode("latin-1"), "not UTF-8"),
         ("captions.json", b'[{"image": "p0.png", "captions": ["a"', "not valid JSON"),
         ("captions.json", b'{"images": 3, "captions": 4}', "holds no list"),
-        ("notes.txt", b"nothing", "holds no captions"),
+        ("captions.json", b'[{"image": "p0.png", "captions": NaN}]', "a caption that is nan"),
+        ("captions.json", b'[{"image": "a", "image": "b", "captions": []}]', "key 'image' twice"),
+        ("captions.json", b'{"Images": [], "captions": []}', "must be written 'images'"),
     ],
 )
-def test_files_that_cannot_be_read_are_refused(tmp_path, name, content, words):
-    (images(tmp_path) / name).write_bytes(content)
-    with pytest.raises(VisusError, match=words):
+def test_a_file_that_cannot_be_read_hides_no_other_problem(tmp_path, name, content, words):
+    root = images(tmp_path)
+    (root / name).write_bytes(content)
+    (root / "more.csv").write_text("image,caption\ngone.png,A square.\n")
+    messages = "\n".join(map(str, read_captions(root).problems))
+    assert words in messages and f"{name}:" in messages, messages
+    assert "more.csv:2: there is no file 'gone.png'" in messages
+
+
+def test_a_folder_without_captions_is_refused(tmp_path):
+    (images(tmp_path) / "notes.txt").write_bytes(b"nothing")
+    with pytest.raises(VisusError, match="holds no captions"):
         read_captions(tmp_path)
 
 
@@ -176,3 +187,20 @@ def test_an_image_in_two_splits_is_left_out_of_training(tmp_path):
         ("p1.png", "train"),
     }
     assert any("figures would be too good" in p.message for p in listing.problems)
+
+
+def test_split_lists_are_compared_with_the_captions(tmp_path):
+    write_flickr(images(tmp_path))
+    (tmp_path / "Flickr_8k.devImages.txt").write_text("p2.png\np0.png\ngone.png\n")
+    (tmp_path / "Flickr_8k.testImages.txt").unlink()
+    messages = "\n".join(map(str, read_captions(tmp_path).problems))
+    assert "devImages.txt:2: 'p0.png' is in the list" in messages
+    assert "1 listed images have no usable caption, the first is 'gone.png'" in messages
+    assert "states no split, as 1 of 4 do" in messages
+
+
+def test_captions_that_begin_with_splits_lack_a_column(tmp_path):
+    rows = ["image,caption", "p0.png,train,A square.", "p1.png,val,A square."]
+    (images(tmp_path) / "captions.csv").write_text("\n".join(rows))
+    messages = "\n".join(map(str, read_captions(tmp_path).problems))
+    assert "its captions begin with splits; name the column split" in messages

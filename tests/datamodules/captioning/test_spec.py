@@ -19,7 +19,7 @@ def test_the_check_counts_images_captions_and_words_of_each_split(tmp_path):
     for i, entry in enumerate(content):
         entry["split"] = "train" if i < 4 else "val"
     (root / "captions.json").write_text(json.dumps(content))
-    report = CaptioningDataSpec().check(root, {})
+    report = CaptioningDataSpec().check(root, {"allow_outside": False})
     assert [column.header for column in report.lines[0].columns] == ["", "train", "val"]
     table = rows(report)
     assert table[:2] == [("images", "4", "2"), ("captions", "8", "4")]
@@ -32,7 +32,7 @@ def test_the_sample_is_recognised_and_trains(tmp_path, visus):
     spec.write_sample(root)
     found, _ = recognise(root)
     assert found.task == "captioning"
-    report = spec.check(root, {})
+    report = spec.check(root, {"allow_outside": False})
     assert rows(report)[:2] == [("images", "8"), ("captions", "16")] and not report.problems
     code, _, err = visus(
         "fit", "--data", root, "--data.min_count", "1", "--data.num_workers", "0",

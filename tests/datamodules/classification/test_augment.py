@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from visus.datamodules.classification.augment import TrainingTransform
-from visus.datamodules.core.loading import ImageDataset, make_loader
+from visus.datamodules.core.epochs import ShuffledBatches
+from visus.datamodules.core.loading import ImageDataset, make_train_loader
 from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
 
 
-def epochs(workers, seed, augmentation="photos"):
+def epochs(monkeypatch, workers, seed, augmentation="photos"):
     """Two epochs of eight copies of an image, augmented."""
     image = make_scene(1, (40, 40)).image
     dataset = ImageDataset(
@@ -19,20 +20,27 @@ def epochs(workers, seed, augmentation="photos"):
         "crop",
         transform=TrainingTransform(augmentation, (32, 32), "crop"),
     )
-    torch.manual_seed(seed)
-    loader = make_loader(dataset, 4, workers, train=True)
-    return [torch.cat([batch["image"] for batch in loader]) for _ in range(2)]
+    monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
+    batches = ShuffledBatches(8, 4)
+    loader = make_train_loader(dataset, batches, workers)
+    images = []
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        images.append(torch.cat([batch["image"] for batch in loader]))
+    return images
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("augmentation", ["characters", "small", "photos"])
-def test_augmentations_differ_by_sample_and_epoch_and_repeat_with_the_seed(workers, augmentation):
-    first, second = epochs(workers, 0, augmentation)
+def test_augmentations_differ_by_sample_and_epoch_and_repeat_with_the_seed(
+    monkeypatch, workers, augmentation
+):
+    first, second = epochs(monkeypatch, workers, 0, augmentation)
     assert first.shape == (8, 3, 32, 32)
     assert len({image.numpy().tobytes() for image in torch.cat([first, second])}) > 5
-    again, _ = epochs(workers, 0, augmentation)
+    again, _ = epochs(monkeypatch, workers, 0, augmentation)
     assert torch.equal(first, again)
-    other, _ = epochs(workers, 1, augmentation)
+    other, _ = epochs(monkeypatch, workers, 1, augmentation)
     assert not torch.equal(first, other)
 
 

@@ -12,7 +12,7 @@ def test_training_images_may_be_smaller_than_evaluation_images(photos):
     module = data(photos, image_size=(128, 160), train_scale=0.75)
     assert module.dataset("train")[0]["image"].shape == (3, 96, 128)
     assert module.dataset("val")[0]["image"].shape == (3, 128, 160)
-    with pytest.raises(VisusError, match=r"data.train_scale 1.5 must lie above 0"):
+    with pytest.raises(VisusError, match=r"data.train_scale 1.5 must be above 0"):
         data(photos, train_scale=1.5)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import save_scene
-from visus.datamodules.classification.files import read_listing
+from visus.datamodules.classification.checks import read_listing
 from visus.datamodules.core.problems import DataError, refuse
 from visus.vision.errors import VisusError
 
@@ -147,3 +147,37 @@ def test_the_classes_of_a_checkpoint_are_used(photos):
     assert all("unknown label 'cross'" in message for message in found.values())
     listing = read_listing(photos, ["circle", "cross", "never seen"])
     assert listing.class_names == ("circle", "cross", "never seen") and not listing.problems
+
+
+def test_classes_that_cannot_be_learnt_or_validated_are_reported(photos):
+    save_scene(photos / "lonely" / "a.png", 70)
+    save_scene(photos / "Circle" / "a.png", 71)
+    (photos / "Circle" / "b.png").write_bytes((photos / "Circle" / "a.png").read_bytes())
+    messages = [str(p) for p in read_listing(photos).problems]
+    assert all(message.startswith("warning: ") for message in messages)
+    for name in ("lonely", "Circle"):
+        words = f"class {name!r} has one image, which cannot be both trained on and validated on"
+        assert any(words in message for message in messages)
+    assert any("classes 'Circle' and 'circle' differ in case only" in m for m in messages)
+    # With stated splits one image for training is enough, none is not.
+    for split, labels in (("train", ("circle", "lonely")), ("val", ("circle", "lonely", "cross"))):
+        for i, label in enumerate(labels):
+            save_scene(photos.parent / "split" / split / label / "a.png", 80 + 10 * i + len(split))
+    (message,) = [str(p) for p in read_listing(photos.parent / "split").problems]
+    assert "class 'cross' has no image for training" in message
+
+
+def test_samples_without_a_split_among_others_are_reported(photos):
+    rows = ["path,label,split", "circle/0.png,circle,train", "circle/1.png,circle,"]
+    (photos / "labels.csv").write_text("\n".join([*rows, "cross/1.png,cross,train"]))
+    report = "\n".join(map(str, read_listing(photos).problems))
+    assert "labels.csv:3: states no split, as 1 of 3 do" in report
+
+
+def test_an_unread_column_and_a_label_that_is_too_long_are_reported(photos):
+    rows = ["path,label,spilt", "circle/0.png,circle,train", f"cross/0.png,{'x' * 300},val"]
+    (photos / "labels.csv").write_text("\n".join(rows))
+    report = "\n".join(map(str, read_listing(photos).problems))
+    assert "labels.csv:1: its column 'spilt' is not read" in report
+    assert "labels.csv:3: its label" in report and "has 300 characters" in report
+    assert max(map(len, report.splitlines())) < 500

@@ -1,5 +1,6 @@
 import gzip
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -64,6 +65,50 @@ def test_a_cifar_file_with_code_is_refused_and_runs_nothing(tmp_path, monkeypatc
     with pytest.raises(VisusError, match="data_batch_3"):
         _ = CIFAR10Data(str(tmp_path)).splits
     assert not (tmp_path / "exploded").exists()
+
+
+def member(name, kind=tarfile.REGTYPE, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        member("out", tarfile.SYMTYPE, "../../etc"),
+        member("in", tarfile.SYMTYPE, "good.txt"),
+        member("hard", tarfile.LNKTYPE, "good.txt"),
+        member("device", tarfile.CHRTYPE),
+        member("pipe", tarfile.FIFOTYPE),
+        member("/absolute.txt"),
+        member("../above.txt"),
+        member("a/../../above.txt"),
+    ],
+    ids=lambda info: info.name,
+)
+def test_links_devices_and_outer_paths_of_archives_are_refused(tmp_path, monkeypatch, bad):
+    import torchvision.datasets
+    from torchvision.datasets.utils import extract_archive
+
+    if bad.name.startswith("/"):
+        bad = member(f"{tmp_path}{bad.name}")
+    archive = tmp_path / "set.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(member("good.txt"))
+        tar.addfile(bad)
+    home = tmp_path / "home"
+
+    def unpack(root, download):
+        extract_archive(str(archive), root)
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", unpack)
+    with pytest.raises(VisusError, match="its archive holds"):
+        CIFAR10Data(str(home)).splits  # noqa: B018
+    assert [path.name for path in home.rglob("*")] == ["good.txt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"set.tar", "home"}
+    # Other archives are unpacked as before.
+    assert "extraction_filter" in vars(tarfile.TarFile) and not tarfile.TarFile.extraction_filter
 
 
 def test_damaged_archives_are_named(tmp_path):

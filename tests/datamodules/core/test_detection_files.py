@@ -1,12 +1,8 @@
-import copy
 import json
 import math
-import random
 import shutil
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import save_detection
@@ -84,7 +80,7 @@ def test_every_problem_of_yolo_is_reported_by_line(tmp_path):
     (root / "images" / "train" / "train1.png").write_bytes(b"text")
     listing = read_detection(root)
     words = {
-        2: "duplicate", 3: "unknown class 9", 4: "not finite", 5: "3 values", 6: "outside",
+        2: "duplicate", 3: "unknown class 9", 4: "not a finite", 5: "3 values", 6: "outside",
         7: "outside", 8: "degenerate", 9: "inverted", 10: "not a class id",
     }  # fmt: skip
     for line, word in words.items():
@@ -238,90 +234,10 @@ def test_missing_and_ambiguous_labels_are_refused(tmp_path):
     assert read_detection(both, "voc").format == "voc"
 
 
-VALUES = (None, -5, 0, 1e300, 10**400, math.nan, math.inf, "x", "", [], {}, True, [1, 2], 3.7)
-
-
-def _mutate(content, rng):
-    """Replace, remove or duplicate a random part of the JSON."""
-    place = content
-    while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-        if not keys:
-            return
-        key = rng.choice(keys)
-        if isinstance(place[key], dict | list) and place[key] and rng.random() < 0.8:
-            place = place[key]
-            continue
-        action = rng.random()
-        if action < 0.6:
-            place[key] = copy.deepcopy(rng.choice(VALUES))
-        elif action < 0.8:
-            del place[key]
-        elif isinstance(place, list):
-            place.append(copy.deepcopy(place[key]))
-        return
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), count=st.integers(1, 4))
-def test_mutated_coco_never_crashes_and_never_returns_wrong_boxes(tmp_path, seed, count):
-    root = tmp_path / "set"
-    if not root.exists():
-        save_detection(root, "coco", count=3)
-        (tmp_path / "kept.json").write_bytes(
-            (root / "annotations" / "instances_train.json").read_bytes()
-        )
-    content = json.loads((tmp_path / "kept.json").read_text())
-    rng = random.Random(seed)
-    for _ in range(count):
-        _mutate(content, rng)
-    (root / "annotations" / "instances_train.json").write_text(json.dumps(content))
-    _check(lambda: read_detection(root, "coco"))
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    seed=st.integers(0, 10**6),
-    format=st.sampled_from(["voc", "yolo"]),
-    count=st.integers(1, 3),
-)
-def test_mutated_text_never_crashes_and_never_returns_wrong_boxes(tmp_path, seed, format, count):
-    kept, root = tmp_path / f"kept-{format}", tmp_path / format
-    if not kept.exists():
-        save_detection(kept, format, count=2)
-    shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(kept, root)
-    rng = random.Random(seed)
-    files = sorted(p for p in root.rglob("*") if p.suffix in {".xml", ".txt", ".yaml"})
-    for _ in range(count):
-        path = rng.choice(files)
-        data = bytearray(path.read_bytes())
-        for _ in range(rng.randrange(1, 4)):
-            where = rng.randrange(len(data) + 1)
-            piece = rng.choice([b"nan", b"-", b"1e400", b"\xff", b"9" * 30, b"", b"<", b"\n", b"0"])
-            data[where : where + rng.randrange(4)] = piece
-        path.write_bytes(bytes(data))
-    _check(lambda: read_detection(root, format))
-
-
-def _check(read):
-    try:
-        listing = read()
-    except VisusError as error:
-        assert str(error)
-        return
-    for image in listing.images:
-        height, width = image.size
-        for item in image.objects:
-            x1, y1, x2, y2 = item.box
-            assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
-            assert item.label in listing.class_names
-
-
 def test_a_huge_class_id_of_yolo_does_not_exhaust_memory(workplace):
     root = save_detection(workplace / "boxes", "yolo", count=2)
     path = root / "data.yaml"
     path.write_text(path.read_text().replace("2: ", "2000000000000: "))
     listing = read_detection(root, "yolo")
-    (fatal,) = [p for p in listing.problems if "has a class id" in p.message]
+    (fatal,) = [p for p in listing.problems if p.place == str(path)]
     assert "2000000000000" in fatal.message and fatal.severity == "fatal"

@@ -2,12 +2,16 @@ import pickle
 from collections import Counter
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import Dataset
 
 from visus.datamodules.classification.arrays import ScenesClassificationData
 from visus.datamodules.classification.data import ImageClassificationData
-from visus.datamodules.core.loading import ArrayDataset, make_loader
+from visus.datamodules.core.epochs import ShuffledBatches
+from visus.datamodules.core.loading import ArrayDataset, make_loader, make_train_loader
 
 
 def dataset(size):
@@ -19,7 +23,7 @@ def dataset(size):
 def test_evaluation_uses_every_sample_once(size, batch_size, world):
     seen = Counter()
     for rank in range(world):
-        loader = make_loader(dataset(size), batch_size, 0, False, rank, world)
+        loader = make_loader(dataset(size), batch_size, 0, rank, world)
         for batch in loader:
             seen.update(batch["label"].tolist())
     assert seen == Counter(range(size))
@@ -27,9 +31,70 @@ def test_evaluation_uses_every_sample_once(size, batch_size, world):
 
 @given(st.integers(4, 60), st.integers(1, 8), st.integers(1, 3))
 def test_training_gives_every_process_the_same_number_of_batches(size, batch_size, world):
-    loaders = [make_loader(dataset(size), batch_size, 0, True, r, world) for r in range(world)]
-    assert len({len(list(loader)) for loader in loaders}) == 1
-    assert len(loaders[0]) > 0
+    batches = [ShuffledBatches(size, batch_size, r, world) for r in range(world)]
+    loaders = [make_train_loader(dataset(size), each, 0) for each in batches]
+    returned = [list(loader) for loader in loaders]
+    assert len({len(each) for each in returned}) == 1 == len({len(loader) for loader in loaders})
+    assert len(loaders[0]) == len(returned[0]) > 0
+    seen = [index for loader in returned for batch in loader for index in batch["label"].tolist()]
+    assert len(seen) == len(set(seen))
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 3), st.integers(0, 40))
+def test_an_epoch_is_continued_where_it_stopped(size, batch_size, epoch, batch):
+    whole = ShuffledBatches(size, batch_size)
+    whole.set_epoch(epoch)
+    rest = ShuffledBatches(size, batch_size)
+    rest.resume_at(epoch, batch)
+    rest.set_epoch(epoch)
+    assert list(rest) == list(whole)[batch:] and len(rest) == len(whole)
+    for each in (whole, rest):
+        each.set_epoch(epoch + 1)
+    assert list(rest) == list(whole)
+
+
+class Noise(Dataset):
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return {"value": torch.rand(3), "index": index}
+
+
+class BatchedNoise(Noise):
+    def __getitems__(self, indices):
+        return {"value": torch.rand(len(indices), 3), "index": indices}
+
+
+@pytest.mark.parametrize("data", [Noise(), BatchedNoise()])
+def test_random_choices_follow_from_seed_epoch_and_index(data):
+    epochs = []
+    for workers, first in ((0, 0), (2, 0), (0, 1)):
+        batches = ShuffledBatches(len(data), 4)
+        batches.resume_at(1, first)
+        loader = make_train_loader(data, batches, workers)
+        both = []
+        for epoch in (0, 1):
+            batches.set_epoch(epoch)
+            torch.manual_seed(workers)
+            before = torch.get_rng_state()
+            values = {
+                index: tuple(value.tolist())
+                for batch in loader
+                for index, value in zip(batch["index"], batch["value"], strict=True)
+            }
+            # The generator of the network is left as it was, but for the seed of the workers.
+            assert workers or torch.equal(torch.rand(1), _next(before))
+            both.append(values)
+        epochs.append(both)
+    assert epochs[0] == epochs[1] and epochs[0][0] != epochs[0][1]
+    assert len(epochs[2][1]) == 8 and epochs[2][1].items() <= epochs[0][1].items()
+
+
+def _next(state):
+    torch.set_rng_state(state)
+    torch.empty((), dtype=torch.int64).random_()
+    return torch.rand(1)
 
 
 def test_data_sets_can_be_pickled_for_spawned_workers(photos):

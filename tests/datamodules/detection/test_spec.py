@@ -10,7 +10,7 @@ from visus.datamodules.core.labels import Labels
 from visus.datamodules.detection.data import ImageDetectionData
 from visus.datamodules.detection.spec import DetectionDataSpec
 
-VALUES = {"format": None, "exif": "auto"}
+VALUES = {"format": None, "exif": "auto", "allow_outside": False}
 
 
 class OwnFormatData(ImageDetectionData):
@@ -70,6 +70,26 @@ def test_a_conversion_reports_what_was_left_out(tmp_path):
     report = DetectionDataSpec().convert(root, VALUES, "voc", tmp_path / "voc")
     assert "3 images" in str(report.lines[0]) and "1 bad ones were left out" in str(report.lines[0])
     assert {p.severity for p in report.problems} == {"error", "warning"}
+
+
+def test_outer_paths_and_links_are_answered_on_the_command_line(visus, workplace):
+    root = save_detection(workplace / "set", "coco", count=4)
+    (root / "train" / "train1.png").rename(workplace / "outside.png")
+    path = root / "annotations" / "instances_train.json"
+    path.write_text(path.read_text().replace("train1.png", "../../outside.png"))
+    (root / "train").rename(workplace / "linked")
+    (root / "train").symlink_to(workplace / "linked", target_is_directory=True)
+    code, out, _ = visus("data", "check", root)
+    assert code == 2 and "images[1]: names '../../outside.png', which lies outside of" in out
+    assert "links to folders that were followed: 1" in out
+    code, out, _ = visus("data", "check", root, "--allow-outside")
+    assert code == 0 and "no problems" in out
+    convert = ("data", "convert", root, "--to", "yolo", "--output")
+    code, out, _ = visus(*convert, "some")
+    assert code == 2 and "3 images" in out
+    code, out, _ = visus(*convert, "all", "--allow-outside")
+    assert code == 0 and "4 images" in out
+    assert len(ImageDetectionData(str(root), allow_outside=True, num_workers=0).listing.images) == 4
 
 
 def test_the_specification_needs_no_torch():

@@ -10,7 +10,7 @@ from tests.conftest import save_people
 from visus.datamodules.face_recognition.augment import FaceTransform
 from visus.datamodules.face_recognition.data import PeopleData
 from visus.datamodules.face_recognition.files import list_people, select_faces
-from visus.datamodules.face_recognition.sampler import PeopleSampler
+from visus.datamodules.face_recognition.sampler import PeopleBatches
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import template
 
@@ -49,7 +49,7 @@ def test_stated_splits_are_used(tmp_path):
 def test_people_in_several_splits_are_refused(tmp_path):
     for split in ("train", "val"):
         save_people(tmp_path / split, 3, 2, first=0 if split == "train" else 2)
-    _, problems = select_faces(list_people(tmp_path), None, 40)
+    _, problems = select_faces(list_people(tmp_path)[0], None, 40)
     assert [(p.place, p.severity) for p in problems] == [("P2", "fatal")]
     assert "is in train and val" in problems[0].message
 
@@ -113,8 +113,10 @@ def test_faces_are_detected_and_aligned_and_missing_ones_named(tmp_path):
 
 def test_batches_hold_several_images_of_a_person_and_differ_by_epoch():
     people = [i % 10 for i in range(60)]
-    sampler = PeopleSampler(people, 12, 3)
-    first, second = list(sampler), list(sampler)
+    sampler = PeopleBatches(people, 12, 3)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = [[key % 60 for key in batch] for batch in sampler]
     assert len(first) == len(sampler) == 5 and first != second
     for batch in first:
         assert set(Counter(people[i] for i in batch).values()) <= {3, 6, 9, 12}
@@ -123,12 +125,12 @@ def test_batches_hold_several_images_of_a_person_and_differ_by_epoch():
 
 def test_processes_get_equally_many_batches_of_their_own():
     people = [i % 7 for i in range(50)]
-    shares = [list(PeopleSampler(people, 8, 2, rank, 2)) for rank in (0, 1)]
+    shares = [list(PeopleBatches(people, 8, 2, rank, 2)) for rank in (0, 1)]
     assert len(shares[0]) == len(shares[1]) and shares[0] != shares[1]
-    lonely = list(PeopleSampler([0, 1], 64, 2, 0, 1))
+    lonely = list(PeopleBatches([0, 1], 64, 2, 0, 1))
     assert len(lonely) == 1 and set(lonely[0]) == {0, 1}
     with pytest.raises(VisusError, match="at least two"):
-        PeopleSampler([0, 0], 8, 2)
+        PeopleBatches([0, 0], 8, 2)
 
 
 def test_augmentations_differ_and_repeat_with_the_seed():

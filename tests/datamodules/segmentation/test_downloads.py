@@ -81,3 +81,21 @@ def test_a_missing_list_is_reported(workplace):
     (root / "oxford-iiit-pet" / "annotations" / "test.txt").unlink()
     with pytest.raises(VisusError, match=r"test\.txt: is missing"):
         OxfordPetData(str(root), num_workers=0).dataset("train")
+
+
+def test_names_with_spaces_are_read_and_wrong_lines_named(workplace):
+    root = write_voc(workplace)
+    folder = root / "VOCdevkit" / "VOC2012"
+    for home, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+        (folder / home / f"0.{ending}").rename(folder / home / f"my cat.{ending}")
+    (workplace / "private.jpg").write_bytes((folder / "JPEGImages" / "1.jpg").read_bytes())
+    lists = folder / "ImageSets" / "Segmentation"
+    (lists / "train.txt").write_text("my cat\n1\n../../../private\n/etc/passwd\n1\ngone\n")
+    listing = VOCSegmentationData(str(root), num_workers=0).read_listing()
+    assert [image.path.stem for image in listing.images] == ["my cat", "1", "4", "5"]
+    report = {p.place: p.message for p in listing.problems if p.severity == "error"}
+    assert set(report) == {f"{lists / 'train.txt'}:{line}" for line in (3, 4, 5, 6)}
+    assert "already" in report[f"{lists / 'train.txt'}:5"]
+    (lists / "val.txt").write_bytes(b"\xff")
+    listing = VOCSegmentationData(str(root), num_workers=0).read_listing()
+    assert "val.txt: is not UTF-8" in "\n".join(map(str, listing.problems))

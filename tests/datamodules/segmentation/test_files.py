@@ -116,7 +116,7 @@ def test_each_kind_of_bad_pair_is_in_one_report(workplace):
     ):
         assert words in report, words
     assert [image.path.stem for image in listing.images] == ["p9"]
-    assert listing.left_out == 9
+    assert listing.left_out == 10
 
 
 def test_jpeg_masks_damaged_files_and_copies_are_refused(workplace):
@@ -182,15 +182,27 @@ def test_outlines_in_coco_format_are_drawn(workplace):
         ("name,colour\na,#010203\nb,1 2 3\n", "'b' has the colour of another class"),
         ("name\na\na\n", "classes.csv:3: the name 'a' is a duplicate"),
         ('name\na\n""\n', "classes.csv:3: the name '' is empty"),
-        ("label\na\n", "lacks the column name"),
     ],
 )
 def test_a_wrong_class_table_is_reported_by_line(workplace, text, words):
+    root = save_masked(workplace / "set", "folders", 2)
+    (root / "classes.csv").write_text(text)
+    (root / "masks" / "p1.png").unlink()
+    report = messages(read_segmentation(root), "fatal")
+    assert words in report
+    # The problems of other files are in the same report.
+    assert "p1.png: has no mask" in messages(read_segmentation(root))
+
+
+def test_every_line_of_a_class_table_is_reported(workplace):
     path = workplace / "classes.csv"
-    path.write_text(text)
-    with pytest.raises(VisusError) as caught:
-        read_class_table(path, 255)
-    assert words in str(caught.value)
+    path.write_text("name,value\n,1\nb,x\nc,3\nc,4\nd,3\ne,1_0\n\0,9\n" + "f" * 300 + ",8\n")
+    table, problems = read_class_table(path, 255)
+    assert table.names == ("c",)
+    assert {p.place for p in problems} == {f"{path}:{line}" for line in (2, 3, 5, 6, 7, 8, 9)}
+    # Without numbers, a line that is missing would shift the classes below.
+    path.write_text("name\na\n\nb\n")
+    assert "the numbers are unknown" in str(read_class_table(path, 255)[1][0])
 
 
 def test_classes_are_matched_by_name(workplace):
@@ -278,11 +290,11 @@ def test_folders_outside_the_layout_are_refused_and_hidden_ones_ignored(workplac
 def test_the_given_value_or_class_is_ignored(workplace):
     path = workplace / "classes.csv"
     path.write_text("name\nroad\nsky\nvoid\n")
-    assert read_class_table(path, 2).names == ("road", "sky")
-    assert read_class_table(path, "void").ids[2] == IGNORE
-    for wrong in (300, "none"):
-        with pytest.raises(VisusError, match=r"data\.ignore"):
-            read_class_table(path, wrong)
+    assert read_class_table(path, 2)[0].names == ("road", "sky")
+    assert read_class_table(path, "void")[0].ids[2] == IGNORE
+    with pytest.raises(VisusError, match=r"data\.ignore"):
+        read_class_table(path, 300)
+    assert "data.ignore 'none'" in str(read_class_table(path, "none")[1][0])
     path.write_text("name,colour\nroad,#000000\nsky,#ffffff\n")
     with pytest.raises(VisusError, match="hold colours, not numbers; name the class"):
         read_class_table(path, 3)
@@ -303,6 +315,6 @@ def test_without_training_images_the_others_are_usable(workplace):
 
 def test_colours_are_reordered_with_their_classes(workplace):
     (workplace / "classes.csv").write_text("name,colour\nroad,#010101\nsky,#020202\n")
-    table = read_class_table(workplace / "classes.csv", 255)
+    table, _ = read_class_table(workplace / "classes.csv", 255)
     assert table.reordered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
     assert table.reordered(["sky", "tree", "road"]).colours is None

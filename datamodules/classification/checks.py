@@ -1,0 +1,201 @@
+"""Check the files of any classification data: images, duplicates, splits and classes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from visus.datamodules.classification.files import Labels, Sample, read_labels
+from visus.datamodules.core.images import inspect_images
+from visus.datamodules.core.pairing import simple_name
+from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.splits import SPLIT_NAMES, unstated_splits
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The checked samples of a data set, and its problems.
+
+    Attributes:
+        samples: The samples without errors, in a fixed order.
+        class_names: All classes, in order.
+        multi_label: Whether an image may have several labels.
+        problems: All problems; `samples` does not include the samples of errors.
+        left_out: Number of samples that were left out.
+    """
+
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...]
+    multi_label: bool
+    problems: tuple[Problem, ...]
+    left_out: int
+
+
+def read_listing(
+    root: Path, class_names: Sequence[str] | None = None, allow_outside: bool = False
+) -> Listing:
+    """Read the user's own data set and check every image.
+
+    Args:
+        root: See `visus.datamodules.classification.files.read_labels`.
+        class_names: See `check_labels`.
+        allow_outside: See `visus.datamodules.classification.files.read_labels`.
+
+    Raises:
+        VisusError: If there is no such folder or file, or the CSV lacks a column.
+    """
+    return check_labels(read_labels(root, allow_outside), root, class_names)
+
+
+def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None = None) -> Listing:
+    """Decode every image; find duplicates, unknown labels and splits, and classes with too few.
+
+    Args:
+        labels: The labels.
+        root: Where they were read from, for messages.
+        class_names: The classes of a checkpoint, in order: other labels are errors, missing
+            classes are not. None to take the classes from the labels.
+    """
+    problems, empty = list(labels.problems), labels.empty
+    listed = len(labels.samples) + sum(problem.severity == "error" for problem in problems)
+    samples, unknown = _normalise_splits(labels.samples)
+    problems += [*unknown, *unstated_splits(samples)]
+    labelled = sorted({label for sample in samples for label in sample.labels} | set(empty))
+    names = tuple(class_names) if class_names else tuple(labelled)
+    if class_names is None:
+        problems += [
+            Problem(name, "an empty class: no image in it; fill or remove it", "error")
+            for name in empty
+        ]
+        names = tuple(name for name in labelled if name not in empty)
+        if len(names) < 2:
+            problems.append(_too_few_classes(root, names))
+    known = set(names)
+    problems += [
+        Problem(
+            s.place,
+            f"unknown label {shown(', '.join(sorted(set(s.labels) - known)))}; "
+            f"the model knows {', '.join(names)}",
+            "error",
+        )
+        for s in samples
+        if not known.issuperset(s.labels)
+    ]
+    checked, broken = _check_files([s for s in samples if known.issuperset(s.labels)])
+    good, duplicates = _check_duplicates(checked)
+    problems += broken + duplicates
+    if not good:
+        problems.append(Problem(str(root), "holds no readable image; check the path", "fatal"))
+    elif class_names is None:
+        problems += _scarce_classes(root, good, names)
+    return Listing(tuple(good), names, labels.multi_label, tuple(problems), listed - len(good))
+
+
+def _normalise_splits(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """Give the splits their standard names; returns the samples, and problems for unknown names."""
+    known, problems = [], []
+    names = {"": "", **SPLIT_NAMES}
+    for sample in samples:
+        split = names.get(sample.split.strip().lower())
+        if split is None:
+            message = f"unknown split {shown(sample.split)}; use {', '.join(SPLIT_NAMES)}"
+            problems.append(Problem(sample.place, message, "error"))
+        else:
+            known.append(replace(sample, split=split))
+    return known, problems
+
+
+def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
+    classes = f"one class ({names[0]})" if names else "no class"
+    return Problem(
+        str(root),
+        f"holds {classes}; a classifier needs at least two: a folder of images for each class",
+        "fatal",
+    )
+
+
+def _scarce_classes(
+    root: Path, samples: Sequence[Sample], class_names: Sequence[str]
+) -> list[Problem]:
+    """Classes that cannot be learnt or not be validated, and names that may mean one class."""
+    problems = []
+    simple: dict[str, str] = {}
+    split = any(sample.split == "val" for sample in samples)
+    contents = defaultdict(set)
+    for sample in samples:
+        for label in sample.labels:
+            if sample.split in {"train", ""}:
+                contents[label].add(sample.content)
+    training = any(contents.values())
+    for name in class_names:
+        other = simple.setdefault(simple_name(name), name)
+        count = len(contents[name])
+        if other != name:
+            message = f"classes {shown(other)} and {shown(name)} differ in case only"
+            problems.append(Problem(str(root), f"{message}; rename one of them", "warning"))
+        if count == 0 and training:
+            message = f"class {shown(name)} has no image for training; add some"
+        elif count == 1 and not split:
+            message = (
+                f"class {shown(name)} has one image, which cannot be both trained on and "
+                "validated on; add images of it"
+            )
+        else:
+            continue
+        problems.append(Problem(str(root), message, "warning"))
+    return problems
+
+
+def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """Decode every image; returns the readable samples, and the problems of all."""
+    good, problems = [], []
+    checks = inspect_images([sample.path for sample in samples])
+    for sample, check in zip(samples, checks, strict=True):
+        problems += check.problems(sample.place)
+        if check.info is not None:
+            size = (check.info.height, check.info.width)
+            good.append(replace(sample, content=check.content, size=size))
+    return good, problems
+
+
+def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """Leave out duplicates with contradicting labels or splits.
+
+    Returns:
+        The remaining samples, and a problem for each duplicate.
+    """
+    by_content: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        by_content[sample.content].append(sample)
+    problems, left_out = [], set()
+    for copies in by_content.values():
+        if len(copies) == 1:
+            continue
+        first, others = copies[0], copies[1:]
+        same = f"the same image as {first.path}"
+        if any(set(s.labels) != set(first.labels) for s in others):
+            labels = " and ".join(sorted({"|".join(s.labels) for s in copies}))
+            left_out.update(copies)
+            problems += [
+                Problem(s.place, f"{same} under another label ({labels}); keep one", "error")
+                for s in others
+            ]
+        elif any(s.split != first.split for s in others):
+            splits = " and ".join(sorted({s.split or "no split" for s in copies}))
+            left_out.update(s for s in copies if s.split in {"train", ""})
+            problems += [
+                Problem(s.place, f"{same}, in {splits}: the figures would be too good", "error")
+                for s in others
+            ]
+        else:
+            problems += [
+                Problem(s.place, f"{same}; both are used, in the same split", "warning")
+                for s in others
+            ]
+    return [s for s in samples if s not in left_out], problems
+
+
+def count_classes(samples: Iterable[Sample], class_names: Sequence[str]) -> list[int]:
+    """Number of samples of each class, in the order of the names."""
+    counts = Counter(label for sample in samples for label in sample.labels)
+    return [counts[name] for name in class_names]

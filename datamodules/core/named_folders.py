@@ -1,0 +1,53 @@
+"""Find the folders whose names are labels, such as classes or people, perhaps within splits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.splits import SPLIT_NAMES
+from visus.vision.image_files import list_files
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, links to folders included, without hidden ones, sorted.
+
+    None for a folder that may not be listed, which `pairing.unread_files` reports.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
+
+
+def is_split(folder: Path) -> bool:
+    """Whether a folder is a split: it has the name of one and contains folders."""
+    return folder.name.lower() in SPLIT_NAMES and bool(subfolders(folder))
+
+
+def find_named_folders(
+    root: Path,
+) -> tuple[list[tuple[str, Path]], list[Problem], Sequence[Path]]:
+    """Find the folders in a folder, or in its splits.
+
+    Args:
+        root: A folder of named folders, or of splits (`train`, `val`, `test`) of such folders.
+
+    Returns:
+        (split, folder) of each, the split empty if there are none; a warning for each folder
+        beside the splits that holds files; and those files.
+    """
+    folders = subfolders(root)
+    splits = [folder for folder in folders if is_split(folder)]
+    if not splits:
+        return [("", folder) for folder in folders], [], ()
+    named = [(SPLIT_NAMES[f.name.lower()], folder) for f in splits for folder in subfolders(f)]
+    problems = []
+    unread: list[Path] = []
+    for folder in folders:
+        files = list_files(folder) if folder not in splits else None
+        if files and (files.images or files.others):
+            message = "is not one of the split folders beside it and is not read"
+            problems.append(Problem(str(folder), message, "warning"))
+            unread += [*files.images, *files.others]
+    return named, problems, unread
