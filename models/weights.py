@@ -28,13 +28,13 @@ def carried_imagenet_weights(
     Raises:
         VisusError: If the file's hash or a shape differs.
     """
-    # Imported late, so that the manifest can be listed without torch.
-    import torch
-
     for entry in IMAGENET:
         if entry.network == backbone and entry.find():
             path = entry.path()
-            tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+            # Imported late, so that the manifest can be listed without torch.
+            from visus.models.weights_file import read_weights
+
+            tensors = list(read_weights(str(path)).values())
             if [tensor.shape for tensor in tensors] != list(shapes.values()):
                 raise VisusError(f"{path}: its tensors are not those of {backbone!r}; update timm")
             return dict(zip(shapes, tensors, strict=True))
@@ -56,13 +56,10 @@ def load_ready_made(
     """
     import torch
 
-    path = pretrained if isinstance(pretrained, str) else entry.path()
-    try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise VisusError(f"pretrained {str(path)!r}: cannot be read ({reason})") from None
+    from visus.models.weights_file import read_weights
+
+    path = str(pretrained if isinstance(pretrained, str) else entry.path())
+    state = read_weights(path)
     expected = network.state_dict()
     for key, value in expected.items():
         # Frozen batch norm has no such counters.
@@ -72,6 +69,6 @@ def load_ready_made(
     if wrong or len(state) != len(expected):
         example = wrong[0] if wrong else next(key for key in state if key not in expected)
         raise VisusError(
-            f"pretrained {str(path)!r}: its tensors are not those of {entry.network} ({example})"
+            f"pretrained {path!r}: its tensors are not those of {entry.network} ({example})"
         )
     network.load_state_dict(state)

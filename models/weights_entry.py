@@ -111,7 +111,8 @@ class WeightsEntry:
                 self._download(part)
             else:
                 shutil.copyfile(file, part)
-            self._check(part, "try again, or fetch it elsewhere and pass --from FILE")
+            remedy = "try again, or fetch it elsewhere and pass --from FILE"
+            self._check(part, remedy, str(file or self.url))
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -135,12 +136,12 @@ class WeightsEntry:
                 f"visus weights get {self.name} --from FILE"
             ) from None
 
-    def _check(self, path: Path, remedy: str) -> None:
+    def _check(self, path: Path, remedy: str, name: str = "") -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(self.sha256):
             raise VisusError(
-                f"{path}: sha256 is {digest}, the manifest has {self.sha256}; {remedy}"
+                f"{name or path}: sha256 is {digest}, the manifest has {self.sha256}; {remedy}"
             )
 
 

@@ -1,5 +1,6 @@
 """Write a pipeline as a folder for small machines: networks, program, requirements."""
 
+import io
 import json
 import shutil
 import time
@@ -7,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -15,20 +17,24 @@ from numpy.typing import NDArray
 from skimage.data import astronaut
 
 import visus
-from visus.apps.export.onnx_file import OPSET
+from visus.apps.export.onnx_file import OPSET, save_onnx
 from visus.apps.export.quantisation import write_network
 from visus.apps.inference.backends import installed_runtimes
 from visus.apps.inference.bundle import FORMAT, load_bundle
+from visus.apps.inference.integrity import BLANK_DIGEST, fill_in_digest
 from visus.apps.runs import BUNDLE
 from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import refuse_non_finite_weights
 from visus.tasks.export_spec import PartExport
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model
+from visus.vision.output_files import unwritable
 
 NETWORK = "network.onnx"
 """The task's own network in the folder."""
 
+_PROGRAM_FOLDER = "program"
 _ROUNDS = 10
 _REQUIREMENTS = ("numpy", "opencv-python-headless", "Pillow", "onnxruntime")
 _PACKAGES = ("apps", "models", "tasks", "vision")
@@ -63,6 +69,8 @@ def export_bundle(
 ) -> None:
     """Write the networks, the part of visus that runs them, and its requirements.
 
+    An earlier bundle is replaced once all files are written.
+
     Args:
         task: In evaluation mode, on the CPU.
         folder: Where to write; must be new, empty, or an earlier bundle.
@@ -71,38 +79,61 @@ def export_bundle(
         inputs: For int8, see `visus.apps.export.quantisation.export_int8`.
 
     Raises:
-        VisusError: If the folder contains other files.
+        VisusError: If the folder contains other files, weights are not finite, or a file cannot
+            be written.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / BUNDLE).is_file():
         raise VisusError(f"--output {str(folder)!r}: contains other files; name a new folder")
+    refuse_non_finite_weights(task.state_dict(), f"{folder}: not exported, the")
+    target = folder.resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:32]}.") as staging:
+            try:
+                _write(task, Path(staging), precision, inputs)
+            except VisusError as error:
+                # The temporary folder is not the user's.
+                raise VisusError(str(error).replace(staging, str(folder))) from None
+            target.mkdir(exist_ok=True)
+            # The last one to come: a folder without it is not a bundle.
+            (target / BUNDLE).unlink(missing_ok=True)
+            shutil.rmtree(target / _PROGRAM_FOLDER, ignore_errors=True)
+            for path in sorted(Path(staging).iterdir(), key=lambda path: path.name == BUNDLE):
+                path.replace(target / path.name)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
+def _write(
+    task: VisionTask, folder: Path, precision: str, inputs: Sequence[NDArray[np.uint8]]
+) -> None:
+    """Write all files into an empty folder."""
     pipeline = task.spec.export_parts(task)
     assert pipeline is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / BUNDLE).unlink(missing_ok=True)
-    for name, part in pipeline.networks.items():
-        _export_part(part, folder / f"{name}.onnx")
+    for name, network in pipeline.networks.items():
+        _export_part(network, folder / f"{name}.onnx")
     write_network(task, folder / NETWORK, precision, inputs)
-    _copy_program(folder / "program" / "visus")
+    _copy_program(folder / _PROGRAM_FOLDER / "visus")
     needed = (*_REQUIREMENTS, *pipeline.requirements)
     lines = [f"{name}=={_installed(name)}\n" for name in needed]
     (folder / "requirements-edge.txt").write_text("".join(lines), encoding="utf-8")
     before, after = pipeline.command
     program = _PROGRAM.format(usage=pipeline.usage, first=before[0], before=before, after=after)
     (folder / "run.py").write_text(program, encoding="utf-8")
-    # Written last: a folder without it is not a bundle.
     values = {
         "format": FORMAT,
         "network": NETWORK,
         "networks": list(pipeline.networks),
         "values": dict(pipeline.values),
+        "digest": BLANK_DIGEST,
     }
     (folder / BUNDLE).write_text(json.dumps(values) + "\n", encoding="utf-8")
+    fill_in_digest(folder / BUNDLE)
 
 
 def _copy_program(target: Path) -> None:
     """The part of visus that runs exported networks."""
     source = Path(visus.__file__).parent
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     shutil.copy(source / "__init__.py", target)
     ignored = shutil.ignore_patterns("__pycache__", "shipped")
@@ -112,23 +143,22 @@ def _copy_program(target: Path) -> None:
 
 def _export_part(part: PartExport, path: Path) -> None:
     """Export by the TorchScript exporter: the newer one fails on pooling in ceil mode."""
-    # A running program may have mapped the earlier file.
-    unfinished = path.with_suffix(".part")
+    refuse_non_finite_weights(part.network.state_dict(), f"{path}: not exported, the")
     example = torch.zeros((2, 3, part.side, part.side), dtype=torch.uint8)
     axes = {0: "batch", 2: "height", 3: "width"} if part.any_size else {0: "batch"}
+    written = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             part.network,
             (example,),
-            unfinished,
+            written,  # type: ignore[arg-type]  # its annotation lacks streams
             input_names=["images"],
             dynamic_axes={"images": axes},
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.checker.check_model(onnx.load(unfinished))
-    unfinished.replace(path)
+    save_onnx(onnx.load_model_from_string(written.getvalue()), path, {})
 
 
 def measure_bundle(model: Model, folder: Path) -> list[str]:

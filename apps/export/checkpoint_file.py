@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from visus.tasks.checkpoint_files import write_checkpoint
 from visus.tasks.checkpoints import read_checkpoint
 
 _OTHER_KEYS = ("epoch", "global_step", "pytorch-lightning_version", "visus")
@@ -26,11 +27,7 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     checkpoint = read_checkpoint(source)
     slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}
     slim["state_dict"] = {k: _to_half(value) for k, value in checkpoint["state_dict"].items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    torch.save(slim, part)
-    # Only a finished file gets the name.
-    part.replace(target)
+    write_checkpoint(slim, target)
 
 
 def _to_half(value: Tensor) -> Tensor:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 
-from visus.apps.inference.backends import load_network
+from visus.apps.inference.backends import DIGEST_KEY, load_network
+from visus.apps.inference.integrity import BLANK_DIGEST, fill_in_digest
 from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import refuse_non_finite_weights
 from visus.vision.errors import VisusError
+from visus.vision.output_files import replacing
 
 
 def export_program(task: VisionTask, path: Path) -> None:
@@ -24,7 +27,8 @@ def export_program(task: VisionTask, path: Path) -> None:
         path: Where to write.
 
     Raises:
-        VisusError: If ExecuTorch is not installed, or cannot run this network.
+        VisusError: If ExecuTorch is not installed, or cannot run this network; if the weights are
+            not finite, or the file cannot be written.
     """
     if find_spec("executorch") is None:
         raise VisusError(f'{path}: needs ExecuTorch; pip install "visus[executorch]"')
@@ -33,6 +37,7 @@ def export_program(task: VisionTask, path: Path) -> None:
             f"{path}: the outputs of {task.spec.title} differ in length from image to image, which "
             "an ExecuTorch program cannot represent; export an .onnx file"
         )
+    refuse_non_finite_weights(task.state_dict(), f"{path}: not exported, the")
     # torchao, which it imports, warns about its own use of torch.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -48,18 +53,18 @@ def export_program(task: VisionTask, path: Path) -> None:
         lowered = to_edge_transform_and_lower(
             torch.export.export(task, (image,)),
             partitioner=[XnnpackPartitioner()],
-            constant_methods={"metadata": json.dumps(task.metadata.to_dict())},
+            constant_methods={
+                "metadata": json.dumps(task.metadata.to_dict()),
+                DIGEST_KEY: BLANK_DIGEST,
+            },
         )
         program = lowered.to_executorch().buffer
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(program)
-    try:
-        load_network(part, "executorch")(image.numpy())
-    except (RuntimeError, VisusError) as error:
-        part.unlink()
-        raise VisusError(
-            f"{path}: ExecuTorch cannot run this network ({error}); export an .onnx file"
-        ) from None
-    # Only a file that runs gets the name.
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(program)
+        fill_in_digest(part)
+        try:
+            load_network(part, "executorch")(image.numpy())
+        except (RuntimeError, VisusError) as error:
+            raise VisusError(
+                f"{path}: ExecuTorch cannot run this network ({error}); export an .onnx file"
+            ) from None

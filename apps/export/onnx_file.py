@@ -1,14 +1,19 @@
 """Write a task as one ONNX file with its metadata."""
 
+import io
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import torch
 
-from visus.apps.inference.backends import METADATA_KEY, PRECISION_KEY
+from visus.apps.inference.backends import DIGEST_KEY, METADATA_KEY, PRECISION_KEY
+from visus.apps.inference.integrity import BLANK_DIGEST, fill_in_digest
 from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import refuse_non_finite_weights
+from visus.vision.output_files import replacing
 from visus.vision.resize import to_channels, to_planes
 from visus.vision.scenes import make_scene
 
@@ -26,25 +31,38 @@ def export_onnx(task: VisionTask, path: Path, precision: str = "fp32") -> None:
         path: Where to write.
         precision: `fp32`, or `bf16` for a file that computes in bfloat16 where CPU and runtime
             support it; for int8 see `visus.apps.export.quantisation`.
+
+    Raises:
+        VisusError: If the weights are not finite, or the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_non_finite_weights(task.state_dict(), f"{path}: not exported, the")
     with warnings.catch_warnings(), torch.inference_mode(), task.spec.prepare_export(task):
         warnings.simplefilter("ignore")
-        if task.spec.export.exporter == "torchscript":
-            _trace(task, part)
-        else:
-            _export_any_batch(task, part)
-    model = onnx.load(part)
+        traced = task.spec.export.exporter == "torchscript"
+        model = _trace(task) if traced else _export_any_batch(task)
     metadata = json.dumps(task.metadata.to_dict())
-    onnx.helper.set_model_props(model, {METADATA_KEY: metadata, PRECISION_KEY: precision})
+    save_onnx(model, path, {METADATA_KEY: metadata, PRECISION_KEY: precision})
+
+
+def save_onnx(model: onnx.ModelProto, path: Path, properties: Mapping[str, str]) -> None:
+    """Check a model, and write it with properties and a digest of the file.
+
+    Args:
+        model: The model.
+        path: Where to write.
+        properties: Replace those that the model has.
+
+    Raises:
+        VisusError: If it cannot be written; an earlier file is unchanged.
+    """
+    onnx.helper.set_model_props(model, {**properties, DIGEST_KEY: BLANK_DIGEST})
     onnx.checker.check_model(model)
-    onnx.save(model, part)
-    # Only a finished file gets the name.
-    part.replace(path)
+    with replacing(path) as part:
+        onnx.save(model, part)
+        fill_in_digest(part)
 
 
-def _export_any_batch(task: VisionTask, part: Path) -> None:
+def _export_any_batch(task: VisionTask) -> onnx.ModelProto:
     example = torch.zeros((2, task.in_channels, *task.image_size), dtype=torch.uint8)
     program = torch.onnx.export(
         task,
@@ -59,10 +77,10 @@ def _export_any_batch(task: VisionTask, part: Path) -> None:
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    program.save(part, external_data=False)
+    return program.model_proto
 
 
-def _trace(task: VisionTask, part: Path) -> None:
+def _trace(task: VisionTask) -> onnx.ModelProto:
     """Export by the TorchScript exporter: the newer one fails on output sizes that vary.
 
     It traces the network's operations on one image, so that the image must contain objects.
@@ -70,13 +88,15 @@ def _trace(task: VisionTask, part: Path) -> None:
     scene = make_scene(1, task.image_size, (3, 8)).image
     images = torch.from_numpy(to_planes(to_channels(scene, task.in_channels))[None])
     names = list(task.spec.export.output_names[: len(task(images))])
+    written = io.BytesIO()
     torch.onnx.export(
         task,
         (images,),
-        part,
+        written,  # type: ignore[arg-type]  # its annotation lacks streams
         input_names=["images"],
         output_names=names,
         dynamic_axes={name: dict(task.spec.export.dynamic_axes) for name in names},
         opset_version=OPSET,
         dynamo=False,
     )
+    return onnx.load_model_from_string(written.getvalue())

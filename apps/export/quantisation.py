@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from visus.apps.export.onnx_file import export_onnx
+from visus.apps.export.onnx_file import export_onnx, save_onnx
 from visus.apps.inference.backends import PRECISION_KEY
 from visus.tasks.base import VisionTask
 from visus.vision.errors import VisusError
@@ -52,7 +52,8 @@ def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]
             (1, channels, height, width); see `Model.network_inputs`.
 
     Raises:
-        VisusError: If NNCF is not installed.
+        VisusError: If NNCF is not installed, the weights are not finite, or the file cannot be
+            written.
     """
     nncf = _import_nncf()
     with TemporaryDirectory() as folder:
@@ -70,12 +71,7 @@ def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]
                 ignored_scope=nncf.IgnoredScope(types=exact),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
-    onnx.helper.set_model_props(model, {**properties, PRECISION_KEY: "int8"})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    onnx.save(model, part)
-    # Only a finished file gets the name.
-    part.replace(path)
+    save_onnx(model, path, {**properties, PRECISION_KEY: "int8"})
 
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:

@@ -1,12 +1,14 @@
 """Read an exported pipeline: a folder of networks that runs without torch."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from visus.apps.inference.backends import damaged, load_network
 from visus.apps.inference.exported import load_exported
+from visus.apps.inference.integrity import check_integrity
 from visus.tasks.export_spec import PipelineParts
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
@@ -25,6 +27,7 @@ def load_bundle(path: Path, runtime: str) -> Model:
     Raises:
         VisusError: If a file is missing or damaged, or the folder is of a newer format.
     """
+    check_integrity(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         while values["format"] in _MIGRATIONS:
@@ -37,6 +40,9 @@ def load_bundle(path: Path, runtime: str) -> Model:
             f"{path}: has format {version}, this visus reads up to {FORMAT}; install a newer visus"
         )
     folder = path.parent
+    for name in (values["network"], *values["networks"]):
+        if not isinstance(name, str) or re.fullmatch(r"\w[\w.-]*", name) is None:
+            raise VisusError(f"{path}: refused, {name!r} is no file of this folder")
     networks = {name: load_network(folder / f"{name}.onnx", runtime) for name in values["networks"]}
     model = load_exported(folder / values["network"], runtime)
     model.name = str(folder)

@@ -35,7 +35,9 @@ def create_classifier(
     Raises:
         VisusError: As `visus.models.backbones.create_backbone`.
     """
+    own = is_own_backbone(backbone)
     # timm's classifiers are built anew from the name, so the features need no memory.
-    with nullcontext() if is_own_backbone(backbone) else torch.device("meta"):
-        described = create_backbone(backbone, in_channels, False, image_size, **options)
+    with nullcontext() if own else torch.device("meta"):
+        weights = pretrained if own else False
+        described = create_backbone(backbone, in_channels, weights, image_size, **options)
     return described.classifier(num_classes, pretrained, dropout), described

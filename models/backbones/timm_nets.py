@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from visus.models.backbones.base import Backbone, constants_for_channels
 from visus.models.backbones.input_size import allow_other_sizes
 from visus.models.weights import carried_imagenet_weights
+from visus.models.weights_file import read_weights
 from visus.vision.errors import VisusError
 
 
@@ -108,10 +109,11 @@ class TimmBackbone(Backbone):
         if not pretrained:
             return timm.create_model(self.name, in_chans=self.in_channels, **arguments)
         if isinstance(pretrained, str):
-            overlay: dict[str, Any] = {"file": pretrained}
             source = pretrained
             if not Path(pretrained).is_file():
                 raise VisusError(f"pretrained: there is no weights file {pretrained!r}")
+            # Older versions of timm run the code in a file.
+            overlay: dict[str, Any] = {"state_dict": read_weights(pretrained)}
         else:
             state = carried_imagenet_weights(self.name, _parameter_shapes(self.name))
             overlay = {"state_dict": state} if state else {}

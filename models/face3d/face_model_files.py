@@ -1,5 +1,6 @@
 """Read face models: visus's own `.npz`, FLAME's arrays as `.npz`, the Basel model's `.mat`."""
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,18 @@ _PARTS = {
 
 _FLAME_IDENTITIES = 300
 """Number of identity components in FLAME's `shapedirs`; the expressions follow them."""
+
+_LARGEST = 500_000_000
+"""Bytes of the arrays of a file; the largest published models have 400 MB."""
+
+_BASEL = ("shapeMU", "shapePC", "shapeEV", "tl", "expPC", "expEV", "landmarks68")
+"""The arrays of the Basel face model that are read."""
+
+_NUMBERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)) | {
+    "double",
+    "single",
+    "logical",
+}
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -52,11 +65,20 @@ def read_face_model(path: Path, name: str = "", landmarks: Path | None = None) -
 
 def _read_npz(path: Path) -> Arrays:
     try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_large(path, sum(entry.file_size for entry in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except FileNotFoundError:
         raise VisusError(f"{path}: there is no such face model; check the path") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        MemoryError,
+        NotImplementedError,
+    ) as error:
         raise VisusError(
             f"{path}: cannot be read as .npz of plain arrays ({error}); pickled objects are refused"
         ) from None
@@ -64,16 +86,32 @@ def _read_npz(path: Path) -> Arrays:
 
 def _read_mat(path: Path) -> Arrays:
     # Late, as nothing else here needs scipy.
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
-        arrays = loadmat(path)
+        # Only the names, shapes and kinds of all; a compressed array expands when it is read.
+        listed = {name: (shape, kind) for name, shape, kind in whosmat(path) if name in _BASEL}
+        _refuse_large(path, sum(8 * math.prod(shape) for shape, _ in listed.values()))
+        objects = [name for name, (_, kind) in listed.items() if kind not in _NUMBERS]
+        if objects:
+            raise VisusError(f"{path}: {objects[0]!r} is no array of numbers")
+        arrays = loadmat(path, variable_names=list(listed))
     except FileNotFoundError:
         raise VisusError(f"{path}: there is no such face model; check the path") from None
+    except VisusError:
+        raise
     except Exception as error:
         # scipy raises many kinds of errors for damaged files.
         raise VisusError(f"{path}: cannot be read as .mat ({error})") from None
     return {key: value for key, value in arrays.items() if isinstance(value, np.ndarray)}
+
+
+def _refuse_large(path: Path, size: int) -> None:
+    if size > _LARGEST:
+        raise VisusError(
+            f"{path}: refused, its arrays take {size:,} bytes; a face model takes at most "
+            f"{_LARGEST:,}"
+        )
 
 
 def _read_landmarks(path: Path) -> NDArray[np.int32]:

@@ -52,12 +52,14 @@ class FaceModelEntry(WeightsEntry):
             part.replace(target)
         return target
 
-    def _check(self, path: Path, remedy: str) -> None:
+    def _check(self, path: Path, remedy: str, name: str = "") -> None:
         from visus.models.face3d.face_model_files import read_face_model
 
         digest = read_face_model(path, self.name).digest
         if digest != self.sha256:
-            raise VisusError(f"{path}: sha256 is {digest}, expected {self.sha256}; {remedy}")
+            raise VisusError(
+                f"{name or path}: sha256 is {digest}, expected {self.sha256}; {remedy}"
+            )
 
     def _download_folder(self, folder: Path) -> None:
         """Download the files that are imported."""

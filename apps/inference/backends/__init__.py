@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from visus.apps.inference.backends.base import (
+    DIGEST_KEY,
     METADATA_KEY,
     PRECISION_KEY,
     PRECISIONS,
@@ -17,10 +18,12 @@ from visus.apps.inference.backends.base import (
 from visus.apps.inference.backends.executorch_cpu import ExecuTorchNetwork
 from visus.apps.inference.backends.onnx_runtime import OnnxRuntimeNetwork
 from visus.apps.inference.backends.openvino_cpu import OpenVinoNetwork, computes_bfloat16
+from visus.apps.inference.integrity import check_integrity
 from visus.vision.errors import VisusError
 
 __all__ = [
     "BACKENDS",
+    "DIGEST_KEY",
     "METADATA_KEY",
     "PRECISIONS",
     "PRECISION_KEY",
@@ -116,6 +119,7 @@ def load_network(path: Path, runtime: str, workers: int = 1) -> ExportedNetwork:
             does throughput.
 
     Raises:
-        VisusError: If it is damaged.
+        VisusError: If it is damaged, or was altered after it was exported.
     """
+    check_integrity(path)
     return next(each for each in BACKENDS if each.name == runtime).load(path, workers)

@@ -13,6 +13,9 @@ METADATA_KEY = "visus"
 PRECISION_KEY = "visus_precision"
 """The key of the precision in an exported file; one without it computes in float32."""
 
+DIGEST_KEY = "visus_digest"
+"""The key of the file's digest in an exported file; see `visus.apps.inference.integrity`."""
+
 PRECISIONS = ("fp32", "bf16", "int8")
 """Precisions of exported files: float32; bfloat16 where CPU and runtime support it; int8."""
 

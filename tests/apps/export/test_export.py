@@ -22,6 +22,7 @@ from visus.apps.inference.exported import load_exported
 from visus.apps.inference.loading import load_model
 from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask
+from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
 
 
@@ -99,6 +100,11 @@ def test_a_program_for_phones_computes_as_the_network(workplace, channels, flip)
     export_program(task, Path("m.pte"))
     _, parity = measure_parity(task, [load_exported(Path("m.pte"), "executorch")], [])
     assert parity.largest_difference < 1e-5 and parity.agreement == 1
+    content = bytearray(Path("m.pte").read_bytes())
+    content[len(content) // 2] ^= 1
+    Path("altered.pte").write_bytes(content)
+    with pytest.raises(VisusError, match=r"altered\.pte: cannot be loaded"):
+        load_exported(Path("altered.pte"), "executorch")
 
 
 def test_programs_for_phones_run_in_every_command(visus, calibration, model):
@@ -177,7 +183,7 @@ def test_exported_models_and_existing_folders_are_refused(visus, model):
         (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no images"),
         (["q.onnx", "--precision", "int8", "--calibration", "images"], "bad.png"),
         (["q.onnx", "--images", "images"], "bad.png"),
-        (["q.onnx", "--data", "empty"], "unknown option 'root'"),
+        (["q.onnx", "--data", "empty"], "--data.root is an unknown option"),
     ],
 )
 def test_a_failed_export_leaves_no_file(visus, calibration, model, arguments, words):
