@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TOOLS := build/tools
 TORCH ?= default
 TORCH_INDEX := $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.org/whl/cpu,)
 
@@ -9,13 +10,17 @@ TORCH_INDEX := $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 
-.PHONY: demo test check figures docs clean
+.PHONY: demo test soak check figures gpu-check docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/visus demo
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The tests of reliability with the counts of docs/reliability.md, such as 200 kills.
+soak: $(VENV)/installed
+	VISUS_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/reliability
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -26,10 +31,38 @@ check: $(VENV)/installed
 figures: $(VENV)/installed
 	$(BIN)/python benchmarks/figures.py
 
+# Training and evaluation on a GPU, compared with the CPU; under eight minutes.
+gpu-check: $(VENV)/installed
+	$(BIN)/python benchmarks/gpu_check.py
+
 # The images of the README and the diagram of the imports in docs/architecture.md.
 docs: $(VENV)/installed
 	$(BIN)/python docs/make_images.py
 	$(BIN)/python docs/draw_imports.py
+
+# The versions that the tests ran with, and their hashes, for all platforms; see SECURITY.md.
+lock: $(VENV)/installed $(TOOLS)/installed
+	$(BIN)/python -m pip freeze --exclude-editable | sed -n 's/+cpu$$//; /==/p' > $(TOOLS)/tested.txt
+	$(TOOLS)/bin/uv pip compile pyproject.toml --extra openvino --extra faces --extra dev \
+	    --universal --python-version 3.11 --generate-hashes --constraints $(TOOLS)/tested.txt \
+	    --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# Known holes of the locked versions, from PyPI's advisories; fails where one cannot be looked up.
+audit: $(TOOLS)/installed
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+
+# The wheel of the last commit: two builds are identical byte for byte.
+wheel: $(VENV)/installed
+	rm -rf $(TOOLS)/source && mkdir -p $(TOOLS)/source
+	git archive HEAD | (umask 022 && tar -x -C $(TOOLS)/source)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	    $(BIN)/python -m pip wheel --no-deps --wheel-dir dist $(TOOLS)/source
+
+# Both Apache-2.0 or MIT; no part of visus needs them.
+$(TOOLS)/installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet uv pip-audit
+	touch $@
 
 $(VENV)/installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)

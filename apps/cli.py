@@ -15,6 +15,7 @@ from visus.apps.parsing import (
     did_you_mean,
 )
 from visus.vision.errors import VisusError
+from visus.vision.printable import printable
 
 if TYPE_CHECKING:
     from visus.tasks.commands import TaskCommand
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(argv)
     except VisusError as error:
         message = traceback.format_exc() if debug else f"visus: {_message_of(error)}"
-        print(hide_secrets(message), file=sys.stderr)
+        print(printable(hide_secrets(message), lines=True), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("visus: interrupted", file=sys.stderr)
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if debug or error.filename is None:
             raise
         message = f"visus: {error.filename}: {error.strerror}; check the path and its permissions"
-        print(hide_secrets(message), file=sys.stderr)
+        print(printable(hide_secrets(message)), file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

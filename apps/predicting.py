@@ -14,6 +14,7 @@ from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.output_files import OutputNames, write_image
+from visus.vision.printable import printable
 
 
 def predict_all(
@@ -35,14 +36,14 @@ def predict_all(
         name: The source's name in messages.
     """
     drawings = [] if draw is None else [ImageSink(draw, source.rate)]
-    writer = JsonLinesWriter(jsonl) if jsonl else None
+    writer = JsonLinesWriter(jsonl, session.private) if jsonl else None
     watchers = [*session.watchers, *([] if jsonl == "-" else [print_summary])]
     result = run_loop(
         session.model, source, [*drawings, *sinks], writer, watchers, detailed=source.still
     )
     for closing in session.closing:
         for line in closing():
-            print(f"{name}: {line}")
+            print(printable(f"{name}: {line}"))
     return result
 
 

@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     model = as_face_pipeline(load_model(args.model))
     by_person: dict[str, list[Path]] = {}
-    ordered = sorted(list_people(args.people), key=lambda image: (image.content, image.path))
+    ordered = sorted(list_people(args.people)[0], key=lambda image: (image.content, image.path))
     for image in ordered:
         by_person.setdefault(image.person, []).append(image.path)
     several = [paths for paths in by_person.values() if len(paths) > 1]

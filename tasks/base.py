@@ -1,29 +1,28 @@
-"""Base class of all tasks: normalisation, optimiser, schedule, freezing, evaluation."""
+"""Base class of all tasks: normalisation, prediction, optimiser, schedule, freezing."""
 
-from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from visus.tasks.data_info import InputInfo
-from visus.tasks.gathering import gather_objects
-from visus.tasks.metrics import Metrics
-from visus.tasks.optimisation import group_parameters, warmup_cosine
+from visus.tasks.evaluation import Batch as Batch
+from visus.tasks.evaluation import EvaluatedModule
+from visus.tasks.optimisation import ProgressSchedule, freeze, group_parameters
 from visus.tasks.plain_values import plain
+from visus.tasks.ranges import COMMON_RANGES, ranges_of
 from visus.tasks.registry import task_spec
 from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Prediction
+from visus.vision.ranges import Range, check_ranges
+from visus.vision.seeding import derive_seed, run_seed
 
-Batch = dict[str, Any]
 
-
-class VisionTask(pl.LightningModule):
+class VisionTask(EvaluatedModule):
     """A network with its training, evaluation and prediction.
 
     A subclass builds `self.network` and calls `self.set_normalisation`; `forward` takes uint8
@@ -48,7 +47,7 @@ class VisionTask(pl.LightningModule):
     """
 
     task: ClassVar[str]
-    monitor: ClassVar[tuple[str, str]]
+    ranges: ClassVar[Mapping[str, Range]] = COMMON_RANGES
     network: nn.Module
     mean: Tensor
     std: Tensor
@@ -75,6 +74,7 @@ class VisionTask(pl.LightningModule):
                 "properties of the data, such as the class names"
             )
         self.save_hyperparameters(logger=False)
+        check_ranges("model", ranges_of(type(self)), self.hparams)
         self.class_names = list(data_info.class_names)
         self.image_size = (int(data_info.image_size[0]), int(data_info.image_size[1]))
         self.in_channels = data_info.in_channels
@@ -86,8 +86,7 @@ class VisionTask(pl.LightningModule):
         self.freeze_epochs = freeze_epochs
         self.freeze_batch_norm = freeze_batch_norm
         self.backbone_is_trained = bool(pretrained)
-        self.metrics: Metrics | None = None
-        self.tested: Any = None
+        self._scheduled_rate = learning_rate
 
     @property
     def spec(self) -> TaskSpec:
@@ -156,67 +155,6 @@ class VisionTask(pl.LightningModule):
             for i, geometry in enumerate(geometries)
         ]
 
-    # Evaluation: every sample counts once, on any number of processes.
-
-    @abstractmethod
-    def new_metrics(self, split: str) -> Metrics:
-        """Empty metrics for `val` or `test`."""
-
-    @abstractmethod
-    def update_metrics(self, metrics: Any, batch: Batch) -> None:
-        """Predict a batch and update the metrics."""
-
-    def compute_metrics(self, metrics: Any, split: str) -> Any:
-        """The result of the metrics of all processes; see `Metrics.compute`."""
-        return metrics.compute()
-
-    def class_figures(self, result: Any) -> dict[str, float]:
-        """Figures of single classes after a test, such as `map/cat`."""
-        return {}
-
-    def after_validation(self, result: Any) -> None:
-        """Called with the result of each validation during training."""
-
-    def on_validation_epoch_start(self) -> None:
-        """Reset the metrics."""
-        self.metrics = self.new_metrics("val")
-
-    def on_test_epoch_start(self) -> None:
-        """Reset the metrics."""
-        self.metrics = self.new_metrics("test")
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure one batch."""
-        self.update_metrics(self.metrics, batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure one batch."""
-        self.update_metrics(self.metrics, batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the figures over all processes."""
-        if self.trainer.sanity_checking:
-            return
-        result = self._log_result("val")
-        if self.trainer.state.fn == "fit":
-            self.after_validation(result)
-        # The predictions of a whole split would stay in memory while training continues.
-        self.metrics = None
-
-    def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes and those of each class, and store the result."""
-        self.tested = self._log_result("test")
-        for name, value in self.class_figures(self.tested).items():
-            self.log(f"test/{name}", value)
-
-    def _log_result(self, split: str) -> Any:
-        assert self.metrics is not None
-        self.metrics.records = gather_objects(self.metrics.records)
-        result = self.compute_metrics(self.metrics, split)
-        for name, value in result.figures.items():
-            self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
-        return result
-
     # Training
 
     def refuse_non_finite(self, loss: Tensor, batch: Batch) -> Tensor:
@@ -228,8 +166,8 @@ class VisionTask(pl.LightningModule):
         if not torch.isfinite(loss):
             raise VisusError(
                 f"the loss is {float(loss.detach())} in epoch {self.current_epoch + 1}, step "
-                f"{self.global_step + 1}, on {', '.join(batch['source'])}; the weights of the last "
-                "epoch are in last.ckpt; check these images, or lower model.learning_rate"
+                f"{self.global_step + 1}, on {', '.join(batch['source'])}; check these images, or "
+                "lower model.learning_rate"
             )
         return loss
 
@@ -248,31 +186,40 @@ class VisionTask(pl.LightningModule):
 
     def with_schedule(self, optimizer: Optimizer) -> Any:
         """The optimiser with a linear warm-up and a cosine to zero, stepped every batch."""
-        factor = warmup_cosine(self.warmup, int(self.trainer.estimated_stepping_batches))
-        schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        self._scheduled_rate = self.learning_rate
+        schedule = ProgressSchedule(optimizer, self.trainer, self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
         """Freeze a backbone that is never trained, before the network is distributed."""
-        if stage == "fit" and self.freeze_epochs < 0:
-            self.backbone.requires_grad_(False)
-
-    def on_train_epoch_start(self) -> None:
-        """Freeze or unfreeze the backbone; Lightning's `train()` would unfreeze batch norm."""
-        frozen = self.freeze_epochs < 0 or self.current_epoch < self.freeze_epochs
-        unfreezes_later = self.freeze_epochs > 0
-        if unfreezes_later and self.trainer.world_size > 1:
+        if stage != "fit":
+            return
+        if self.freeze_epochs > 0 and self.trainer.world_size > 1:
             raise VisusError(
                 f"model.freeze_epochs {self.freeze_epochs} with {self.trainer.world_size} "
                 "processes would leave the unfrozen layers out of step; use 0 or -1, or one process"
             )
-        self.backbone.requires_grad_(not frozen)
-        self.backbone.train(not frozen)
-        if self.freeze_batch_norm and self.backbone_is_trained:
-            for module in self.backbone.modules():
-                # Base class of batch norm in one, two and three dimensions, and of timm's.
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        if self.freeze_epochs < 0:
+            self.backbone.requires_grad_(False)
+
+    def on_train_start(self) -> None:
+        """Apply a learning rate that was searched for, and the schedule of a resumed training."""
+        for config in self.trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ProgressSchedule):
+                found = self.learning_rate != self._scheduled_rate
+                config.scheduler.update(self.learning_rate if found else None)
+        # Lightning skips this hook where it continues in the middle of an epoch.
+        self.on_train_epoch_start()
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze or unfreeze the backbone; Lightning's `train()` would unfreeze batch norm."""
+        frozen = self.freeze_epochs < 0 or self.current_epoch < self.freeze_epochs
+        freeze(self.backbone, frozen, self.freeze_batch_norm and self.backbone_is_trained)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed the random choices of the network, such as dropout, with the seed and the step."""
+        place = (self.current_epoch, batch_idx, self.trainer.global_rank)
+        torch.manual_seed(derive_seed(run_seed(), *place))
 
     # Checkpoints
 

@@ -1,11 +1,12 @@
 """Read checkpoints without running code in them, and load tasks and initial weights from them."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from visus.models.weights_file import load_plain
 from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import refuse_altered_weights
 from visus.tasks.data_info import info_from_plain
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
@@ -16,24 +17,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of visus without running code in it, and migrate it to the current format.
 
     Raises:
-        VisusError: If the file is missing, damaged, contains code, or was not written by visus.
+        VisusError: If the file is missing, damaged, contains code, or was not written by visus;
+            if its weights are not those that were saved, or not finite.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = load_plain(path)
+        # torch does not compare the checksums of the archive, which cover the optimiser's state.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
     except FileNotFoundError:
         raise VisusError(f"{path}: there is no such checkpoint; check the path") from None
+    except VisusError:
+        raise
     except Exception as error:
         # Depending on the damage torch raises EOFError, RuntimeError, UnpicklingError, KeyError...
-        detail = str(error)
-        if "weights_only" in detail or "Unsupported" in detail:
-            raise VisusError(
-                f"{path}: refused, it carries code or objects beside weights, none of which was "
-                "run; use a checkpoint that visus wrote"
-            ) from None
         raise VisusError(f"{path}: truncated or damaged ({type(error).__name__})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise VisusError(f"{path}: not a training checkpoint; use one that visus wrote")
+    if damaged is not None:
+        raise VisusError(f"{path}: damaged, {damaged} in it was altered; use another copy")
     stored: Any = checkpoint.get("visus")
+    refuse_altered_weights(checkpoint["state_dict"], stored, path)
     metadata = ModelMetadata.from_dict(stored, str(path))
     spec = task_spec(metadata.task, str(path))
     if stored["format"] != FORMAT:
@@ -96,6 +100,8 @@ def load_task(path: str | Path) -> VisionTask:
         info = info_from_plain(spec.data_info, arguments.pop("data_info"))
         task = spec.lightning_class()(**{**arguments, "data_info": info, "pretrained": False})
         task.load_state_dict(checkpoint["state_dict"])
+    except VisusError as error:
+        raise VisusError(f"{path}: its arguments are refused: {error}") from None
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise VisusError(

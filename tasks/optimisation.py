@@ -1,10 +1,15 @@
-"""Parameter groups and the learning-rate schedule."""
+"""Parameter groups, frozen layers and the learning-rate schedule."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
+from torch import nn
 from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 
 def group_parameters(
@@ -27,18 +32,99 @@ def group_parameters(
     return groups
 
 
-def warmup_cosine(warmup: float, steps: int) -> Callable[[int], float]:
+def warmup_cosine(step: int, steps: int, warmup: float) -> float:
     """The factor of the learning rate: a linear warm-up, then a cosine to zero.
 
     Args:
-        warmup: Fraction of the steps in which it rises.
+        step: Number of steps taken; the factor is that of the next one. After the last it is 0.
         steps: Number of steps.
+        warmup: Fraction of the steps in which it rises.
     """
     rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    done = min(1.0, (step - rising) / max(1, steps - rising))
+    return 0.5 * (1 + math.cos(math.pi * done))
 
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
-    return factor
+def freeze(backbone: nn.Module, frozen: bool, freeze_batch_norm: bool) -> None:
+    """Freeze or unfreeze a backbone; call it after `train()`, which unfreezes batch norm.
+
+    Args:
+        backbone: The backbone.
+        frozen: Whether its weights and its batch norm statistics are frozen.
+        freeze_batch_norm: Whether the statistics are frozen in any case.
+    """
+    backbone.requires_grad_(not frozen)
+    backbone.train(not frozen)
+    if freeze_batch_norm:
+        for module in backbone.modules():
+            # Base class of batch norm in one, two and three dimensions, and of timm's.
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+class ProgressSchedule(LambdaLR):
+    """A linear warm-up and a cosine to zero, by the progress of the training.
+
+    The scheduler's own count of steps would be wrong after a resumption with another batch size.
+
+    Args:
+        optimizer: The optimiser, with the peak learning rates.
+        trainer: A trainer in `fit`.
+        warmup: Fraction of the training in which the rates rise.
+    """
+
+    def __init__(self, optimizer: Optimizer, trainer: pl.Trainer, warmup: float) -> None:
+        # The number of batches is known once the loader is set up, which this property does.
+        _ = trainer.estimated_stepping_batches
+
+        def factor(_: int) -> float:
+            position = training_position(trainer)
+            return 1.0 if position is None else warmup_cosine(*position, warmup)
+
+        super().__init__(optimizer, factor)
+
+    def update(self, found: float | None) -> None:
+        """Set the rates of the next step.
+
+        Args:
+            found: Another peak rate of the last parameter group, to which those of the others are
+                scaled; None to keep them.
+        """
+        scale = 1.0 if found is None else found / self.base_lrs[-1]
+        self.base_lrs = [rate * scale for rate in self.base_lrs]
+        for group, rate in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = rate * self.lr_lambdas[0](0)
+
+
+def training_position(trainer: pl.Trainer) -> tuple[int, int] | None:
+    """The number of steps taken and of all steps; None for a training without end.
+
+    Counted in steps of the current batch size and number of processes, whatever those of the
+    epochs before a resumption were. `max_epochs`, `max_steps` and `max_time` each end a training;
+    that which is nearest to its end counts. Time is counted in thousandths.
+
+    Args:
+        trainer: A trainer in `fit`, whose training loader is set up.
+    """
+    loop = trainer.fit_loop
+    limits = []
+    if trainer.max_steps >= 0:
+        limits.append((trainer.global_step, trainer.max_steps))
+    batches = trainer.num_training_batches
+    if trainer.max_epochs is not None and trainer.max_epochs >= 0 and batches != math.inf:
+        # Lightning types it as the base class, without `processed`.
+        epochs: Any = loop.epoch_progress.current
+        # Between two epochs the counter of batches is still that of the earlier.
+        ready = loop.epoch_loop.batch_progress.current.ready
+        batch = ready if epochs.ready > epochs.processed else 0
+        accumulated = trainer.accumulate_grad_batches
+        per_epoch = math.ceil(batches / accumulated)
+        step = epochs.processed * per_epoch + math.ceil(batch / accumulated)
+        limits.append((step, trainer.max_epochs * per_epoch))
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None:
+            elapsed = callback.time_elapsed()
+            limits.append((int(1000 * elapsed / max(1e-9, elapsed + left)), 1000))
+    return max(limits, key=lambda limit: limit[0] / max(1, limit[1]), default=None)

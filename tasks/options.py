@@ -54,9 +54,11 @@ class Session:
         closing: Called after the last frame; each returns lines to print.
         adjust: Changes what is shown by one step, +1 or -1, and returns a line that describes the
             change; None if nothing can be adjusted.
+        private: Whether only the user may read the written predictions, as they hold embeddings.
     """
 
     model: Model
     watchers: list[Callable[[Frame, Prediction], None]] = field(default_factory=list)
     closing: list[Callable[[], Sequence[str]]] = field(default_factory=list)
     adjust: Callable[[int], str] | None = None
+    private: bool = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wheel import ROOT, install_wheel
+from tests.wheel import ROOT, build_wheel, copy_checkout, install_wheel
 
 SCRIPT = """
 import numpy as np
@@ -100,3 +100,10 @@ def test_a_users_script_is_type_checked_against_it(site, workplace):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.count("error:") == 1, done.stdout
     assert "script.py:13: error: Incompatible types in assignment" in done.stdout
+
+
+def test_two_builds_of_the_wheel_are_identical(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    copy_checkout(ROOT, tmp_path / "checkout")
+    wheels = [build_wheel(tmp_path / name, tmp_path / "checkout") for name in ("first", "second")]
+    assert wheels[0].read_bytes() == wheels[1].read_bytes()

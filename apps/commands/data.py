@@ -156,10 +156,11 @@ def _print(report: "DataReport") -> int:
     """Print a report; exit code 2 if one would stop training."""
     from visus.apps.console import console
     from visus.datamodules.core.problems import report as problem_lines
+    from visus.vision.printable import printable
 
     for line in report.lines:
         if isinstance(line, str):
-            print(line)
+            print(printable(line))
         else:
             console().print(line)
     print(problem_lines(report.problems))

@@ -3,7 +3,6 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from visus.apps.commands.options import (
     MODEL_HELP,
@@ -16,7 +15,6 @@ from visus.apps.commands.options import (
     task_values,
 )
 from visus.apps.parsing import CommandParser
-from visus.vision.errors import VisusError
 
 
 def main(argv: list[str]) -> int:
@@ -68,6 +66,7 @@ def main(argv: list[str]) -> int:
     from visus.apps.live.times import LoopTimes
     from visus.apps.outputs import check_outputs
     from visus.tasks.registry import task_spec
+    from visus.vision.output_files import write_text
 
     # Before anything slow: without a display the error comes at once.
     elsewhere = args.video or args.serve or args.jsonl
@@ -108,18 +107,5 @@ def main(argv: list[str]) -> int:
     watchers = [watch for session in sessions for watch in session.watchers]
     result = run_loop(model, source, sinks, jsonl, watchers, times=times)
     if args.stats:
-        _write_stats(args.stats, times.report())
+        write_text(args.stats, json.dumps(times.report(), indent=2) + "\n")
     return report_problems(result.frames, result.problems)
-
-
-def _write_stats(path: Path, stats: dict[str, Any]) -> None:
-    """Write the times of a loop.
-
-    Raises:
-        VisusError: If the file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(stats, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise VisusError(f"--stats {path}: cannot be written ({error.strerror})") from None

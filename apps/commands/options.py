@@ -13,6 +13,7 @@ from visus.tasks.registry import find_weights, task_spec, task_specs
 from visus.tasks.spec import TaskSpec
 from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.model import Model
+from visus.vision.printable import printable
 
 MODEL_HELP = "a checkpoint, run folder, latest, exported file or folder, or a name"
 
@@ -113,7 +114,7 @@ def input_files(args: Namespace) -> list[str]:
 def report_problems(frames: int, problems: Sequence[str]) -> int:
     """Print the problems of reading; returns the exit code."""
     for problem in problems:
-        print(f"visus: {problem}", file=sys.stderr)
+        print(printable(f"visus: {problem}"), file=sys.stderr)
     if problems:
         print(f"visus: {frames} read, {len(problems)} problems", file=sys.stderr)
     return EXIT_INCOMPLETE if problems else 0

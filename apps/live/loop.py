@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,9 @@ from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import visible
 from visus.vision.model import Model
+from visus.vision.output_files import open_private, unwritable
 from visus.vision.prediction import Prediction
+from visus.vision.printable import printable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,28 +50,45 @@ class JsonLinesWriter:
 
     Args:
         target: A file, or `-` for standard output.
+        private: Whether only the user may read the file.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, private: bool = False) -> None:
+        self._target = "standard output" if target == "-" else f"--jsonl {target}"
         self._file: IO[str] = sys.stdout
         if target != "-":
-            try:
+            with self._as_user_error():
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(target, "w", encoding="utf-8", errors="backslashreplace")
-            except OSError as error:
-                raise VisusError(
-                    f"--jsonl {target}: cannot be written ({error.strerror})"
-                ) from None
+                open_file = open_private if private else None
+                self._file = open(
+                    target, "w", encoding="utf-8", errors="backslashreplace", opener=open_file
+                )
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append one object."""
-        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._file.flush()
+        """Append one object.
+
+        Raises:
+            VisusError: If it cannot be written.
+        """
+        with self._as_user_error():
+            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
         if self._file is not sys.stdout:
-            self._file.close()
+            # What could not be written was reported by `write`.
+            with suppress(OSError):
+                self._file.close()
+
+    @contextmanager
+    def _as_user_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable(self._target, error) from None
 
 
 def run_loop(
@@ -190,7 +209,7 @@ def parallel_map(
 def print_summary(frame: Frame, prediction: Prediction) -> None:
     """Print one line for a frame."""
     place = "" if frame.index is None else f" frame {frame.index}"
-    print(f"{frame.source}{place}: {prediction.summary()}", flush=True)
+    print(printable(f"{frame.source}{place}: {prediction.summary()}"), flush=True)
 
 
 def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:

@@ -1,10 +1,16 @@
 """The command lines of `visus fit`, `validate` and `test`, before Lightning's CLI reads them."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from visus.apps.parsing import CommandError, did_you_mean
+from visus.apps.training.config_files import SECTIONS, check_config
 from visus.configs import config_names, find_config
 from visus.datamodules.registry import recognise
 from visus.tasks.registry import find_weights
@@ -79,7 +85,9 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
         elif option in ("--config", "-c"):
             value = _value(word, words)
             given.configs.append(value)
-            given.rest += ["--config", str(find_config(value))]
+            path = find_config(value)
+            check_config(path)
+            given.rest += ["--config", str(path)]
         elif option == "--resume" and subcommand == "fit":
             has_value = bool(words) and not words[0].startswith("-")
             given.model = words.pop(0) if has_value else "latest"
@@ -90,10 +98,20 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             raise CommandError(_slip(word, option, subcommand))
         elif option == "--init_from":
             given.rest += [option, _value(word, words)]
+        elif option.partition("=")[0] in ("--trainer.callbacks", "--trainer.callbacks+"):
+            _add_callbacks(given, word, words)
         elif word.startswith("--model.data_info"):
             raise CommandError(f"{word} follows from the data; change the data's arguments instead")
         elif not word.startswith("-") and _is_stray(given.rest):
             raise CommandError(_stray(word, subcommand))
+        elif word.startswith("--") and _is_unknown(option):
+            raise CommandError(f"unknown option {word}{did_you_mean(word, _known_options())}")
+        elif _needs_value(word):
+            value = _value(word, words)
+            if value.startswith("--"):
+                raise CommandError(f"{word} needs a value, but {value} follows")
+            # A value that begins with a hyphen is no option.
+            given.rest += [f"{word}={value}"] if value.startswith("-") else [word, value]
         else:
             given.rest.append(word)
     if given.model is not None and "--init_from" in given.rest:
@@ -148,6 +166,18 @@ def _value(option: str, words: list[str]) -> str:
     return words.pop(0)
 
 
+def _add_callbacks(given: Arguments, word: str, words: list[str]) -> None:
+    """Add callbacks to those of the configuration; `null` or `[]` drops these."""
+    option, equals, value = word.partition("=")
+    value = value if equals else _value(option, words)
+    try:
+        content = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise CommandError(f"--trainer.callbacks {value!r} is no class and no list") from None
+    adds = "+" if content else ""
+    given.rest.append(f"--trainer.callbacks{adds}={value}")
+
+
 def _is_class(words: list[str]) -> bool:
     """Whether the value of `--data` is a data module's class, not a path."""
     if not words:
@@ -161,6 +191,36 @@ def _is_class(words: list[str]) -> bool:
 def _is_stray(rest: list[str]) -> bool:
     """Whether the next word belongs to no option."""
     return not rest or not rest[-1].startswith("-") or "=" in rest[-1]
+
+
+def _is_unknown(option: str) -> bool:
+    """Whether Lightning's CLI has no such option; those of model and data depend on the class."""
+    name, _, key = option.partition("=")[0].removeprefix("--").rstrip("+").partition(".")
+    if name == "trainer" and key:
+        return key.partition(".")[0] not in _trainer_arguments()
+    return name not in (*SECTIONS, "print_config", "help") and not name.endswith(".help")
+
+
+def _needs_value(word: str) -> bool:
+    """Whether a word is an option of a section, `--model.warmup`, whose value comes next."""
+    return word.startswith("--") and "." in word and "=" not in word and not word.endswith("help")
+
+
+def _known_options() -> list[str]:
+    trainer = [f"--trainer.{name}" for name in _trainer_arguments()]
+    return [*(f"--{name}" for name in SECTIONS), "--config", "--resume", "--print_config", *trainer]
+
+
+@cache
+def _trainer_arguments() -> tuple[str, ...]:
+    """The arguments of Lightning's trainer, from its source: importing it takes seconds."""
+    spec = find_spec("pytorch_lightning")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).parent / "trainer" / "trainer.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    (trainer,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Trainer")
+    (start,) = (n for n in trainer.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+    return tuple(each.arg for each in (*start.args.args[1:], *start.args.kwonlyargs))
 
 
 def _slip(word: str, option: str, subcommand: str) -> str:

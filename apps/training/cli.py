@@ -1,16 +1,16 @@
 """The Lightning CLI of visus: run folders, trusted classes, data_info from the data."""
 
+import secrets
 import sys
 from pathlib import Path
 from pydoc import locate
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
-import torch
 import yaml
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
@@ -18,15 +18,35 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 
 from visus.apps.parsing import CommandError
 from visus.apps.runs import create_run_folder, find_checkpoint
+from visus.apps.training.callbacks import (
+    BestCheckpoint,
+    make_serialisable,
+    merge_callbacks,
+    without_searches,
+)
+from visus.apps.training.last_checkpoint import LastCheckpoint, SafeCheckpointIO
+from visus.apps.training.model_arguments import drop_options_of_another_backbone, refuse_null
 from visus.apps.training.parser_messages import tidy
-from visus.apps.training.reporting import RunReport, progress_bar
-from visus.models.backbones import accepted_options
+from visus.apps.training.reporting import RunReport
+from visus.apps.training.resuming import ContinuedCSVLogger, drop_later_rows, refuse_finished
+from visus.apps.training.schedules import schedule_of
+from visus.apps.training.trainer_checks import (
+    check_callbacks,
+    check_length,
+    check_optimiser,
+    check_trainer,
+    explain_refusal,
+)
 from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import remove_partial_files
 from visus.tasks.checkpoints import load_initial_weights
 from visus.tasks.data_info import InputInfo, info_from_data, info_from_plain
 from visus.tasks.plain_values import plain
 from visus.tasks.registry import task_spec, trusted_packages
 from visus.vision.errors import VisusError
+
+_WRONG = (RuntimeError, TypeError, ValueError)
+"""What Lightning raises for wrong arguments beside its own exception."""
 
 
 class TrainingParser(LightningArgumentParser):
@@ -39,20 +59,7 @@ class TrainingParser(LightningArgumentParser):
             CommandError: Always.
         """
         options = [option for action in self._actions for option in action.option_strings]
-        raise CommandError(tidy(message, ex, options, ", ".join(trusted_packages()))) from ex
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best checkpoint, and of equally good ones the latest.
-
-    Small validation sets give many ties, and under a falling learning rate later weights are
-    less noisy.
-    """
-
-    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
-        """Whether the current figure is at least as good as the best."""
-        ties = current is not None and current == self.best_model_score
-        return bool(ties) or super().check_monitor_top_k(trainer, current)
+        raise tidy(message, ex, options, ", ".join(trusted_packages())) from ex
 
 
 class VisusCLI(LightningCLI):
@@ -63,6 +70,14 @@ class VisusCLI(LightningCLI):
         arguments: The command line after it.
         run_name: Second part of the run folder's path.
         checkpoint: Content of the checkpoint that the user named, or None.
+        resumed: The folder of the run that is continued, or None for a new one.
+
+    Attributes:
+        folder: The run folder.
+        last: Saves `last.ckpt`, in `fit`.
+
+    Raises:
+        Finished: If nothing is left to train.
     """
 
     def __init__(
@@ -71,10 +86,13 @@ class VisusCLI(LightningCLI):
         arguments: list[str],
         run_name: str,
         checkpoint: dict[str, Any] | None,
+        resumed: Path | None = None,
     ) -> None:
         self.running = running
         self.run_name = run_name
         self.checkpoint = checkpoint
+        self.resumed = resumed
+        self.last: LastCheckpoint | None = None
         self.stored = None if checkpoint is None else checkpoint["visus"]
         self.given = {argument.partition("=")[0] for argument in arguments}
         super().__init__(
@@ -105,14 +123,30 @@ class VisusCLI(LightningCLI):
             apply_on="instantiate",
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; callbacks of the command line are added to those of the configuration."""
+        make_serialisable()
+        super().parse_arguments(parser, args)
+        seed = self.config.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise CommandError(f"--seed_everything {seed} must be at least 0 and below 2**32")
+        callbacks = self.config.trainer.callbacks
+        if isinstance(callbacks, list):
+            self.config.trainer.callbacks = merge_callbacks(callbacks, args)
+
     def before_instantiate_classes(self) -> None:
         """With a checkpoint, refuse other model arguments, and pass its classes to the data."""
         model = self.config.model.init_args
+        check_optimiser(self.config, self.given)
         if self.config.init_from:
             # All weights come from that model.
             model["pretrained"] = False
-        self._drop_options_of_another_backbone(model)
-        if self.stored is None:
+        refuse_null(self.config)
+        drop_options_of_another_backbone(model, self.given)
+        if self.config.seed_everything is False:
+            # Drawn here, so that the run can be resumed.
+            self.config["seed_everything"] = pl.seed_everything(secrets.randbelow(2**31))
+        if self.checkpoint is None or self.stored is None:
             return
         arguments = self.stored["arguments"]
         for key, value in model.as_dict().items():
@@ -125,6 +159,9 @@ class VisusCLI(LightningCLI):
                 f"--model.{key} {value!r} contradicts the checkpoint, which was trained with "
                 f"{arguments[key]!r}; leave it out, or train a new model without a checkpoint"
             )
+        if self.running == "fit":
+            extends = any(option.startswith("--trainer.max_") for option in self.given)
+            refuse_finished(self.checkpoint, self.resumed, self.config.trainer, extends)
         model["pretrained"] = False
         data = self.config.data.init_args
         trained_on = (self.stored.get("data", {}).get("init_args") or {}).get("root")
@@ -137,16 +174,39 @@ class VisusCLI(LightningCLI):
             if key in data and key in arguments["data_info"]:
                 data[key] = arguments["data_info"][key]
 
+    def _add_configure_optimizers_method_to_model(self, subcommand: str | None) -> None:
+        """Build the user's optimiser and scheduler; their errors do not name the options."""
+        try:
+            super()._add_configure_optimizers_method_to_model(subcommand)
+        except (TypeError, ValueError) as error:
+            keys = [key for key in ("optimizer", "lr_scheduler") if self.config[key]]
+            names = [f"--{key} {self.config[key].class_path.rpartition('.')[2]}" for key in keys]
+            raise VisusError(f"{', '.join(names)}: {error}") from error
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with the run folder's loggers, checkpoints and report."""
         if self.config.init_from and self.checkpoint is None:
             # Before the run folder is created: weights that do not match leave none behind.
             self._load_initial_weights(find_checkpoint(self.config.init_from))
-        self.folder = create_run_folder(self.model.spec.name, self.run_name)
         chosen = self.config_init.trainer
-        callbacks: list[Callback] = [RunReport(self.folder, self.to_store()), *progress_bar()]
-        chosen["enable_checkpointing"] = self.running == "fit"
+        users = chosen["callbacks"] or []
+        users = [users] if isinstance(users, Callback) else users
+        check_trainer(vars(chosen))
         if self.running == "fit":
+            check_length(vars(chosen))
+            check_callbacks(self.model, users, self.config.lr_scheduler, vars(chosen))
+        self.folder = self.resumed or create_run_folder(self.model.spec.name, self.run_name)
+        callbacks: list[Callback] = [RunReport(self.folder, self.to_store())]
+        # `fast_dev_run` only tries the code.
+        saves = self.running == "fit" and not chosen["fast_dev_run"]
+        chosen["enable_checkpointing"] = saves
+        if saves:
+            remove_partial_files(self.folder)
+            plugins = chosen["plugins"] or []
+            chosen["plugins"] = [
+                *(plugins if isinstance(plugins, list) else [plugins]),
+                SafeCheckpointIO(),
+            ]
             metric, mode = self.model.monitor
             best = BestCheckpoint(
                 self.folder,
@@ -155,17 +215,22 @@ class VisusCLI(LightningCLI):
                 mode=mode,
                 enable_version_counter=False,
             )
-            # Lightning's own `save_last` writes only when the best one changes.
-            last = ModelCheckpoint(self.folder, filename="last", enable_version_counter=False)
-            callbacks[:0] = [best, last]
-        chosen["callbacks"] = [*(chosen["callbacks"] or []), *callbacks]
+            self.last = LastCheckpoint(self.folder)
+            callbacks[:0] = [best, self.last]
+        chosen["callbacks"] = [*users, *callbacks]
         if chosen["logger"] is None:
+            step = None
+            if self.resumed and self.checkpoint:
+                step = self.checkpoint["global_step"]
+                rank_zero_only(drop_later_rows)(self.resumed, self.checkpoint)
             chosen["logger"] = [
-                CSVLogger(self.folder, name="", version=""),
-                TensorBoardLogger(self.folder, name="", version=""),
+                ContinuedCSVLogger(self.folder),
+                TensorBoardLogger(self.folder, name="", version="", purge_step=step),
             ]
         if chosen["enable_progress_bar"] is None:
-            chosen["enable_progress_bar"] = sys.stderr.isatty()
+            # Elsewhere than on a terminal `RunReport` prints a line per epoch.
+            bars = any(isinstance(each, ProgressBar) for each in users)
+            chosen["enable_progress_bar"] = bars or sys.stderr.isatty()
         if chosen["enable_model_summary"] is None:
             chosen["enable_model_summary"] = False
         chosen["default_root_dir"] = chosen["default_root_dir"] or str(self.folder)
@@ -173,22 +238,21 @@ class VisusCLI(LightningCLI):
         chosen["use_distributed_sampler"] = False
         try:
             trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
-        except MisconfigurationException as error:
-            self.folder.rmdir()
-            raise VisusError(
-                f"--trainer.accelerator {chosen['accelerator']!r} with --trainer.devices "
-                f"{chosen['devices']!r}: {error}; visus doctor lists this machine's devices"
-            ) from error
+        except (MisconfigurationException, ImportError, *_WRONG) as error:
+            if self.resumed is None:
+                self.folder.rmdir()
+            raise explain_refusal(error, vars(chosen)) from error
         return trainer
 
     @staticmethod
     def configure_optimizers(
         lightning_module: pl.LightningModule, optimizer: Any, lr_scheduler: Any = None
     ) -> Any:
-        """Combine a user's optimiser with the task's schedule, unless one is given too."""
+        """Combine a user's optimiser with the user's schedule, or else that of the task."""
         if lr_scheduler is None and isinstance(lightning_module, VisionTask):
             return lightning_module.with_schedule(optimizer)
-        return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
+        schedule = schedule_of(lr_scheduler, lightning_module.trainer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def to_store(self) -> dict[str, Any]:
         """What a checkpoint stores beside the task, to be tested or resumed on its own."""
@@ -197,11 +261,13 @@ class VisusCLI(LightningCLI):
         # Where a run writes is its own.
         for key in ("default_root_dir", "logger"):
             chosen.pop(key, None)
+        chosen["callbacks"] = without_searches(chosen.get("callbacks") or [])
         more = {key: dumped[key] for key in ("optimizer", "lr_scheduler") if dumped.get(key)}
+        seed = dumped["seed_everything"]
         return {
             "name": self.run_name,
             "data": dumped["data"],
-            "training": {"trainer": chosen, **more},
+            "training": {"seed_everything": seed, "trainer": chosen, **more},
         }
 
     def _load_initial_weights(self, path: Path) -> None:
@@ -219,27 +285,6 @@ class VisusCLI(LightningCLI):
         if self.stored is not None:
             return info_from_plain(spec.data_info, self.stored["arguments"]["data_info"])
         return info_from_data(spec.data_info, data)
-
-    def _drop_options_of_another_backbone(self, model: Any) -> None:
-        """Drop options of the configuration that the backbone of the command line lacks."""
-        options = model.get("backbone_options")
-        if not options or "--model.backbone" not in self.given:
-            return
-        if "--model.backbone_options" in self.given:
-            return
-        # `--model.backbone_options.width 8` adds to the options of the configuration.
-        prefix = "--model.backbone_options."
-        typed = {each.removeprefix(prefix) for each in self.given if each.startswith(prefix)}
-        known = accepted_options(model["backbone"]) | typed
-        foreign = sorted(set(options) - known)
-        if foreign:
-            rank_zero_only(print)(
-                f"--model.backbone {model['backbone']}: takes no option {', '.join(foreign)}, "
-                "which the configuration sets for another backbone; left out",
-                file=sys.stderr,
-            )
-            kept = {key: value for key, value in options.items() if key in known}
-            model["backbone_options"] = kept or None
 
 
 def _task_class(class_path: str) -> type[VisionTask]:

@@ -2,17 +2,39 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 
-from visus.apps.parsing import did_you_mean, explain
+from visus.apps.parsing import CommandError, did_you_mean, explain
 from visus.datamodules.registry import data_specs
 from visus.tasks.base import VisionTask
 from visus.tasks.registry import task_specs
 from visus.vision.errors import VisusError
 
+_LONGEST_VALUE = 60
 
-def tidy(message: str, error: BaseException | None, options: Iterable[str], trusted: str) -> str:
-    """One line for a parser's message.
+
+class ArgumentError(CommandError):
+    """A wrong value of one argument.
+
+    Args:
+        key: The argument, relative to the object that is parsed, such as `batch_size`.
+        problem: The value and what is wrong with it.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        self.key = key
+        self.problem = problem
+        super().__init__(f"--{key} {problem}")
+
+
+def tidy(
+    message: str, error: BaseException | None, options: Iterable[str], trusted: str
+) -> CommandError:
+    """The error for a parser's message, in one line.
+
+    The arguments of an object are parsed by a parser of their own, whose errors lack the
+    object's key; the parser around it adds the key.
 
     Args:
         message: The message of jsonargparse.
@@ -20,32 +42,63 @@ def tidy(message: str, error: BaseException | None, options: Iterable[str], trus
         options: The parser's known options.
         trusted: The packages from which classes may come, for the message.
     """
-    cause = find_visus_error(error)
-    if cause is not None:
-        return str(cause)
     text = " ".join(explain(message, options).split())
-    named = re.search(r'[Kk]ey "([\w.]+)"', text)
-    key = named[1] if named else ""
+    named = re.search(r'[Kk]ey "([\w.+]+)"', text)
+    key = named[1].rstrip("+") if named else ""
+    cause = find_visus_error(error)
+    if isinstance(cause, ArgumentError):
+        return ArgumentError(f"{key}.{cause.key}", cause.problem) if key else cause
+    if cause is not None:
+        return CommandError(str(cause))
     denied = re.search(r"Importing '([\w.]+)' is not allowed", text)
     if denied:
-        return (
-            f"--{key or 'class_path'} {denied[1]!r} is not allowed: a class_path must lie in "
-            f"{trusted}; pass --allow-custom-classes if you trust it"
+        return ArgumentError(
+            key or "class_path",
+            f"{denied[1]!r} is not allowed: a class_path must lie in {trusted}; pass "
+            "--allow-custom-classes if you trust it",
         )
     unknown = re.search(r"Option '([\w.]+)' is not accepted", text)
     if unknown:
-        known = _parameters()
-        near = did_you_mean(unknown[1], known)
-        return f"unknown option {unknown[1]!r} of --{key or 'model or --data'}{near}"
-    missing = re.search(r"arguments are required: (\w+)", text)
+        known = sorted({option.lstrip("-") for option in options})
+        name = unknown[1].rpartition(".")[2]
+        others = [each for each in _parameters() if each != name]
+        near = did_you_mean(unknown[1], known) or did_you_mean(name, others)
+        return ArgumentError(unknown[1], f"is an unknown option{near}")
+    missing = re.search(r"arguments are required: ([\w.]+)", text)
     if missing:
-        home = key or ("data" if missing[1] == "root" else "model")
-        return f"--{home}.{missing[1]} is required and was not given"
-    expected = [t for t in re.findall(r"Expected an? <class '(\w+)'>", text) if t != "NoneType"]
-    given = re.search(r"Given value: (\S+)", text)
-    if expected and given:
-        return f"--{key} {given[1]!r} is not of type {' or '.join(dict.fromkeys(expected))}"
-    return text
+        return ArgumentError(missing[1], "is required and was not given")
+    given = re.search(r"(?:Given value|Got value): (.*)$", text)
+    if not given:
+        return CommandError(text)
+    value = given[1] if len(given[1]) <= _LONGEST_VALUE else given[1][:_LONGEST_VALUE] + "..."
+    return ArgumentError(key, _problem(text, value))
+
+
+def _problem(text: str, value: str) -> str:
+    """What is wrong with a value, by jsonargparse's list of what it expected."""
+    choices = [
+        choice.strip("'")
+        for literal in re.findall(r"Expected a typing\.Literal\[(.*?)\]", text)
+        for choice in literal.split(", ")
+    ]
+    if choices:
+        near = did_you_mean(value, choices) or f"; choose from {', '.join(dict.fromkeys(choices))}"
+        return f"{value!r} is unknown{near}"
+    failed = re.search(r"Problem with given class_path '([\w.]+)': (.*?)(?: - |$)", text)
+    if failed:
+        return f"{failed[1]!r}: {failed[2]}"
+    types = re.findall(r"Expected an? <class '([\w.]+)'>", text)
+    types = [each.rpartition(".")[2] for each in types if each != "NoneType"]
+    is_class = "Expected a dot import path string" in text or "Not a valid subclass" in text
+    if is_class and not {"int", "float"} & set(types):
+        names = _class_names(text)
+        parts = [name for name in names if value.lower() in name.lower()]
+        near = f"; did you mean {' or '.join(parts[:3])}?" if parts else did_you_mean(value, names)
+        return f"{value!r} is no class{near}"
+    if types:
+        return f"{value!r} is not of type {' or '.join(dict.fromkeys(types))}"
+    expected = re.search(r"(Expected .*?)(?:\.? (?:Got|Given) value|$)", text)
+    return f"{value!r}: {expected[1].lower() if expected else text}"
 
 
 def find_visus_error(error: BaseException | None) -> VisusError | None:
@@ -57,6 +110,21 @@ def find_visus_error(error: BaseException | None) -> VisusError | None:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
+
+
+def _class_names(text: str) -> list[str]:
+    """Names of the subclasses of the classes that a message lists as allowed."""
+    paths = re.findall(r"([\w.]+)\.([A-Z]\w+)(?=['\]])", text)
+    bases = [getattr(sys.modules.get(module), name, None) for module, name in paths]
+    classes = [base for base in bases if isinstance(base, type)]
+    return sorted({each.__name__ for base in classes for each in _subclasses(base)})
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    subclasses: list[type] = base.__subclasses__()
+    for each in subclasses:
+        yield each
+        yield from _subclasses(each)
 
 
 def _parameters() -> list[str]:

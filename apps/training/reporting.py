@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from visus.apps.console import console
+from visus.apps.training.callbacks import BestCheckpoint
 from visus.datamodules.core.loading import make_loader
 from visus.tasks.base import VisionTask
 from visus.tasks.spec import ReportContext
-
-
-def progress_bar() -> list[Callback]:
-    """Lightning's rich bar on a terminal; elsewhere `RunReport` prints a line per epoch."""
-    return [RichProgressBar()] if sys.stderr.isatty() else []
+from visus.vision.output_files import write_text
 
 
 class RunReport(Callback):
@@ -41,6 +38,9 @@ class RunReport(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the values with which the checkpoint can be tested and resumed on its own."""
+        # `BatchSizeFinder` may have found another one.
+        batch_size = trainer.datamodule.batch_size  # type: ignore[attr-defined]
+        self.stored["data"]["init_args"]["batch_size"] = batch_size
         checkpoint.setdefault("visus", {}).update(self.stored)
 
     @rank_zero_only
@@ -49,7 +49,9 @@ class RunReport(Callback):
         self.started = time.perf_counter()
         data = trainer.datamodule  # type: ignore[attr-defined]
         rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
-        peak = sorted({lr for s in trainer.lr_scheduler_configs for lr in s.scheduler.base_lrs})
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        # `ReduceLROnPlateau` has none.
+        peak = sorted({lr for each in schedulers for lr in getattr(each, "base_lrs", ())})
         task = _as_task(pl_module)
         height, width = task.image_size
         parameters = sum(p.numel() for p in pl_module.parameters())
@@ -66,15 +68,27 @@ class RunReport(Callback):
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the final figures, and print the best checkpoint and the next commands."""
-        best = trainer.checkpoint_callback
-        score = getattr(best, "best_model_score", None)
         figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
         figures["minutes"] = round((time.perf_counter() - self.started) / 60, 3)
-        monitored = _as_task(pl_module).monitor[0]
-        if score is not None:
-            figures[f"best_{monitored}"] = float(score)
-            self._print(f"best {monitored} {float(score):.4f} in {self.folder / 'best.ckpt'}")
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for callback in callbacks:
+            if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
+                reason = callback.stopping_reason_message.removesuffix("Signaling Trainer to stop.")
+                self._print(f"stopped in epoch {callback.stopped_epoch + 1}: {reason.strip()}")
+        best = next((each for each in callbacks if isinstance(each, BestCheckpoint)), None)
+        score = None if best is None else best.best_model_score
+        saved = (self.folder / "best.ckpt").is_file()
+        if best is not None and score is not None and math.isfinite(score):
+            figures[f"best_{best.monitor}"] = float(score)
+            if saved:
+                path = self.folder / "best.ckpt"
+                self._print(f"best {best.monitor} {float(score):.4f} in {path}")
         self._write(figures, None)
+        if not saved:
+            self._print("no checkpoint was saved")
+            return
+        if score is None:
+            self._print("nothing was validated; best.ckpt holds the weights of the last epoch")
         self._print(
             f"next: visus test {self.folder}, or visus predict {self.folder} IMAGE",
         )
@@ -95,9 +109,9 @@ class RunReport(Callback):
         figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
         text = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
         minutes = (time.perf_counter() - self.started) / 60
-        self._print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {minutes:.1f} min  {text}"
-        )
+        endless = trainer.max_epochs is None or trainer.max_epochs < 0
+        of = "" if endless else f"/{trainer.max_epochs}"
+        self._print(f"epoch {trainer.current_epoch + 1}{of}  {minutes:.1f} min  {text}")
 
     def _print(self, content: Any) -> None:
         self.console.print(content, soft_wrap=isinstance(content, str))
@@ -117,7 +131,7 @@ class RunReport(Callback):
             self.folder,
             figures,
             lambda name: loader.dataset.image(loader.dataset.index(name)),
-            lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers, train=False),
+            lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers),
         )
         lines = task.spec.report()(task, context)
         table = Table("figure", "value", title=f"{split}: {samples} samples")
@@ -138,7 +152,7 @@ class RunReport(Callback):
         if checkpoint:
             content["checkpoint"] = str(Path(str(checkpoint)).resolve())
         text = json.dumps(content, indent=2) + "\n"
-        (self.folder / "metrics.json").write_text(text, encoding="utf-8")
+        write_text(self.folder / "metrics.json", text)
 
 
 def _as_task(module: pl.LightningModule) -> VisionTask:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import set_parsing_settings
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
@@ -20,8 +21,11 @@ from visus.apps.parsing import CommandError
 from visus.apps.runs import find_checkpoint
 from visus.apps.training.arguments import Arguments, parse_arguments
 from visus.apps.training.cli import VisusCLI
+from visus.apps.training.failures import explain_failure
+from visus.apps.training.last_checkpoint import Interrupted, worker_death
 from visus.apps.training.memory import keep_freed_memory
 from visus.apps.training.parser_messages import find_visus_error
+from visus.apps.training.resuming import Finished, run_folder_of
 from visus.configs import find_config
 from visus.datamodules.registry import migrate_data
 from visus.tasks.checkpoints import read_checkpoint
@@ -41,9 +45,12 @@ def run(subcommand: str, given: Arguments) -> int:
     Returns:
         The exit code.
     """
-    cli, keywords = _prepare(subcommand, given)
-    _start(subcommand, cli, keywords)
-    return 0
+    try:
+        cli, keywords = _prepare(subcommand, given)
+    except Finished as finished:
+        print(f"visus: {finished}")
+        return 0
+    return _start(subcommand, cli, keywords)
 
 
 def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, float]:
@@ -80,7 +87,8 @@ def _prepare(subcommand: str, given: Arguments) -> tuple[VisusCLI, dict[str, Any
             arguments = ["--config", str(stored), *arguments]
         name = _run_name(given, checkpoint)
         try:
-            cli = VisusCLI(subcommand, arguments, name, checkpoint)
+            resumed = run_folder_of(path) if path is not None and subcommand == "fit" else None
+            cli = VisusCLI(subcommand, arguments, name, checkpoint, resumed)
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}
@@ -127,17 +135,43 @@ def _set_import_rules(allow_custom_classes: bool) -> None:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=trusted_packages())
 
 
-def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> None:
+def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> int:
+    """Run the trainer; returns the exit code.
+
+    Raises:
+        VisusError: If it fails for a reason that has a remedy.
+    """
     method: Callable[..., Any] = getattr(cli.trainer, subcommand)
     try:
         method(cli.model, **keywords)
+    except Interrupted as stopped:
+        _print_resume_hint(cli, f"stopped by {stopped}; ")
+        return 128 + stopped.signal_number
     except (MisconfigurationException, ValueError) as error:
+        _print_resume_hint(cli)
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
+    except Exception as error:
+        _print_resume_hint(cli)
+        if cli.last is not None and cli.last.received and worker_death(error):
+            # The signal went to the processes that load images, too.
+            return 128 + cli.last.received
+        failure = find_visus_error(error) or explain_failure(error, cli)
+        if failure is None:
+            raise
+        raise failure from error
     except SystemExit:
-        # Lightning exits when it is stopped: at SIGTERM with 0, which would look like success.
-        if subcommand == "fit" and (cli.folder / "last.ckpt").exists():
-            print(f"visus: continue with visus fit --resume {cli.folder}", file=sys.stderr)
+        # Lightning exits after Ctrl+C, with a code that looks like a failure.
         raise KeyboardInterrupt from None
+    return 0
+
+
+@rank_zero_only
+def _print_resume_hint(cli: VisusCLI, before: str = "") -> None:
+    """Print the command that continues the training, if there is a checkpoint to continue from."""
+    if cli.last is not None and cli.last.path.is_file():
+        before += f"continue with visus fit --resume {cli.folder}"
+    if before:
+        print(f"visus: {before.removesuffix('; ')}", file=sys.stderr)
 
 
 def _write_stored_config(checkpoint: dict[str, Any], folder: Path, resumes: bool) -> Path:
@@ -180,10 +214,23 @@ def _run_name(given: Arguments, checkpoint: dict[str, Any] | None) -> str:
     return Path(str(checkpoint["visus"].get("name"))).name or "custom"
 
 
+_REQUESTED = ("callbacks", "profilers", "tuner")
+"""Parts of Lightning that print what the user has asked for."""
+
+
+def _is_requested(record: logging.LogRecord) -> bool:
+    """Whether a message is a warning, or that of a part which the user has chosen."""
+    return record.levelno >= logging.WARNING or Path(record.pathname).parent.name in _REQUESTED
+
+
 def quieten() -> None:
     """Suppress messages of libraries that appear in every run and need no action."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for part in _REQUESTED:
+        logging.getLogger(f"pytorch_lightning.{part}").setLevel(logging.INFO)
+    shared = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    shared.setLevel(logging.INFO)
+    shared.addFilter(_is_requested)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("timm").setLevel(logging.ERROR)
     for message in (
@@ -197,9 +244,13 @@ def quieten() -> None:
         ".*You have overridden `transfer_batch_to_device`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
         ".*treespec, LeafSpec.*",
+        # It replaces the schedule, whatever its interval.
+        ".*SWA is currently only supported every epoch.*",
         ".*Trying to infer the `batch_size`.*",
         # Figures are those of all processes already, the same in each.
         r".*`self.log\(.(val|test)/.*sync_dist=True.*",
+        # Ours resume, by the state of the data module.
+        ".*your dataloader is not resumable.*",
     ):
         warnings.filterwarnings("ignore", message)
     torch.set_float32_matmul_precision("high")

@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from visus.tasks.captioning.ngram_metrics import CiderD, bleu, paired_bootstrap, rouge_l
 from visus.vision.vocabulary import tokenise
 
+FIGURES = (
+    *("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"),
+    *("greedy_bleu_1", "greedy_bleu_4", "greedy_cider_d", "shuffled_cider_d", "distinct", "true"),
+)
+"""Names of the figures, see `CaptioningResult`; `true` where the data judge captions."""
+
 
 @dataclass(frozen=True)
 class CaptionRecord:

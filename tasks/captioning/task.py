@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,7 +10,12 @@ from torch import Tensor
 from visus.models.weights_digest import weights_digest
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.captioning.data_info import CaptioningInfo
-from visus.tasks.captioning.metrics import CaptioningMetrics, CaptioningResult, CaptionRecord
+from visus.tasks.captioning.metrics import (
+    FIGURES,
+    CaptioningMetrics,
+    CaptioningResult,
+    CaptionRecord,
+)
 from visus.tasks.captioning.networks import (
     Captioner,
     CellName,
@@ -24,6 +29,13 @@ from visus.tasks.captioning.networks import (
 from visus.tasks.captioning.ngram_metrics import CiderD
 from visus.tasks.captioning.prediction import CaptionPrediction
 from visus.vision.errors import VisusError
+from visus.vision.ranges import (
+    FRACTION,
+    NOT_NEGATIVE,
+    PROBABILITY,
+    WIDTH,
+    Range,
+)
 from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, tokenise
 
 _SAMPLES = 5
@@ -53,6 +65,16 @@ class CaptioningTask(VisionTask):
 
     task = "captioning"
     monitor = ("val/cider_d", "max")
+    ranges: ClassVar = {
+        "stride": NOT_NEGATIVE,
+        "hidden_size": WIDTH,
+        "dropout": PROBABILITY,
+        "label_smoothing": PROBABILITY,
+        "scheduled_sampling": FRACTION,
+        "self_critical_epochs": NOT_NEGATIVE,
+        "beams": Range(1, 1000),
+        "length_power": NOT_NEGATIVE,
+    }
     network: Captioner
     tested: CaptioningResult | None
 
@@ -73,7 +95,7 @@ class CaptioningTask(VisionTask):
     ) -> None:
         super().__init__(data_info=data_info, **kwargs)
         assert data_info is not None
-        _check(data_info, beams, scheduled_sampling)
+        _check(data_info)
         self.network, (mean, std) = create_captioner(
             len(self.class_names),
             self.hparams["backbone"],
@@ -205,6 +227,12 @@ class CaptioningTask(VisionTask):
         self.log("train/cider_d", rewards.mean(), prog_bar=True)
         return self_critical_loss(totals.view(-1, _SAMPLES), rewards)
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        rewards = ["train/cider_d"] if self.self_critical_epochs else []
+        return ("train/loss", *rewards, *(f"val/{name}" for name in FIGURES))
+
     def new_metrics(self, split: str) -> CaptioningMetrics:
         """See `VisionTask.new_metrics`."""
         return CaptioningMetrics()
@@ -228,7 +256,7 @@ class CaptioningTask(VisionTask):
             )
 
 
-def _check(data_info: CaptioningInfo, beams: int, scheduled_sampling: float) -> None:
+def _check(data_info: CaptioningInfo) -> None:
     words = tuple(data_info.class_names[: len(SPECIAL_TOKENS)])
     if words != SPECIAL_TOKENS:
         raise VisusError(
@@ -237,10 +265,6 @@ def _check(data_info: CaptioningInfo, beams: int, scheduled_sampling: float) -> 
         )
     if data_info.max_words < 2:
         raise VisusError(f"data.max_words {data_info.max_words} must be at least 2")
-    if beams < 1:
-        raise VisusError(f"model.beams {beams} must be at least 1")
-    if not 0 <= scheduled_sampling <= 1:
-        raise VisusError(f"model.scheduled_sampling {scheduled_sampling} must lie between 0 and 1")
 
 
 def _training_captions(data: Any) -> Sequence[Sequence[str]]:

@@ -1,6 +1,6 @@
 """Classification: one or several labels for an image."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.metrics import ClassificationMetrics, ClassificationResult
-from visus.vision.errors import VisusError
+from visus.vision.ranges import NOT_NEGATIVE, PROBABILITY
 
 
 class ClassificationTask(VisionTask):
@@ -33,6 +33,13 @@ class ClassificationTask(VisionTask):
 
     task = "classification"
     monitor = ("val/accuracy", "max")
+    ranges: ClassVar = {
+        "label_smoothing": PROBABILITY,
+        "mixup": NOT_NEGATIVE,
+        "cutmix": NOT_NEGATIVE,
+        "dropout": PROBABILITY,
+        "l1": NOT_NEGATIVE,
+    }
     class_weights: Tensor | None
     tested: ClassificationResult | None
 
@@ -48,9 +55,6 @@ class ClassificationTask(VisionTask):
         flip_at_test: bool = False,
         **kwargs: Any,
     ) -> None:
-        for name, value in (("mixup", mixup), ("cutmix", cutmix), ("l1", l1)):
-            if value < 0:
-                raise VisusError(f"model.{name} {value} must not be negative; 0 for none")
         super().__init__(data_info=data_info, **kwargs)
         assert data_info is not None
         self.multi_label = data_info.multi_label
@@ -103,6 +107,14 @@ class ClassificationTask(VisionTask):
             loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        names = ["loss", "accuracy", "macro_f1", "calibration_error"]
+        if not self.multi_label and len(self.class_names) > 5:
+            names.append("top5_accuracy")
+        return ("train/loss", *(f"val/{name}" for name in names))
 
     def new_metrics(self, split: str) -> ClassificationMetrics:
         """See `VisionTask.new_metrics`."""

@@ -15,7 +15,7 @@ from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.drawing.grid import grid
 from visus.vision.drawing.plots import draw_curves
 from visus.vision.images import Pixels
-from visus.vision.output_files import write_image
+from visus.vision.output_files import write_image, write_text
 
 _EXAMPLES = 12
 _WORST = 4
@@ -38,10 +38,10 @@ def report_detection(task: DetectionTask, context: ReportContext) -> list[Table 
     named = dict(zip(task.class_names, result.precision, strict=True))
     write_image(curves, draw_curves(result.recall, named, "recall", "precision at IoU 0.5"))
     results = context.folder / "detections.json"
-    results.write_text(json.dumps(_coco_results(metrics)), encoding="utf-8")
+    write_text(results, json.dumps(_coco_results(metrics)))
     names = {str(i + 1): source for i, (source, _, _) in enumerate(metrics.records)}
     images = context.folder / "images.json"
-    images.write_text(json.dumps(names, indent=1), encoding="utf-8")
+    write_text(images, json.dumps(names, indent=1))
     examples = context.folder / "examples.jpg"
     write_image(examples, _draw_examples(metrics, context))
     return [

@@ -1,13 +1,13 @@
 """Detection: bounding boxes with classes and scores, optionally with instance masks."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.detection.data_info import DetectionInfo
-from visus.tasks.detection.metrics import DetectionMetrics, DetectionResult
+from visus.tasks.detection.metrics import FIGURES, DetectionMetrics, DetectionResult
 from visus.tasks.detection.networks import (
     Architecture,
     OneStageDetector,
@@ -15,7 +15,7 @@ from visus.tasks.detection.networks import (
     create_detector,
 )
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.vision.errors import VisusError
+from visus.vision.ranges import WIDTH, Range
 
 
 class DetectionTask(VisionTask):
@@ -37,6 +37,10 @@ class DetectionTask(VisionTask):
 
     task = "detection"
     monitor = ("val/map", "max")
+    ranges: ClassVar = {
+        "channels": WIDTH,
+        "proposals": Range(1, 100_000),
+    }
     network: TwoStageDetector | OneStageDetector
     metrics: DetectionMetrics | None
     tested: DetectionResult | None
@@ -51,10 +55,6 @@ class DetectionTask(VisionTask):
         strides: list[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        if channels < 1 or proposals < 1:
-            raise VisusError(
-                f"model.channels {channels} and model.proposals {proposals} must be at least 1"
-            )
         super().__init__(data_info=data_info, **kwargs)
         assert data_info is not None
         self.network, (mean, std) = create_detector(
@@ -73,6 +73,7 @@ class DetectionTask(VisionTask):
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
+        self.masks = data_info.masks
         # Minimum score of the detections that applications show; validation chooses it.
         self.register_buffer("threshold", torch.tensor(0.5))
 
@@ -102,6 +103,13 @@ class DetectionTask(VisionTask):
             self.log(f"train/{name}", value)
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        masks = [f"mask_{name}" for name in FIGURES] if self.masks else []
+        losses = [f"train/{name}" for name in self.network.loss_names]
+        return ("train/loss", *losses, *(f"val/{name}" for name in (*FIGURES, *masks)))
 
     def new_metrics(self, split: str) -> DetectionMetrics:
         """See `VisionTask.new_metrics`."""

@@ -12,7 +12,7 @@ from visus.tasks.face3d.texture import face_texture
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels, visible
-from visus.vision.output_files import OutputNames
+from visus.vision.output_files import OutputNames, replacing
 from visus.vision.prediction import Prediction
 
 MeshFormat = Literal["glb", "obj", "ply"]
@@ -61,15 +61,14 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
     """
     face = face_texture(image, prediction, i)
     vertices = prediction.vertices[i].astype(np.float64)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
         if path.suffix == ".ply":
             columns, rows = (face.coordinates * (len(face.texture) - 1)).T.astype(int)
             colours = face.texture[rows, columns]
             mesh = trimesh.Trimesh(
                 vertices, prediction.triangles, vertex_colors=colours, process=False
             )
-            mesh.export(path)
+            mesh.export(part)
             return
         # Files count a texture's rows from the bottom.
         uv = np.stack([face.coordinates[:, 0], 1 - face.coordinates[:, 1]], axis=1)
@@ -78,11 +77,9 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
         visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
         mesh = trimesh.Trimesh(vertices * scale, face.triangles, visual=visual, process=False)
         if path.suffix == ".glb":
-            mesh.export(path, include_normals=True)
+            mesh.export(part, include_normals=True)
         else:
-            _write_obj(path, mesh)
-    except OSError as error:
-        raise VisusError(f"{path}: cannot be written ({error.strerror})") from None
+            _write_obj(part, path, mesh)
 
 
 def _material(path: Path, texture: Image.Image) -> trimesh.visual.material.Material:
@@ -100,11 +97,12 @@ def _material(path: Path, texture: Image.Image) -> trimesh.visual.material.Mater
     )
 
 
-def _write_obj(path: Path, mesh: trimesh.Trimesh) -> None:
+def _write_obj(part: Path, path: Path, mesh: trimesh.Trimesh) -> None:
     """The mesh, its material and its texture, all named after the path."""
     text, extra = trimesh.exchange.obj.export_obj(
         mesh, return_texture=True, mtl_name=f"{path.stem}.mtl"
     )
-    path.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     for file, content in extra.items():
-        (path.parent / file).write_bytes(content)
+        with replacing(path.parent / file) as other:
+            other.write_bytes(content)

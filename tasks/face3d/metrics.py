@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.floating]
 
+ERRORS = ("vertex_error_mm", "similarity_error_mm", "landmark_nme", "pose_error_deg")
+"""Names of the errors of a face whose true shape is known."""
+
 
 @dataclass(frozen=True, eq=False)
 class FaceShape:
@@ -78,14 +81,17 @@ class Face3DMetrics:
             baseline: The mean face, upright, its landmarks projected with the true pose: the
                 prediction of a network that ignores its input.
         """
-        errors = {}
+        errors: dict[str, float] = {}
         for prefix, shape in (("", predicted), ("mean_face_", baseline)):
             rigid = align(shape.vertices, truth.vertices, scaled=False)
             similar = align(shape.vertices, truth.vertices, scaled=True)
-            errors[f"{prefix}vertex_error_mm"] = _distance(rigid, truth.vertices)
-            errors[f"{prefix}similarity_error_mm"] = _distance(similar, truth.vertices)
-            errors[f"{prefix}landmark_nme"] = landmark_nme(shape.landmarks, truth.landmarks)
-            errors[f"{prefix}pose_error_deg"] = rotation_error(shape.rotation, truth.rotation)
+            values = (
+                _distance(rigid, truth.vertices),
+                _distance(similar, truth.vertices),
+                landmark_nme(shape.landmarks, truth.landmarks),
+                rotation_error(shape.rotation, truth.rotation),
+            )
+            errors |= {f"{prefix}{key}": v for key, v in zip(ERRORS, values, strict=True)}
         coefficients = (predicted.coefficients, truth.coefficients)
         self.records.append(FaceErrors(source, errors, coefficients))
 

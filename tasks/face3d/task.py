@@ -4,7 +4,7 @@ import base64
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from visus.models.face3d.face_models import open_face_model
 from visus.models.face3d.morphable import MorphableFace
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.face3d.data_info import Face3DInfo
-from visus.tasks.face3d.metrics import Face3DMetrics, Face3DResult, FaceShape
+from visus.tasks.face3d.metrics import ERRORS, Face3DMetrics, Face3DResult, FaceShape
 from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_regressor
 from visus.tasks.face3d.networks.losses import FaceLosses, mean_landmarks
 from visus.tasks.face3d.networks.mirror import FaceMirror
 from visus.vision.errors import VisusError
+from visus.vision.ranges import NOT_NEGATIVE, WIDTH, Range
 
 LOSS_WEIGHTS = {
     "vertices": 1.0,
@@ -51,6 +52,11 @@ class Face3DTask(VisionTask):
 
     task = "face3d"
     monitor = ("val/vertex_error_mm", "min")
+    ranges: ClassVar = {
+        "points": Range(68, 1_000_000),
+        "hidden_size": WIDTH,
+        "loss_weights": NOT_NEGATIVE,
+    }
     tested: Face3DResult | None
 
     def __init__(
@@ -135,6 +141,14 @@ class Face3DTask(VisionTask):
     def weighted_sum(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The losses by name as one, each with its weight."""
         return torch.stack([self.loss_weights[k] * value for k, value in losses.items()]).sum()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`; with photographs also those of their five landmarks."""
+        errors = [*ERRORS, *(f"mean_face_{name}" for name in ERRORS), "five_point_error"]
+        errors += [f"correlation/{name}" for name in self.coefficient_names]
+        losses = [f"train/{name}" for name in LOSS_WEIGHTS]
+        return ("train/loss", *losses, *(f"val/{name}" for name in errors))
 
     def new_metrics(self, split: str) -> Face3DMetrics:
         """See `VisionTask.new_metrics`."""

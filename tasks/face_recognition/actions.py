@@ -16,7 +16,8 @@ from visus.tasks.face_recognition.open_gallery import open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
 from visus.tasks.options import Session
 from visus.vision.errors import VisusError
-from visus.vision.images import Pixels, read_image
+from visus.vision.images import ImageError, Pixels, read_image
+from visus.vision.printable import printable
 from visus.vision.progress import track
 
 
@@ -43,7 +44,7 @@ def enroll(args: Namespace, services: Services) -> int:
     _warn_of_similar(model, gallery, args.name, embeddings)
     crops = [_to_png(face) for _, face in faces] if args.keep_crops else []
     gallery.enrol(args.name, embeddings, args.consent, crops, args.add)
-    print(f"{args.name}: {len(faces)} faces enrolled; {model.calibration}")
+    print(f"{printable(args.name)}: {len(faces)} faces enrolled; {model.calibration}")
     return services.report_problems(len(faces), problems)
 
 
@@ -51,6 +52,7 @@ def identify(args: Namespace, services: Services) -> int:
     """Name the faces of images, a video or a camera."""
     source = services.open_source(args.source)
     model, gallery = _open(args, services)
+    gallery.load(model.embedding_size)
     model.gallery = gallery
     if args.jsonl != "-":
         print(model.calibration)
@@ -92,7 +94,7 @@ def forget(args: Namespace, services: Services) -> int:
     """Delete a person and all their faces."""
     _, gallery = _open(args, services)
     count = gallery.forget(args.name)
-    print(f"{args.name}: forgotten, {count} faces removed")
+    print(f"{printable(args.name)}: forgotten, {count} faces removed")
     return 0
 
 
@@ -102,7 +104,8 @@ def list_people(args: Namespace, services: Services) -> int:
     model.gallery = gallery
     people = gallery.people()
     for person in people:
-        print(f"{person.name}: {person.faces} faces, {person.enrolled}, consent: {person.consent}")
+        consent = f"{person.enrolled}, consent: {person.consent}"
+        print(printable(f"{person.name}: {person.faces} faces, {consent}"))
     print(f"{len(people)} people; {model.calibration}")
     return 0
 
@@ -125,8 +128,11 @@ def reembed(args: Namespace, services: Services) -> int:
             "model"
         )
     embeddings = {}
-    for face, _, crop in track(crops, "Embedding", len(crops)):
-        image = np.asarray(Image.open(io.BytesIO(crop or b"")).convert("RGB"))
+    for face, name, crop in track(crops, "Embedding", len(crops)):
+        try:
+            image = read_image(crop or b"")
+        except ImageError as error:
+            raise VisusError(f"{path}: damaged, a stored face of {name!r}: {error}") from None
         image = resize_to_input(image, model.metadata.image_size, "stretch")[0]
         embeddings[face] = model.run(to_planes(image)[None])[0][0]
     gallery.replace_embeddings(model.fingerprint, embeddings)
@@ -166,7 +172,8 @@ def _warn_of_similar(
     for embedding in embeddings:
         nearest = gallery.nearest(embedding)
         if nearest and nearest[0] != name and nearest[1] >= model.calibration.threshold:
-            print(f"note: matches {nearest[0]}, who is enrolled (similarity {nearest[1]:.3f})")
+            name = printable(nearest[0])
+            print(f"note: matches {name}, who is enrolled (similarity {nearest[1]:.3f})")
             return
 
 

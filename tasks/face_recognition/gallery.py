@@ -78,6 +78,17 @@ class Gallery(Protocol):
         """All people, sorted by name."""
         ...
 
+    def load(self, size: int) -> None:
+        """Read what `nearest` needs, before the first face.
+
+        Args:
+            size: Length of an embedding.
+
+        Raises:
+            VisusError: If the gallery is damaged.
+        """
+        ...
+
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """The person with the most similar face, and the similarity; None in an empty gallery."""
         ...

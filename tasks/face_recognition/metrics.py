@@ -11,6 +11,12 @@ from visus.vision.truth import FacePair
 
 Floats = NDArray[np.float32]
 
+FIGURES = (
+    *("verification_accuracy", "verification_accuracy_spread", "eer"),
+    *("tar_at_far_1e-2", "tar_at_far_1e-3"),
+)
+"""Names of the figures, see `VerificationResult`."""
+
 _FAR = 1e-3
 """False-accept rate of `VerificationResult.threshold`."""
 

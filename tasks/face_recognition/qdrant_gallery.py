@@ -115,6 +115,9 @@ class QdrantGallery:
             for name, rows in sorted(counts.items())
         ]
 
+    def load(self, size: int) -> None:
+        """See `Gallery.load`; the server has everything."""
+
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """See `Gallery.nearest`; exact, without the server's approximate index."""
         exact = self._models.SearchParams(exact=True)

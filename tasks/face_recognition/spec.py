@@ -106,7 +106,8 @@ class FaceRecognitionSpec(TaskSpec):
             from visus.tasks.face_recognition.open_gallery import open_gallery
 
             pipeline.gallery = open_gallery(gallery, pipeline)
-        return Session(pipeline)
+            pipeline.gallery.load(pipeline.embedding_size)
+        return Session(pipeline, private=bool(values.get("embeddings")))
 
     def commands(self) -> tuple[TaskCommand, ...]:
         """See `TaskSpec.commands`."""

@@ -8,9 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
+from visus.tasks.face_recognition.gallery_file import (
+    TABLES,
+    distrust,
+    parse_calibration,
+    refuse_other_contents,
+    restrict_to_owner,
+    to_bytes,
+    to_embeddings,
+)
 from visus.tasks.face_recognition.similarity_search import SimilarityIndex
 from visus.vision.errors import VisusError
 
@@ -38,8 +45,10 @@ class SqliteGallery:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite creates its journals with the permissions of the file itself.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        restrict_to_owner(path)
         with self._as_user_error():
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            distrust(self._connection)
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -73,7 +82,7 @@ class SqliteGallery:
             for i, embedding in enumerate(embeddings):
                 run(
                     "INSERT INTO faces (person, embedding, crop) VALUES (?, ?, ?)",
-                    (person, _to_bytes(embedding), crops[i] if crops else None),
+                    (person, to_bytes(embedding), crops[i] if crops else None),
                 )
 
     def forget(self, name: str) -> int:
@@ -103,9 +112,13 @@ class SqliteGallery:
             ).fetchall()
         return [Person(*row) for row in rows]
 
+    def load(self, size: int) -> None:
+        """See `Gallery.load`."""
+        self._load_index(size)
+
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """See `Gallery.nearest`."""
-        index, names = self._load_index()
+        index, names = self._load_index(embedding.size)
         if not len(index):
             return None
         best, similarity = index.nearest(embedding)
@@ -117,15 +130,13 @@ class SqliteGallery:
             rows = self._connection.execute(
                 "SELECT embedding FROM faces WHERE person = ?", (self._person(name),)
             ).fetchall()
-        return max(float(_from_bytes(row[0]) @ embedding) for row in rows)
+        vectors = to_embeddings([row[0] for row in rows], embedding.size, self.path)
+        return float((vectors @ embedding).max())
 
     @property
     def calibration(self) -> Calibration | None:
         """See `Gallery.calibration`."""
-        values = self._values()
-        if "threshold" not in values:
-            return None
-        return Calibration(float(values["threshold"]), float(values["far"]))
+        return parse_calibration(self._values(), self.path)
 
     def calibrate(self, calibration: Calibration) -> None:
         """See `Gallery.calibrate`."""
@@ -158,7 +169,7 @@ class SqliteGallery:
                     f"{self.path}: has changed in the meantime; run visus faces reembed again"
                 )
             for face, embedding in embeddings.items():
-                run("UPDATE faces SET embedding = ? WHERE id = ?", (_to_bytes(embedding), face))
+                run("UPDATE faces SET embedding = ? WHERE id = ?", (to_bytes(embedding), face))
             run("UPDATE facts SET value = ? WHERE key = 'model'", (model,))
             run("DELETE FROM facts WHERE key IN ('threshold', 'far')")
         self._index = None
@@ -166,30 +177,22 @@ class SqliteGallery:
     def _create_or_check(self, model: str, renew: bool) -> None:
         """Create the tables in an empty file; otherwise check format and model."""
         with self._transaction() as run:
-            tables = {row[0] for row in run("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not tables:
-                run("CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-                run(
-                    "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, "
-                    "consent TEXT NOT NULL, enrolled TEXT NOT NULL)"
-                )
-                run(
-                    "CREATE TABLE faces (id INTEGER PRIMARY KEY, person INTEGER NOT NULL "
-                    "REFERENCES people (id), embedding BLOB NOT NULL, crop BLOB)"
-                )
+            if not run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                for statement in TABLES.values():
+                    run(statement)
                 run("INSERT INTO facts VALUES ('format', ?)", (str(FORMAT),))
                 run("INSERT INTO facts VALUES ('model', ?)", (model,))
-            elif not {"facts", "people", "faces"} <= tables:
-                raise VisusError(f"{self.path}: is a database, but no gallery; choose another file")
+            refuse_other_contents(self._connection, self.path)
         values = self._values()
         if values.get("format") != str(FORMAT):
             raise VisusError(
                 f"{self.path}: is a gallery of version {values.get('format')}, this visus reads "
                 f"{FORMAT}; update visus"
             )
-        if values["model"] != model and not renew:
+        stored = str(values.get("model"))
+        if stored != model and not renew:
             raise VisusError(
-                f"{self.path}: holds embeddings of another model ({values['model'][:12]}, not "
+                f"{self.path}: holds embeddings of another model ({stored[:12]}, not "
                 f"{model[:12]}), which cannot be compared; use that model, or run visus faces "
                 "reembed if crops are stored"
             )
@@ -204,7 +207,7 @@ class SqliteGallery:
             raise VisusError(f"{name!r} is not in {self.path}; visus faces list lists all people")
         return int(row[0])
 
-    def _load_index(self) -> tuple[SimilarityIndex, list[str]]:
+    def _load_index(self, size: int) -> tuple[SimilarityIndex, list[str]]:
         """All embeddings and their people's names, read again when the file has changed."""
         with self._as_user_error():
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
@@ -213,8 +216,7 @@ class SqliteGallery:
                 rows = self._connection.execute(
                     "SELECT name, embedding FROM faces JOIN people ON person = people.id"
                 ).fetchall()
-                vectors = [_from_bytes(row[1]) for row in rows]
-                matrix = np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
+                matrix = to_embeddings([row[1] for row in rows], size, self.path)
                 self._index = ((version, own), SimilarityIndex(matrix), [row[0] for row in rows])
         return self._index[1], self._index[2]
 
@@ -253,11 +255,3 @@ class Run(Protocol):
     def __call__(self, statement: str, values: Sequence[object] = (), /) -> sqlite3.Cursor:
         """Execute it; returns its cursor."""
         ...
-
-
-def _to_bytes(embedding: Embeddings) -> bytes:
-    return np.ascontiguousarray(embedding, "<f4").tobytes()
-
-
-def _from_bytes(stored: bytes) -> Embeddings:
-    return np.frombuffer(stored, "<f4").astype(np.float32)

@@ -1,6 +1,6 @@
 """Face recognition: an embedding of a face, similar for one person and dissimilar for others."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from visus.models.weights_digest import weights_digest
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
-from visus.tasks.face_recognition.metrics import VerificationMetrics, VerificationResult
+from visus.tasks.face_recognition.metrics import FIGURES, VerificationMetrics, VerificationResult
 from visus.tasks.face_recognition.networks import (
     Architecture,
     LossName,
@@ -18,6 +18,13 @@ from visus.tasks.face_recognition.networks import (
 from visus.tasks.face_recognition.prediction import FacePrediction
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import ALIGNMENT
+from visus.vision.ranges import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    WIDTH,
+    Range,
+)
 
 _VALIDATION_FAR = 1e-3
 """False-accept rate of the threshold that a validation sets."""
@@ -48,6 +55,14 @@ class FaceRecognitionTask(VisionTask):
 
     task = "face_recognition"
     monitor = ("val/eer", "min")
+    ranges: ClassVar = {
+        "embedding": WIDTH,
+        "scale": POSITIVE,
+        "margin": NOT_NEGATIVE,
+        "dropout": PROBABILITY,
+        "min_face": Range(1, 16_384),
+        "min_sharpness": NOT_NEGATIVE,
+    }
     threshold: Tensor
     far: Tensor
     tested: VerificationResult | None
@@ -112,6 +127,11 @@ class FaceRecognitionTask(VisionTask):
         loss: Tensor = self.identity_loss(embeddings, batch["person"])
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        return ("train/loss", *(f"val/{name}" for name in FIGURES))
 
     def new_metrics(self, split: str) -> VerificationMetrics:
         """See `VisionTask.new_metrics`."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from visus.tasks.segmentation.prediction import SegmentationPrediction
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
-from visus.vision.output_files import OutputNames
+from visus.vision.output_files import OutputNames, replacing
 from visus.vision.prediction import Prediction
 
 
@@ -30,8 +30,5 @@ class MaskFiles:
         if path.exists():
             # It may be a true mask, or an image that is yet to be read.
             raise VisusError(f"--masks {path}: exists already; use another folder, or remove it")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(prediction.png())
-        except OSError as error:
-            raise VisusError(f"{path}: cannot be written ({error.strerror})") from None
+        with replacing(path) as part:
+            part.write_bytes(prediction.png())

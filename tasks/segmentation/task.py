@@ -1,6 +1,6 @@
 """Semantic segmentation: a class for every pixel."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from visus.tasks.segmentation.networks import (
 from visus.tasks.segmentation.networks.losses import balanced_class_weights
 from visus.tasks.segmentation.prediction import SegmentationPrediction
 from visus.vision.errors import VisusError
+from visus.vision.ranges import NOT_NEGATIVE, WIDTH
 
 
 class SegmentationTask(VisionTask):
@@ -46,6 +47,10 @@ class SegmentationTask(VisionTask):
 
     task = "segmentation"
     monitor = ("val/miou", "max")
+    ranges: ClassVar = {
+        "channels": WIDTH,
+        "losses": NOT_NEGATIVE,
+    }
     class_weights: Tensor | None
     tested: SegmentationResult | None
 
@@ -63,8 +68,6 @@ class SegmentationTask(VisionTask):
     ) -> None:
         losses = losses or {"cross_entropy": 1.0}
         _check_losses(losses)
-        if channels < 1:
-            raise VisusError(f"model.channels {channels} must be at least 1")
         super().__init__(data_info=data_info, **kwargs)
         assert data_info is not None
         if self.resize_mode == "crop":
@@ -124,6 +127,12 @@ class SegmentationTask(VisionTask):
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        losses = [f"train/{name}" for name in self.losses]
+        return ("train/loss", *losses, "val/miou", "val/pixel_accuracy")
+
     def new_metrics(self, split: str) -> SegmentationMetrics:
         """See `VisionTask.new_metrics`; boundaries are measured at test only."""
         return SegmentationMetrics(len(self.class_names), thorough=split == "test")
@@ -167,5 +176,5 @@ def _check_losses(losses: dict[str, float]) -> None:
     unknown = [name for name in losses if name not in LOSSES]
     if unknown:
         raise VisusError(f"model.losses {unknown[0]!r} is unknown; choose from {', '.join(LOSSES)}")
-    if any(factor < 0 for factor in losses.values()) or not sum(losses.values()):
-        raise VisusError(f"model.losses {losses}: factors must not be negative, and not all zero")
+    if not sum(losses.values()):
+        raise VisusError(f"model.losses {losses}: give factors that are not all zero")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from visus.vision.errors import VisusError
-from visus.vision.images import read_image
+from visus.vision.images import MemoryShortageError, read_image
 
 if TYPE_CHECKING:
     from visus.apps.live.serve.server import PageServer
@@ -232,6 +232,8 @@ class RequestHandler(BaseHTTPRequestHandler):
                 image = read_image(image_bytes)
                 future = self.server_page.submit(image, name, self._query("drawn") == ["1"])
                 return future.result(_PREDICT_SECONDS)
+        except MemoryShortageError as error:
+            raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         except VisusError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
         except (TimeoutError, CancelledError):

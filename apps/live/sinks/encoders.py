@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import cv2
 
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
+from visus.vision.output_files import replacing
 
 _FFMPEG = {
     ".mp4": (
@@ -58,13 +61,43 @@ def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
     Raises:
         VisusError: If it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encoder = next(
-        (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
-    )
-    if encoder is not None:
-        return _FfmpegEncoder(path, rate, size, encoder)
-    return _OpenCvEncoder(path, rate, size)
+    return _ReplacingEncoder(path, rate, size)
+
+
+class _ReplacingEncoder(Encoder):
+    """Writes beside an earlier file, which is replaced once the video is finished."""
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        self._finishing = ExitStack()
+        part = self._finishing.enter_context(replacing(path))
+        codec = next(
+            (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
+        )
+        with self._discarding():
+            self._encoder: Encoder = (
+                _OpenCvEncoder(part, path, rate, size)
+                if codec is None
+                else _FfmpegEncoder(part, path, rate, size, codec)
+            )
+
+    def write(self, pixels: Any) -> None:
+        with self._discarding():
+            self._encoder.write(pixels)
+
+    def close(self) -> None:
+        with self._discarding():
+            self._encoder.close()
+        self._finishing.close()
+
+    @contextmanager
+    def _discarding(self) -> Iterator[None]:
+        """Remove the unfinished file after an error."""
+        try:
+            yield
+        except VisusError as error:
+            with suppress(VisusError):
+                self._finishing.__exit__(type(error), error, error.__traceback__)
+            raise
 
 
 @cache
@@ -79,16 +112,21 @@ def _ffmpeg_encoders() -> frozenset[str]:
 
 class _FfmpegEncoder(Encoder):
     def __init__(
-        self, path: Path, rate: float, size: tuple[int, int], encoder: tuple[str, ...]
+        self,
+        part: Path,
+        path: Path,
+        rate: float,
+        size: tuple[int, int],
+        codec: tuple[str, ...],
     ) -> None:
         self._path = path
         command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *encoder]
+        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *codec]
         command += ["-pix_fmt", "yuv420p"]
         if path.suffix.lower() == ".mp4":
             # The index first, so that a browser can play while it downloads.
             command += ["-movflags", "+faststart"]
-        command.append(f"file:{path}")
+        command.append(f"file:{part}")
         # A new session, so that the Ctrl+C that ends the loop does not end the encoder first.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -113,9 +151,13 @@ class _FfmpegEncoder(Encoder):
 class _OpenCvEncoder(Encoder):
     """OpenCV's encoder in a thread: the loop waits only for an encoder slower than itself."""
 
-    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+    def __init__(self, part: Path, path: Path, rate: float, size: tuple[int, int]) -> None:
+        self._part, self._path = part, path
+        self._written = 0
+        # Its errors are found by `close`.
+        cv2.utils.logging.setLogLevel(0)
         code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(path), code, rate, size)
+        self._writer = cv2.VideoWriter(str(part), code, rate, size)
         if not self._writer.isOpened():
             raise VisusError(f"{path}: cannot be written; check folder and disk")
         self._queue: queue.Queue[Any] = queue.Queue(_QUEUE_SIZE)
@@ -123,12 +165,29 @@ class _OpenCvEncoder(Encoder):
         self._thread.start()
 
     def write(self, pixels: Pixels) -> None:
+        self._written += 1
         self._queue.put(pixels)
 
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join()
         self._writer.release()
+        # OpenCV ignores a full disk.
+        if self._part.is_file() and not self._complete():
+            raise VisusError(f"{self._path}: cannot be written completely; check the disk")
+
+    def _complete(self) -> bool:
+        """Whether the last frame can be read."""
+        capture = cv2.VideoCapture(str(self._part))
+        last = self._written - 1
+        found = (
+            capture.isOpened()
+            and capture.get(cv2.CAP_PROP_FRAME_COUNT) > last
+            and capture.set(cv2.CAP_PROP_POS_FRAMES, last)
+            and capture.read()[0]
+        )
+        capture.release()
+        return bool(found)
 
     def _encode(self) -> None:
         while (pixels := self._queue.get()) is not None:

@@ -10,7 +10,7 @@ from visus.apps.live.sources.base import SampledSource, Source
 from visus.apps.live.sources.files import ImageSource, VideoSource
 from visus.apps.live.sources.raw import RawSource, parse_size
 from visus.apps.windows_paths import refuse_windows_path
-from visus.vision.csv_files import csv_rows
+from visus.vision.csv_files import read_csv
 from visus.vision.errors import VisusError
 from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
 
@@ -70,6 +70,8 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
     if path.suffix.lower() in VIDEO_EXTENSIONS:
         return VideoSource(path)
     if path.suffix.lower() == ".csv":
-        rows = csv_rows(path, {"path"})
-        return ImageSource([path.parent / (row["path"] or "").strip() for _, row in rows])
+        listed = read_csv(path, {"path"})
+        if listed.problems:
+            raise VisusError(": ".join(listed.problems[0]))
+        return ImageSource([path.parent / row["path"] for _, row in listed.rows])
     return ImageSource([path])

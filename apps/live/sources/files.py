@@ -1,6 +1,7 @@
 """Sources: image files and video files."""
 
 import os
+import sys
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,11 +14,22 @@ from visus.apps.live.prefetch import prefetch
 from visus.apps.live.sources.base import Source
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
-from visus.vision.images import ImageError, Pixels, read_image
+from visus.vision.images import ImageError, Pixels, decode_image
+from visus.vision.printable import printable
+
+_FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,mpeg,mpegts,mpegvideo,m4v,h264,hevc,flv,ogg,"
+    "ivf,mjpeg,gif"
+)
+"""ffmpeg's names of the formats that hold frames themselves."""
 
 
 class ImageSource(Source):
-    """Image files; one that cannot be read becomes a problem."""
+    """Image files; one that cannot be read becomes a problem.
+
+    Lossy conversions, such as of 16 bits to 8, are noted on standard error, once for each file.
+    """
 
     still = True
 
@@ -27,13 +39,18 @@ class ImageSource(Source):
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
+        noted: set[Path] = set()
         for path in self.files:
             try:
-                image = read_image(path)
+                image = decode_image(path)
             except ImageError as error:
                 self.problems.append(str(error))
                 continue
-            yield Frame(image, str(path), None, None, time.perf_counter())
+            if image.info.notes and path not in noted:
+                noted.add(path)
+                notes = f"visus: {path}: {'; '.join(image.info.notes)}"
+                print(printable(notes), file=sys.stderr)
+            yield Frame(image.pixels, str(path), None, None, time.perf_counter())
 
 
 class VideoSource(Source):
@@ -44,7 +61,7 @@ class VideoSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__([path])
         self.path = path
-        self._capture = quiet_capture(str(path))
+        self._capture = _open_container(path)
         if not self._capture.isOpened():
             raise VisusError(
                 f"{path}: cannot be opened as a video; it is damaged or of an unknown format"
@@ -71,6 +88,19 @@ class VideoSource(Source):
                 yield to_rgb(read[1])
         finally:
             self._capture.release()
+
+
+def _open_container(path: Path) -> cv2.VideoCapture:
+    """Open a video file; a playlist in it, which ffmpeg would follow to other files, is refused."""
+    before = os.environ.get(_FFMPEG_OPTIONS)
+    os.environ[_FFMPEG_OPTIONS] = f"format_whitelist;{_CONTAINERS}|protocol_whitelist;file"
+    try:
+        return quiet_capture(str(path))
+    finally:
+        # Streams have options of their own.
+        del os.environ[_FFMPEG_OPTIONS]
+        if before is not None:
+            os.environ[_FFMPEG_OPTIONS] = before
 
 
 def quiet_capture(source: str | int, *arguments: Any) -> cv2.VideoCapture:

@@ -46,6 +46,7 @@ class OneStageDetector(nn.Module):
     """
 
     bin_values: Tensor
+    loss_names = ("scores", "boxes", "sides")
 
     def __init__(self, pyramid: FeaturePyramid, num_classes: int) -> None:
         super().__init__()

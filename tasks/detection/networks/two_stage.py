@@ -56,6 +56,13 @@ class TwoStageDetector(nn.Module):
         """The backbone."""
         return self._body[0]
 
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Names of the training losses."""
+        masks = ("loss_mask",) if self.detector.roi_heads.has_mask() else ()
+        parts = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
+        return parts + masks
+
     def losses(self, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The training losses by name.
 

@@ -119,7 +119,7 @@ def test_colours_names_and_weights_are_stored_in_the_checkpoint(tmp_path):
     ("arguments", "words"),
     [
         ({"losses": {"crossentropy": 1.0}}, "model.losses 'crossentropy' is unknown"),
-        ({"losses": {"dice": -1.0}}, "must not be negative"),
+        ({"losses": {"dice": -1.0}}, "must be at least 0"),
         ({"losses": {"dice": 0.0}}, "not all zero"),
         ({"data_info": info(resize_mode="crop")}, "data.resize_mode crop leaves pixels"),
         ({"channels": 0}, "model.channels 0"),

@@ -1,7 +1,7 @@
 """The task: a backbone, and a linear layer that predicts three numbers."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.data_info import InputInfo
+from visus.vision.ranges import PROBABILITY
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class MeanColourTask(VisionTask):
 
     task = "mean_colour"
     monitor = ("val/mae", "min")
+    ranges: ClassVar = {"dropout": PROBABILITY}
 
     def __init__(
         self, data_info: InputInfo | None = None, dropout: float = 0.0, **kwargs: Any
@@ -69,6 +71,11 @@ class MeanColourTask(VisionTask):
         loss = F.mse_loss(self(batch["image"])[0], batch["colour"])
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """See `VisionTask.figures`."""
+        return ("train/loss", "val/mae")
 
     def new_metrics(self, split: str) -> MeanColourMetrics:
         """See `VisionTask.new_metrics`."""

@@ -174,6 +174,12 @@ def test_a_prediction_that_fails_is_reported(page, workplace, monkeypatch):
     assert status == 400 and entry["error"] == "too dark; turn on the light"
 
 
+def test_a_lack_of_memory_is_no_fault_of_the_image(page, workplace, monkeypatch):
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load_prepare", lambda self: bytearray(2**62))
+    status, entry = request(page, "POST", "/predict", png(workplace / "a.png"))
+    assert status == 503 and "not enough memory" in entry["error"]
+
+
 def test_after_a_failure_of_the_model_the_next_image_is_answered(page, workplace, monkeypatch):
     data, predict = png(workplace / "a.png"), page.model.predict
 

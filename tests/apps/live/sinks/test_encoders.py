@@ -21,7 +21,7 @@ else:
     if "full" in target:
         sys.exit("No space left on device")
     open(target, "wb").write(bytes([len(frames) // (48 * 64 * 3)]))
-    open(target + ".txt", "w").write(" ".join(sys.argv))
+    open("arguments.txt", "w").write(" ".join(sys.argv))
 """
 
 
@@ -62,12 +62,14 @@ def test_opencv_writes_every_frame(without_ffmpeg, path):
 def test_the_ffmpeg_program_gets_every_frame(fake_ffmpeg, path, codec):
     write(path)
     assert Path(path).read_bytes() == bytes([30])
-    assert codec in Path(path + ".txt").read_text()
+    assert codec in Path("arguments.txt").read_text()
 
 
 def test_a_full_disk_is_reported(fake_ffmpeg):
+    Path("full.mp4").write_bytes(b"an earlier video")
     with pytest.raises(VisusError, match=r"full\.mp4: cannot be written \(No space left"):
         write("full.mp4")
+    assert Path("full.mp4").read_bytes() == b"an earlier video"
 
 
 def test_other_suffixes_are_refused():

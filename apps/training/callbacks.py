@@ -1,0 +1,86 @@
+"""Callbacks of a training: its best checkpoint, and those that the user adds."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from jsonargparse.typing import register_type
+from lightning_utilities.core.enums import StrEnum
+from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best checkpoint, and of equally good ones the latest.
+
+    Small validation sets give many ties, and under a falling learning rate later weights are
+    less noisy. A training without any validation leaves its last weights.
+    """
+
+    measured = False
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether the current figure is at least as good as the best."""
+        ties = current is not None and current == self.best_model_score
+        return bool(ties) or super().check_monitor_top_k(trainer, current)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare the figure of every validation, at the end of an epoch after the others."""
+        if self._should_skip_saving_checkpoint(trainer):
+            return
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self.measured = True
+        else:
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the checkpoint if its figure is the best; an epoch without validation has none."""
+        if self.measured:
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+        self.measured = False
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last weights if nothing was measured."""
+        path = self.format_checkpoint_name({})
+        if not self._should_skip_saving_checkpoint(trainer) and not self.file_exists(path, trainer):
+            self._save_checkpoint(trainer, path)
+
+
+def merge_callbacks(callbacks: Sequence[Any], arguments: Iterable[str]) -> list[Any]:
+    """The callbacks of the configuration and those of the command line.
+
+    One of the command line replaces those of the same class in the configuration.
+
+    Args:
+        callbacks: Objects with a `class_path`, those of the command line last.
+        arguments: The command line, with callbacks as `parse_arguments` writes them.
+    """
+    count = 0
+    for word in arguments:
+        option, _, value = word.partition("=")
+        if option == "--trainer.callbacks+":
+            content = yaml.safe_load(value)
+            count += len(content) if isinstance(content, list) else 1
+    split = max(0, len(callbacks) - count)
+    typed = callbacks[split:]
+    replaced = {each["class_path"] for each in typed}
+    return [each for each in callbacks[:split] if each["class_path"] not in replaced] + [*typed]
+
+
+def make_serialisable() -> None:
+    """Let configurations and checkpoints store the default values of Lightning's callbacks."""
+    register_type(torch.device, str, fail_already_registered=False)
+    yaml.SafeDumper.add_multi_representer(
+        StrEnum, lambda dumper, item: dumper.represent_str(str(item.value))
+    )
+
+
+def without_searches(callbacks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The callbacks of a run that is resumed: what was searched for before it has been found.
+
+    Args:
+        callbacks: Objects with a `class_path`.
+    """
+    searches = (LearningRateFinder.__name__, BatchSizeFinder.__name__)
+    return [each for each in callbacks if each["class_path"].rpartition(".")[2] not in searches]

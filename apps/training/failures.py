@@ -1,0 +1,63 @@
+"""Failures of a training that have a remedy, as one line."""
+
+import re
+
+import torch
+
+from visus.apps.training.cli import VisusCLI
+from visus.apps.training.last_checkpoint import worker_death
+from visus.vision.errors import VisusError
+
+
+def explain_failure(error: BaseException, cli: VisusCLI) -> VisusError | None:
+    """The error that names the remedy, or None for a failure that has none.
+
+    Args:
+        error: What the training raised.
+        cli: The command line, with the model and the data.
+    """
+    if worker_death(error):
+        return VisusError(_dead_worker(str(error), cli))
+    if _is_out_of_memory(error):
+        return VisusError(_out_of_memory(error, cli))
+    missing = re.match(r"Early stopping conditioned on metric `(.+?)` which", str(error))
+    if missing:
+        return VisusError(
+            f"--trainer.callbacks EarlyStopping: these data have no {missing[1]}; monitor another "
+            "figure"
+        )
+    return None
+
+
+def _dead_worker(message: str, cli: VisusCLI) -> str:
+    process = re.search(r"\d+", message)
+    cause = re.search(r"killed by signal: ([^.]+)", message)
+    how = f"was ended by a signal ({cause[1].strip()})" if cause else "ended unexpectedly"
+    return (
+        f"process {process[0] if process else '?'}, which loads images, {how}; the system ends "
+        "processes when memory runs out: lower --data.num_workers "
+        f"{cli.datamodule.num_workers} or --data.batch_size {cli.datamodule.batch_size}"
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(
+        re.search(r"can't allocate memory|out of memory|not enough memory", str(error))
+    )
+
+
+def _out_of_memory(error: BaseException, cli: VisusCLI) -> str:
+    trainer, batch_size = cli.trainer, cli.datamodule.batch_size
+    height, width = cli.model.image_size
+    device = trainer.strategy.root_device
+    half = max(1, batch_size // 2)
+    accumulated = trainer.accumulate_grad_batches * 2
+    return (
+        f"out of memory on {device} in epoch {trainer.current_epoch + 1}, step "
+        f"{trainer.global_step + 1}, with --data.batch_size {batch_size} and images of "
+        f"{height} x {width}; use --data.batch_size {half} with "
+        f"--trainer.accumulate_grad_batches {accumulated}, which trains the same, or smaller images"
+    )
