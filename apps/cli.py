@@ -14,6 +14,7 @@ from visus.apps.parsing import (
     CommandParser,
     did_you_mean,
 )
+from visus.vision.cores import configure_threads
 from visus.vision.errors import VisusError
 from visus.vision.printable import printable
 
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 3 where a part could not be processed.
     """
+    configure_threads()
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     argv = [argument for argument in argv if argument != "--debug"]

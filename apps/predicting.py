@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from visus.apps.live.loop import JsonLinesWriter, LoopResult, print_summary, run_loop
+from visus.apps.live.loop import JsonLinesWriter, LoopResult, run_loop
+from visus.apps.live.printing import print_closing, print_summary
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.video import ImageSink
 from visus.apps.live.sources.base import Source
@@ -15,6 +16,7 @@ from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.output_files import OutputNames, write_image
 from visus.vision.printable import printable
+from visus.vision.wording import counted
 
 
 def predict_all(
@@ -39,11 +41,18 @@ def predict_all(
     writer = JsonLinesWriter(jsonl, session.private) if jsonl else None
     watchers = [*session.watchers, *([] if jsonl == "-" else [print_summary])]
     result = run_loop(
-        session.model, source, [*drawings, *sinks], writer, watchers, detailed=source.still
+        session.model,
+        source,
+        [*drawings, *sinks],
+        writer,
+        watchers,
+        detailed=source.still,
+        progress=jsonl != "-",
     )
     for closing in session.closing:
         for line in closing():
             print(printable(f"{name}: {line}"))
+    print_closing(result, source.still)
     return result
 
 
@@ -69,6 +78,7 @@ class _ExplainSink(Sink):
             raise VisusError(f"--explain: {self._task.spec.title} has no explanations")
         self._explain = explain
         self._names = OutputNames(folder)
+        self._count = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`."""
@@ -77,7 +87,12 @@ class _ExplainSink(Sink):
         captions = ["image", *(each.caption for each in maps)]
         path = self._names.name(frame.source, f"{frame.number}.jpg")
         write_image(path, grid(images, captions, len(images), 256))
+        self._count += 1
         return True
+
+    def written(self) -> str:
+        """See `Sink.written`."""
+        return f"{self._names.folder}: {counted(self._count, 'image')}" if self._count else ""
 
     def close(self) -> None:
         """See `Sink.close`; no file is open."""

@@ -1,19 +1,26 @@
 """Run folders and models by name: `runs/<task>/<name>/<time>/`, `latest`, files, weights."""
 
 import os
+import re
+import sys
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from visus.apps.parsing import did_you_mean
 from visus.apps.windows_paths import refuse_windows_path
 from visus.tasks.registry import all_weights, find_weights, task_specs
 from visus.vision.errors import VisusError
+from visus.vision.printable import printable
 
 RUNS = Path("runs")
 BUNDLE = "bundle.json"
 """The file that makes a folder an exported pipeline."""
 
 _RUN_FOLDER = "VISUS_RUN_FOLDER"
+
+_FOREIGN = frozenset({".pt", ".pth"})
+"""Endings of the names of other libraries' models."""
 
 
 def create_run_folder(task: str, name: str) -> Path:
@@ -68,6 +75,12 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
         # A folder of images may be called as a ready-made model; the model is meant.
         if ready_made is None or any(path.glob("*.ckpt")):
             return checkpoint_in(path, prefer)
+    if path.suffix.lower() in _FOREIGN or re.match(r"yolo[\w-]*$", path.name, re.IGNORECASE):
+        raise VisusError(
+            f"model {model!r}: visus runs no models of other libraries, whose files hold program "
+            "code; visus predict coco IMAGE finds objects at once, and visus fit --data FOLDER "
+            "trains on YOLO, COCO and VOC data sets as they are"
+        )
     if path.is_file():
         return path
     if ready_made:
@@ -119,6 +132,8 @@ def checkpoint_in(folder: Path, prefer: str = "best") -> Path:
 def latest_checkpoint(prefer: str = "best") -> Path:
     """The preferred checkpoint of the newest run that has one.
 
+    Where there are runs of several tasks, the chosen one is printed.
+
     Raises:
         VisusError: If there is none below `runs`.
     """
@@ -129,4 +144,12 @@ def latest_checkpoint(prefer: str = "best") -> Path:
             "or change to the folder you trained in"
         )
     newest = max(found, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+    if len({folder.parts[-3] for folder in found}) > 1:
+        _print_latest(newest)
     return checkpoint_in(newest, prefer)
+
+
+@cache
+def _print_latest(folder: Path) -> None:
+    """Print which run `latest` is, once."""
+    print(printable(f"visus: latest is {folder}"), file=sys.stderr)

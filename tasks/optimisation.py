@@ -121,7 +121,9 @@ def training_position(trainer: pl.Trainer) -> tuple[int, int] | None:
         batch = ready if epochs.ready > epochs.processed else 0
         accumulated = trainer.accumulate_grad_batches
         per_epoch = math.ceil(batches / accumulated)
-        step = epochs.processed * per_epoch + math.ceil(batch / accumulated)
+        # The last step of an epoch may accumulate fewer batches.
+        done = per_epoch if batch >= batches else batch // accumulated
+        step = epochs.processed * per_epoch + done
         limits.append((step, trainer.max_epochs * per_epoch))
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None:

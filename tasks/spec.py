@@ -115,6 +115,14 @@ class TaskSpec(ABC):
         one, on which details are drawn, rather than a frame of a stream.
         """
 
+    def uncertainty(self, prediction: Any) -> float:
+        """How likely a prediction needs a correction before it can be a label, 0 to 1.
+
+        Args:
+            prediction: One of this task, whose data module writes labels.
+        """
+        raise NotImplementedError(f"predictions of task {self.name} cannot be labels")
+
     @abstractmethod
     def report(self) -> Report:
         """The function that reports on an evaluated task."""

@@ -17,6 +17,7 @@ class TorchNetwork:
     """
 
     precision = "fp32"
+    batches = True
 
     def __init__(self, task: VisionTask) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"

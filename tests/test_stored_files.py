@@ -6,6 +6,7 @@ what that version predicted. A new format adds a folder of its own.
 
 import json
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ def test_checkpoints_of_format_1_predict_as_before(task):
         # Hardly trained, it has no detection above its own threshold.
         model.set_option("threshold", 0.01)
     found = json.loads(json.dumps(model.predict(image_for(task)).to_json()))
-    assert_alike(found, EXPECTED[task])
+    expected = deepcopy(EXPECTED[task])
+    for caption in expected.get("captions", ()):
+        # That version reported mean probabilities, by which the captions were not sorted.
+        caption["score"] **= max(1, len(caption["caption"].split())) ** 0.3
+    assert_alike(found, expected)
 
 
 def test_exported_files_of_format_1_predict_as_before():

@@ -20,23 +20,53 @@ import apps
 
 assert models.MINE and tasks.MINE and configs.MINE and apps.MINE
 model = visus.load("imagenet")
-prediction = model.predict(np.zeros((64, 64, 3), np.uint8))
-print(len(prediction.summary()))
+result = model(np.zeros((64, 64, 3), np.uint8))
+print(len(result.summary()))
 """
 
 TYPED = """
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import visus
 from visus.tasks.classification.prediction import ClassificationPrediction
 
-prediction = visus.load("imagenet").predict(np.zeros((64, 64, 3), np.uint8))
-assert isinstance(prediction, ClassificationPrediction)
-best: list[tuple[str, float]] = prediction.top(3)
-line: str = prediction.summary()
-wrong: int = prediction.summary()
+model: visus.Model = visus.load(Path("model.onnx"), runtime="onnxruntime")
+image = np.zeros((64, 64, 3), np.uint8)
+result = model(image, channels="bgr", threshold=0.5)
+line: str = result.summary()
+for item in result:
+    label: str = item.label
+    score: float = item.score
+sure: visus.Result = result[result.scores > 0.5]
+dogs: visus.Result = result["dog"][:3]
+first: str = result[0].label
+drawn: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = result.plot()
+several: list[visus.Result] = model([image, Image.new("RGB", (8, 8)), "cat.jpg", b""])
+one: visus.Result = model("cat.jpg")
+many: list[visus.Result] = model.predict(Path("photos"))
+assert isinstance(result.prediction, ClassificationPrediction)
+best: list[tuple[str, float]] = result.prediction.top(3)
+stream: Iterator[visus.Result] = model.stream(0)
+for tracked in model.track("clip.mp4"):
+    print(tracked.index, [each.details["track"] for each in tracked])
+trained: visus.Model = visus.fit("photos", max_epochs=2, backbone="resnet18")
+figures: dict[str, float] = trained.validate("photos", split="test")
+path: Path = trained.export("model.onnx", precision="fp32")
+gallery = visus.faces.Gallery("people.db")
+count: int = gallery.enroll("Ada", ["a.jpg", image], consent="in writing")
+for face in gallery.identify(image):
+    print(face.name, [(each.name, each.similarity) for each in face.candidates])
+if gallery.verify("a.jpg", name="Ada"):
+    found: list[visus.faces.Found] = gallery.find("a.jpg", Path("photos"))
+try:
+    model("nowhere.jpg")
+except visus.VisusError as error:
+    print(error)
+wrong: int = result.summary()
 """
 
 
@@ -99,7 +129,8 @@ def test_a_users_script_is_type_checked_against_it(site, workplace):
                str(venv / "bin" / "python"), "script.py"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.count("error:") == 1, done.stdout
-    assert "script.py:13: error: Incompatible types in assignment" in done.stdout
+    last = len(TYPED.splitlines())
+    assert f"script.py:{last}: error: Incompatible types in assignment" in done.stdout
 
 
 def test_two_builds_of_the_wheel_are_identical(tmp_path, monkeypatch):

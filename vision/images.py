@@ -35,6 +35,7 @@ __all__ = [
     "inspect_image",
     "read_image",
     "read_mask",
+    "to_rgb",
     "visible",
 ]
 
@@ -116,7 +117,7 @@ def decode_image(source: Source, upright: bool = True) -> DecodedImage:
         return DecodedImage(array, _info_of_array(array))
     with _decoded(source, copied=True) as decoded:
         image = _upright(decoded) if upright else decoded.image
-        return DecodedImage(np.asarray(_to_rgb(image)), _info(decoded))
+        return DecodedImage(np.asarray(to_rgb(image)), _info(decoded))
 
 
 def inspect_image(source: Source) -> ImageInfo:
@@ -279,7 +280,8 @@ def _info_of_array(array: Pixels) -> ImageInfo:
     return ImageInfo(width, height, (height, width), 1, channels, ())
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of 8 bits in RGB, transparent pixels blended with white."""
     if image.mode == "RGB":
         return image
     if image.has_transparency_data:

@@ -1,7 +1,8 @@
 """Models ready to predict, independent of the runtime: from an image to a prediction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,9 +30,11 @@ class Network(Protocol):
 
     Attributes:
         precision: `fp32`, `bf16` or `int8`.
+        batches: Whether it takes several images at once.
     """
 
     precision: str
+    batches: bool
 
     def __call__(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
         """The outputs for uint8 images of shape (batch, channels, height, width)."""
@@ -88,6 +91,29 @@ class Model(ABC):
         """
         if isinstance(image, str | Path):
             image = read_image(image)
+        self._check(image)
+        return self.predict_image(image)
+
+    def predict_batch(self, images: Sequence[Pixels]) -> list[Prediction]:
+        """Predict for several images, in one run of the network where it takes several.
+
+        Args:
+            images: As `predict` takes them.
+
+        Raises:
+            ValueError: As `predict`.
+            VisusError: As `predict`.
+        """
+        for image in images:
+            self._check(image)
+        return self.predict_images(images)
+
+    def predict_images(self, images: Sequence[Pixels]) -> list[Prediction]:
+        """As `predict_batch`, for arrays that have been validated."""
+        return [self.predict_image(image) for image in images]
+
+    def _check(self, image: Pixels) -> None:
+        """Refuse an array that is no image for this model."""
         channels = self.metadata.in_channels
         if image.dtype != np.uint8 or image.ndim != 3:
             raise ValueError(
@@ -98,7 +124,6 @@ class Model(ABC):
             raise VisusError(
                 f"an image of {image.shape[2]} channels, where {self.name} takes {channels}"
             )
-        return self.predict_image(image)
 
     def apply_state(self, prediction: Prediction) -> Prediction:
         """Update a prediction from earlier ones, such as tracks; called in order of the frames."""
@@ -158,6 +183,17 @@ class NetworkModel(Model):
         batch, geometry = self.preprocess(image)
         outputs = self.network(batch)
         return self._postprocess([output[0] for output in outputs], geometry, self.metadata)
+
+    def predict_images(self, images: Sequence[Pixels]) -> list[Prediction]:
+        """See `Model.predict_images`."""
+        if not self.network.batches or len(images) == 1:
+            return super().predict_images(images)
+        batches, geometries = zip(*(self.preprocess(image) for image in images), strict=True)
+        outputs = self.network(np.concatenate(batches))
+        return [
+            self._postprocess([output[i] for output in outputs], geometry, self.metadata)
+            for i, geometry in enumerate(geometries)
+        ]
 
     def set_option(self, name: str, value: Any) -> None:
         """See `Model.set_option`."""
@@ -223,6 +259,14 @@ class ModelWrapper(Model):
     def set_option(self, name: str, value: Any) -> None:
         """See `Model.set_option`."""
         self.model.set_option(name, value)
+
+
+def detached(model: Model) -> Model:
+    """A model with the same network, whose options and state are its own."""
+    model = copy(model)
+    if isinstance(model, ModelWrapper):
+        model.model = detached(model.model)
+    return model
 
 
 def innermost(model: Model) -> Model:

@@ -26,8 +26,8 @@ def main(argv: list[str]) -> int:
     from rich.table import Table
 
     from visus.apps.console import console
-    from visus.apps.inference.backends import usable_cores
     from visus.apps.inference.benchmark import measure_all
+    from visus.vision.cores import usable_cores
 
     speeds = measure_all(args.model, args.source, args.seconds)
     default = speeds[0].runtime

@@ -155,7 +155,7 @@ def _check_module(args: argparse.Namespace) -> int:
 def _print(report: "DataReport") -> int:
     """Print a report; exit code 2 if one would stop training."""
     from visus.apps.console import console
-    from visus.datamodules.core.problems import report as problem_lines
+    from visus.datamodules.core.problems import screen_report
     from visus.vision.printable import printable
 
     for line in report.lines:
@@ -163,7 +163,7 @@ def _print(report: "DataReport") -> int:
             print(printable(line))
         else:
             console().print(line)
-    print(problem_lines(report.problems))
+    print(screen_report(report.problems))
     stopping = any(problem.severity != "warning" for problem in report.problems)
     return EXIT_BAD_INPUT if stopping else 0
 

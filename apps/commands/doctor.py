@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from visus.tasks.registry import all_weights
 
     for entry in all_weights():
-        _line(entry.name, "available" if entry.find() else f"missing; {entry.remedy}")
+        _line(entry.name, entry.lacks or "available")
     _title("problems")
     for problem in problems:
         print(f"  {problem}")
@@ -51,12 +51,15 @@ def main(argv: list[str]) -> int:
 def _check_torch(problems: list[str]) -> None:
     import os
 
+    from visus.vision.cores import usable_cores
+
     try:
         import torch
     except ImportError as error:
         problems.append(f"torch cannot be imported ({error}); pip install torch torchvision")
         return
-    _line("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")
+    usable = f"{usable_cores()} of {os.cpu_count()} cores may be used"
+    _line("cpu", f"{usable}, torch uses {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
             _line(f"cuda {i}", torch.cuda.get_device_name(i))
@@ -109,6 +112,15 @@ def _check_opencv(problems: list[str]) -> None:
         if any(line.strip().startswith(name) and "YES" in line for line in information.splitlines())
     ]
     _line("codecs", ", ".join(readers) or "none")
+    from visus.apps.live.sinks.encoders import plays_in_browsers
+
+    browsers = "browsers play it"
+    if not plays_in_browsers(".mp4"):
+        browsers = (
+            "MPEG-4 Part 2, which browsers do not play; install the ffmpeg program (apt install "
+            "ffmpeg, brew install ffmpeg), or write .webm"
+        )
+    _line("written .mp4", browsers)
     if "FFMPEG" not in readers:
         problems.append("OpenCV has no FFmpeg, so most videos cannot be read or written")
 

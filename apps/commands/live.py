@@ -57,6 +57,7 @@ def main(argv: list[str]) -> int:
     from visus.apps.inference.combined import combine
     from visus.apps.inference.loading import load_model
     from visus.apps.live.loop import JsonLinesWriter, run_loop
+    from visus.apps.live.printing import print_closing
     from visus.apps.live.serve.server import PageServer
     from visus.apps.live.sinks.base import Sink
     from visus.apps.live.sinks.video import VideoSink
@@ -105,7 +106,10 @@ def main(argv: list[str]) -> int:
         print(f"visus: {page.url}", file=sys.stderr, flush=True)
     jsonl = JsonLinesWriter(args.jsonl) if args.jsonl else None
     watchers = [watch for session in sessions for watch in session.watchers]
-    result = run_loop(model, source, sinks, jsonl, watchers, times=times)
+    progress = window is None and args.jsonl != "-"
+    result = run_loop(model, source, sinks, jsonl, watchers, times, progress=progress)
     if args.stats:
         write_text(args.stats, json.dumps(times.report(), indent=2) + "\n")
+    if window is None:
+        print_closing(result, source.still)
     return report_problems(result.frames, result.problems)

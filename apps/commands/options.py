@@ -14,6 +14,7 @@ from visus.tasks.spec import TaskSpec
 from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.model import Model
 from visus.vision.printable import printable
+from visus.vision.wording import counted
 
 MODEL_HELP = "a checkpoint, run folder, latest, exported file or folder, or a name"
 
@@ -116,7 +117,7 @@ def report_problems(frames: int, problems: Sequence[str]) -> int:
     for problem in problems:
         print(printable(f"visus: {problem}"), file=sys.stderr)
     if problems:
-        print(f"visus: {frames} read, {len(problems)} problems", file=sys.stderr)
+        print(f"visus: {frames} read, {counted(len(problems), 'problem')}", file=sys.stderr)
     return EXIT_INCOMPLETE if problems else 0
 
 

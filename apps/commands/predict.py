@@ -1,5 +1,6 @@
 """visus predict: run a model on images, folders or videos."""
 
+import sys
 from pathlib import Path
 
 from visus.apps.addresses import is_stream, without_secrets
@@ -13,9 +14,11 @@ from visus.apps.commands.options import (
     report_problems,
     task_values,
 )
+from visus.apps.labelling import add_label_arguments, label_files
 from visus.apps.parsing import CommandError, CommandParser
 from visus.vision.durations import parse_seconds
 from visus.vision.image_files import EXTENSIONS, VIDEO_EXTENSIONS
+from visus.vision.printable import printable
 
 
 def main(argv: list[str]) -> int:
@@ -28,6 +31,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--explain", metavar="DIR", type=Path, help="write maps that explain the predictions"
     )
+    add_label_arguments(parser)
     parser.add_argument(
         "--every",
         metavar="DURATION",
@@ -59,7 +63,12 @@ def main(argv: list[str]) -> int:
         source = SampledSource(source, args.every)
     sinks = [explain_sink(session.model, args.explain)] if args.explain else []
     name = without_secrets(args.source) if is_stream(args.source) else args.source
+    labels = label_files(args.labels, args.output, session.model)
+    if labels is not None:
+        session.watchers.append(labels)
     result = predict_all(session, source, args.draw, args.jsonl, sinks, name)
+    if labels is not None:
+        print(printable(labels.finish()), file=sys.stderr if args.jsonl == "-" else sys.stdout)
     return report_problems(result.frames, result.problems)
 
 

@@ -33,16 +33,20 @@ def main(argv: list[str]) -> int:
         print(f"{path} (sha256 checked)")
         return 0
     for entry in all_weights():
-        found = entry.find()
+        figure = f"  figure      {entry.figure}\n" if entry.figure else ""
+        images = f"  input       {entry.input_size}\n" if entry.input_size else ""
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
             f"  weights     {entry.description}\n"
             f"  task        {f'{entry.task}, on ' if entry.task else ''}{entry.network}\n"
+            f"{figure}"
+            f"  size        {entry.megabytes:g} MB\n"
+            f"{images}"
             f"  source      {entry.source}\n"
             f"  sha256      {entry.sha256}\n"
             f"  licence     {entry.code_licence}\n"
             f"  data        {entry.data_terms}\n"
             f"  commercial  {entry.commercial_use}\n"
-            f"  available   {found or f'no; {entry.remedy}'}"
+            f"  offline     {f'no: {entry.lacks}' if entry.lacks else f'yes, {entry.find()}'}"
         )
     return 0

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from visus.apps.inference.backends import computes_bfloat16, installed_runtimes, usable_cores
+from visus.apps.inference.backends import computes_bfloat16, installed_runtimes
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
+from visus.vision.cores import usable_cores
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model

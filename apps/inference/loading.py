@@ -47,6 +47,10 @@ def load_model(model: str, runtime: str | None = None, workers: int = 1) -> Mode
     entry = find_weights(found)
     assert entry is not None
     path = entry.path()
+    for part in entry.missing:
+        raise VisusError(
+            f"model {model!r} needs {part.name!r}, which is not on this machine; run {part.remedy}"
+        )
     if entry.recipe:
         return torch_model(model, load_task(path))
     return torch_model(model, task_spec(entry.task).build_pretrained(entry))

@@ -26,7 +26,8 @@ from visus.vision.images import visible
 from visus.vision.model import Model
 from visus.vision.output_files import open_private, unwritable
 from visus.vision.prediction import Prediction
-from visus.vision.printable import printable
+from visus.vision.progress import track
+from visus.vision.wording import counted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,10 +40,14 @@ class LoopResult:
     Attributes:
         frames: Number of frames that were predicted.
         problems: One message for each input that could not be read.
+        seconds: Duration of the loop.
+        written: What was written where, such as `out.mp4: 20 frames`.
     """
 
     frames: int
     problems: list[str]
+    seconds: float
+    written: list[str]
 
 
 class JsonLinesWriter:
@@ -56,6 +61,7 @@ class JsonLinesWriter:
     def __init__(self, target: str, private: bool = False) -> None:
         self._target = "standard output" if target == "-" else f"--jsonl {target}"
         self._file: IO[str] = sys.stdout
+        self._lines = 0
         if target != "-":
             with self._as_user_error():
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +79,12 @@ class JsonLinesWriter:
         with self._as_user_error():
             self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._file.flush()
+        self._lines += 1
+
+    def written(self) -> str:
+        """See `Sink.written`; empty for standard output."""
+        shown = self._target.removeprefix("--jsonl ")
+        return "" if self._file is sys.stdout else f"{shown}: {counted(self._lines, 'line')}"
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
@@ -99,6 +111,7 @@ def run_loop(
     watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
     times: LoopTimes | None = None,
     detailed: bool = False,
+    progress: bool = False,
 ) -> LoopResult:
     """Predict every frame until the source ends, a sink stops it, or Ctrl+C or SIGTERM is received.
 
@@ -110,8 +123,10 @@ def run_loop(
         watchers: Called with each frame and its prediction.
         times: Records the times of each frame.
         detailed: Whether to draw details too.
+        progress: Whether to show a progress bar on a terminal, if the source has an end.
     """
     count = 0
+    started = time.perf_counter()
     with ExitStack() as at_the_end:
         # A sink that fails to close does not prevent the others from closing.
         for sink in sinks:
@@ -119,6 +134,9 @@ def run_loop(
         if jsonl is not None:
             at_the_end.callback(jsonl.close)
         frames = at_the_end.enter_context(closing(source.frames()))
+        if progress and source.total is not None and source.total > 1:
+            tracked = track(frames, "Predicting", source.total)
+            frames = at_the_end.enter_context(closing(tracked))
         at_the_end.enter_context(until_stopped())
         if model.workers > 1:
             # The workers use all cores already.
@@ -152,7 +170,9 @@ def run_loop(
                 times.add(shown, shown - frame.captured, *stages)
             if not continues:
                 break
-    return LoopResult(count, source.problems)
+    seconds = time.perf_counter() - started
+    written = [sink.written() for sink in sinks] + ([jsonl.written()] if jsonl is not None else [])
+    return LoopResult(count, source.problems, seconds, [text for text in written if text])
 
 
 class _Result(NamedTuple):
@@ -206,16 +226,15 @@ def parallel_map(
                 future.cancel()
 
 
-def print_summary(frame: Frame, prediction: Prediction) -> None:
-    """Print one line for a frame."""
-    place = "" if frame.index is None else f" frame {frame.index}"
-    print(printable(f"{frame.source}{place}: {prediction.summary()}"), flush=True)
-
-
 def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:
     """The JSON Lines object of one frame."""
+    return place_of(frame) | prediction.to_json()
+
+
+def place_of(frame: Frame) -> dict[str, Any]:
+    """The origin of a frame, as JSON Lines have it: source, position in a video, size."""
     height, width = frame.image.shape[:2]
     entry: dict[str, Any] = {"source": frame.source}
     if frame.index is not None and frame.time is not None:
         entry |= {"frame": frame.index, "time": round(frame.time, 3)}
-    return entry | {"width": width, "height": height, **prediction.to_json()}
+    return entry | {"width": width, "height": height}

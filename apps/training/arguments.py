@@ -15,7 +15,7 @@ from visus.configs import config_names, find_config
 from visus.datamodules.registry import recognise
 from visus.tasks.registry import find_weights
 
-_SLIPS = {
+TRAINING_SLIPS = {
     "--ckpt_path": "--resume",
     "--ckpt": "--resume",
     "--start": "--init-from",
@@ -94,7 +94,7 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
         elif option == "--data" and not _is_class(words):
             root = _value(word, words)
             given.rest += ["--data.root", root]
-        elif option in _SLIPS:
+        elif option in TRAINING_SLIPS:
             raise CommandError(_slip(word, option, subcommand))
         elif option == "--init_from":
             given.rest += [option, _value(word, words)]
@@ -197,7 +197,7 @@ def _is_unknown(option: str) -> bool:
     """Whether Lightning's CLI has no such option; those of model and data depend on the class."""
     name, _, key = option.partition("=")[0].removeprefix("--").rstrip("+").partition(".")
     if name == "trainer" and key:
-        return key.partition(".")[0] not in _trainer_arguments()
+        return key.partition(".")[0] not in trainer_arguments()
     return name not in (*SECTIONS, "print_config", "help") and not name.endswith(".help")
 
 
@@ -207,12 +207,12 @@ def _needs_value(word: str) -> bool:
 
 
 def _known_options() -> list[str]:
-    trainer = [f"--trainer.{name}" for name in _trainer_arguments()]
+    trainer = [f"--trainer.{name}" for name in trainer_arguments()]
     return [*(f"--{name}" for name in SECTIONS), "--config", "--resume", "--print_config", *trainer]
 
 
 @cache
-def _trainer_arguments() -> tuple[str, ...]:
+def trainer_arguments() -> tuple[str, ...]:
     """The arguments of Lightning's trainer, from its source: importing it takes seconds."""
     spec = find_spec("pytorch_lightning")
     assert spec is not None and spec.origin is not None
@@ -224,7 +224,7 @@ def _trainer_arguments() -> tuple[str, ...]:
 
 
 def _slip(word: str, option: str, subcommand: str) -> str:
-    known = _SLIPS[option]
+    known = TRAINING_SLIPS[option]
     if known == "--resume" and subcommand != "fit":
         return f"unknown option {word}; name the model first: visus {subcommand} MODEL"
     return f"unknown option {word}; here it is {known}"

@@ -24,12 +24,19 @@ from visus.apps.training.callbacks import (
     merge_callbacks,
     without_searches,
 )
+from visus.apps.training.curves import CurvesFile
 from visus.apps.training.last_checkpoint import LastCheckpoint, SafeCheckpointIO
 from visus.apps.training.model_arguments import drop_options_of_another_backbone, refuse_null
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport
-from visus.apps.training.resuming import ContinuedCSVLogger, drop_later_rows, refuse_finished
+from visus.apps.training.resuming import (
+    ContinuedCSVLogger,
+    ContinuedFitLoop,
+    drop_later_rows,
+    refuse_finished,
+)
 from visus.apps.training.schedules import schedule_of
+from visus.apps.training.time_limit import punctual
 from visus.apps.training.trainer_checks import (
     check_callbacks,
     check_length,
@@ -196,7 +203,8 @@ class VisusCLI(LightningCLI):
             check_length(vars(chosen))
             check_callbacks(self.model, users, self.config.lr_scheduler, vars(chosen))
         self.folder = self.resumed or create_run_folder(self.model.spec.name, self.run_name)
-        callbacks: list[Callback] = [RunReport(self.folder, self.to_store())]
+        report, curves = RunReport(self.folder, self.to_store()), CurvesFile(self.folder)
+        callbacks: list[Callback] = [report, curves]
         # `fast_dev_run` only tries the code.
         saves = self.running == "fit" and not chosen["fast_dev_run"]
         chosen["enable_checkpointing"] = saves
@@ -209,11 +217,7 @@ class VisusCLI(LightningCLI):
             ]
             metric, mode = self.model.monitor
             best = BestCheckpoint(
-                self.folder,
-                filename="best",
-                monitor=metric,
-                mode=mode,
-                enable_version_counter=False,
+                self.folder, "best", metric, mode=mode, enable_version_counter=False
             )
             self.last = LastCheckpoint(self.folder)
             callbacks[:0] = [best, self.last]
@@ -242,6 +246,8 @@ class VisusCLI(LightningCLI):
             if self.resumed is None:
                 self.folder.rmdir()
             raise explain_refusal(error, vars(chosen)) from error
+        trainer.fit_loop = ContinuedFitLoop(trainer)
+        trainer.callbacks = punctual(trainer.callbacks)  # type: ignore[attr-defined]
         return trainer
 
     @staticmethod
@@ -257,18 +263,15 @@ class VisusCLI(LightningCLI):
     def to_store(self) -> dict[str, Any]:
         """What a checkpoint stores beside the task, to be tested or resumed on its own."""
         dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        chosen = {k: v for k, v in dumped["trainer"].items() if v is not None}
+        # With every None: `check_val_every_n_epoch` has another default.
+        chosen = dumped["trainer"]
         # Where a run writes is its own.
         for key in ("default_root_dir", "logger"):
-            chosen.pop(key, None)
+            del chosen[key]
         chosen["callbacks"] = without_searches(chosen.get("callbacks") or [])
         more = {key: dumped[key] for key in ("optimizer", "lr_scheduler") if dumped.get(key)}
-        seed = dumped["seed_everything"]
-        return {
-            "name": self.run_name,
-            "data": dumped["data"],
-            "training": {"seed_everything": seed, "trainer": chosen, **more},
-        }
+        training = {"seed_everything": dumped["seed_everything"], "trainer": chosen, **more}
+        return {"name": self.run_name, "data": dumped["data"], "training": training}
 
     def _load_initial_weights(self, path: Path) -> None:
         """Load the weights of a trained model, and print which tensors do not match."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -11,9 +12,14 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
+from torch import Tensor
 
 from visus.apps.training.resuming import data_module_of, rescale_position
 from visus.tasks.checkpoint_files import write_checkpoint
+
+_STOPPING = [signal.SIGTERM, signal.SIGINT]
+if sys.platform != "win32":
+    _STOPPING.append(signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -41,8 +47,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` before every validation and after every epoch, and when a signal arrives.
 
-    SIGTERM and Ctrl+C (SIGINT) stop the training after the current batch; a second one stops it at
-    once. A validation is not saved in its middle: it starts again when the training is resumed.
+    SIGTERM, Ctrl+C (SIGINT) and a closed terminal (SIGHUP) stop the training after the current
+    batch; a second signal stops it at once. A validation is not saved in its middle: it starts
+    again when the training is resumed.
 
     Args:
         folder: The run folder.
@@ -55,21 +62,37 @@ class LastCheckpoint(Checkpoint):
         self.path = folder / "last.ckpt"
         self.received = 0
         self._validation_is_next = False
+        self._is_saving = False
         self._stops = False
-        self._epoch_figures: dict[str, float] = {}
+        self._epoch_ended = False
+        self._figures: dict[str, float] = {}
+        self._gradients: dict[str, Tensor] = {}
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals."""
         self._handle_signals()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Handle signals, and do the step of `ReduceLROnPlateau` that follows an epoch."""
+        """Handle signals, and restore what Lightning does not.
+
+        That are the figures, gradients of an unfinished accumulation, and the step of
+        `ReduceLROnPlateau` that follows an epoch.
+        """
         self._handle_signals()
+        # Callbacks find the figures of an earlier validation there.
+        trainer._logger_connector._callback_metrics.update(
+            {name: torch.tensor(value) for name, value in self._figures.items()}
+        )
         for config in trainer.lr_scheduler_configs:
-            is_next = trainer.current_epoch % config.frequency == 0
-            if config.reduce_on_plateau and is_next and config.monitor in self._epoch_figures:
-                config.scheduler.step(self._epoch_figures[config.monitor])  # type: ignore[arg-type]
-        self._epoch_figures = {}
+            is_next = self._epoch_ended and trainer.current_epoch % config.frequency == 0
+            if config.reduce_on_plateau and is_next and config.monitor in self._figures:
+                config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
+        self._epoch_ended = False
+        for name, parameter in pl_module.named_parameters():
+            if name in self._gradients:
+                gradient = self._gradients[name][trainer.global_rank]
+                parameter.grad = gradient.to(parameter.device).clone()
+        self._gradients = {}
 
     def on_train_batch_end(
         self,
@@ -101,6 +124,9 @@ class LastCheckpoint(Checkpoint):
         if trainer.state.fn != "fit":
             return
         if not trainer.sanity_checking:
+            # A resumed training has counted the start of the validation that was marked.
+            counts: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
+            counts.ready = counts.started = counts.processed
             self._validation_is_next = True
             self._save(trainer)
             self._validation_is_next = False
@@ -119,16 +145,25 @@ class LastCheckpoint(Checkpoint):
         self._stop_if_signalled(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the state after the epoch.
+        """Save the state after the epoch; a training that has reached its end is not stopped.
 
         Lightning lets `ReduceLROnPlateau` make its step after this hook, which is the last one of
-        an epoch; the figures are saved, so that a resumed training can make it.
+        an epoch; a resumed training makes it.
         """
-        figures = trainer.callback_metrics
-        self._epoch_figures = {name: float(value) for name, value in figures.items()}
+        self._epoch_ended = True
         self._save(trainer)
-        self._epoch_figures = {}
-        self._stop_if_signalled(trainer)
+        self._epoch_ended = False
+        loop = trainer.fit_loop
+        # Without `loop.done`, which changes the number of the epoch.
+        # Lightning types it as the base class, without `processed`.
+        epochs: Any = loop.epoch_progress.current
+        limits = (
+            (epochs.processed, loop.max_epochs or -1),
+            (trainer.global_step, loop.max_steps),
+        )
+        ends = trainer.should_stop and loop._can_stop_early
+        if not ends and not any(0 <= limit <= count for count, limit in limits):
+            self._stop_if_signalled(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the average of the weights, which this callback only now puts in their place."""
@@ -137,17 +172,28 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The figures of an epoch whose last step of `ReduceLROnPlateau` is missing."""
-        return {"epoch_figures": self._epoch_figures}
+        """The figures, and whether the last step of `ReduceLROnPlateau` in an epoch is missing."""
+        return {"figures": self._figures, "epoch_ended": self._epoch_ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self._epoch_figures = dict(state_dict["epoch_figures"])
+        self._figures = dict(state_dict.get("figures", {}))
+        self._epoch_ended = bool(state_dict.get("epoch_ended"))
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark a validation that has not begun as begun, which makes Lightning run it first."""
+        """Add gradients of an unfinished accumulation, and mark a validation as next.
+
+        It is marked as begun, which makes Lightning run it first.
+        """
+        if self._is_saving and trainer.fit_loop.epoch_loop._should_accumulate():
+            gather, processes = trainer.strategy.all_gather, trainer.world_size
+            checkpoint["gradients"] = {
+                name: gather(each.grad).reshape(processes, *each.shape)
+                for name, each in pl_module.named_parameters()
+                if each.grad is not None
+            }
         if self._validation_is_next:
             nothing = {"ready": 0, "completed": 0, "started": 0, "processed": 0}
             checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = {
@@ -160,7 +206,9 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adapt the position in an epoch to another batch size or number of processes."""
-        rescale_position(checkpoint, data_module_of(trainer))
+        accumulated = trainer.accumulate_grad_batches
+        is_another = rescale_position(checkpoint, data_module_of(trainer), accumulated)
+        self._gradients = {} if is_another else checkpoint.get("gradients", {})
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -170,20 +218,28 @@ class LastCheckpoint(Checkpoint):
         A signal to the whole process group, or the system's lack of memory, ends such processes.
         """
         batches = trainer.fit_loop.epoch_loop.batch_progress.current
-        if trainer.training and worker_death(exception) and batches.ready == batches.completed:
+        is_between = trainer.training and batches.ready == batches.completed
+        # Saving waits for all processes, and the others may be in the middle of a batch.
+        if is_between and trainer.world_size == 1 and worker_death(exception):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
         # The curves up to this state: a killed process writes no more of them.
         for logger in trainer.loggers:
             logger.save()
+        figures = trainer.callback_metrics
+        self._figures = {name: float(value) for name, value in figures.items()}
+        self._is_saving = True
         trainer.save_checkpoint(self.path)
+        self._is_saving = False
 
     def _handle_signals(self) -> None:
         """Replace Lightning's handlers, after which a stopped step is lost; it restores others."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._receive)
+            for number in _STOPPING:
+                # `nohup` ignores SIGHUP, which says that the terminal was closed.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
@@ -18,6 +19,10 @@ from visus.datamodules.core.loading import make_loader
 from visus.tasks.base import VisionTask
 from visus.tasks.spec import ReportContext
 from visus.vision.output_files import write_text
+from visus.vision.wording import counted
+
+_MAIN_FIGURES = 3
+"""Number of figures in the line of an epoch."""
 
 
 class RunReport(Callback):
@@ -62,8 +67,10 @@ class RunReport(Callback):
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
         )
         self._print(f"run folder {self.folder}")
+        if any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
+            self._print(f"all figures of the validations: {self.folder / 'metrics.csv'}")
         if data.skipped:
-            self._print(f"{data.skipped} bad samples were left out")
+            self._print(f"{counted(data.skipped, 'bad sample')} left out")
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -98,16 +105,18 @@ class RunReport(Callback):
         if trainer.state.fn == "validate":
             self._report_evaluation(trainer, pl_module, "val")
         elif not trainer.sanity_checking and not sys.stderr.isatty():
-            self._report_epoch(trainer)
+            self._report_epoch(trainer, _as_task(pl_module).monitor[0])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the figures and the task's report."""
         self._report_evaluation(trainer, pl_module, "test")
 
     @rank_zero_only
-    def _report_epoch(self, trainer: pl.Trainer) -> None:
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        text = "  ".join(f"{key} {value:.4f}" for key, value in sorted(figures.items()))
+    def _report_epoch(self, trainer: pl.Trainer, monitor: str) -> None:
+        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        order = dict.fromkeys((monitor, "val/loss", "train/loss", *figures))
+        main = [key for key in order if math.isfinite(figures.get(key, math.nan))][:_MAIN_FIGURES]
+        text = "  ".join(f"{key} {figures[key]:.4f}" for key in main)
         minutes = (time.perf_counter() - self.started) / 60
         endless = trainer.max_epochs is None or trainer.max_epochs < 0
         of = "" if endless else f"/{trainer.max_epochs}"
@@ -134,14 +143,21 @@ class RunReport(Callback):
             lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers),
         )
         lines = task.spec.report()(task, context)
-        table = Table("figure", "value", title=f"{split}: {samples} samples")
+        shared = split == "test" and _tests_on_validation_data(data)
+        where = "test, on the validation split" if shared else split
+        table = Table("figure", "value", title=f"{where}: {counted(samples, 'sample')}")
         for key, value in sorted(figures.items()):
             # Those of single classes are in the task's own table.
             if key.count("/") == 1:
                 table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
         self._print(table)
+        if shared:
+            self._print(
+                "the data has no test split; the best weights were chosen by these same samples, "
+                "so that the figures are better than on new ones"
+            )
         if data.skipped:
-            self._print(f"{data.skipped} bad samples were left out")
+            self._print(f"{counted(data.skipped, 'bad sample')} left out")
         for item in lines:
             self._print(item)
         self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
@@ -153,6 +169,17 @@ class RunReport(Callback):
             content["checkpoint"] = str(Path(str(checkpoint)).resolve())
         text = json.dumps(content, indent=2) + "\n"
         write_text(self.folder / "metrics.json", text)
+
+
+def _tests_on_validation_data(data: Any) -> bool:
+    """Whether the test split is the validation split, for want of one in the data."""
+    if getattr(data, "evaluate_all", False):
+        return False
+    val, test = (data.plain_dataset(split) for split in ("val", "test"))
+    if not (hasattr(val, "name") and len(val) == len(test)):
+        # Data sets of other classes, such as procedural ones, have no files to share.
+        return False
+    return all(val.name(i) == test.name(i) for i in range(len(val)))
 
 
 def _as_task(module: pl.LightningModule) -> VisionTask:

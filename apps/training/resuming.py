@@ -12,6 +12,7 @@ from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loops.fit_loop import _FitLoop
 
 from visus.datamodules.core.base import VisionDataModule
 
@@ -48,7 +49,10 @@ def refuse_finished(
         Finished: With the reason, and how to train longer.
     """
     place = folder or "the checkpoint"
-    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    loops = checkpoint["loops"]["fit_loop"]
+    if validation_is_next(loops):
+        return
+    epochs = loops["epoch_progress"]["current"]["processed"]
     steps = checkpoint["global_step"]
     for name, done, unit in (("max_epochs", epochs, "epochs"), ("max_steps", steps, "steps")):
         limit = limits[name]
@@ -64,26 +68,65 @@ def refuse_finished(
         )
 
 
-def rescale_position(checkpoint: dict[str, Any], data: VisionDataModule[Any]) -> None:
+def rescale_position(
+    checkpoint: dict[str, Any], data: VisionDataModule[Any], accumulated: int
+) -> bool:
     """Convert a position within an epoch to the current batch size and number of processes.
 
     Args:
         checkpoint: The content of the checkpoint, changed in place.
         data: The data module, which is set up.
+        accumulated: Number of batches whose gradients are accumulated.
+
+    Returns:
+        Whether the position has changed.
     """
     position = checkpoint.get(type(data).__qualname__)
     if not position:
-        return
+        return False
     batches = len(data.train_batches(data.dataset("train")))
     before, batch = position["batches"], position["batch"]
     if batches == before or batch in (0, before):
-        return
-    # Rounded up: the learning rate must not rise again.
-    current = min(batches - 1, math.ceil(batch * batches / before))
+        return False
+    # Rounded up to whole steps: the learning rate must not rise again.
+    steps = math.ceil(batch * batches / before / accumulated)
+    current = min(batches - 1, steps * accumulated)
     data.load_state_dict(position | {"batch": current})
     progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
     for key in progress:
         progress[key] += current - batch
+    return True
+
+
+class ContinuedFitLoop(_FitLoop):
+    """Lightning's loop of epochs, which resumes a training with `max_steps` as any other.
+
+    Args:
+        trainer: The trainer, whose loop is replaced.
+    """
+
+    def __init__(self, trainer: pl.Trainer) -> None:
+        super().__init__(trainer, trainer.min_epochs, trainer.max_epochs)
+        self.epoch_loop = trainer.fit_loop.epoch_loop
+
+    @property
+    def done(self) -> bool:
+        """Whether the training has ended; a validation that was interrupted comes before."""
+        return super().done and not (self.restarting and validation_is_next(self.state_dict()))
+
+    def _iteration_based_training(self) -> bool:
+        """Lightning repeats a part of an epoch that had ended if this is true."""
+        return False
+
+
+def validation_is_next(loops: dict[str, Any]) -> bool:
+    """Whether a training continues with a validation.
+
+    Args:
+        loops: The state of Lightning's loop of epochs.
+    """
+    progress = loops["epoch_loop.val_loop.batch_progress"]["total"]
+    return bool(progress["started"] > progress["processed"])
 
 
 class ContinuedCSVLogger(CSVLogger):
@@ -131,8 +174,7 @@ def drop_later_rows(folder: Path, checkpoint: dict[str, Any]) -> None:
         reader = csv.DictReader(file)
         keys, rows = reader.fieldnames or [], list(reader)
     step = checkpoint["global_step"]
-    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"]
-    validates = progress["started"] > progress["processed"]
+    validates = validation_is_next(checkpoint["loops"]["fit_loop"])
 
     def is_earlier(row: dict[str, str]) -> bool:
         validation = any(key.startswith("val/") and row[key] for key in keys)

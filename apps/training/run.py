@@ -53,21 +53,39 @@ def run(subcommand: str, given: Arguments) -> int:
     return _start(subcommand, cli, keywords)
 
 
-def measure(argv: Sequence[str], exported: Model | None = None) -> dict[str, float]:
-    """Run `test`; return its figures.
+def train(argv: Sequence[str]) -> Path:
+    """Run `fit`; return the run folder.
+
+    Args:
+        argv: The arguments after `visus fit`.
+
+    Raises:
+        KeyboardInterrupt: If a signal stopped it.
+    """
+    cli, keywords = _prepare("fit", parse_arguments("fit", argv))
+    if _start("fit", cli, keywords):
+        raise KeyboardInterrupt
+    return cli.folder
+
+
+def measure(
+    argv: Sequence[str], exported: Model | None = None, subcommand: str = "test"
+) -> dict[str, float]:
+    """Run `test` or `validate`; return its figures.
 
     Args:
         argv: The arguments after `visus test`.
         exported: The exported form of MODEL, which predicts in its place; a batch of one.
+        subcommand: `test` or `validate`.
     """
-    cli, keywords = _prepare("test", parse_arguments("test", argv))
+    cli, keywords = _prepare(subcommand, parse_arguments(subcommand, argv))
     if exported is not None:
 
         def forward(images: Tensor) -> tuple[Tensor, ...]:
             return tuple(torch.from_numpy(output) for output in exported.run(images.cpu().numpy()))
 
         cli.model.forward = forward
-    _start("test", cli, keywords)
+    _start(subcommand, cli, keywords)
     return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
 
 

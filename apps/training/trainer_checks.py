@@ -51,11 +51,8 @@ def check_length(trainer: Mapping[str, Any]) -> None:
     if length is not None and not re.search("[1-9]", str(length)):
         raise CommandError(f"--trainer.max_time {length} trains nothing; give more time")
     clip = trainer["gradient_clip_val"]
-    if clip is not None and not 0 < clip:
-        raise CommandError(
-            f"--trainer.gradient_clip_val {clip} clips nothing; give a value above 0, or leave it "
-            "out"
-        )
+    if clip is not None and not 0 <= clip:
+        raise CommandError(f"--trainer.gradient_clip_val {clip} must be at least 0 (no clipping)")
     if trainer["enable_checkpointing"] is False:
         raise CommandError(
             "--trainer.enable_checkpointing false has no effect: a training saves best.ckpt and "

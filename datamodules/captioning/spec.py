@@ -1,7 +1,7 @@
 """The interface of captioning data for the applications."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,21 +48,16 @@ class CaptioningDataSpec(DataSpec):
         return _report(data.read_listing(), data.root)
 
     def write_sample(self, folder: Path) -> None:
-        """Eight procedural scenes, and a `captions.csv` with two captions of each."""
-        import csv
+        """See `DataSpec.write_sample`."""
+        from visus.datamodules.captioning.samples import write_csv
 
-        from visus.vision.output_files import write_image
-        from visus.vision.scenes import make_scene
+        write_csv(folder)
 
-        rows = [("image", "caption")]
-        for seed in range(8):
-            scene = make_scene(seed, (96, 128))
-            name = f"scene{seed}.png"
-            write_image(folder / name, scene.image)
-            caption = scene.caption()
-            rows += [(name, f"{caption.capitalize()}."), (name, f"There is {caption}.")]
-        with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(rows)
+    def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
+        """See `DataSpec.sample_layouts`."""
+        from visus.datamodules.captioning.samples import write_coco, write_flickr
+
+        return {"coco": write_coco, "flickr8k": write_flickr}
 
 
 def _report(listing: "CaptionListing", root: Path) -> DataReport:

@@ -1,6 +1,6 @@
 """The specification of classification data, free of torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ from visus.datamodules.core.spec import ALLOW_OUTSIDE, DataReport, DataSpec, siz
 if TYPE_CHECKING:
     from visus.datamodules.classification.checks import Listing
     from visus.datamodules.core.base import VisionDataModule
+    from visus.datamodules.core.label_writer import LabelWriter
+    from visus.vision.metadata import ModelMetadata
 
 
 class ClassificationDataSpec(DataSpec):
@@ -17,6 +19,7 @@ class ClassificationDataSpec(DataSpec):
     task = "classification"
     fallback = True
     options = (ALLOW_OUTSIDE,)
+    label_formats = ("folders", "csv")
     sample_folder = "photos"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
@@ -60,20 +63,23 @@ class ClassificationDataSpec(DataSpec):
             return super().check_module(data)
         return _report(data.read_listing(), data.root)
 
-    def write_sample(self, folder: Path) -> None:
-        """Write procedural scenes, ten for each of two shapes."""
-        from visus.vision.output_files import write_image
-        from visus.vision.scenes import SHAPES, make_scene
+    def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
+        """See `DataSpec.label_writer`."""
+        from visus.datamodules.classification.label_writer import ClassLabelWriter
 
-        written = {label: 0 for label in SHAPES[:2]}
-        seed = 0
-        while min(written.values()) < 10:
-            scene = make_scene(seed, (96, 96), (1, 1), 32)
-            seed += 1
-            label = scene.objects[0].shape if scene.objects else ""
-            if written.get(label, 10) < 10:
-                write_image(folder / label / f"{written[label]}.png", scene.image)
-                written[label] += 1
+        return ClassLabelWriter(folder, format, metadata)
+
+    def write_sample(self, folder: Path) -> None:
+        """See `DataSpec.write_sample`."""
+        from visus.datamodules.classification.samples import write_folders
+
+        write_folders(folder)
+
+    def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
+        """See `DataSpec.sample_layouts`."""
+        from visus.datamodules.classification.samples import write_csv, write_several, write_splits
+
+        return {"splits": write_splits, "csv": write_csv, "several_labels": write_several}
 
 
 def _report(listing: "Listing", root: Path) -> DataReport:

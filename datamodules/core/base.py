@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
 from visus.datamodules.core.loading import make_loader, make_train_loader
-from visus.datamodules.core.problems import Problem, refuse, report
+from visus.datamodules.core.problems import Problem, refuse, screen_report
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ResizeMode
@@ -162,4 +162,4 @@ def raise_or_warn(problems: Sequence[Problem], skip_bad: bool) -> None:
 
 @rank_zero_only
 def _print(problems: Sequence[Problem]) -> None:
-    print(report(problems), file=sys.stderr)
+    print(screen_report(problems), file=sys.stderr)

@@ -25,6 +25,7 @@ class LabelledObject:
         runs: COCO's run lengths of its mask instead; empty for none.
         runs_size: (height, width) of that mask; (0, 0) if the labels do not state it.
         area: Area of its mask in pixels, if the labels state it; None otherwise.
+        score: 0 to 1, where a model predicted it; None for other labels.
     """
 
     label: str
@@ -36,6 +37,7 @@ class LabelledObject:
     runs: tuple[int, ...] = ()
     runs_size: tuple[int, int] = (0, 0)
     area: float | None = None
+    score: float | None = None
 
     @property
     def ignored(self) -> bool:

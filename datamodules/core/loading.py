@@ -1,7 +1,8 @@
 """Data sets, collation and loaders."""
 
 import multiprocessing
-import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import EpochBatches, SeededDataset, TrainLoader
+from visus.vision.cores import usable_cores
 from visus.vision.decoding.budget import DECODING
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
@@ -215,6 +217,18 @@ class ShareDecodingMemory:
         """Called in each worker process when it starts."""
         assert self.lock is not None
         DECODING.divide(self.workers, self.lock)
+        _leave_signals_to_the_main_process()
+
+
+def _leave_signals_to_the_main_process() -> None:
+    """Load on after a signal to the process group, as the main process finishes its batch.
+
+    A second SIGTERM ends this process: so does PyTorch with one that hangs.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def make_train_loader(
@@ -271,4 +285,4 @@ def make_loader(
 
 def default_workers() -> int:
     """Default number of worker processes: one for each core but the first, at most four."""
-    return min(4, (os.cpu_count() or 1) - 1)
+    return min(4, usable_cores() - 1)

@@ -9,8 +9,19 @@ from pathlib import Path
 
 from visus.datamodules.core.problems import Problem
 from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, list_files
+from visus.vision.wording import counted
 
-_NOT_DATA = ("readme", "license", "licence", "thumbs.db", "desktop.ini")
+REVIEW = "review.csv"
+"""The list of images by uncertainty beside labels that a model predicted."""
+
+LABEL_MAP = "labelmap.txt"
+"""CVAT's list of classes and colours."""
+
+PAIRS = "pairs.txt"
+"""LFW's list of pairs."""
+
+_SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+_NOT_DATA = ("readme", "license", "licence", *_SYSTEM_FILES, REVIEW, LABEL_MAP, PAIRS)
 """Beginnings of the names of files that accompany data and are not missed, in lower case."""
 
 _CACHE = ".cache"
@@ -135,12 +146,16 @@ def unread_files(root: Path, used: Iterable[Path]) -> list[Problem]:
         if path.is_dir():
             message = "may not be listed, so that its files are missing; check its permissions"
         problems.append(Problem(str(path), message, "error"))
-    for paths, what in ((images, "images that are not used"), (others, "files that are not read")):
+    kinds = (
+        (images, "image that is not used", "images that are not used"),
+        (others, "file that is not read", "files that are not read"),
+    )
+    for paths, one, many in kinds:
         rest = _without(paths, used)
         if rest:
             counts = Counter(path.suffix.lower() or "no ending" for path in rest)
             endings = ", ".join(f"{counts[key]} {key}" for key in sorted(counts)[:6])
-            message = f"holds {len(rest)} {what} ({endings}), the first is {rest[0]}"
+            message = f"holds {counted(len(rest), one, many)} ({endings}), the first is {rest[0]}"
             problems.append(Problem(str(root), message, "warning"))
     return problems
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from visus.datamodules.core.base import VisionDataModule
+    from visus.datamodules.core.label_writer import LabelWriter
+    from visus.vision.metadata import ModelMetadata
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class DataSpec(ABC):
         fallback: Whether `recognise` is called only if no other task's data were recognised.
         options: Options of `visus data check` and `convert`.
         conversions: Formats that `visus data convert` can write.
+        label_formats: Forms in which predictions can be written as labels.
         sample_folder: Name of the folder for `write_sample`; empty if there is no sample.
     """
 
@@ -76,6 +79,7 @@ class DataSpec(ABC):
     fallback: ClassVar[bool] = False
     options: ClassVar[tuple[DataOption, ...]] = ()
     conversions: ClassVar[tuple[str, ...]] = ()
+    label_formats: ClassVar[tuple[str, ...]] = ()
     sample_folder: ClassVar[str] = ""
 
     @abstractmethod
@@ -139,6 +143,19 @@ class DataSpec(ABC):
         """
         raise VisusError(f"{path}: data of task {self.task} cannot be converted")
 
+    def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
+        """The writer of a model's predictions as the labels of a new data set.
+
+        Args:
+            format: One of `label_formats`.
+            folder: The folder to write; it does not exist yet, or is empty.
+            metadata: The model's.
+
+        Raises:
+            VisusError: If the folder is not empty, or the format cannot hold these predictions.
+        """
+        raise NotImplementedError(f"predictions of task {self.task} cannot be labels")
+
     def write_sample(self, folder: Path) -> None:
         """Write a small data set that this task can be trained on.
 
@@ -149,6 +166,13 @@ class DataSpec(ABC):
             NotImplementedError: If there is no sample.
         """
         raise NotImplementedError
+
+    def sample_layouts(self) -> Mapping[str, Callable[[Path], None]]:
+        """Functions that write such a data set in the task's other layouts, by the layout's name.
+
+        Their argument is the folder to write.
+        """
+        return {}
 
 
 def size_line(sizes: Sequence[tuple[int, int]]) -> list[str]:

@@ -1,7 +1,8 @@
 """The specification of detection data, free of torch."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from visus.datamodules.core.spec import (
 if TYPE_CHECKING:
     from visus.datamodules.core.base import VisionDataModule
     from visus.datamodules.core.detection_files import DetectionListing
+    from visus.datamodules.core.label_writer import LabelWriter
+    from visus.vision.metadata import ModelMetadata
 
 _TITLES = {"coco": "COCO labels", "voc": "Pascal VOC labels", "yolo": "YOLO labels"}
 
@@ -35,6 +38,7 @@ class DetectionDataSpec(DataSpec):
         ALLOW_OUTSIDE,
     )
     conversions = (*_TITLES,)
+    label_formats = (*_TITLES,)
     sample_folder = "boxes"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
@@ -88,29 +92,23 @@ class DetectionDataSpec(DataSpec):
         )
         return DataReport([line], (*listing.problems, *lost))
 
-    def write_sample(self, folder: Path) -> None:
-        """Write procedural scenes with COCO labels, four images each for `train` and `val`."""
-        from visus.datamodules.core.formats import coco
-        from visus.datamodules.core.labels import LabelledImage, LabelledObject
-        from visus.vision.masks import encode_mask
-        from visus.vision.output_files import write_image
-        from visus.vision.scenes import SHAPES, make_scene
+    def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
+        """See `DataSpec.label_writer`."""
+        from visus.datamodules.detection.label_writer import DetectionLabelWriter
 
-        size = (96, 128)
-        scenes = [make_scene(seed, size, (3, 6), 16) for seed in range(8)]
-        records = []
-        for i, scene in enumerate(scenes):
-            objects = [
-                LabelledObject(
-                    item.shape, item.box, "", runs=tuple(encode_mask(item.mask)["counts"])
-                )
-                for item in scene.objects
-            ]
-            path, split = Path(f"{i}.png"), "train" if i < 4 else "val"
-            records.append(LabelledImage(path, tuple(objects), split, "", size=size))
-        targets = coco.write(records, [record.path for record in records], SHAPES, folder)
-        for target, scene in zip(targets, scenes, strict=True):
-            write_image(target, scene.image)
+        return DetectionLabelWriter(folder, format, metadata)
+
+    def write_sample(self, folder: Path) -> None:
+        """See `DataSpec.write_sample`."""
+        from visus.datamodules.detection.samples import write_boxes
+
+        write_boxes(folder, "coco")
+
+    def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
+        """See `DataSpec.sample_layouts`."""
+        from visus.datamodules.detection.samples import write_boxes
+
+        return {name: partial(write_boxes, format=name) for name in ("voc", "yolo")}
 
 
 def _read(path: Path, values: Mapping[str, Any]) -> "DetectionListing":

@@ -1,6 +1,6 @@
 """The specification of face recognition data, free of torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,17 +45,16 @@ class FaceRecognitionDataSpec(DataSpec):
         return _check(data.root, data.align, data.min_face)
 
     def write_sample(self, folder: Path) -> None:
-        """Twelve people with two images each: scikit-image's portrait in twelve brightnesses."""
-        import numpy as np
-        from skimage import data
+        """See `DataSpec.write_sample`."""
+        from visus.datamodules.face_recognition.samples import write_people
 
-        from visus.vision.output_files import write_image
+        write_people(folder)
 
-        portrait = data.astronaut()  # type: ignore[no-untyped-call]
-        for person in range(12):
-            for i in range(2):
-                image = (portrait[: 300 - i, 80:380] // (1 + person / 9)).astype(np.uint8)
-                write_image(folder / f"P{person}" / f"{i}.jpg", image)
+    def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
+        """See `DataSpec.sample_layouts`."""
+        from visus.datamodules.face_recognition.samples import write_pairs
+
+        return {"pairs": write_pairs}
 
 
 def _check(root: Path, align: bool, min_face: int) -> DataReport:

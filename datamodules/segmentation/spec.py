@@ -1,6 +1,6 @@
 """The specification of segmentation data, free of torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from visus.datamodules.core.spec import (
 
 if TYPE_CHECKING:
     from visus.datamodules.core.base import VisionDataModule
+    from visus.datamodules.core.label_writer import LabelWriter
     from visus.datamodules.segmentation.files import SegmentationListing
+    from visus.vision.metadata import ModelMetadata
 
 _SAMPLES = 8
 _SAMPLE_SIZE = (96, 96)
@@ -35,6 +37,7 @@ class SegmentationDataSpec(DataSpec):
         DataOption("--in-channels", "channels of the images", int, default=3),
         ALLOW_OUTSIDE,
     )
+    label_formats = ("masks",)
     sample_folder = "masks"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
@@ -71,18 +74,27 @@ class SegmentationDataSpec(DataSpec):
 
         return draw_masks(_read(path, values), folder)
 
-    def write_sample(self, folder: Path) -> None:
-        """Procedural scenes with masks of class ids."""
-        from visus.datamodules.segmentation.mask_polygons import BACKGROUND
-        from visus.vision.output_files import write_image
-        from visus.vision.scenes import SHAPES, make_scene
+    def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
+        """See `DataSpec.label_writer`."""
+        from visus.datamodules.segmentation.label_writer import MaskLabelWriter
 
-        for seed in range(_SAMPLES):
-            scene = make_scene(seed, _SAMPLE_SIZE)
-            write_image(folder / "images" / f"p{seed}.png", scene.image)
-            write_image(folder / "masks" / f"p{seed}.png", scene.class_mask())
-        names = "\n".join(("name", BACKGROUND, *SHAPES))
-        (folder / "classes.csv").write_text(names + "\n", encoding="utf-8")
+        return MaskLabelWriter(folder, format, metadata)
+
+    def write_sample(self, folder: Path) -> None:
+        """See `DataSpec.write_sample`."""
+        from visus.datamodules.segmentation.samples import write_ids
+
+        write_ids(folder)
+
+    def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
+        """See `DataSpec.sample_layouts`."""
+        from visus.datamodules.segmentation.samples import (
+            write_colours,
+            write_outlines,
+            write_palette,
+        )
+
+        return {"palette": write_palette, "colours": write_colours, "coco": write_outlines}
 
 
 def _read(path: Path, values: Mapping[str, Any]) -> "SegmentationListing":

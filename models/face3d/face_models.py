@@ -31,7 +31,7 @@ def open_face_model(name: str, landmarks: str | None = None) -> FaceModel:
     path = ICT_FACEKIT.find()
     if path is None:
         raise VisusError(
-            f"face model {name!r} is not on this machine; run {ICT_FACEKIT.remedy}, "
-            f"or take {PROCEDURAL!r} for a first try"
+            f"face model {name!r} is not on this machine; run {ICT_FACEKIT.remedy}; a training "
+            f"takes --data.face_model {PROCEDURAL} in its place"
         )
     return read_face_model(path, name)

@@ -102,4 +102,5 @@ ICT_FACEKIT = FaceModelEntry(
     data_terms="scans of people, taken by USC-ICT for this model",
     commercial_use="its licence allows it",
     url="https://raw.githubusercontent.com/USC-ICT/ICT-FaceKit/master/FaceXModel",
+    megabytes=16.7,
 )

@@ -25,7 +25,8 @@ def draw_caption(image: Pixels, prediction: CaptionPrediction, still: bool) -> P
         return _draw_attention(image, prediction)
     canvas = Image.fromarray(image)
     strip = caption_strip(prediction.caption, image.shape, 190)
-    canvas.paste(strip, (0, image.shape[0] - strip.height), strip)
+    # A strip higher than a tiny image starts at its top.
+    canvas.paste(strip, (0, max(0, image.shape[0] - strip.height)), strip)
     return np.asarray(canvas)
 
 

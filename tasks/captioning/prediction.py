@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs
 from visus.vision.resize import Geometry
 from visus.vision.vocabulary import END, UNKNOWN, Vocabulary
 
@@ -18,8 +18,9 @@ class CaptionPrediction:
 
     Attributes:
         captions: Sentences, all different; the best first.
-        scores: float32 of shape (captions,): the geometric mean of the words' probabilities, each
-            given the words before it, 0 to 1.
+        scores: float32 of shape (captions,), descending, 0 to 1: the product of the words'
+            probabilities, each given the words before it, to the power of one over the length to
+            the power `length_power`; with 1 their geometric mean.
         words: The words of the best caption.
         attention_maps: float32 of shape (words, rows, columns), the attention weights of each word
             of the best caption, which cover the network's input and sum to 1; None without
@@ -57,6 +58,11 @@ class CaptionPrediction:
         plane = self.geometry.plane_to_source(self.attention_maps[word])
         return plane / max(float(plane.max()), 1e-9)
 
+    def items(self) -> list[Item]:
+        """The captions with their scores."""
+        pairs = zip(self.captions, self.scores, strict=True)
+        return [Item(caption, float(score)) for caption, score in pairs]
+
     def to_json(self) -> dict[str, Any]:
         """`{"task": "captioning", "caption": str, "score": float}`.
 
@@ -86,13 +92,14 @@ def postprocess(outputs: Outputs, geometry: Geometry, metadata: ModelMetadata) -
         metadata: Metadata of the model; its class names are the vocabulary.
     """
     vocabulary = Vocabulary(metadata.class_names)
+    power = float(metadata.options.get("length_power", 1.0))
     ids, totals, *attention_maps = (np.asarray(output) for output in outputs)
     captions: dict[str, float] = {}
     for row, total in zip(ids.astype(int), totals, strict=True):
         ends = np.flatnonzero(row == END)
         length = (ends[0] + 1) if len(ends) else len(row)
         caption = " ".join(vocabulary.decode(row.tolist()))
-        captions.setdefault(caption, float(np.exp(total / length)))
+        captions.setdefault(caption, float(np.exp(total / length**power)))
     best = vocabulary.decode(ids[0].astype(int).tolist())
     positions = np.flatnonzero(ids[0] > UNKNOWN)[: len(best)]
     return CaptionPrediction(

@@ -184,6 +184,10 @@ class CaptioningTask(VisionTask):
         finally:
             self.beams = beams
 
+    def options(self) -> dict[str, Any]:
+        """See `VisionTask.options`."""
+        return {"length_power": self.length_power}
+
     def setup(self, stage: str) -> None:
         """See `VisionTask.setup`; prepare the rewards of self-critical training."""
         super().setup(stage)

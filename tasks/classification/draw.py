@@ -11,9 +11,9 @@ def draw_classification(image: Pixels, prediction: ClassificationPrediction, sti
     Args:
         image: uint8 RGB of shape (height, width, 3).
         prediction: The prediction for this image.
-        still: Not used; see `visus.tasks.spec.TaskSpec.draw`.
+        still: Whether the panel goes below a small image, see `draw_label_panel`.
 
     Returns:
-        A copy of the image with the panel.
+        A copy of the image with the panel; larger than the image if that is small and `still`.
     """
-    return draw_label_panel(image, prediction.labels()[:5])
+    return draw_label_panel(image, prediction.labels()[:5], still)

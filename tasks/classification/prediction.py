@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs
 from visus.vision.resize import Geometry
 
 
@@ -40,6 +40,17 @@ class ClassificationPrediction:
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise ValueError(f"scores must lie between 0 and 1, got {self.scores}")
 
+    @property
+    def uncertainty(self) -> float:
+        """0 for a certain prediction, to 1.
+
+        It is what the score of the first label lacks to 1; with `multi_label` how close the score
+        closest to 0.5 is to it.
+        """
+        if self.multi_label:
+            return float(1 - 2 * np.abs(self.scores - 0.5).min())
+        return float(1 - self.scores.max())
+
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The classes of highest score.
 
@@ -64,6 +75,10 @@ class ClassificationPrediction:
         if self.multi_label:
             return [pair for pair in self.top(len(self.class_names)) if pair[1] >= 0.5]
         return self.top()
+
+    def items(self) -> list[Item]:
+        """The entries of `labels`."""
+        return [Item(label, score) for label, score in self.labels()]
 
     def to_json(self) -> dict[str, Any]:
         """`{"task": "classification", "classes": [{"label", "score"}, ...]}`, see `labels`."""

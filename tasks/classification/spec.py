@@ -44,6 +44,10 @@ class ClassificationSpec(TaskSpec):
 
         return draw_classification
 
+    def uncertainty(self, prediction: Any) -> float:
+        """See `TaskSpec.uncertainty`."""
+        return float(prediction.uncertainty)
+
     def report(self) -> Report:
         """See `TaskSpec.report`."""
         from visus.tasks.classification.report import report_classification
@@ -69,10 +73,15 @@ class ClassificationSpec(TaskSpec):
 
     def build_pretrained(self, entry: WeightsEntry) -> ClassificationTask:
         """See `TaskSpec.build_pretrained`."""
+        import timm
+
         from visus.tasks.classification.task import ClassificationTask, imagenet_class_names
 
+        config = timm.get_pretrained_cfg(entry.network)
+        assert config is not None
+        _, height, width = config.input_size
         info = ClassificationInfo(
-            image_size=(224, 224),
+            image_size=(height, width),
             class_names=imagenet_class_names(),
             in_channels=3,
             resize_mode="crop",

@@ -1,10 +1,12 @@
 """Draw detections: bounding boxes with labels and scores, masks, track numbers."""
 
+import cv2
 import numpy as np
 
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.colours import class_colour
 from visus.vision.drawing.boxes import draw_boxes
+from visus.vision.drawing.sizes import line_width
 from visus.vision.images import Pixels
 
 
@@ -16,10 +18,10 @@ def draw_detection(image: Pixels, prediction: DetectionPrediction, still: bool) 
     Args:
         image: uint8 RGB of shape (height, width, 3).
         prediction: Made from this image.
-        still: Makes no difference.
+        still: See `visus.vision.drawing.places.place_labels`.
     """
     detections = prediction.above_threshold()
-    labels = [f"{detections.label(i)} {detections.scores[i]:.2f}" for i in range(len(detections))]
+    labels = [detections.label(i) for i in range(len(detections))]
     colours = detections.class_ids
     if detections.tracks is not None:
         colours = detections.tracks
@@ -27,7 +29,25 @@ def draw_detection(image: Pixels, prediction: DetectionPrediction, still: bool) 
     if detections.mask_grids is not None:
         image = image.copy()
         for i in range(len(detections)):
-            mask = detections.mask(i)
-            tint = np.array(class_colour(int(colours[i])), np.float32)
-            image[mask] = (image[mask] * 0.5 + tint * 0.5).astype(np.uint8)
-    return draw_boxes(image, detections.boxes, labels, colours)
+            _draw_mask(image, detections, i, class_colour(int(colours[i])))
+    return draw_boxes(image, detections.boxes, labels, colours, detections.scores, still)
+
+
+def _draw_mask(
+    image: Pixels, detections: DetectionPrediction, i: int, colour: tuple[int, int, int]
+) -> None:
+    """Tint the pixels of an object in place, and draw its outline."""
+    mask = detections.mask(i)
+    left, top = np.floor(detections.boxes[i, :2]).astype(int).tolist()
+    right, bottom = np.ceil(detections.boxes[i, 2:]).astype(int).tolist()
+    # The whole of a large image would take long for each object.
+    area = np.s_[max(0, top) : bottom, max(0, left) : right]
+    part, inside = image[area], mask[area].astype(np.uint8)
+    if not inside.any():
+        return
+    tint = np.full_like(part, colour)
+    part[:] = cv2.copyTo(cv2.addWeighted(part, 0.5, tint, 0.5, 0), inside, part.copy())
+    outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    drawn = np.ascontiguousarray(part)
+    cv2.drawContours(drawn, outlines, -1, colour, line_width(image.shape))
+    part[:] = drawn

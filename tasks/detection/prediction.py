@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from visus.vision.masks import encode_mask
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs, as_box
 from visus.vision.resize import Geometry
 
 
@@ -67,6 +67,19 @@ class DetectionPrediction:
         """Number of detections, including those below the threshold."""
         return len(self.scores)
 
+    @property
+    def uncertainty(self) -> float:
+        """0 for certain detections, to 1: how close scores are to the threshold, on average.
+
+        Scores down to half the threshold count too, as they may be missed objects.
+        """
+        scores = self.scores[self.scores >= self.threshold / 2]
+        if not len(scores):
+            return 0.0
+        room = np.where(scores >= self.threshold, 1 - self.threshold, self.threshold)
+        distances = np.abs(scores - self.threshold) / np.maximum(room, 1e-6)
+        return float((1 - distances).mean().clip(0, 1))
+
     def select(self, index: Any) -> "DetectionPrediction":
         """The detections of a NumPy index or boolean mask."""
         return replace(
@@ -81,6 +94,27 @@ class DetectionPrediction:
     def above_threshold(self) -> "DetectionPrediction":
         """The detections with a score at or above the threshold."""
         return self.select(self.scores >= self.threshold)
+
+    def items(self) -> list[Item]:
+        """The detections at or above the threshold; with tracking each has its `track`."""
+        shown = self.above_threshold()
+        items = []
+        for i in range(len(shown)):
+            details = {"class_id": int(shown.class_ids[i])}
+            if shown.tracks is not None:
+                details["track"] = int(shown.tracks[i])
+            score, box = float(shown.scores[i]), as_box(shown.boxes[i])
+            items.append(Item(shown.label(i), score, box, details))
+        return items
+
+    def masks(self) -> NDArray[np.bool_] | None:
+        """The masks of all detections, bool of shape (N, *size); None without masks."""
+        if self.mask_grids is None:
+            return None
+        masks = np.zeros((len(self), *self.size), np.bool_)
+        for i in range(len(self)):
+            masks[i] = self.mask(i)
+        return masks
 
     def label(self, i: int) -> str:
         """Class name of the i-th detection."""

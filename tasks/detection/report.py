@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from rich.table import Table
 
@@ -19,6 +20,8 @@ from visus.vision.output_files import write_image, write_text
 
 _EXAMPLES = 12
 _WORST = 4
+_CELL = 420
+"""Side of a cell of the example images in pixels."""
 
 
 def report_detection(task: DetectionTask, context: ReportContext) -> list[Table | str]:
@@ -72,10 +75,15 @@ def _draw_examples(metrics: DetectionMetrics, context: ReportContext) -> Pixels:
         source, prediction, truth = metrics.records[index]
         image = context.read_image(source)
         labels = [prediction.class_names[i] for i in truth.class_ids]
-        images.append(draw_boxes(image, truth.boxes, labels, truth.class_ids))
+        # Drawn at the size of the cell, where the labels are read.
+        scale = _CELL / max(image.shape[:2])
+        size = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        images.append(draw_boxes(image, truth.boxes * scale, labels, truth.class_ids))
         captions.append(f"{Path(source).name}, ground truth")
         shown = prediction.above_threshold()
-        labels = [f"{shown.label(i)} {shown.scores[i]:.2f}" for i in range(len(shown))]
-        images.append(draw_boxes(image, shown.boxes, labels, shown.class_ids))
+        labels = [shown.label(i) for i in range(len(shown))]
+        boxes = shown.boxes * scale
+        images.append(draw_boxes(image, boxes, labels, shown.class_ids, shown.scores))
         captions.append(f"prediction, F1 {metrics.image_f1(index):.2f}")
-    return grid(images, captions, 4, 420)
+    return grid(images, captions, 4, _CELL)

@@ -69,6 +69,10 @@ class DetectionSpec(TaskSpec):
 
         return draw_detection
 
+    def uncertainty(self, prediction: Any) -> float:
+        """See `TaskSpec.uncertainty`."""
+        return float(prediction.uncertainty)
+
     def report(self) -> Report:
         """See `TaskSpec.report`."""
         from visus.tasks.detection.report import report_detection

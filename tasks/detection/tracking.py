@@ -69,8 +69,8 @@ class Tracker:
             prediction: All detections, including those below the threshold.
 
         Returns:
-            The detections of confirmed tracks with their track numbers; its threshold is low enough
-            to include all of them.
+            The detections of confirmed tracks with their track numbers. Those that a low score
+            continued remain below the threshold: they keep the track, and are not reported.
         """
         self._frames += 1
         for track in self._tracks:
@@ -96,9 +96,8 @@ class Tracker:
         min_hits = 1 if self._frames == 1 else self.min_hits
         confirmed = sorted(i for i, track in matches.items() if track.hits >= min_hits)
         numbers = np.array([matches[i].number for i in confirmed], np.int64)
-        threshold = min([prediction.threshold, *prediction.scores[confirmed].tolist()])
         selected = prediction.select(np.array(confirmed, np.int64))
-        return replace(selected, tracks=numbers, threshold=threshold)
+        return replace(selected, tracks=numbers)
 
     def _match(
         self,

@@ -18,6 +18,9 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         code_licence="BSD-3-Clause",
         data_terms=_COCO_TERMS,
         commercial_use=IMAGES_USE,
+        figure="mAP 0.467 on COCO val2017, images of 800 (torchvision)",
+        megabytes=167.1,
+        input_size="640 x 640, the image inside",
     ),
     WeightsEntry(
         name="coco-fasterrcnn-mobilenet",
@@ -31,5 +34,8 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         code_licence="BSD-3-Clause",
         data_terms=_COCO_TERMS,
         commercial_use=IMAGES_USE,
+        figure="mAP 0.328 on COCO val2017, images of 800 (torchvision)",
+        megabytes=74.2,
+        input_size="640 x 640, the image inside",
     ),
 )

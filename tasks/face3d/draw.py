@@ -5,6 +5,8 @@ import numpy as np
 
 from visus.models.face3d.renderer import rasterise, surface_normals
 from visus.tasks.face3d.prediction import Face3DPrediction
+from visus.vision.colours import CASING
+from visus.vision.drawing.sizes import line_width
 from visus.vision.images import Pixels
 
 _MESH_COLOUR = np.array([150, 190, 255], np.float32)
@@ -31,14 +33,18 @@ def draw_face3d(image: Pixels, prediction: Face3DPrediction, still: bool) -> Pix
         shading = np.clip(0.35 + 0.65 * normals[..., 2:], 0, 1)
         shaded = shading[covered] * _MESH_COLOUR
         canvas[covered] = (0.45 * canvas[covered] + 0.55 * shaded).astype(np.uint8)
-        radius = max(1, min(size) // 300)
-        for x, y in prediction.landmarks68(i):
-            cv2.circle(canvas, (round(float(x)), round(float(y))), radius, _LANDMARK_COLOUR, -1)
-        _draw_axes(canvas, prediction, i)
+        landmarks = prediction.landmarks68(i)
+        # Points and lines as large as on large faces would hide small ones.
+        largest = max(1, round(float(np.ptp(landmarks[:, 0])) / 80))
+        radius = min(largest, line_width(size))
+        for x, y in landmarks:
+            centre = (round(float(x)), round(float(y)))
+            cv2.circle(canvas, centre, radius, _LANDMARK_COLOUR, -1, cv2.LINE_AA)
+        _draw_axes(canvas, prediction, i, min(largest, line_width(size)) + 1)
     return canvas
 
 
-def _draw_axes(canvas: Pixels, prediction: Face3DPrediction, i: int) -> None:
+def _draw_axes(canvas: Pixels, prediction: Face3DPrediction, i: int, width: int) -> None:
     """Right, up and forward from the tip of the nose, in red, green and blue."""
     landmarks = prediction.landmarks68(i)
     start = landmarks[_NOSE_TIP]
@@ -46,12 +52,6 @@ def _draw_axes(canvas: Pixels, prediction: Face3DPrediction, i: int) -> None:
     for axis, colour in enumerate(_AXIS_COLOURS):
         direction = prediction.rotations[i][:2, axis] * np.array([1, -1])
         end = start + direction * length
-        cv2.arrowedLine(
-            canvas,
-            (round(float(start[0])), round(float(start[1]))),
-            (round(float(end[0])), round(float(end[1]))),
-            colour,
-            max(1, min(canvas.shape[:2]) // 200),
-            cv2.LINE_AA,
-            tipLength=0.15,
-        )
+        tail, tip = ((round(float(x)), round(float(y))) for x, y in (start, end))
+        for line, ink in ((width + 2, CASING), (width, colour)):
+            cv2.arrowedLine(canvas, tail, tip, ink, line, cv2.LINE_AA, tipLength=0.15)

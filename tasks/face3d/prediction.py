@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visus.vision.faces.crop import FaceCrops
 from visus.vision.faces.found import FoundFaces
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs, as_box
 
 _TO_IMAGE = np.array([1, -1, 1], np.float32)
 """The image's y axis points downwards."""
@@ -97,6 +97,31 @@ class Face3DPrediction:
             "pitch": float(np.degrees(np.arcsin(np.clip(-rotation[1, 2], -1, 1)))),
             "roll": float(np.degrees(np.arctan2(rotation[1, 0], rotation[1, 1]))),
         }
+
+    def items(self) -> list[Item]:
+        """The faces, each with its pose, or with a `problem` where it has no shape."""
+        items = []
+        shapes = {face: shape for shape, face in enumerate(self.shaped)}
+        for face, problem in enumerate(self.faces.problems):
+            details: dict[str, str | int | float] = {}
+            details |= {"problem": problem} if problem else self.pose(shapes[face])
+            score, box = float(self.faces.scores[face]), as_box(self.faces.boxes[face])
+            items.append(Item("", score, box, details))
+        return items
+
+    def select(self, index: NDArray[np.integer]) -> "Face3DPrediction":
+        """The faces of these indices of `faces`, in their order, with their shapes."""
+        shapes = {face: shape for shape, face in enumerate(self.shaped)}
+        kept = np.array([shapes[int(face)] for face in index if int(face) in shapes], int)
+        return replace(
+            self,
+            faces=self.faces.select(index),
+            vertices=self.vertices[kept],
+            rotations=self.rotations[kept],
+            scales=self.scales[kept],
+            positions=self.positions[kept],
+            coefficients=self.coefficients[kept],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """`{"task": "face3d", "faces": [{"box", "score", "landmarks68", "pose"}, ...]}`.

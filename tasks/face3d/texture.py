@@ -14,11 +14,18 @@ from visus.vision.images import Pixels
 _SIDE = 512
 """Side of the texture in pixels."""
 
-_MIN_FACING = 0.25
-"""Smallest z component of the normal of a surface whose colour is taken from the image."""
+_FACING = (0.25, 0.45)
+"""z component of a surface's normal from which on its colour counts, and counts fully."""
 
-_DEPTH_TOLERANCE = 1.5
-"""How many pixels a point may lie behind the visible surface and still count as visible."""
+_MARGIN = 0.04
+"""Distance from an outline in the image where colours begin to count, in widths of the face: nearer
+ones are of the background, of hair, or of what is behind."""
+
+_DEPTH_TOLERANCE = 0.03
+"""How far a point may lie behind the visible surface and still show, in widths of the face."""
+
+_STEP = 0.12
+"""A change of depth between pixels that is an outline, in widths of the face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,37 +57,62 @@ def face_texture(image: Pixels, prediction: Face3DPrediction, i: int) -> FaceTex
     triangles = close_holes(prediction.vertices[i], prediction.triangles)
     raster = rasterise(unwrapped[None], triangles, (_SIDE, _SIDE))
     vertices = prediction.in_image(i)
-    height, width = image.shape[:2]
-    # The position in the image of each pixel of the texture, and whether it is visible there.
+    # The position in the image of each pixel of the texture.
     position = interpolate(raster, triangles, vertices[None])[0]
-    surface = rasterise(vertices[None], triangles, (height, width))
-    columns = np.clip(position[..., 0].astype(int), 0, width - 1)
-    rows = np.clip(position[..., 1].astype(int), 0, height - 1)
-    inside = (position[..., 0] >= 0) & (position[..., 0] < width)
-    inside &= (position[..., 1] >= 0) & (position[..., 1] < height)
-    facing = surface_normals(raster, triangles, vertices[None])[0, ..., 2] > _MIN_FACING
-    shown = raster.covered[0] & inside & facing
-    shown &= position[..., 2] >= surface.depth[0][rows, columns] - _DEPTH_TOLERANCE
-    colours = np.asarray(
-        cv2.remap(
-            image,
-            (position[..., 0] - 0.5).astype(np.float32),
-            (position[..., 1] - 0.5).astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
-    mirrored = shown[:, ::-1] & ~shown
-    colours = np.where(mirrored[..., None], colours[:, ::-1], colours)
-    missing = ~(shown | mirrored)
-    if missing.all():
-        return FaceTexture(np.full_like(colours, 128), coordinates, triangles)
-    # Pixels that are visible on neither side take the colours around them.
-    filled = cv2.inpaint(
-        np.ascontiguousarray(colours), missing.astype(np.uint8), 3, cv2.INPAINT_TELEA
-    )
-    return FaceTexture(np.asarray(filled, np.uint8), coordinates, triangles)
+    columns, rows = (position[..., k].astype(np.float32) - np.float32(0.5) for k in range(2))
+    colours = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    facing = surface_normals(raster, triangles, vertices[None])[0, ..., 2]
+    weights = np.clip((facing - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
+    width = max(1.0, float(np.ptp(prediction.landmarks68(i)[:, 0])))
+    surface = rasterise(vertices[None], triangles, (image.shape[0], image.shape[1])).depth[0]
+    inner = np.clip(_distance_from_outlines(surface, width) / (_MARGIN * width) - 1, 0, 1)
+    weights *= cv2.remap(inner, columns, rows, cv2.INTER_LINEAR, borderValue=0)
+    nearest = cv2.remap(surface, columns, rows, cv2.INTER_NEAREST, borderValue=np.inf)
+    weights *= position[..., 2] >= nearest - _DEPTH_TOLERANCE * width
+    weights = np.where(raster.covered[0], weights, 0)
+    # What faces away takes the colours of the other half, and what is visible in neither those
+    # around it; soft weights leave no seams.
+    mirrored = weights[:, ::-1] * (1 - weights)
+    seen = weights[..., None] * colours + mirrored[..., None] * colours[:, ::-1]
+    total = weights + mirrored
+    if total.max() < 0.5:
+        return FaceTexture(np.full_like(colours, 128, np.uint8), coordinates, triangles)
+    texture = seen + (1 - total)[..., None] * _spread(seen, total)
+    return FaceTexture(np.rint(texture).astype(np.uint8), coordinates, triangles)
+
+
+def _distance_from_outlines(depth: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    """The distance of each pixel from the outlines of the face and of its parts, in pixels.
+
+    Args:
+        depth: z of the visible surface of each pixel, -inf in the background.
+        width: Width of the face in pixels.
+    """
+    level = np.maximum(depth, np.float32(-1e6))
+    edges = cv2.morphologyEx(level, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    # Steep parts such as the sides of the nose rise by ten pixels from one to the next but one.
+    plain = (edges < max(10.0, _STEP * width)).astype(np.uint8)
+    plain[[0, -1]] = plain[:, [0, -1]] = 0
+    return np.asarray(cv2.distanceTransform(plain, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
+
+
+def _spread(seen: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Smooth colours for all pixels from those with a weight, nearer ones count most.
+
+    Args:
+        seen: Colours times weights, of shape (side, side, 3).
+        weights: Of shape (side, side), 0 to 1.
+    """
+    if min(weights.shape) == 1:
+        return seen / max(float(weights.max()), 1e-6)
+    halves = (weights.shape[1] // 2, weights.shape[0] // 2)
+    coarse = np.asarray(cv2.resize(weights, halves, interpolation=cv2.INTER_AREA), np.float64)
+    colours = cv2.resize(seen, halves, interpolation=cv2.INTER_AREA)
+    # A few pixels with a weight are enough for the colour of a coarse one.
+    gain = np.minimum(1, 4 * coarse) / np.maximum(coarse, 1e-6)
+    around = _spread(colours * gain[..., None], coarse * gain)
+    filled = cv2.resize(around, weights.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(seen + (1 - weights)[..., None] * filled)
 
 
 def _unwrap(vertices: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

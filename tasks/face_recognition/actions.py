@@ -16,42 +16,99 @@ from visus.tasks.face_recognition.open_gallery import open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
 from visus.tasks.options import Session
 from visus.vision.errors import VisusError
+from visus.vision.image_files import list_images
 from visus.vision.images import ImageError, Pixels, read_image
 from visus.vision.printable import printable
 from visus.vision.progress import track
+from visus.vision.wording import compared, counted
+
+_Faces = list[tuple[NDArray[np.float32], Pixels]]
+"""The embedding and the aligned image of each face."""
 
 
 def enroll(args: Namespace, services: Services) -> int:
-    """Store the faces of one person; images that cannot be used are named, the others count."""
-    _refuse_no_source(args)
+    """Store the faces of people; images that cannot be used are named, the others count."""
     if not args.consent.strip():
         raise VisusError("--consent: state how and when the person agreed: 'in writing, 3 May'")
-    if not args.name.strip():
-        raise VisusError("--name: must not be empty")
+    if args.people is not None:
+        return _enroll_folders(args, services)
+    _refuse_no_source(args)
+    if not (args.name or "").strip():
+        raise VisusError("--name: give the person's name, or --from a folder of people")
     model, gallery = _open(args, services, create=True)
-    faces: list[tuple[NDArray[np.float32], Pixels]] = []
     problems: list[str] = []
     if args.camera is not None:
         faces = list(embed_camera_faces(model, services.open_source(args.camera)))
-    for path in args.images:
+    else:
+        faces, problems = _embed_images(model, args.images)
+    if not faces:
+        raise VisusError("; ".join([*problems, f"nothing was enrolled for {args.name!r}"]))
+    _store(args, model, gallery, args.name, faces)
+    print(f"{printable(args.name)}: {counted(len(faces), 'face')} enrolled; {model.calibration}")
+    return services.report_problems(len(faces), problems)
+
+
+def _enroll_folders(args: Namespace, services: Services) -> int:
+    """Store the faces of many people; one who cannot be enrolled is named, the others count."""
+    if args.images or args.camera is not None or args.name is not None:
+        raise VisusError("--from names the people and holds their images; give nothing beside it")
+    if not args.people.is_dir():
+        raise VisusError(f"--from {args.people}: there is no such folder")
+    entries = (path for path in args.people.iterdir() if not path.name.startswith("."))
+    folders = sorted(path for path in entries if path.is_dir())
+    people = {path.name: images for path in folders if (images := list_images(path))}
+    if not people:
+        raise VisusError(
+            f"--from {args.people}: no folder in it holds images; make one for each person, which "
+            "has the person's name, of images of this person alone"
+        )
+    model, gallery = _open(args, services, create=True)
+    enrolled = {person.name for person in gallery.people()}
+    count = 0
+    problems = []
+    for name, images in track(people.items(), "Enrolling", len(people)):
+        if name in enrolled and not args.add:
+            problems.append(f"{name!r} is enrolled already; pass --add to add faces")
+            continue
+        faces, unusable = _embed_images(model, images)
+        problems += unusable
+        if not faces:
+            problems.append(f"nothing was enrolled for {name!r}")
+            continue
+        _store(args, model, gallery, name, faces)
+        print(f"{printable(name)}: {counted(len(faces), 'face')} enrolled", flush=True)
+        count += 1
+    print(f"{counted(count, 'person', 'people')} enrolled; {model.calibration}")
+    return services.report_problems(count, problems)
+
+
+def _embed_images(model: FacePipeline, images: list[Path]) -> tuple[_Faces, list[str]]:
+    """The face of each image, and a message for each image without a usable one."""
+    faces, problems = [], []
+    for path in images:
         try:
             faces.append(model.embed_single_face(read_image(path), str(path)))
         except VisusError as error:
             problems.append(str(error))
-    if not faces:
-        raise VisusError("; ".join([*problems, f"nothing was enrolled for {args.name!r}"]))
+    return faces, problems
+
+
+def _store(
+    args: Namespace, model: FacePipeline, gallery: Gallery, name: str, faces: _Faces
+) -> None:
+    """Store the faces of a person."""
     embeddings = np.stack([embedding for embedding, _ in faces])
-    _warn_of_similar(model, gallery, args.name, embeddings)
+    _warn_of_similar(model, gallery, name, embeddings)
     crops = [_to_png(face) for _, face in faces] if args.keep_crops else []
-    gallery.enrol(args.name, embeddings, args.consent, crops, args.add)
-    print(f"{printable(args.name)}: {len(faces)} faces enrolled; {model.calibration}")
-    return services.report_problems(len(faces), problems)
+    gallery.enrol(name, embeddings, args.consent, crops, args.add)
 
 
 def identify(args: Namespace, services: Services) -> int:
     """Name the faces of images, a video or a camera."""
+    threshold = _threshold(args)
     source = services.open_source(args.source)
     model, gallery = _open(args, services)
+    model.threshold = threshold
     gallery.load(model.embedding_size)
     model.gallery = gallery
     if args.jsonl != "-":
@@ -69,17 +126,18 @@ def verify(args: Namespace, services: Services) -> int:
         raise VisusError("verify --camera needs --name: the person to compare with")
     if args.name and not args.gallery:
         raise VisusError("verify --name needs --gallery")
+    threshold = _threshold(args)
     model = as_face_pipeline(services.load_model(args.model, args.runtime))
     gallery = open_gallery(args.gallery, model) if args.gallery else None
-    model.gallery = gallery
+    model.gallery, model.threshold = gallery, threshold
     if args.camera is not None:
         assert gallery is not None
         source = services.open_source(args.camera)
         similarity, matches = verify_camera(model, gallery, args.name, source, args.timeout)
         if not matches:
             print(
-                f"no match in {MATCHES} consecutive frames; best similarity {similarity:.3f}; "
-                f"{model.calibration}"
+                f"no match in {MATCHES} consecutive frames; best similarity "
+                f"{_against_threshold(model, similarity)}; {model.calibration}"
             )
             return 1
         return _print_match(model, similarity)
@@ -94,7 +152,7 @@ def forget(args: Namespace, services: Services) -> int:
     """Delete a person and all their faces."""
     _, gallery = _open(args, services)
     count = gallery.forget(args.name)
-    print(f"{printable(args.name)}: forgotten, {count} faces removed")
+    print(f"{printable(args.name)}: forgotten, {counted(count, 'face')} removed")
     return 0
 
 
@@ -105,8 +163,8 @@ def list_people(args: Namespace, services: Services) -> int:
     people = gallery.people()
     for person in people:
         consent = f"{person.enrolled}, consent: {person.consent}"
-        print(printable(f"{person.name}: {person.faces} faces, {consent}"))
-    print(f"{len(people)} people; {model.calibration}")
+        print(printable(f"{person.name}: {counted(person.faces, 'face')}, {consent}"))
+    print(f"{counted(len(people), 'person', 'people')}; {model.calibration}")
     return 0
 
 
@@ -136,7 +194,8 @@ def reembed(args: Namespace, services: Services) -> int:
         image = resize_to_input(image, model.metadata.image_size, "stretch")[0]
         embeddings[face] = model.run(to_planes(image)[None])[0][0]
     gallery.replace_embeddings(model.fingerprint, embeddings)
-    print(f"{len(embeddings)} faces embedded again; calibrate again where a threshold was set")
+    count = counted(len(embeddings), "face")
+    print(f"{count} embedded again; calibrate again where a threshold was set")
     return 0
 
 
@@ -151,6 +210,23 @@ def calibrate(args: Namespace, services: Services) -> int:
     gallery.calibrate(calibration)
     print(f"{args.gallery}: {calibration}\n{summary}")
     return 0
+
+
+def _threshold(args: Namespace) -> float | None:
+    """The value of `--threshold`.
+
+    Raises:
+        VisusError: If it is no similarity.
+    """
+    threshold: float | None = args.threshold
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise VisusError(f"--threshold {threshold:g} must lie between -1 and 1")
+    return threshold
+
+
+def _against_threshold(model: FacePipeline, similarity: float) -> str:
+    """A similarity as text that compares with the threshold as the number does."""
+    return compared(similarity, model.calibration.threshold, 3)[0]
 
 
 def _refuse_no_source(args: Namespace) -> None:
@@ -181,7 +257,7 @@ def _print_match(model: FacePipeline, similarity: float) -> int:
     """Print whether two faces match; returns the exit code."""
     match = similarity >= model.calibration.threshold
     answer = "same person" if match else "different people"
-    print(f"{answer}: similarity {similarity:.3f}; {model.calibration}")
+    print(f"{answer}: similarity {_against_threshold(model, similarity)}; {model.calibration}")
     return 0 if match else 1
 
 

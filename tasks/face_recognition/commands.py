@@ -17,9 +17,25 @@ def _add_model_arguments(parser: ArgumentParser, gallery_required: bool = True) 
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino")
 
 
+def _add_threshold(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold",
+        metavar="SIMILARITY",
+        type=float,
+        help="least similarity of one person's faces, -1 to 1; by default that of the gallery",
+    )
+
+
 def _add_enroll(parser: ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", type=Path, help="images of this person alone")
-    parser.add_argument("--name", required=True, help="name of the person")
+    parser.add_argument("--name", help="name of the person")
+    parser.add_argument(
+        "--from",
+        dest="people",
+        metavar="PEOPLE_DIR",
+        type=Path,
+        help="many people at once: a folder with a folder for each, which has the person's name",
+    )
     parser.add_argument("--consent", required=True, help="how and when they agreed; is stored")
     parser.add_argument("--camera", help="a camera's number or a video, instead of images")
     parser.add_argument("--add", action="store_true", help="add faces to an enrolled person")
@@ -33,6 +49,7 @@ def _add_identify(parser: ArgumentParser) -> None:
     parser.add_argument("source", help="an image, a folder, a video, a camera's number")
     parser.add_argument("--jsonl", metavar="FILE", help="write JSON Lines; - for the output")
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated images there")
+    _add_threshold(parser)
     _add_model_arguments(parser)
 
 
@@ -47,6 +64,7 @@ def _add_verify(parser: ArgumentParser) -> None:
         default=10.0,
         help="how long to wait for a match, 10s by default",
     )
+    _add_threshold(parser)
     _add_model_arguments(parser, gallery_required=False)
 
 

@@ -43,7 +43,7 @@ class Calibration:
     def __str__(self) -> str:
         """Both, in words."""
         rate = "not calibrated" if self.far is None else f"false-accept rate {self.far:g}"
-        return f"threshold {self.threshold:.3f}, {rate}"
+        return f"threshold {self.threshold:.6g}, {rate}"
 
 
 class Gallery(Protocol):
@@ -91,6 +91,15 @@ class Gallery(Protocol):
 
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """The person with the most similar face, and the similarity; None in an empty gallery."""
+        ...
+
+    def candidates(self, embedding: Embeddings, count: int) -> list[tuple[str, float]]:
+        """The people with the most similar faces, each with the similarity, the best first.
+
+        Args:
+            embedding: Of unit length.
+            count: How many people at most.
+        """
         ...
 
     def similarity(self, name: str, embedding: Embeddings) -> float:

@@ -13,6 +13,7 @@ from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
 from visus.vision.model import Batch, Model, ModelWrapper
+from visus.vision.wording import compared
 
 _DETECTED_FRACTION = 0.75
 """Faces down to this fraction of the smallest embedded size are detected, and reported as small."""
@@ -31,6 +32,8 @@ class FacePipeline(ModelWrapper):
 
     Attributes:
         gallery: Names the faces; None to leave them without names.
+        threshold: A similarity from which faces have names, in place of that of the gallery or the
+            model; None for theirs.
     """
 
     def __init__(self, model: Model, stages: FaceStages, fingerprint: str) -> None:
@@ -38,6 +41,7 @@ class FacePipeline(ModelWrapper):
         self.stages = stages
         self.fingerprint = fingerprint
         self.gallery: Gallery | None = None
+        self.threshold: float | None = None
 
     @property
     def embedding_size(self) -> int:
@@ -46,7 +50,9 @@ class FacePipeline(ModelWrapper):
 
     @property
     def calibration(self) -> Calibration:
-        """The threshold of the gallery, or else that of the model."""
+        """The chosen threshold, or else that of the gallery, or else that of the model."""
+        if self.threshold is not None:
+            return Calibration(self.threshold, None)
         own = self.gallery.calibration if self.gallery else None
         options = self.metadata.options
         return own or Calibration(float(options["threshold"]), options.get("far"))
@@ -74,7 +80,8 @@ class FacePipeline(ModelWrapper):
             inside = ((landmarks >= 0) & (landmarks < (width, height))).all()
             face = align_face(image, landmarks, self.metadata.image_size)
             if side < smallest:
-                problems.append(f"too small: {side:.0f} pixels, {smallest} needed")
+                shown, needed = compared(float(side), smallest)
+                problems.append(f"too small: {shown} pixels, {needed} needed")
             elif not inside:
                 problems.append("partly outside the image")
             elif sharpness(face) < float(self.metadata.options["min_sharpness"]):
@@ -117,12 +124,15 @@ class FacePipeline(ModelWrapper):
                 f"{place}: shows no face of {self._smallest_detected()} pixels or more; use an "
                 "image of a face that is upright, larger, and turned towards the camera"
             )
-        if len(faces) > 1:
+        # Faces too small to be anyone's, which are often none, do not count beside another.
+        large = np.flatnonzero(faces.sides >= int(self.metadata.options["min_face"]))
+        if len(faces) > 1 and len(large) != 1:
             raise VisusError(
                 f"{place}: shows {len(faces)} faces; use an image of one person, or crop it"
             )
-        if faces.problems[0]:
-            raise VisusError(f"{place}: the face is {faces.problems[0]}; use another image")
+        problem = faces.problems[int(large[0]) if len(large) else 0]
+        if problem:
+            raise VisusError(f"{place}: the face is {problem}; use another image")
         return self.run(_to_batch(aligned))[0][0], aligned[0]
 
     def _smallest_detected(self) -> int:
@@ -132,15 +142,23 @@ class FacePipeline(ModelWrapper):
 
     def _named(self, prediction: FacePrediction, gallery: Gallery) -> FacePrediction:
         names: list[str | None] = []
+        people: list[str | None] = []
         similarities = np.full(len(prediction), np.nan, np.float32)
         threshold = self.calibration.threshold
         for i in range(len(prediction)):
             embedding = prediction.embedding(i)
             nearest = None if embedding is None else gallery.nearest(embedding)
             names.append(nearest[0] if nearest and nearest[1] >= threshold else None)
+            people.append(nearest[0] if nearest else None)
             if nearest:
                 similarities[i] = nearest[1]
-        return replace(prediction, names=tuple(names), similarities=similarities)
+        return replace(
+            prediction,
+            names=tuple(names),
+            similarities=similarities,
+            nearest=tuple(people),
+            threshold=threshold,
+        )
 
 
 def as_face_pipeline(model: Model) -> FacePipeline:

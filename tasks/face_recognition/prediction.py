@@ -1,6 +1,7 @@
 """Predicted faces of an image: boxes, landmarks, embeddings, and names from a gallery."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from visus.vision.faces.found import FoundFaces
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs, as_box
+from visus.vision.wording import compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,9 @@ class FacePrediction(FoundFaces):
         names: The person's name for each face, None where it is unknown; None without a gallery.
         similarities: float32 of shape (N,), -1 to 1: cosine similarity to the nearest face of the
             gallery, NaN where there is none; None without a gallery.
+        nearest: For each face the person of that similarity, also below the threshold, None where
+            there is none; None without a gallery.
+        threshold: The similarity from which a face has a name; None without a gallery.
         include_embeddings: Whether `to_json` includes the embeddings.
     """
 
@@ -30,6 +35,8 @@ class FacePrediction(FoundFaces):
     embeddings: NDArray[np.float32] | None = None
     names: tuple[str | None, ...] | None = None
     similarities: NDArray[np.float32] | None = None
+    nearest: tuple[str | None, ...] | None = None
+    threshold: float | None = None
     include_embeddings: bool = False
 
     def __post_init__(self) -> None:
@@ -39,15 +46,41 @@ class FacePrediction(FoundFaces):
             ValueError: If shapes disagree; see `FoundFaces` too.
         """
         super().__post_init__()
-        lists = (self.embeddings, self.names, self.similarities)
+        lists = (self.embeddings, self.names, self.similarities, self.nearest)
         if not all(len(values) == len(self) for values in lists if values is not None):
             raise ValueError(f"{len(self)} faces need as many embeddings, names and similarities")
+
+    def items(self) -> list[Item]:
+        """The faces; labels are names, where there is a gallery."""
+        items = []
+        for i in range(len(self)):
+            details: dict[str, str | int | float] = {}
+            if self.similarities is not None:
+                details["similarity"] = float(self.similarities[i])
+            if self.problems[i]:
+                details["problem"] = self.problems[i]
+            name = "" if self.names is None or self.problems[i] else self.names[i] or "unknown"
+            items.append(Item(name, float(self.scores[i]), as_box(self.boxes[i]), details))
+        return items
+
+    def select(self, indices: Sequence[int] | NDArray[np.integer]) -> "FacePrediction":
+        """See `FoundFaces.select`."""
+        index = np.asarray(indices, int)
+        bare = replace(self, embeddings=None, names=None, similarities=None, nearest=None)
+        return replace(
+            super(FacePrediction, bare).select(index),
+            embeddings=None if self.embeddings is None else self.embeddings[index],
+            names=None if self.names is None else tuple(self.names[i] for i in index),
+            similarities=None if self.similarities is None else self.similarities[index],
+            nearest=None if self.nearest is None else tuple(self.nearest[i] for i in index),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """`{"task": "face_recognition", "faces": [{"box", "landmarks", "score", ...}, ...]}`.
 
-        With `name` and `similarity` where there is a gallery, `problem` where a face was not
-        embedded, and `embedding` with `include_embeddings`.
+        With `name` and `similarity` where there is a gallery, `nearest` where no name reaches the
+        threshold, `problem` where a face was not embedded, and `embedding` with
+        `include_embeddings`.
         """
         faces = []
         for i in range(len(self)):
@@ -59,7 +92,9 @@ class FacePrediction(FoundFaces):
             if self.names is not None and self.similarities is not None:
                 similarity = float(self.similarities[i])
                 entry["name"] = self.names[i]
-                entry["similarity"] = None if np.isnan(similarity) else round(similarity, 4)
+                entry["similarity"] = None if np.isnan(similarity) else round(similarity, 6)
+                if self.names[i] is None and self.nearest is not None and self.nearest[i]:
+                    entry["nearest"] = self.nearest[i]
             if self.problems[i]:
                 entry["problem"] = self.problems[i]
             elif self.include_embeddings and self.embeddings is not None:
@@ -68,10 +103,13 @@ class FacePrediction(FoundFaces):
         return {"task": self.task, "faces": faces}
 
     def summary(self) -> str:
-        """The label of each face."""
+        """The label of each embedded face, then the problems of the others."""
         if not len(self):
             return "no face"
-        return ", ".join(self.label(i) or "a face" for i in range(len(self)))
+        embedded = [self._described(i) for i in range(len(self)) if not self.problems[i]]
+        others = [problem for problem in self.problems if problem]
+        text = ", ".join(embedded) or "no usable face"
+        return f"{text}; left out: {', '.join(others)}" if others else text
 
     def embedding(self, i: int) -> NDArray[np.float32] | None:
         """The embedding of the i-th face; None where it was not embedded."""
@@ -85,9 +123,23 @@ class FacePrediction(FoundFaces):
             return self.problems[i]
         if self.names is None or self.similarities is None:
             return ""
-        name = self.names[i] or "unknown"
-        similarity = self.similarities[i]
-        return name if np.isnan(similarity) else f"{name} {similarity:.2f}"
+        return f"{self.names[i] or 'unknown'} {self._similarity(i)}".rstrip()
+
+    def _described(self, i: int) -> str:
+        """The label of an embedded face, with the nearest person of an unknown one."""
+        if self.names is None:
+            return f"a face {self.scores[i]:.2f}"
+        if self.names[i] is None and self.nearest is not None and self.nearest[i]:
+            return f"unknown (nearest {self.nearest[i]} {self._similarity(i)})"
+        return self.label(i)
+
+    def _similarity(self, i: int) -> str:
+        """The similarity as text, which never reads as on the other side of the threshold."""
+        assert self.similarities is not None
+        value = float(self.similarities[i])
+        if np.isnan(value):
+            return ""
+        return f"{value:.2f}" if self.threshold is None else compared(value, self.threshold, 2)[0]
 
 
 def postprocess(outputs: Outputs, faces: FoundFaces, metadata: ModelMetadata) -> FacePrediction:

@@ -130,6 +130,19 @@ class QdrantGallery:
         ).points
         return (nearest[0].payload["name"], float(nearest[0].score)) if nearest else None
 
+    def candidates(self, embedding: Embeddings, count: int) -> list[tuple[str, float]]:
+        """See `Gallery.candidates`; exact, as `nearest`."""
+        groups = self._client.query_points_groups(
+            self._collection,
+            "name",
+            embedding.tolist(),
+            query_filter=self._models.Filter(must_not=[self._is("facts", True)]),
+            search_params=self._models.SearchParams(exact=True),
+            limit=count,
+            group_size=1,
+        ).groups
+        return [(str(group.id), float(group.hits[0].score)) for group in groups]
+
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
         points = self._faces_of(name, vectors=True)

@@ -124,6 +124,18 @@ class SqliteGallery:
         best, similarity = index.nearest(embedding)
         return names[best], similarity
 
+    def candidates(self, embedding: Embeddings, count: int) -> list[tuple[str, float]]:
+        """See `Gallery.candidates`."""
+        index, names = self._load_index(embedding.size)
+        best: dict[str, float] = {}
+        if len(index):
+            similarities = index.similarities(embedding)
+            for i in (-similarities).argsort(kind="stable"):
+                best.setdefault(names[i], float(similarities[i]))
+                if len(best) == count:
+                    break
+        return list(best.items())
+
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
         with self._as_user_error():

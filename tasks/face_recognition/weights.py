@@ -1,7 +1,7 @@
 """Ready-made weights of face recognition: dlib's face network, its source and its terms."""
 
 from visus.models.weights_entry import WeightsEntry
-from visus.models.weights_manifest import FACES_USE
+from visus.models.weights_manifest import FACES_USE, PARTS
 
 WEIGHTS: tuple[WeightsEntry, ...] = (
     WeightsEntry(
@@ -16,5 +16,9 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         code_licence="CC0-1.0",
         data_terms="FaceScrub, VGG Face and faces from the web (each with terms of its own)",
         commercial_use=FACES_USE,
+        needs=PARTS,
+        figure="verification accuracy 0.989 on folds 1 to 5 of LFW (docs/results.md)",
+        megabytes=22.5,
+        input_size="aligned faces of 150 x 150",
     ),
 )

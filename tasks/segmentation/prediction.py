@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visus.vision.colours import Colour, class_colour
 from visus.vision.masks import mask_to_png
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Outputs
+from visus.vision.prediction import Item, Outputs
 from visus.vision.resize import Geometry
 
 
@@ -22,6 +22,7 @@ class SegmentationPrediction:
         mask: Class ids, uint8 of shape (height, width) of the image.
         class_names: One name for each id.
         colours: Colour of each class in drawings.
+        uncertainty: 0 to 1: one minus the mean score of the class of each pixel.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -29,6 +30,7 @@ class SegmentationPrediction:
     mask: NDArray[np.uint8]
     class_names: tuple[str, ...]
     colours: tuple[Colour, ...]
+    uncertainty: float = 0.0
 
     def __post_init__(self) -> None:
         """Validate the mask.
@@ -50,6 +52,13 @@ class SegmentationPrediction:
         counts = np.bincount(self.mask.ravel(), minlength=len(self.class_names))
         order = np.argsort(-counts, kind="stable")
         return {self.class_names[i]: counts[i] / self.mask.size for i in order if counts[i]}
+
+    def items(self) -> list[Item]:
+        """The classes in the image, each with the `area` that it covers; see `areas`."""
+        return [
+            Item(name, float("nan"), None, {"area": float(area)})
+            for name, area in self.areas().items()
+        ]
 
     def png(self) -> bytes:
         """The class ids as a PNG with the classes' colours as its palette."""
@@ -91,7 +100,26 @@ def postprocess(
         better = plane > best
         mask[better] = class_id
         np.maximum(best, plane, out=best)
-    return SegmentationPrediction(mask, metadata.class_names, class_colours(metadata))
+    uncertainty = mean_uncertainty(logits, geometry)
+    return SegmentationPrediction(mask, metadata.class_names, class_colours(metadata), uncertainty)
+
+
+def mean_uncertainty(logits: NDArray[np.float32], geometry: Geometry) -> float:
+    """One minus the mean score of each pixel's class, estimated on a grid of some 64 x 64 at most.
+
+    Args:
+        logits: Shape (classes, rows, columns), which cover the network's input.
+        geometry: Maps the network's input to the original image, outside of which nothing counts.
+    """
+    inside = [slice(None)]
+    for axis, side in enumerate(logits.shape[1:]):
+        zoom = side / geometry.size[axis]
+        start = geometry.offset[1 - axis] * zoom
+        end = start + geometry.source_size[axis] * geometry.scale[1 - axis] * zoom
+        first = min(max(0, round(start)), side - 1)
+        inside.append(slice(first, max(first + 1, round(end)), max(1, side // 64)))
+    sample = logits[tuple(inside)]
+    return float(1 - (1 / np.exp(sample - sample.max(0)).sum(0)).mean())
 
 
 def class_colours(metadata: ModelMetadata) -> tuple[Colour, ...]:

@@ -72,6 +72,10 @@ class SegmentationSpec(TaskSpec):
 
         return draw_segmentation
 
+    def uncertainty(self, prediction: Any) -> float:
+        """See `TaskSpec.uncertainty`."""
+        return float(prediction.uncertainty)
+
     def report(self) -> Report:
         """See `TaskSpec.report`."""
         from visus.tasks.segmentation.report import report_segmentation

@@ -3,10 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.segmentation.prediction import SegmentationPrediction, class_colours
+from visus.tasks.segmentation.prediction import (
+    SegmentationPrediction,
+    class_colours,
+    mean_uncertainty,
+)
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model, ModelWrapper
+from visus.vision.resize import Geometry
 
 
 class TiledModel(ModelWrapper):
@@ -43,26 +48,27 @@ class TiledModel(ModelWrapper):
         mask = np.empty((height, width), np.uint8)
         # The logits of one row of tiles at a time: those of a large image would not fit in memory.
         band = np.zeros((classes, min(self.tile, height), width), np.float32)
+        uncertainties: list[float] = []
         for top, next_top in zip(tops, [*tops[1:], height], strict=True):
             for left in lefts:
                 cut = image[top : top + self.tile, left : left + self.tile]
-                band[:, :, left : left + self.tile] += self._weighted_logits(cut, top, left, image)
+                logits, geometry = self._logits(cut)
+                uncertainties.append(mean_uncertainty(logits, geometry))
+                planes = np.stack([geometry.plane_to_source(plane) for plane in logits])
+                weights = self._weights(cut.shape[0], top, height)[:, None]
+                weights = weights * self._weights(cut.shape[1], left, width)
+                band[:, :, left : left + self.tile] += planes * weights
             done = next_top - top
             mask[top:next_top] = band[:, :done].argmax(0)
             band[:, : -done or None] = band[:, done:].copy()
             band[:, band.shape[1] - done :] = 0
-        return SegmentationPrediction(mask, self.metadata.class_names, class_colours(self.metadata))
+        names, colours = self.metadata.class_names, class_colours(self.metadata)
+        return SegmentationPrediction(mask, names, colours, float(np.mean(uncertainties)))
 
-    def _weighted_logits(
-        self, cut: Pixels, top: int, left: int, image: Pixels
-    ) -> NDArray[np.float32]:
-        """The logits of each of a tile's pixels, (classes, height, width), times its weight."""
+    def _logits(self, cut: Pixels) -> tuple[NDArray[np.float32], Geometry]:
+        """The logits of a tile, (classes, rows, columns), and the map between both."""
         batch, geometry = self.preprocess(np.ascontiguousarray(cut))
-        logits = self.run(batch)[0][0].astype(np.float32)
-        planes = np.stack([geometry.plane_to_source(plane) for plane in logits])
-        rows = self._weights(cut.shape[0], top, image.shape[0])
-        columns = self._weights(cut.shape[1], left, image.shape[1])
-        return planes * rows[:, None] * columns
+        return self.run(batch)[0][0].astype(np.float32), geometry
 
     def _weights(self, side: int, start: int, length: int) -> NDArray[np.float32]:
         """Weights of the rows or columns of a tile, which decrease towards shared edges.

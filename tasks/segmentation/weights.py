@@ -18,6 +18,9 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         code_licence="BSD-3-Clause",
         data_terms=_VOC_TERMS,
         commercial_use=IMAGES_USE,
+        figure="mean IoU 0.603 on COCO val2017 in VOC's classes, images of 520 (torchvision)",
+        megabytes=42.3,
+        input_size="512 x 512, the image inside",
     ),
     WeightsEntry(
         name="voc-fcn-resnet50",
@@ -31,5 +34,8 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         code_licence="BSD-3-Clause",
         data_terms=_VOC_TERMS,
         commercial_use=IMAGES_USE,
+        figure="mean IoU 0.605 on COCO val2017 in VOC's classes, images of 520 (torchvision)",
+        megabytes=135.0,
+        input_size="512 x 512, the image inside",
     ),
 )

@@ -1,9 +1,12 @@
 import re
+import subprocess
+import sys
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from visus.apps.drawing import draw_prediction
 from visus.apps.runs import create_run_folder
 from visus.datamodules.registry import data_specs
@@ -67,6 +70,17 @@ def test_backbones_are_listed_with_their_features(visus):
     assert code == 0 and "lenet5" in out
 
 
+def test_all_backbones_are_listed_without_building_one(workplace):
+    code = (
+        "import sys; from visus.apps.cli import main; assert main(['backbones']) == 0; "
+        "assert not {'torch', 'timm'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 1000 and "swin_tiny_patch4_window7_224" in done.stdout
+
+
 def test_backbones_are_shown_layer_by_layer(visus):
     code, out, _ = visus("inspect", "lenet5", "--input", "1x32x32")
     assert code == 0
@@ -103,7 +117,7 @@ def test_data_check_counts_images_and_names_problems(visus, photos):
     assert code == 0 and "no problems" in out and "20 readable images" in out
     (photos / "circle" / "bad.jpg").write_text("text")
     code, out, _ = visus("data", "check", photos)
-    assert code == 2 and "bad.jpg" in out and "1 problems (1 error)" in out
+    assert code == 2 and "bad.jpg" in out and "1 problem (1 error)" in out
 
 
 def test_samples_of_every_task_pass_their_check(visus, workplace):
@@ -116,6 +130,10 @@ def test_samples_of_every_task_pass_their_check(visus, workplace):
         assert f"a tiny data set for {spec.task}" in out
         code, out_of_check, err = visus("data", "check", workplace / "s" / spec.sample_folder)
         assert code == 0 and "no problems" in out_of_check, (spec.task, err)
+    named = {f"{spec.task}_{name}" for spec in specs for name in spec.sample_layouts()}
+    assert {path.name for path in (workplace / "s" / "layouts").iterdir()} == named
+    size = sum(path.stat().st_size for path in (workplace / "s").rglob("*") if path.is_file())
+    assert size < 8e6
 
 
 def test_the_demo_writes_its_images(visus, workplace):

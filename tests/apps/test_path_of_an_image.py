@@ -20,6 +20,8 @@ PATH = {
     "apps/inference/backends/openvino_cpu.py",
     "tasks/classification/prediction.py",
     "vision/printable.py",
+    "vision/progress.py",
+    "apps/live/printing.py",
 }
 
 

@@ -100,6 +100,12 @@ SLIPS = [
         "such as --explain why/out",
     ),
     (
+        "predict yolov8n.pt cat.jpg",
+        "model 'yolov8n.pt': visus runs no models of other libraries, whose files hold program "
+        "code; visus predict coco IMAGE finds objects at once, and visus fit --data FOLDER trains "
+        "on YOLO, COCO and VOC data sets as they are",
+    ),
+    (
         "predict m.onnx clip.mp4 --every 2",
         "argument --every: '2' is not a duration; write a number and a unit, such as 2s; "
         "see visus predict --help",

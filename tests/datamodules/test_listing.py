@@ -67,8 +67,8 @@ def test_files_that_are_not_read_are_reported(visus, workplace, save):
     (root / "README.md").touch()
     code, out = check(visus, root, save)
     assert code == 0, out
-    assert "holds 1 images that are not used (1 .png), the first is" in out
-    assert "holds 1 files that are not read (1 .xls)" in out and "no problems" not in out
+    assert "holds 1 image that is not used (1 .png), the first is" in out
+    assert "holds 1 file that is not read (1 .xls)" in out and "no problems" not in out
 
 
 @pytest.mark.parametrize("save", LAYOUTS)

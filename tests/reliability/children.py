@@ -60,6 +60,21 @@ def command(words, fault="", step=0, where="on_train_batch_start"):
     return main(words)
 
 
+def terminate_group():
+    """SIGTERM to all processes, as from systemd."""
+    os.killpg(0, signal.SIGTERM)
+
+
+def interrupt_group():
+    """SIGINT to all processes, as from a terminal."""
+    os.killpg(0, signal.SIGINT)
+
+
+def hang_up_group():
+    """SIGHUP to all processes, as from a terminal that is closed."""
+    os.killpg(0, signal.SIGHUP)
+
+
 def gpu_memory_runs_out():
     """The error of PyTorch on a GPU without free memory."""
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")

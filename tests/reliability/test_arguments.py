@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.reliability.counts import SOAK, count
-from visus.apps.training.arguments import _trainer_arguments
+from visus.apps.training.arguments import trainer_arguments
 
 BASE = {
     "model": {
@@ -62,7 +62,7 @@ WRONG_VALUES = {
     "trainer.accelerator": ["abc", "gpu", "tpu"],
     "trainer.devices": [0, -3, "abc", 10**6],
     "trainer.strategy": ["abc"],
-    "trainer.gradient_clip_val": ["abc", [1], -1, 0],
+    "trainer.gradient_clip_val": ["abc", [1], -1, float("nan")],
     "trainer.fast_dev_run": ["abc", [1]],
     "trainer.callbacks": ["Nope", 3, "os.system", [{"class_path": "subprocess.Popen"}]],
     "trainer.logger": ["Nope", "os.system"],
@@ -205,4 +205,4 @@ def test_the_trainers_arguments_are_read_from_its_source():
     import pytorch_lightning as pl
 
     expected = tuple(inspect.signature(pl.Trainer.__init__).parameters)[1:]
-    assert _trainer_arguments() == expected
+    assert trainer_arguments() == expected

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests.conftest import newest
+from tests.reliability.counts import count
 from visus.tasks.base import VisionTask
 from visus.tasks.checkpoints import read_checkpoint
 
@@ -28,9 +29,24 @@ def failed(child, workers, **fault):
     return code, error
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
-def test_a_killed_loading_process_is_named(workplace, child, name):
-    code, error = failed(child, 2, fault=name, step=3, where="worker")
+@pytest.mark.parametrize(
+    ("fault", "number"),
+    [("terminate_group", 15), ("interrupt_group", 2), ("hang_up_group", 1)][: count(1, 3)],
+)
+def test_a_signal_to_all_processes_stops_after_the_batch(workplace, child, fault, number):
+    words = [*FIT, "--data.num_workers", "2"]
+    # Before the training starts a signal ends the command at once.
+    for step in range(3, 3 + count(1, 3)):
+        code, output = child("command", words=words, fault=fault, step=step, where="worker")
+        assert code == 128 + number and "Traceback" not in output, output
+        run = newest("runs/*/*/*")
+        assert output.strip().endswith(f"continue with visus fit --resume {run}")
+        code, output = child("command", words=["fit", "--resume", str(run)])
+        assert code == 0, output
+
+
+def test_a_killed_loading_process_is_named(workplace, child):
+    code, error = failed(child, 2, fault="SIGKILL", step=3, where="worker")
     assert code == 2
     assert re.search(r"process \d+, which loads images, (was ended by a signal|ended unexp)", error)
     assert "lower --data.num_workers 2 or --data.batch_size 8" in error

@@ -1,5 +1,6 @@
 """Resuming: a run that was killed or stopped ends with the weights of an uninterrupted one."""
 
+import json
 import random
 import signal
 
@@ -100,3 +101,70 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, data, child):
         assert digests[0] == digests[1]
     code, output = child("command", words=["fit", "--resume"])
     assert code == 0 and f"is finished: {EPOCHS} of {EPOCHS} epochs" in output
+
+
+SCENES = [
+    *("fit", "--config", "classification/scenes", "--model.backbone", "lenet5"),
+    *("--trainer.precision", "32-true", "--trainer.log_every_n_steps", "1"),
+    *("--data.count", "40", "--data.batch_size", "4", "--data.num_workers", "0"),
+]
+OPTIONS = {
+    "a validation between accumulated batches": [
+        *("--trainer.max_epochs", "2", "--trainer.accumulate_grad_batches", "2"),
+        *("--trainer.val_check_interval", "3"),
+    ],
+    "steps instead of epochs": ["--trainer.max_epochs", "-1", "--trainer.max_steps", "25"],
+    "steps that end with an epoch": ["--trainer.max_epochs", "-1", "--trainer.max_steps", "20"],
+    "accumulated steps instead of epochs": [
+        *("--trainer.max_epochs", "-1", "--trainer.max_steps", "9"),
+        *("--trainer.accumulate_grad_batches", "3", "--trainer.val_check_interval", "4"),
+    ],
+    "validations counted across epochs": [
+        *("--trainer.max_epochs", "3", "--trainer.val_check_interval", "7"),
+        *("--trainer.check_val_every_n_epoch", "null"),
+    ],
+    "an epoch without validation at the end": [
+        *("--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "2"),
+    ],
+}
+"""Options with which a batch, a step, a validation and an epoch do not end together."""
+
+POINTS = [
+    ("SIGKILL", "on_train_batch_start", 15),
+    ("SIGTERM", "on_train_batch_start", 2),
+    ("SIGTERM", "on_train_batch_start", 19),
+    ("SIGTERM", "validation_step", 3),
+    ("SIGKILL", "validation_step", 3),
+    ("SIGKILL", "on_train_batch_start", 10),
+]
+
+
+def results(run):
+    """What must be equal: the digests of all checkpoints, the curves and the final figures."""
+    paths = sorted(run.glob("*.ckpt"))
+    digests = [torch.load(path, weights_only=True)["visus"]["weights_digest"] for path in paths]
+    figures = json.loads((run / "metrics.json").read_text())["metrics"]
+    figures.pop("minutes")
+    return digests, (run / "metrics.csv").read_text(), figures
+
+
+@pytest.mark.parametrize("name", OPTIONS if SOAK else list(OPTIONS)[:2])
+def test_any_options_are_resumed_exactly(name, workplace, child):
+    words = [*SCENES, *OPTIONS[name]]
+    code, output = child("command", words=words)
+    assert code == 0, output
+    whole = newest("runs/*/*/*")
+    for fault, hook, step in POINTS[: count(1, len(POINTS))]:
+        code, output = child("command", words=words, fault=fault, where=hook, step=step)
+        run = newest("runs/*/*/*")
+        assert run != whole and code in (0, 128 + signal.SIGTERM, -signal.SIGKILL), output
+        code, output = child("command", words=["fit", "--resume", str(run)])
+        assert code == 0, output
+        assert results(run) == results(whole), (fault, hook, step)
+
+
+def test_a_signal_in_the_last_batch_does_not_stop_a_training_that_ends(workplace, child):
+    words = [*SCENES, "--trainer.max_epochs", "1", "--trainer.limit_val_batches", "0"]
+    code, output = child("command", words=words, fault="SIGTERM", step=9)
+    assert code == 0 and "next: visus test" in output, output
+    assert (newest("runs/*/*/*") / "best.ckpt").is_file()

@@ -31,6 +31,7 @@ class Brightness:
 
 class MeanNetwork:
     precision = "fp32"
+    batches = False
 
     def __call__(self, images):
         return (images.mean((1, 2, 3)).astype(np.float32)[:, None],)
@@ -133,8 +134,8 @@ def test_a_wrapper_names_every_member_of_a_model():
     """Members that a wrapper would inherit from `Model` would never reach the inner model."""
     members = {name for name in (*vars(Model), *Model.__annotations__) if not name.startswith("_")}
     delegated = set(vars(ModelWrapper))
-    # `predict` checks the image and calls `predict_image`.
-    assert members - delegated == {"predict"}
+    # They check the images and call `predict_image`, which a wrapper may override.
+    assert members - delegated == {"predict", "predict_batch", "predict_images"}
 
 
 def test_files_are_read_and_arrays_are_checked(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from visus.vision.colours import Colour
+from visus.vision.colours import CASING, Colour, ink_on
 from visus.vision.images import Pixels
 
 
@@ -21,6 +21,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.truetype(path, size)
 
 
+@lru_cache(maxsize=1024)
 def shorten(text: str, width: int, size: int) -> str:
     """The text, cut off with an ellipsis to fit that width in pixels at that font size."""
     while len(text) > 2 and font(size).getlength(text) > width:
@@ -40,13 +41,35 @@ def wrap(text: str, width: int, size: int) -> list[str]:
     return lines
 
 
-@lru_cache(maxsize=512)
+def _edge_width(size: int) -> int:
+    return max(1, size // 20)
+
+
+def tag_height(size: int) -> int:
+    """Height of `text_tag` in pixels."""
+    return round(size * 1.4)
+
+
+@lru_cache(maxsize=1024)
 def text_tag(text: str, size: int, colour: Colour) -> Pixels:
-    """A line of text on a coloured background; cached, as Pillow's text is slow for live images."""
-    canvas = Image.new("RGB", (round(font(size).getlength(text)) + 8, size + 6), colour)
-    ink = "black" if sum(colour) > 380 else "white"
-    ImageDraw.Draw(canvas).text((4, (size + 6) // 2), text, ink, font(size), anchor="lm")
+    """A line of text on a coloured background with a dark edge.
+
+    It is cached, as Pillow's text is slow for live images.
+    """
+    pad, height = round(size * 0.3), tag_height(size)
+    canvas = Image.new("RGB", (round(font(size).getlength(text)) + 2 * pad, height), colour)
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((0, 0, canvas.width - 1, height - 1), outline=CASING, width=_edge_width(size))
+    draw.text((pad, height // 2), text, ink_on(colour), font(size), anchor="lm")
     return np.asarray(canvas)
+
+
+@lru_cache(maxsize=512)
+def scored_tag(text: str, score: str, size: int, colour: Colour) -> Pixels:
+    """A label with its score behind it, from two tags: as texts they would be too many to cache."""
+    edge = _edge_width(size)
+    parts = text_tag(text, size, colour)[:, :-edge], text_tag(score, size, colour)[:, edge:]
+    return np.concatenate(parts, axis=1)
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
+from visus.vision.wording import compared
 
 SMALLEST_FACE = 32
 """Side of the smallest face that is reconstructed, in pixels."""
@@ -84,7 +85,8 @@ def crop_problem(faces: FoundFaces, i: int) -> str:
     shown_width = min(left + side, width) - max(left, 0)
     shown_height = min(top + side, height) - max(top, 0)
     if faces.sides[i] < SMALLEST_FACE:
-        return f"too small: {faces.sides[i]:.0f} pixels, {SMALLEST_FACE} needed"
+        shown, needed = compared(float(faces.sides[i]), SMALLEST_FACE)
+        return f"too small: {shown} pixels, {needed} needed"
     if not ((landmarks >= 0) & (landmarks < (width, height))).all():
         return "partly outside the image"
     if shown_width * shown_height < _LEAST_INSIDE * side * side:

@@ -12,7 +12,6 @@ from visus.apps.inference.backends.base import (
     PRECISIONS,
     ExportedNetwork,
     damaged,
-    usable_cores,
     usable_workers,
 )
 from visus.apps.inference.backends.executorch_cpu import ExecuTorchNetwork
@@ -36,7 +35,6 @@ __all__ = [
     "installed_runtimes",
     "load_network",
     "runtime_names",
-    "usable_cores",
     "usable_workers",
 ]
 

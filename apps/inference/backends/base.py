@@ -1,9 +1,9 @@
 """Shared by all runtimes of exported files: keys of the metadata, precisions, cores, errors."""
 
-import os
 from pathlib import Path
 from typing import Protocol
 
+from visus.vision.cores import usable_cores
 from visus.vision.errors import VisusError
 from visus.vision.model import Network
 
@@ -28,11 +28,6 @@ class ExportedNetwork(Network, Protocol):
     """
 
     metadata: str | None
-
-
-def usable_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_workers() -> int:

@@ -1,5 +1,6 @@
 """ONNX Runtime: exported .onnx files on the CPU, and on a GPU where its package supports one."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,21 @@ from visus.apps.inference.backends.base import (
     METADATA_KEY,
     PRECISION_KEY,
     damaged,
-    usable_cores,
 )
+from visus.vision.cores import usable_cores
 
 
 class OnnxRuntimeNetwork:
     """An .onnx file in ONNX Runtime; see `load_network`."""
 
+    batches = False
+
     def __init__(self, path: Path, workers: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        if workers > 1:
+        # It does not know of the quota of a container.
+        if workers > 1 or usable_cores() < (os.cpu_count() or 1):
             options.intra_op_num_threads = max(1, usable_cores() // workers)
         # On a CPU without VNNI its int8 products would overflow and change the outputs.
         options.add_session_config_entry("session.x64quantprecision", "1")

@@ -24,6 +24,8 @@ class OpenVinoNetwork:
     networks, crash occasionally: there threads take turns.
     """
 
+    batches = False
+
     def __init__(self, path: Path, workers: int = 1) -> None:
         properties = _read_properties(path)
         precision = properties.get(PRECISION_KEY, "fp32")

@@ -3,6 +3,7 @@
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import cv2
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.output_files import replacing
+from visus.vision.printable import printable
 
 _FFMPEG = {
     ".mp4": (
@@ -61,7 +63,16 @@ def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
     Raises:
         VisusError: If it cannot be written.
     """
-    return _ReplacingEncoder(path, rate, size)
+    encoder = _ReplacingEncoder(path, rate, size)
+    if not plays_in_browsers(path.suffix.lower()):
+        remedy = "install the ffmpeg program, or write a .webm"
+        print(printable(f"visus: {path}: browsers do not play it; {remedy}"), file=sys.stderr)
+    return encoder
+
+
+def plays_in_browsers(suffix: str) -> bool:
+    """Whether browsers play the videos of this suffix that are written on this machine."""
+    return suffix != ".mp4" or _ffmpeg_codec(suffix) is not None
 
 
 class _ReplacingEncoder(Encoder):
@@ -70,9 +81,7 @@ class _ReplacingEncoder(Encoder):
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
         self._finishing = ExitStack()
         part = self._finishing.enter_context(replacing(path))
-        codec = next(
-            (each for each in _FFMPEG[path.suffix.lower()] if each[0] in _ffmpeg_encoders()), None
-        )
+        codec = _ffmpeg_codec(path.suffix.lower())
         with self._discarding():
             self._encoder: Encoder = (
                 _OpenCvEncoder(part, path, rate, size)
@@ -98,6 +107,11 @@ class _ReplacingEncoder(Encoder):
             with suppress(VisusError):
                 self._finishing.__exit__(type(error), error, error.__traceback__)
             raise
+
+
+def _ffmpeg_codec(suffix: str) -> tuple[str, ...] | None:
+    """The arguments of the ffmpeg program's encoder; None where it has none."""
+    return next((each for each in _FFMPEG[suffix] if each[0] in _ffmpeg_encoders()), None)
 
 
 @cache

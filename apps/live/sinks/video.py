@@ -10,6 +10,7 @@ from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.output_files import OutputNames, write_image
 from visus.vision.resize import resize_to_input
+from visus.vision.wording import counted
 
 
 class VideoSink(Sink):
@@ -47,6 +48,10 @@ class VideoSink(Sink):
             self._written += 1
         return True
 
+    def written(self) -> str:
+        """See `Sink.written`."""
+        return f"{self.path}: {counted(self._written, 'frame')}" if self._written else ""
+
     def close(self) -> None:
         """See `Sink.close`."""
         if self._encoder is not None:
@@ -70,6 +75,7 @@ class ImageSink(Sink):
         self.names = OutputNames(folder)
         self.rate = rate
         self._video: VideoSink | None = None
+        self._images = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`."""
@@ -78,7 +84,14 @@ class ImageSink(Sink):
                 self._video = VideoSink(self.names.name(frame.source, ".mp4"), self.rate)
             return self._video.show(frame, drawn)
         write_image(self.names.name(frame.source, ".jpg"), drawn)
+        self._images += 1
         return True
+
+    def written(self) -> str:
+        """See `Sink.written`."""
+        if self._video is not None:
+            return self._video.written()
+        return f"{self.names.folder}: {counted(self._images, 'image')}" if self._images else ""
 
     def close(self) -> None:
         """See `Sink.close`."""

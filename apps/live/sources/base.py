@@ -1,5 +1,6 @@
 """The interface of sources, and a source that samples another one at intervals."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ class Source(ABC):
         stored: Whether there are several frames and all exist already, so that workers can predict
             them in parallel.
         rate: Frames/s; 0 where it is unknown.
+        total: Number of frames; None where it is unknown or endless.
         files: The files that it reads.
         problems: One message for each input that could not be read.
     """
@@ -24,6 +26,7 @@ class Source(ABC):
     still = False
     stored = False
     rate = 0.0
+    total: int | None = None
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
         self.files = files
@@ -45,6 +48,8 @@ class SampledSource(Source):
     def __init__(self, source: Source, seconds: float) -> None:
         super().__init__()
         self.live, self.rate = source.live, 1 / seconds
+        if source.total and source.rate:
+            self.total = math.ceil(source.total / (source.rate * seconds))
         self.problems = source.problems
         self._source = source
         self._seconds = seconds

@@ -36,6 +36,7 @@ class ImageSource(Source):
     def __init__(self, paths: list[Path]) -> None:
         super().__init__(paths)
         self.stored = len(paths) > 1
+        self.total = len(paths)
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
@@ -68,6 +69,7 @@ class VideoSource(Source):
             )
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
         self.declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.total = max(0, self.declared) or None
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`; a truncated video becomes a problem."""

@@ -149,6 +149,11 @@ def _declared(place: str, entry: dict[str, Any], labels: Labels) -> tuple[int, i
     return None
 
 
+def image_path(output: Path, split: str, name: Path) -> Path:
+    """The path of an image in a data set that `write` writes."""
+    return output / (split or "images") / name
+
+
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
     """Write one JSON file per split.
@@ -168,7 +173,7 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
     number = 0
     for image, name in zip(images, names, strict=True):
         split = image.split or "all"
-        targets.append(output / split / name)
+        targets.append(image_path(output, image.split, name))
         categories = [{"id": ids[n], "name": n} for n in class_names]
         empty = {"images": [], "annotations": [], "categories": categories}
         part = content.setdefault(split, empty)
@@ -188,6 +193,8 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
             area = (x2 - x1) * (y2 - y1) if item.area is None else item.area
             entry |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": area}
             entry["iscrowd"] = int(item.crowd)
+            if item.score is not None:
+                entry["score"] = item.score
             if item.runs:
                 entry["segmentation"] = {"size": [height, width], "counts": list(item.runs)}
             elif item.polygons:

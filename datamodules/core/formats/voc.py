@@ -232,13 +232,18 @@ def _read_object(place: str, element: Element, labels: Labels) -> LabelledObject
     return LabelledObject(name, (x1, y1, x2, y2), place, difficult=difficult == "1")
 
 
+def image_path(output: Path, split: str, name: Path) -> Path:
+    """The path of an image in a data set that `write` writes."""
+    return output / "JPEGImages" / name
+
+
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
     """Write one XML file per image, and lists of the splits; see `formats.coco.write`."""
     targets = []
     lists: dict[str, list[str]] = {}
     for image, name in zip(images, names, strict=True):
-        targets.append(output / "JPEGImages" / name)
+        targets.append(image_path(output, image.split, name))
         if image.split:
             lists.setdefault(image.split, []).append(name.stem)
         height, width = image.size

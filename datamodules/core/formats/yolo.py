@@ -22,6 +22,9 @@ from visus.vision.output_files import write_text
 
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
+_LARGEST = 2.0
+"""Larger coordinates are pixels; a fraction above 1 alone may be a box outside the image."""
+
 
 def find(root: Path) -> list[Path]:
     """The YAML file of a data set, or one label file of each folder; empty for other data."""
@@ -226,6 +229,12 @@ def _read_line(
         message = f"has {len(numbers)} values after the class id; kpt_shape declares {expected}"
     elif len(numbers) != expected and (len(numbers) < 6 or len(numbers) % 2):
         message = f"has {len(numbers)} values after the class id; 4 are a box, 6 or more an outline"
+    elif _in_pixels(numbers[:4] if len(numbers) == expected else numbers):
+        message = (
+            "its coordinates are pixels; YOLO's are fractions of the image: divide x and width by "
+            "the image's width, y and height by its height, or store the boxes as COCO or VOC, "
+            "which are in pixels"
+        )
     if message:
         labels.error(place, message)
     if message or not known:
@@ -241,6 +250,16 @@ def _read_line(
     return LabelledObject(label, box, place, polygons=(tuple(values),))
 
 
+def _in_pixels(coordinates: Sequence[float | None]) -> bool:
+    """Whether coordinates exceed every fraction that a tool may have written by mistake."""
+    return max((abs(value) for value in coordinates if value is not None), default=0) > _LARGEST
+
+
+def image_path(output: Path, split: str, name: Path) -> Path:
+    """The path of an image in a data set that `write` writes."""
+    return output / "images" / (split or "train") / name
+
+
 def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: Sequence[str],
           output: Path) -> list[Path]:  # fmt: skip
     """Write one text file per image, and `data.yaml`; see `formats.coco.write`.
@@ -251,7 +270,7 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
     class_ids = {name: i for i, name in enumerate(class_names)}
     splits = dict.fromkeys(image.split or "train" for image in images)
     for image, name in zip(images, names, strict=True):
-        target = output / "images" / (image.split or "train") / name
+        target = image_path(output, image.split, name)
         targets.append(target)
         height, width = image.size
         lines = []

@@ -1,6 +1,6 @@
 """visus benchmark: latency, throughput, memory and cold start of each runtime."""
 
-from visus.apps.inference.backends import usable_cores
+from visus.vision.cores import usable_cores
 
 
 def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):

@@ -51,13 +51,14 @@ def test_images_are_predicted_drawn_and_written(visus, workplace, photos, model)
     (photos / "circle" / "bad.jpg").write_text("text")
     code, _, err = visus("predict", model[0], photos, "--jsonl", "o/out.jsonl", "--draw", "drawn")
     assert code == 3
-    assert "bad.jpg" in err and "20 read, 1 problems" in err
+    assert "bad.jpg" in err and "20 read, 1 problem" in err
     entries = lines(workplace / "o" / "out.jsonl")
     assert len(entries) == 20 and entries[0]["width"] == 56 and entries[0]["height"] == 48
     # Names that occur in two folders do not overwrite each other.
     assert len(list((workplace / "drawn").iterdir())) == 20
     drawn = cv2.imread(str(workplace / "drawn" / "0.jpg"))
-    assert drawn.shape == (48, 56, 3)
+    # The scores of so small an image are below it.
+    assert drawn.shape[0] > 48 and drawn.shape[1] > 56
 
 
 def test_json_lines_on_the_output_are_alone_there(visus, photos, model):
@@ -193,19 +194,6 @@ def test_explanations_are_written(visus, workplace, photos, model):
     assert image.shape[1] == 5 * 256
     code, _, err = visus("predict", model[0], photos, "--explain", "why")
     assert code == 2 and "--explain needs a model in PyTorch" in err
-
-
-def test_the_python_interface(photos, model):
-    import visus
-    from visus.vision.images import read_image
-
-    loaded = visus.load(str(model[0]))
-    path = photos / "circle" / "0.png"
-    from_array, from_file = loaded.predict(read_image(path)), loaded.predict(path)
-    assert from_array.top(1) == from_file.top(1)
-    with pytest.raises(ValueError, match="an image is uint8"):
-        loaded.predict(np.zeros((4, 4, 3)))
-    assert visus.__version__
 
 
 def test_images_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):

@@ -150,7 +150,14 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     assert "learning rate" in out
     task, short = name.split("/")
     run = newest(f"runs/{task}/{short}/*")
-    for made in ("best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "metrics.json"):
+    for made in (
+        "best.ckpt",
+        "last.ckpt",
+        "config.yaml",
+        "metrics.csv",
+        "metrics.json",
+        "curves.png",
+    ):
         assert (run / made).is_file(), made
     assert list(run.glob("events.out.tfevents.*"))
     declared, logged = declared_and_logged(run)
@@ -392,9 +399,9 @@ def test_bad_images_prevent_training_unless_they_are_left_out(visus, photos):
     assert code == 2 and "bad.jpg" in err and "--data.skip_bad true" in err
     code, out, err = visus(*arguments, "--data.skip_bad", "true")
     assert code == 0, err
-    assert "1 bad samples were left out" in out and "bad.jpg" in err
+    assert "1 bad sample left out" in out and "bad.jpg" in err
     code, out, _ = visus("test", "latest")
-    assert code == 0 and "1 bad samples were left out" in out
+    assert code == 0 and "1 bad sample left out" in out
     assert json.loads((newest("runs/*/*/*/metrics.json")).read_text())["skipped"] == 1
 
 

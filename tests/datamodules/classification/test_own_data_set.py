@@ -108,7 +108,7 @@ def test_it_is_trained_and_measured_with_bad_images_refused_or_left_out(visus, d
     assert codes == [2, 0, 0], printed
     assert "or leave the bad images out with --data.skip_bad true" in printed
     # Truncated, without a class, both sides of the contradiction, and the leak.
-    assert "5 bad samples were left out" in printed
+    assert "5 bad samples left out" in printed
     assert len(list(Path("runs/classification/custom").iterdir())) == 2
     assert "test/accuracy" in newest_figures()
     # The checkpoint names the data module, which needs the user's consent each time.

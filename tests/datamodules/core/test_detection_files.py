@@ -94,6 +94,16 @@ def test_every_problem_of_yolo_is_reported_by_line(tmp_path):
     assert len(next(p for p in listing.images if p.path.stem == "train0").objects) == 1
 
 
+@pytest.mark.parametrize("line", ["0 60 40 20 10", "0 6 4 2 1", "0 10 10 30 10 30 20"])
+def test_pixels_in_a_yolo_file_are_named_with_the_way_to_fractions(tmp_path, line):
+    root = save_detection(tmp_path / "set", "yolo")
+    path = root / "labels" / "train" / "train0.txt"
+    path.write_text(f"{line}\n0 0.5 0.5 0.2 0.2\n")
+    (text,) = (text for text in messages(read_detection(root)) if f"{path}:1: " in text)
+    assert "coordinates are pixels; YOLO's are fractions" in text
+    assert "divide x and width by the image's width" in text and "COCO or VOC" in text
+
+
 def test_problems_of_voc_are_reported_by_line_and_entities_are_never_expanded(tmp_path):
     root = save_detection(tmp_path / "set", "voc")
     folder = root / "Annotations"

@@ -22,8 +22,8 @@ def test_files_that_are_not_read_are_reported(tmp_path, format):
     shutil.copy(next(root.rglob("p0.png")), extra / "new.JFIF")
     (extra / "notes.csv").write_text("a,b")
     _, text = listed(root)
-    assert f"holds 1 images that are not used (1 .jfif), the first is {extra / 'new.JFIF'}" in text
-    assert f"holds 1 files that are not read (1 .csv), the first is {extra / 'notes.csv'}" in text
+    assert f"holds 1 image that is not used (1 .jfif), the first is {extra / 'new.JFIF'}" in text
+    assert f"holds 1 file that is not read (1 .csv), the first is {extra / 'notes.csv'}" in text
 
 
 @pytest.mark.parametrize("format", ["coco", "voc", "yolo"])

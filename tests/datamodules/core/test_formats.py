@@ -144,7 +144,7 @@ def test_voc_prefers_the_exact_file_name_and_refuses_to_guess(tmp_path):
     shutil.copy(images / "p1.png", images / "p0.jpg")
     listing, text = listed(root)
     assert [i.path.name for i in listing.images][:1] == ["p0.png"]
-    assert "holds 1 images that are not used (1 .jpg)" in text
+    assert "holds 1 image that is not used (1 .jpg)" in text
     xml.write_text(xml.read_text().replace("p0.png", "p0"))
     listing, text = listed(root)
     assert "p0.xml: its image may be " in text and len(listing.images) == 2

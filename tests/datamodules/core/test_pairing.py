@@ -57,11 +57,11 @@ def test_unread_files_are_those_that_no_name_of_which_was_used(tmp_path):
     (tmp_path / "linked").symlink_to(tmp_path / "images", target_is_directory=True)
     used = [tmp_path / "linked" / "a.png", tmp_path / "linked" / "b.png"]
     images, others = unread_files(tmp_path, used)
-    assert "1 images that are not used (1 .png)" in images.message and "c.png" in images.message
-    assert "1 files that are not read (1 .csv)" in others.message
+    assert "1 image that is not used (1 .png)" in images.message and "c.png" in images.message
+    assert "1 file that is not read (1 .csv)" in others.message
     # For a file of annotations, the folders of its images are compared, not all beside it.
     (only,) = unread_files(tmp_path / "list.csv", [tmp_path / "images" / "a.png"])
-    assert "1 images that are not used" in only.message and "b.png" in only.message
+    assert "1 image that is not used" in only.message and "b.png" in only.message
     assert linked_line(tmp_path) == ["links to folders that were followed: 1"]
 
 

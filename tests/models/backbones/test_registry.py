@@ -1,16 +1,21 @@
 import doctest
+import time
 
 import pytest
+from huggingface_hub import constants
 
+from visus.models.backbone_table import read_table
 from visus.models.backbones import (
     StagedBackbone,
     accepted_options,
     create_backbone,
+    is_own_backbone,
     list_backbones,
     register_backbone,
     registry,
 )
 from visus.models.backbones.classifier import create_classifier
+from visus.models.backbones.measure import measure_backbone
 from visus.vision.errors import VisusError
 
 
@@ -30,6 +35,41 @@ def test_the_documented_example_works(own_registry):
     network, backbone = create_classifier("examplenet", 5, 3, image_size=(16, 24), width=4)
     assert isinstance(backbone, StagedBackbone)
     assert network[-1][-1].out_features == 5
+
+
+def test_the_table_of_backbones_is_what_the_registry_builds():
+    rows = {row.name: row for row in read_table()}
+    assert {name for name in list_backbones() if is_own_backbone(name)} <= set(rows)
+    # A newer timm may have further ones.
+    assert len(rows) > 1000 and len(set(rows) & set(list_backbones())) > 1000
+    for name in ("resnet9", "lenet5", "tf_efficientnet_lite0", "resnet18", "vit_tiny_patch16_224",
+                 "swin_tiny_patch4_window7_224", "mobilenetv3_small_050"):  # fmt: skip
+        assert measure_backbone(name) == rows[name]
+    assert measure_backbone("eva_giant_patch14_clip_224.unknown") is None
+    assert [row.name for row in read_table("*lite0")] == list_backbones("*lite0")
+
+
+def test_pretrained_weights_without_a_hub_are_refused_in_seconds(monkeypatch):
+    tried = []
+
+    def unreachable(address, timeout):
+        tried.append(address)
+        raise OSError("there is no network here")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    started = time.process_time(), time.monotonic()
+    with pytest.raises(VisusError, match="pretrained weights of 'resnet10t' could not be loaded"):
+        create_backbone("resnet10t", pretrained=True)
+    assert len(tried) == 1 and tried[0][1] > 0
+    # Unlike the hub's own client, which sleeps half a minute between its attempts.
+    waited = time.monotonic() - started[1] - (time.process_time() - started[0])
+    assert waited < 15
+    assert constants.HF_HUB_OFFLINE is False
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(VisusError, match="resnet10t"):
+        create_backbone("resnet10t", pretrained=True)
+    assert len(tried) == 1
 
 
 def test_a_taken_name_is_refused():

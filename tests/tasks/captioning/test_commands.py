@@ -60,6 +60,8 @@ def test_predict_writes_captions_and_draws_attention_maps(visus, workplace, run)
         assert entry["task"] == "captioning" and 0 <= entry["score"] <= 1
         captions = [item["caption"] for item in entry["captions"]]
         assert captions[0] == entry["caption"] and len(captions) == len(set(captions)) == 4
+        scores = [item["score"] for item in entry["captions"]]
+        assert scores == sorted(scores, reverse=True) and scores[0] == entry["score"]
         assert entry["caption"] in out
     # Beside the image are its attention maps, one a word.
     drawn = read_image(Path("d/p0.jpg"))

@@ -143,7 +143,8 @@ def test_a_checkpoint_gives_the_same_logits(checkpoint):
 def test_a_checkpoint_of_format_1_gives_the_same_prediction():
     expected = json.loads((FORMAT_1 / "expected.json").read_text())["classification"]
     image = make_scene(3, (96, 128), (2, 3)).image
-    assert visus.load(FORMAT_1 / "classification.ckpt").predict(image).to_json() == expected
+    result = visus.load(FORMAT_1 / "classification.ckpt").predict(image)
+    assert result.prediction.to_json() == expected
     # With the optimiser's state and the data module, to be resumed.
     assert load_task(FORMAT_1 / "classification-last.ckpt").class_names == list(SHAPES)
 

@@ -198,7 +198,7 @@ def test_bad_boxes_stop_training_unless_skip_bad_is_set(visus, workplace):
     assert code == 2 and f"{path.relative_to(workplace)}:2" in err and "--data.skip_bad" in err
     code, out, err = visus(*arguments, "--data.skip_bad", "true")
     assert code == 0, err
-    assert "1 bad samples were left out" in out
+    assert "1 bad sample left out" in out
 
 
 def test_an_ambiguous_exif_orientation_stops_training(visus, workplace):

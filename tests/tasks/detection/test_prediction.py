@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from visus.tasks.detection.draw import draw_detection
 from visus.tasks.detection.prediction import DetectionPrediction, postprocess
+from visus.vision.colours import class_colour
 from visus.vision.metadata import ModelMetadata
 from visus.vision.resize import resize_to_input
 
@@ -80,3 +82,21 @@ def test_a_mask_is_its_grid_resized_to_the_box():
     assert sum(prediction.to_json()["detections"][0]["segmentation"]["counts"]) == 50 * 60
     with pytest.raises(ValueError, match="no masks"):
         predicted().mask(0)
+
+
+def test_masks_are_drawn_inside_their_boxes_with_an_outline():
+    image = np.full((240, 320, 3), 90, np.uint8)
+    boxes = np.array([[0.0, 40, 100, 140], [200, 100, 320, 240]], np.float32)
+    prediction = DetectionPrediction(
+        boxes=boxes,
+        scores=np.array([0.9, 0.8], np.float32),
+        class_ids=np.array([0, 1]),
+        class_names=("cat", "dog"),
+        size=(240, 320),
+        mask_grids=np.ones((2, 7, 7), np.float32),
+    )
+    drawn = draw_detection(image, prediction, True)
+    tint = np.array(class_colour(1)) * 0.5 + 45
+    assert np.abs(drawn[160, 260] - tint).max() <= 1
+    assert (image == 90).all()
+    assert (drawn[20, 150] == 90).all()

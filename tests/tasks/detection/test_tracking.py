@@ -39,13 +39,17 @@ def test_an_object_that_reappears_keeps_its_track_number():
     assert tracker.update(frame((60, 40, 0, 0.9))).tracks.tolist() == [2]
 
 
-def test_a_low_score_continues_a_track_but_starts_none():
+def test_a_low_score_continues_a_track_unreported_but_starts_none():
     tracker = Tracker()
     for step in range(4):
         tracker.update(frame((3 * step, 40, 0, 0.9)))
     tracked = tracker.update(frame((12, 40, 0, 0.2), (200, 200, 0, 0.3)))
-    assert tracked.tracks.tolist() == [1] and len(tracked.above_threshold()) == 1
+    assert tracked.tracks.tolist() == [1] and len(tracked.above_threshold()) == 0
+    assert tracked.to_json()["detections"] == [] and tracked.summary() == "none"
     np.testing.assert_allclose(tracked.boxes[0], [12, 40, 32, 60])
+    # The object is reported again under its number once its score recovers.
+    tracked = tracker.update(frame((15, 40, 0, 0.9)))
+    assert tracked.above_threshold().tracks.tolist() == [1]
 
 
 def test_classes_are_not_mixed_and_a_single_detection_is_not_confirmed():

@@ -90,9 +90,18 @@ def test_the_shipped_network_names_the_face_model_that_it_needs(visus, workplace
     assert code == 0 and "sha256 checked" in out
     code, out, _ = visus("weights", "list")
     assert "comes with visus, made by visus fit --config face3d/synthetic" in out
+    needed = "ict-facekit is missing; visus weights get ict-facekit"
+    own = out[out.index("face3d-ict") :]
+    assert needed in own[: own.index("\nict-facekit")]
+    _, out, _ = visus("doctor")
+    (line,) = (line for line in out.splitlines() if line.startswith("  face3d-ict "))
+    assert needed in line and "available" not in line
     Image.fromarray(skimage.data.astronaut()).save("a.png")
     code, _, err = visus("predict", "face3d", "a.png")
-    assert code == 2 and "run visus weights get ict-facekit" in err
+    assert code == 2 and "model 'face3d' needs 'ict-facekit', which is not on this machine" in err
+    assert err.endswith("run visus weights get ict-facekit\n")
+    code, _, err = visus("fit", "--config", "face3d/synthetic")
+    assert code == 2 and "a training takes --data.face_model procedural in its place" in err
 
 
 def test_checkpoints_of_format_1_predict_the_same_faces():

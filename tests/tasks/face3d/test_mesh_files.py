@@ -1,10 +1,12 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 import trimesh
 
 from visus.models.face3d.procedural_head import procedural_head
+from visus.models.face3d.renderer import rasterise
 from visus.tasks.face3d.mesh_files import write_mesh
 from visus.tasks.face3d.texture import face_texture
 
@@ -58,3 +60,16 @@ def test_the_texture_has_the_colours_of_the_image(prediction):
     difference = np.abs(texture[rows, columns].astype(int) - expected).mean(1)[17:]
     assert np.median(difference) < 25
     assert not (texture == 0).all(2).any()
+
+
+def test_the_texture_has_no_colours_of_what_is_around_the_face(prediction):
+    """The predicted outline is never exact: its pixels belong to hair or the background."""
+    image, faces = prediction
+    surface = rasterise(faces.in_image(0)[None], faces.triangles, image.shape[:2])
+    width = np.ptp(faces.landmarks68(0)[:, 0])
+    rim = 2 * round(0.02 * float(width)) + 1
+    inner = cv2.erode(surface.covered[0].astype(np.uint8), np.ones((rim, rim), np.uint8))
+    skin = np.array([200, 160, 140], np.uint8)
+    texture = face_texture(np.where(inner[..., None] == 1, skin, 0).astype(np.uint8), faces, 0)
+    difference = np.abs(texture.texture.astype(int) - skin).max(2)
+    assert difference.max() <= 2, f"{(difference > 2).mean():.1%} of the texture has other colours"

@@ -15,6 +15,7 @@ from tests.conftest import PATIENCE, save_people
 TINY = ["--data.root", "people", "--data.align", "false", "--data.batch_size", "8",
         "--data.num_workers", "0", "--data.val_share", "0.3", "--model.backbone", "test_resnet",
         "--model.pretrained", "false", "--trainer.max_epochs", "1"]  # fmt: skip
+MANY = ["--gallery", "g.db", "--consent", "yes"]
 ENROLL = ["faces", "enroll", "--gallery", "g.db", "--consent", "public domain"]
 
 
@@ -31,10 +32,18 @@ def test_enrolled_people_are_named_and_forgotten(visus, images):
     code, out, err = visus(*ENROLL, "--name", "Eileen", "a.png", "exif.jpg")
     assert code == 0, err
     assert "2 faces enrolled; threshold 0.9" in out and "false-accept rate 0.001" in out
-    code, out, _ = visus("faces", "identify", "lighter.png", "--gallery", "g.db")
+    identify = ["faces", "identify", "lighter.png", "--gallery", "g.db"]
+    code, out, _ = visus(*identify)
     assert code == 0 and "lighter.png: Eileen " in out
+    code, out, _ = visus(*identify, "--threshold", "1")
+    assert "threshold 1, not calibrated" in out and "unknown (nearest Eileen 0.9" in out
+    code, out, _ = visus(*identify, "--threshold", "1", "--jsonl", "-")
+    (face,) = json.loads(out)["faces"]
+    assert face["name"] is None and face["nearest"] == "Eileen" and face["similarity"] < 1
+    code, out, _ = visus("faces", "verify", "a.png", "lighter.png", "--threshold", "1")
+    assert code == 1 and "different people" in out
     code, out, _ = visus("faces", "list", "--gallery", "g.db")
-    assert "Eileen: 2 faces" in out and "consent: public domain" in out and "1 people" in out
+    assert "Eileen: 2 faces" in out and "consent: public domain" in out and "1 person;" in out
     code, out, _ = visus("faces", "verify", "lighter.png", "--name", "Eileen", "--gallery", "g.db")
     assert code == 0 and "same person: similarity " in out
     assert visus("faces", "verify", "a.png", "lighter.png")[0] == 0
@@ -66,7 +75,7 @@ def test_images_that_cannot_be_enrolled_are_named_and_the_others_count(visus, im
         assert code == 2 and words in err and name in err, (name, err)
         assert "nothing was enrolled" in err
     code, out, err = visus(*ENROLL, "--name", "X", "none.png", "a.png")
-    assert code == 3 and "1 faces enrolled" in out and "none.png" in err
+    assert code == 3 and "1 face enrolled" in out and "none.png" in err
     code, _, err = visus(*ENROLL, "--name", "X", "a.png")
     assert code == 2 and "enrolled already; pass --add" in err
     code, out, _ = visus(*ENROLL, "--name", "Y", "a.png")
@@ -78,6 +87,41 @@ def test_images_that_cannot_be_enrolled_are_named_and_the_others_count(visus, im
     assert "too small" in face["problem"] and "embedding" not in face
     code, out, _ = visus("predict", "faces", "border.png", "--jsonl", "-")
     assert code == 0
+
+
+def test_many_people_are_enrolled_from_a_folder(visus, images):
+    for name, sources in (
+        ("Eileen", ("a.png", "lighter.png", "none.png")),
+        ("Nobody", ("black.png",)),
+        (".trash", ("a.png",)),
+    ):
+        folder = images / "people" / name
+        folder.mkdir(parents=True)
+        for source in sources:
+            (folder / source).write_bytes((images / source).read_bytes())
+    many = ["faces", "enroll", *MANY, "--from", "people"]
+    code, out, err = visus(*many)
+    assert code == 3 and "Eileen: 2 faces enrolled\n1 person enrolled; threshold 0.929" in out
+    assert "none.png: shows no face" in err and "nothing was enrolled for 'Nobody'" in err
+    code, out, err = visus(*many)
+    assert "'Eileen' is enrolled already; pass --add" in err and "0 people enrolled" in out
+    code, out, _ = visus(*many, "--add")
+    assert "Eileen: 2 faces enrolled" in out
+    code, out, _ = visus("faces", "list", "--gallery", "g.db")
+    assert "Eileen: 4 faces" in out and "1 person;" in out
+
+
+def test_a_face_too_small_to_be_anyones_does_not_hide_the_real_one(visus, images):
+    face = np.asarray(Image.open("a.png"))
+    small = np.asarray(Image.open("small.png"))
+    beside = np.zeros((300, small.shape[1], 3), np.uint8)
+    beside[: small.shape[0]] = small[:300]
+    Image.fromarray(np.concatenate([face, beside], axis=1)).save("both.png")
+    code, out, err = visus("predict", "faces", "both.png")
+    assert code == 0, err
+    assert "both.png: a face 1.00; left out: too small: " in out
+    code, out, err = visus(*ENROLL, "--name", "Eileen", "both.png")
+    assert code == 0 and "1 face enrolled" in out, err
 
 
 def test_a_folder_of_the_models_name_does_not_hide_it(visus, images):
@@ -122,6 +166,11 @@ def test_a_camera_enrols_and_verifies(visus, images):
         (["identify", "a.png", "--gallery", "a.png"], "damaged or no gallery"),
         (["list", "--gallery", "g.db", "--model", "imagenet"], "is a classification model"),
         (["list"], "--gallery"),
+        (["enroll", "--gallery", "g.db", "--consent", "yes", "a.png"], "--name: give"),
+        (["enroll", *MANY, "--from", "none"], "there is no such folder"),
+        (["enroll", *MANY, "--from", "."], "no folder in it holds images"),
+        (["enroll", *MANY, "--from", ".", "a.png"], "give nothing beside it"),
+        (["identify", "a.png", "--gallery", "g.db", "--threshold", "2"], "between -1 and 1"),
     ],
 )
 def test_wrong_arguments_are_refused(visus, images, arguments, words):
@@ -138,7 +187,7 @@ def test_stored_crops_are_embedded_again_and_missing_ones_named(visus, images):
     code, _, err = visus("faces", "identify", "a.png", "--gallery", "g.db")
     assert code == 2 and "reembed" in err
     code, out, err = visus("faces", "reembed", "--gallery", "g.db")
-    assert code == 0 and "1 faces embedded again" in out, err
+    assert code == 0 and "1 face embedded again" in out, err
     code, out, _ = visus("faces", "identify", "a.png", "--gallery", "g.db")
     assert code == 0 and "Eileen 1.00" in out
     assert visus(*ENROLL, "--name", "Bare", "a.png")[0] == 0

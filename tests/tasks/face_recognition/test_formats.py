@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-import visus as package
 from tests.conftest import newest_figures, save_people
 from visus.apps.export.bundle import export_bundle
 from visus.apps.inference.backends import installed_runtimes
+from visus.apps.inference.loading import load_model
 from visus.tasks.checkpoints import load_task, read_checkpoint
 
 FORMAT_1 = Path(__file__).parents[2] / "fixtures" / "format1"
@@ -29,7 +29,7 @@ def portrait():
 
 
 def test_a_checkpoint_of_format_1_predicts_as_before(expected, portrait):
-    model = package.load(str(CHECKPOINT))
+    model = load_model(str(CHECKPOINT))
     assert model.predict(portrait).to_json() == expected["face_recognition"]
     assert model.fingerprint == expected["face_recognition_fingerprint"]
     arguments = read_checkpoint(CHECKPOINT)["visus"]["arguments"]
@@ -42,7 +42,7 @@ def test_a_checkpoint_of_format_1_predicts_as_before(expected, portrait):
 
 
 def test_the_fingerprint_of_the_ready_made_model_never_changes(expected):
-    assert package.load("faces").fingerprint == expected["faces_fingerprint"]
+    assert load_model("faces").fingerprint == expected["faces_fingerprint"]
 
 
 def test_an_exported_folder_of_format_2_predicts_as_before(expected, portrait, tmp_path):
@@ -53,12 +53,12 @@ def test_an_exported_folder_of_format_2_predicts_as_before(expected, portrait, t
     for name in ("propose", "refine", "output"):
         shutil.copy(tmp_path / "new" / f"{name}.onnx", folder)
     for runtime in installed_runtimes():
-        model = package.load(str(folder), runtime)
+        model = load_model(str(folder), runtime)
         prediction = model.predict(portrait)
         (face,), (other,) = prediction.to_json()["faces"], expected["face_recognition"]["faces"]
         np.testing.assert_allclose(face["box"], other["box"], atol=0.1)
         assert model.fingerprint == expected["face_recognition_fingerprint"]
-        original = package.load(str(CHECKPOINT)).predict(portrait)
+        original = load_model(str(CHECKPOINT)).predict(portrait)
         assert float(prediction.embedding(0) @ original.embedding(0)) > 0.999
 
 

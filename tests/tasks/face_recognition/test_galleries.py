@@ -180,6 +180,27 @@ def test_another_connection_sees_later_enrolments(tmp_path):
     assert first.calibration == Calibration(0.8, 1e-4)
 
 
+def test_candidates_are_people_by_their_most_similar_faces(tmp_path):
+    from qdrant_client import QdrantClient
+
+    for gallery in (
+        SqliteGallery(tmp_path / "g.db", "m"),
+        QdrantGallery(QdrantClient(":memory:"), "faces", "m", 128),
+    ):
+        assert gallery.candidates(unit(0), 3) == []
+        for i in range(5):
+            gallery.enrol(f"P{i}", np.stack([unit(i), unit(10 + i)]), "yes", [], False)
+        ranked = gallery.candidates(unit(13), 3)
+        assert len(ranked) == 3 and ranked[0] == ("P3", pytest.approx(1, abs=1e-4))
+        for name, similarity in ranked:
+            assert similarity == pytest.approx(gallery.similarity(name, unit(13)), abs=1e-3)
+        everyone = [max(unit(i) @ unit(13), unit(10 + i) @ unit(13)) for i in range(5)]
+        expected = sorted(everyone, reverse=True)[:3]
+        assert [value for _, value in ranked] == pytest.approx(expected, abs=1e-3)
+        gallery.forget("P3")
+        assert len(gallery.candidates(unit(13), 9)) == 4
+
+
 def test_a_gallery_on_qdrant():
     from qdrant_client import QdrantClient
 

@@ -56,7 +56,32 @@ def test_json_holds_names_problems_and_embeddings_where_there_are_any():
     assert [face["name"] for face in faces] == ["Ada", None, None]
     assert [face["similarity"] for face in faces] == [0.97, None, 0.2]
     assert faces[0]["embedding"] == [1, 0] and "embedding" not in faces[1]
-    assert prediction.summary() == "Ada 0.97, too blurred, unknown 0.20"
+    assert prediction.summary() == "Ada 0.97, unknown 0.20; left out: too blurred"
+
+
+def test_every_embedded_face_is_named_before_the_problems_of_others():
+    problems = ("too small: 26 pixels, 40 needed", "", "too small: 20 pixels, 40 needed")
+    values = {**vars(three_faces()), "problems": problems}
+    text = FacePrediction(**values).summary()
+    assert text == f"a face 0.90; left out: {problems[0]}, {problems[2]}"
+    values["problems"] = (problems[0],) * 3
+    assert FacePrediction(**values).summary().startswith("no usable face; left out: too small")
+
+
+def test_an_unknown_faces_similarity_never_reads_as_its_threshold():
+    prediction = FacePrediction(
+        **vars(three_faces()),
+        names=(None, None, "Ada"),
+        similarities=np.array([0.92896, np.nan, 0.9291], np.float32),
+        nearest=("Bob", None, "Ada"),
+        threshold=0.929,
+    )
+    assert prediction.label(0) == "unknown 0.92896" and prediction.label(2) == "Ada 0.93"
+    assert prediction.summary() == "unknown (nearest Bob 0.92896), Ada 0.93; left out: too blurred"
+    faces = prediction.to_json()["faces"]
+    assert faces[0]["nearest"] == "Bob" and faces[0]["similarity"] < 0.929
+    assert all("nearest" not in face for face in faces[1:])
+    assert prediction.select([0, 2]).nearest == ("Bob", "Ada")
 
 
 def test_wrong_lengths_are_refused():

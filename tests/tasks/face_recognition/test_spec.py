@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-import visus
+from visus.apps.inference.loading import load_model
 from visus.tasks.face_recognition.spec import FaceRecognitionSpec
 from visus.vision.errors import VisusError
 
@@ -14,7 +14,7 @@ class Images:
 
 @pytest.fixture(scope="module")
 def faces():
-    return visus.load("faces")
+    return load_model("faces")
 
 
 def test_options_are_applied_to_the_model(faces):
@@ -40,7 +40,7 @@ def test_wrong_values_are_refused(faces, workplace, values, words):
 
 def test_a_model_of_another_task_is_refused(workplace):
     with pytest.raises(VisusError, match="'imagenet' is a classification model"):
-        FaceRecognitionSpec().configure(visus.load("imagenet"), {"min_face": 80}, Images())
+        FaceRecognitionSpec().configure(load_model("imagenet"), {"min_face": 80}, Images())
 
 
 def test_spec_and_commands_need_neither_torch_nor_numpy():

@@ -64,7 +64,8 @@ def test_masks_are_written_in_the_images_own_size(visus, workplace, run):
         assert (np.asarray(carried) == np.asarray(written)).all()
         assert sum(line["areas"].values()) == pytest.approx(1, abs=1e-4)
     drawn = read_image(workplace / "d" / "a.jpg").astype(int)
-    assert np.abs(drawn - read_image("in0/a.png")).mean() > 10
+    # The classes of so small an image are below it.
+    assert np.abs(drawn[:90, :140] - read_image("in0/a.png")).mean() > 10
 
 
 def test_every_frame_of_a_video_gets_a_mask(visus, workplace, run):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from visus.apps.live.sinks.encoders import _ffmpeg_encoders, open_encoder
+from visus.apps.live.sinks.encoders import _ffmpeg_encoders, open_encoder, plays_in_browsers
 from visus.apps.live.sinks.video import VideoSink
 from visus.vision.errors import VisusError
 
@@ -75,3 +75,23 @@ def test_a_full_disk_is_reported(fake_ffmpeg):
 def test_other_suffixes_are_refused():
     with pytest.raises(VisusError, match=r"must be \.mp4 or \.webm"):
         VideoSink(Path("v.avi"), 25.0)
+
+
+def test_an_mp4_that_browsers_do_not_play_is_announced(without_ffmpeg, capsys):
+    write("v.webm", 2)
+    assert capsys.readouterr().err == "" and plays_in_browsers(".webm")
+    write("v.mp4", 2)
+    assert not plays_in_browsers(".mp4")
+    err = capsys.readouterr().err
+    assert err.startswith("visus: v.mp4: browsers do not play it; install the ffmpeg program")
+
+
+def test_an_mp4_of_the_ffmpeg_program_is_not_announced(fake_ffmpeg, capsys):
+    write("v.mp4", 2)
+    assert capsys.readouterr().err == "" and plays_in_browsers(".mp4")
+
+
+def test_the_doctor_names_the_ffmpeg_program(without_ffmpeg, visus):
+    _, out, _ = visus("doctor")
+    (line,) = (line for line in out.splitlines() if line.startswith("  written .mp4"))
+    assert "browsers do not play" in line and "apt install ffmpeg" in line

@@ -1,0 +1,73 @@
+"""A time limit that holds for the whole training, its last validation included."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.trainer.states import RunningStage
+
+
+class PunctualTimer(Timer):
+    """Ends a training so early that the validation after its last batch is within the limit.
+
+    Lightning's timer starts after the few batches that are validated before the training, and lets
+    the last validation begin when the time is over. How long that takes is known from the one
+    before, at first from those few batches.
+
+    Args:
+        timer: The timer with the limit.
+    """
+
+    def __init__(self, timer: Timer) -> None:
+        super().__init__(None, timer._interval, timer._verbose)
+        self._duration = timer._duration
+        self._batch_seconds = 0.0
+        self._reserve = 0.0
+        self._began = time.monotonic()
+
+    @property
+    def state_key(self) -> str:
+        """The key of Lightning's timer in checkpoints."""
+        return Timer.__qualname__
+
+    def time_remaining(self, stage: str = RunningStage.TRAINING) -> float | None:
+        """Seconds until the last validation must begin; None without a limit."""
+        left = super().time_remaining(stage)
+        return None if left is None else left - self._reserve
+
+    def on_fit_start(self, trainer: pl.Trainer, *args: object, **more: object) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
+        super().on_fit_start(trainer, *args, **more)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count from the start of the clock."""
+        super().on_train_start(trainer, pl_module)
+        self._start_time[RunningStage.TRAINING] = self._began
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure how long a batch of the validation takes."""
+        super().on_validation_end(trainer, pl_module)
+        sanity = trainer.sanity_checking
+        batches = trainer.num_sanity_val_batches if sanity else trainer.num_val_batches
+        start, end = (
+            moment(RunningStage.VALIDATING) or 0.0 for moment in (self.start_time, self.end_time)
+        )
+        self._batch_seconds = (end - start) / max(1, sum(batches))
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: object) -> None:
+        """Reserve the time of a validation, whose number of batches is known by now."""
+        batches = sum(trainer.num_val_batches)
+        self._reserve = self._batch_seconds * batches if math.isfinite(batches) else 0.0
+
+    def _check_time_remaining(self, trainer: pl.Trainer) -> None:
+        left = self.time_remaining()
+        over = trainer.strategy.broadcast(left is not None and left <= 0)
+        trainer.should_stop = trainer.should_stop or over
+
+
+def punctual(callbacks: Sequence[Callback]) -> list[Callback]:
+    """The callbacks with punctual timers in place of Lightning's."""
+    return [PunctualTimer(each) if type(each) is Timer else each for each in callbacks]
