@@ -7,7 +7,7 @@ from pathlib import Path
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
-SPINS = 2_000
+SPINS = 20_000
 """Turns for which a thread of GNU OpenMP, PyTorch's on Linux, waits actively before it sleeps.
 
 Its default of 300,000 turns, milliseconds, takes the cores from the threads that are waited for
