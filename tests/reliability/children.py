@@ -124,6 +124,8 @@ def serve():
             os.dup2(output, 2)
             # A group of its own: what it starts is killed with it.
             os.setpgid(0, 0)
+            # A shell lets what it starts in the background ignore Ctrl+C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ.pop("VISUS_RUN_FOLDER", None)
             code = FUNCTIONS[request["name"]](**request["arguments"])
             sys.stdout.flush()
