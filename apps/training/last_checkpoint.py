@@ -83,10 +83,8 @@ class LastCheckpoint(Checkpoint):
         trainer._logger_connector._callback_metrics.update(
             {name: torch.tensor(value) for name, value in self._figures.items()}
         )
-        for config in trainer.lr_scheduler_configs:
-            is_next = self._epoch_ended and trainer.current_epoch % config.frequency == 0
-            if config.reduce_on_plateau and is_next and config.monitor in self._figures:
-                config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
+        if self._epoch_ended:
+            self._reduce_on_plateau(trainer, trainer.current_epoch)
         self._epoch_ended = False
         for name, parameter in pl_module.named_parameters():
             if name in self._gradients:
@@ -154,6 +152,9 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer)
         self._epoch_ended = False
         loop = trainer.fit_loop
+        if loop.restarting:
+            # Lightning leaves the step out in an epoch that was resumed.
+            self._reduce_on_plateau(trainer, trainer.current_epoch + 1)
         # Without `loop.done`, which changes the number of the epoch.
         # Lightning types it as the base class, without `processed`.
         epochs: Any = loop.epoch_progress.current
@@ -222,6 +223,13 @@ class LastCheckpoint(Checkpoint):
         # Saving waits for all processes, and the others may be in the middle of a batch.
         if is_between and trainer.world_size == 1 and worker_death(exception):
             self._save(trainer)
+
+    def _reduce_on_plateau(self, trainer: pl.Trainer, epochs: int) -> None:
+        """Make the step of `ReduceLROnPlateau` after a number of epochs."""
+        for config in trainer.lr_scheduler_configs:
+            is_next = config.reduce_on_plateau and epochs % config.frequency == 0
+            if is_next and config.monitor in self._figures:
+                config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
 
     def _save(self, trainer: pl.Trainer) -> None:
         # The curves up to this state: a killed process writes no more of them.
