@@ -11,8 +11,8 @@ SPINS = 20_000
 """Turns for which a thread of GNU OpenMP, PyTorch's on Linux, waits actively before it sleeps.
 
 Its default of 300,000 turns, milliseconds, takes the cores from the threads that are waited for
-when other processes run; threads that sleep at once take a quarter of the speed of single images
-(`benchmarks/busy_machine.py`).
+when other processes run; threads that sleep at once halve the speed of single images on a quiet
+machine (`benchmarks/busy_machine.py`).
 """
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")

@@ -62,12 +62,12 @@ def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(output, visus, image
     with no_file_beyond(60 if output == "masks/a.png" else 1000):
         code, out, err = visus(*OUTPUTS[output])
     assert code == 2, out + err
-    assert len(told(err)) == 1 and output in err, err
+    assert len(error_lines(err)) == 1 and output in err, err
     assert not replaced or path.read_bytes() == b"earlier"
     assert not list(Path().rglob(".*part*")) and not list(Path().rglob(".bundle*"))
 
 
-def told(err):
+def error_lines(err):
     """The lines of an error; without ffmpeg one warns of browsers."""
     return [line for line in err.splitlines() if "browsers" not in line]
 
@@ -76,7 +76,7 @@ def told(err):
 def test_a_full_device_is_one_line(option, visus, images):
     code, _, err = visus("live", CLASSIFIER, "a.png", "--video", "o.mp4", option, "/dev/full")
     assert code == 2 and "/dev/full: cannot be written (No space left" in err
-    assert Path("/dev/full").is_char_device() and len(told(err)) == 1
+    assert Path("/dev/full").is_char_device() and len(error_lines(err)) == 1
 
 
 def test_devices_and_links_are_written_to_and_not_replaced(workplace):

@@ -117,8 +117,8 @@ def test_programs_for_phones_run_in_every_command(visus, calibration, model):
         script = [Path(sys.executable).with_name("visus"), *command]
         done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE)
         # Its native code reports the CPU on standard error.
-        told = [line for line in done.stderr.splitlines() if not line.startswith("visus: ")]
-        assert (done.returncode, told) == (0, []), command
+        unexpected = [line for line in done.stderr.splitlines() if not line.startswith("visus: ")]
+        assert (done.returncode, unexpected) == (0, []), command
     assert "executorch" in done.stdout and "torch │" not in done.stdout.replace("executorch", "")
     assert visus("predict", model[0], calibration, "--jsonl", "o.jsonl")[0] == 0
     predicted, expected = (
