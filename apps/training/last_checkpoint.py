@@ -66,6 +66,7 @@ class LastCheckpoint(Checkpoint):
         self._stops = False
         self._epoch_ended = False
         self._figures: dict[str, float] = {}
+        self._validations = 0
         self._gradients: dict[str, Tensor] = {}
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -142,6 +143,11 @@ class LastCheckpoint(Checkpoint):
         """Stop after a signal."""
         self._stop_if_signalled(trainer)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the validations, each of which is a row of the curves."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._validations += 1
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the state after the epoch; a training that has reached its end is not stopped.
 
@@ -173,12 +179,20 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The figures, and whether the last step of `ReduceLROnPlateau` in an epoch is missing."""
-        return {"figures": self._figures, "epoch_ended": self._epoch_ended}
+        """The figures, the number of validations, and whether a step at an epoch's end is missing.
+
+        That is the step of `ReduceLROnPlateau`.
+        """
+        return {
+            "figures": self._figures,
+            "validations": self._validations,
+            "epoch_ended": self._epoch_ended,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See `state_dict`."""
         self._figures = dict(state_dict.get("figures", {}))
+        self._validations = state_dict.get("validations", 0)
         self._epoch_ended = bool(state_dict.get("epoch_ended"))
 
     def on_save_checkpoint(

@@ -173,18 +173,19 @@ def drop_later_rows(folder: Path, checkpoint: dict[str, Any]) -> None:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         keys, rows = reader.fieldnames or [], list(reader)
-    step = checkpoint["global_step"]
-    validates = validation_is_next(checkpoint["loops"]["fit_loop"])
-
-    def is_earlier(row: dict[str, str]) -> bool:
-        validation = any(key.startswith("val/") and row[key] for key in keys)
-        limit: int = step - 1 if validates and validation else step
-        return int(row["step"]) < limit
-
+    # Neither steps nor positions tell validations between two steps apart.
+    state: dict[str, Any] = checkpoint["callbacks"].get("LastCheckpoint", {})
+    validations = state.get("validations", len(rows))
+    kept = []
+    for row in rows:
+        is_validation = any(key.startswith("val/") and row[key] for key in keys)
+        validations -= is_validation
+        if validations >= 0 if is_validation else int(row["step"]) < checkpoint["global_step"]:
+            kept.append(row)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, keys)
     writer.writeheader()
-    writer.writerows(row for row in rows if is_earlier(row))
+    writer.writerows(kept)
     part = path.with_name(path.name + ".part")
     part.write_text(text.getvalue(), encoding="utf-8", newline="")
     os.replace(part, path)

@@ -113,6 +113,10 @@ OPTIONS = {
         *("--trainer.max_epochs", "2", "--trainer.accumulate_grad_batches", "2"),
         *("--trainer.val_check_interval", "3"),
     ],
+    "several validations between two steps": [
+        *("--trainer.max_epochs", "2", "--trainer.accumulate_grad_batches", "8"),
+        *("--trainer.val_check_interval", "2"),
+    ],
     "steps instead of epochs": ["--trainer.max_epochs", "-1", "--trainer.max_steps", "25"],
     "steps that end with an epoch": ["--trainer.max_epochs", "-1", "--trainer.max_steps", "20"],
     "accumulated steps instead of epochs": [
