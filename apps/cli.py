@@ -100,7 +100,7 @@ def _run(argv: list[str]) -> int:
 def _run_task_command(command: "TaskCommand", argv: list[str]) -> int:
     """Parse the arguments of a task's own command, and run the chosen action."""
     parser = CommandParser(command.name, command.help)
-    parsers = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
+    parsers = parser.add_subparsers(dest="subcommand", required=True, parser_class=ActionParser)
     for action in command.actions:
         action.add_arguments(
             parsers.add_parser(action.name, help=action.help, description=action.help)
@@ -108,7 +108,7 @@ def _run_task_command(command: "TaskCommand", argv: list[str]) -> int:
     args = parser.parse_args(argv)
     from visus.apps.services import AppServices
 
-    (chosen,) = (action for action in command.actions if action.name == args.action)
+    (chosen,) = (action for action in command.actions if action.name == args.subcommand)
     return chosen.run(args, AppServices())
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from visus.apps.inference.loading import load_model
+from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import run_loop
 from visus.apps.live.sinks.video import ImageSink, VideoSink
 from visus.apps.live.sinks.window import why_no_window
@@ -22,6 +23,7 @@ from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.output_files import write_image
+from visus.vision.prediction import Prediction
 
 CLIP_SECONDS = 3
 CLIP_RATE = 12.0
@@ -94,17 +96,15 @@ def _photographs(folder: Path) -> tuple[Path, Path]:
         write_image(originals / f"{name}.png", image)
     model = load_model("imagenet")
     folder_out = folder / "photographs"
-    run_loop(
-        model,
-        open_source(str(originals)),
-        [ImageSink(folder_out, 0)],
-        watchers=[
-            lambda frame, prediction: print(f"  {Path(frame.source).name}: {prediction.summary()}")
-        ],
-    )
+    camera = Camera(open_source(str(originals)), model, [ImageSink(folder_out, 0)], [_print_line])
+    run_loop([camera])
     clip = folder / "clip.mp4"
     _draw_clip(model, images, clip)
     return folder_out, clip
+
+
+def _print_line(frame: Frame, prediction: Prediction) -> None:
+    print(f"  {Path(frame.source).name}: {prediction.summary()}")
 
 
 class _PanSource(Source):
@@ -131,7 +131,7 @@ class _PanSource(Source):
 
 
 def _draw_clip(model: Model, images: list[Pixels], path: Path) -> None:
-    run_loop(model, _PanSource(images), [VideoSink(path, CLIP_RATE)])
+    run_loop([Camera(_PanSource(images), model, [VideoSink(path, CLIP_RATE)])])
 
 
 def _show(path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import JsonLinesWriter, LoopResult, run_loop
 from visus.apps.live.printing import print_closing, print_summary
 from visus.apps.live.sinks.base import Sink
@@ -39,16 +40,10 @@ def predict_all(
     """
     drawings = [] if draw is None else [ImageSink(draw, source.rate)]
     writer = JsonLinesWriter(jsonl, session.private) if jsonl else None
-    watchers = [*session.watchers, *([] if jsonl == "-" else [print_summary])]
-    result = run_loop(
-        session.model,
-        source,
-        [*drawings, *sinks],
-        writer,
-        watchers,
-        detailed=source.still,
-        progress=jsonl != "-",
-    )
+    printing = [] if jsonl == "-" or session.as_a_whole else [print_summary]
+    watchers = [*session.watchers, *printing]
+    camera = Camera(source, session.model, [*drawings, *sinks], watchers, session.conceal)
+    result = run_loop([camera], writer, detailed=source.still, progress=jsonl != "-")
     for closing in session.closing:
         for line in closing():
             print(printable(f"{name}: {line}"))

@@ -127,6 +127,7 @@ def speed_ratios() -> dict[str, float]:
     """Ratios of the exported runtimes, the loop and the start-up to their references."""
     from visus.apps.inference.backends import installed_runtimes
     from visus.apps.inference.loading import load_model
+    from visus.apps.live.cameras import Camera
     from visus.apps.live.loop import run_loop
     from visus.apps.live.sources.files import ImageSource
     from visus.vision.output_files import write_image
@@ -144,7 +145,7 @@ def speed_ratios() -> dict[str, float]:
         alone = _seconds(model, images)
         ratios[f"torch / {runtime}, time an image"] = round(torch_time / alone, 2)
         start = time.perf_counter()
-        run_loop(model, ImageSource(paths), [])
+        run_loop([Camera(ImageSource(paths), model)])
         looped = time.perf_counter() - start
         ratios[f"network alone / loop with decoding, {runtime}"] = round(
             alone * len(images) / looped, 2

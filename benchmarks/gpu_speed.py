@@ -12,9 +12,7 @@ import torch
 
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import ArrayDataset
-from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask
-from visus.tasks.data_info import info_from_data
 from visus.vision.metadata import ResizeMode
 
 

@@ -2,12 +2,17 @@
 
 python benchmarks/live_loop.py CLIP
 
-A classifier with drawing, and a Faster R-CNN of random weights with drawing and an .mp4.
+A classifier with drawing; a Faster R-CNN of random weights with drawing and an .mp4; and both
+models on the same frames with drawing, an .mp4 and a page that a client watches.
 """
 
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http.client import HTTPException
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -15,18 +20,24 @@ from turns import in_turn
 
 from visus.apps.export.onnx_file import export_onnx
 from visus.apps.inference.backends import installed_runtimes, usable_workers
+from visus.apps.inference.combined import combine
 from visus.apps.inference.loading import load_model
+from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import run_loop
+from visus.apps.live.serve.server import PageServer
+from visus.apps.live.sessions import sessions_of_page
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.encoders import open_encoder
 from visus.apps.live.sinks.video import VideoSink
 from visus.apps.live.sources.files import VideoSource
 from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
+from visus.tasks.options import Session
 from visus.tasks.torch_network import torch_task
 from visus.vision.drawing.grid import to_bgr
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
+from visus.vision.model import Model
 
 FRAMES = 150
 """Frames of the clip, which is repeated where it is shorter."""
@@ -44,7 +55,7 @@ class NullSink(Sink):
 
 
 def main() -> None:
-    """Print both ratios."""
+    """Print the ratios."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = _of_length(Path(sys.argv[1]), folder / "clip.mp4")
@@ -59,9 +70,11 @@ def main() -> None:
         detector = DetectionTask(data_info=info, backbone="tf_efficientnet_lite0", pretrained=True)
         export_onnx(detector.eval(), folder / "detector.onnx")
         video = folder / "drawn.mp4"
+        both = [folder / "classifier.onnx", folder / "detector.onnx"]
         for runtime in installed_runtimes():
-            _compare(folder / "classifier.onnx", runtime, clip, NullSink)
-            _compare(folder / "detector.onnx", runtime, clip, lambda: VideoSink(video, 25.0))
+            _compare(both[:1], runtime, clip, lambda _: [NullSink()])
+            _compare(both[1:], runtime, clip, lambda _: [VideoSink(video, 25.0)])
+            _compare(both, runtime, clip, lambda own: [VideoSink(video, 25.0), _watched_page(own)])
 
 
 def _of_length(clip: Path, target: Path) -> Path:
@@ -74,22 +87,52 @@ def _of_length(clip: Path, target: Path) -> Path:
     return target
 
 
-def _compare(path: Path, runtime: str, clip: Path, sink: Callable[[], Sink]) -> None:
+def _compare(
+    paths: Sequence[Path],
+    runtime: str,
+    clip: Path,
+    sinks: Callable[[Sequence[Model]], list[Sink]],
+) -> None:
     # One image at a time on all cores, and in parallel as `visus live` does for a file.
-    alone, model = (load_model(str(path), runtime, workers) for workers in (1, usable_workers()))
-    batches = [model.preprocess(frame.image)[0] for frame in VideoSource(clip).frames()]
-    seconds = in_turn(
-        {
-            "network": lambda: [alone.run(batch) for batch in batches],
-            "loop": lambda: run_loop(model, VideoSource(clip), [sink()]),
-        },
-        repeats=1,
+    alone, models = (
+        [load_model(str(path), runtime, workers) for path in paths]
+        for workers in (1, usable_workers())
     )
+    frames = [frame.image for frame in VideoSource(clip).frames()]
+    batches = [[model.preprocess(image)[0] for model in alone] for image in frames]
+
+    def run_networks() -> None:
+        for batch in batches:
+            for model, images in zip(alone, batch, strict=True):
+                model.run(images)
+
+    def run_all() -> None:
+        run_loop([Camera(VideoSource(clip), combine(models), sinks(models))])
+
+    seconds = in_turn({"network": run_networks, "loop": run_all}, repeats=1)
     network, loop = (len(batches) / seconds[name] for name in ("network", "loop"))
+    tasks = " and ".join(model.metadata.task for model in models)
     print(
-        f"{model.metadata.task} in {model.runtime}: loop {loop:.1f} frames/s, network alone "
-        f"{network:.1f} frames/s: ratio {loop / network:.3f}"
+        f"{tasks} in {runtime}: loop {loop:.1f} frames/s, network alone "
+        f"{network:.1f} frames/s: ratio {loop / network:.3f}",
+        flush=True,
     )
+
+
+def _watched_page(models: Sequence[Model]) -> Sink:
+    """A page with a client that reads its stream."""
+    page = PageServer("0", sessions_of_page([[Session(model) for model in models]]), moving=True)
+
+    def watch() -> None:
+        with (
+            suppress(OSError, HTTPException),
+            urllib.request.urlopen(f"{page.url}stream") as stream,
+        ):
+            while stream.read(65536):
+                pass
+
+    threading.Thread(target=watch, daemon=True).start()
+    return page
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -114,6 +114,10 @@ class TaskSpec(ABC):
         Its arguments are the image (uint8 RGB), the prediction, and whether the image is a single
         one, on which details are drawn, rather than a frame of a stream.
         """
+
+    def item_labels(self, model: Model) -> Collection[str]:
+        """The labels that the items of a model's predictions can have, as far as they are known."""
+        return model.metadata.class_names
 
     def uncertainty(self, prediction: Any) -> float:
         """How likely a prediction needs a correction before it can be a label, 0 to 1.

@@ -17,6 +17,7 @@ class Frame:
         time: Seconds since the start of the video or the stream; None for a single image.
         captured: `time.perf_counter()` at the time of capture.
         note: Why the previous frame is repeated, on a live source that was interrupted.
+        duration: Seconds that the last frame of a video lasts; None for all others.
     """
 
     image: Pixels
@@ -25,6 +26,7 @@ class Frame:
     time: float | None
     captured: float
     note: str = ""
+    duration: float | None = None
 
     @property
     def number(self) -> str:

@@ -12,7 +12,9 @@ EXTENSIONS = frozenset(
 """File name endings of images, in lower case: all that Pillow gives to the formats it may read."""
 
 VIDEO_EXTENSIONS = frozenset(
-    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf"}
+    | {".flv", ".f4v", ".ogv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".ivf"}
+    | {".m1v", ".m2v", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg"}
 )
 """File name endings of videos, in lower case."""
 

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visus.vision.errors import VisusError
 
 ResizeMode = Literal["stretch", "letterbox", "crop"]
@@ -32,6 +35,8 @@ class ModelMetadata:
         mean: One constant for each channel on the scale 0 to 255; subtracted inside the model.
         std: One constant for each channel on the scale 0 to 255; a divisor inside the model.
         options: Plain values that only this task needs.
+        state_shapes: Shapes, without the batch, of what the network keeps from one image to the
+            next; empty for networks that see each image alone.
     """
 
     task: str
@@ -42,11 +47,17 @@ class ModelMetadata:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    state_shapes: tuple[tuple[int, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The metadata as plain `str`, `int`, `float`, `list` and `dict`."""
         plain = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        plain["state_shapes"] = [list(shape) for shape in self.state_shapes]
         return {"format": FORMAT, **plain}
+
+    def initial_state(self) -> tuple[NDArray[np.float32], ...]:
+        """The network's state before the first image of a stream: zeros, for a batch of one."""
+        return tuple(np.zeros((1, *shape), np.float32) for shape in self.state_shapes)
 
     @classmethod
     def from_dict(cls, values: object, place: str) -> "ModelMetadata":
@@ -74,6 +85,8 @@ class ModelMetadata:
             ):
                 raise VisusError(f"{place}: damaged, {name} in its metadata is {elements!r:.60}")
             arguments[name] = tuple(elements)
+        shapes = arguments.get("state_shapes", ())
+        arguments["state_shapes"] = tuple(tuple(shape) for shape in shapes)
         return cls(**arguments)
 
 

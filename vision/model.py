@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.vision.errors import VisusError
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels, read_image
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Outputs, Prediction
@@ -36,8 +37,14 @@ class Network(Protocol):
     precision: str
     batches: bool
 
-    def __call__(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
-        """The outputs for uint8 images of shape (batch, channels, height, width)."""
+    def __call__(
+        self, images: Batch, *state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], ...]:
+        """The outputs for uint8 images of shape (batch, channels, height, width).
+
+        A network with a state (`ModelMetadata.state_shapes`) takes it after the images, and returns
+        the new one after its outputs.
+        """
         ...
 
 
@@ -59,11 +66,12 @@ class Model(ABC):
     workers: int
 
     @abstractmethod
-    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: Batch, *state: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """The network's raw outputs.
 
         Args:
             images: Preprocessed images, uint8 of shape (batch, in_channels, *image_size).
+            state: Of a network with a state; see `Network`.
         """
 
     @abstractmethod
@@ -125,8 +133,17 @@ class Model(ABC):
                 f"an image of {image.shape[2]} channels, where {self.name} takes {channels}"
             )
 
-    def apply_state(self, prediction: Prediction) -> Prediction:
-        """Update a prediction from earlier ones, such as tracks; called in order of the frames."""
+    def predict_frame(self, frame: Frame) -> Prediction:
+        """As `predict`, for a frame of a source, whose time matters to models that skip frames."""
+        return self.predict(frame.image)
+
+    def apply_state(self, prediction: Prediction, time: float | None = None) -> Prediction:
+        """Update a prediction from earlier ones, such as tracks; called in order of the frames.
+
+        Args:
+            prediction: Of the frame.
+            time: Time of the frame in seconds, as `Frame.time`.
+        """
         return prediction
 
     def network_inputs(self, image: Pixels) -> Batch:
@@ -169,10 +186,11 @@ class NetworkModel(Model):
         self.workers = workers
         self._preprocess = preprocess
         self._postprocess = postprocess
+        self._initial_state = metadata.initial_state()
 
-    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: Batch, *state: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""
-        return self.network(images)
+        return self.network(images, *state)
 
     def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
         """See `Model.preprocess`."""
@@ -181,12 +199,13 @@ class NetworkModel(Model):
     def predict_image(self, image: Pixels) -> Prediction:
         """See `Model.predict_image`."""
         batch, geometry = self.preprocess(image)
-        outputs = self.network(batch)
+        outputs = self.network(batch, *self._initial_state)
         return self._postprocess([output[0] for output in outputs], geometry, self.metadata)
 
     def predict_images(self, images: Sequence[Pixels]) -> list[Prediction]:
         """See `Model.predict_images`."""
-        if not self.network.batches or len(images) == 1:
+        alone = not self.network.batches or bool(self._initial_state)
+        if alone or len(images) == 1:
             return super().predict_images(images)
         batches, geometries = zip(*(self.preprocess(image) for image in images), strict=True)
         outputs = self.network(np.concatenate(batches))
@@ -236,9 +255,9 @@ class ModelWrapper(Model):
         """See `Model.workers`."""
         return self.model.workers
 
-    def run(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: Batch, *state: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """See `Model.run`."""
-        return self.model.run(images)
+        return self.model.run(images, *state)
 
     def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
         """See `Model.preprocess`."""
@@ -248,9 +267,9 @@ class ModelWrapper(Model):
         """See `Model.predict_image`."""
         return self.model.predict_image(image)
 
-    def apply_state(self, prediction: Prediction) -> Prediction:
+    def apply_state(self, prediction: Prediction, time: float | None = None) -> Prediction:
         """See `Model.apply_state`."""
-        return self.model.apply_state(prediction)
+        return self.model.apply_state(prediction, time)
 
     def network_inputs(self, image: Pixels) -> Batch:
         """See `Model.network_inputs`."""

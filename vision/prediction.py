@@ -1,6 +1,6 @@
 """The interface of all predictions: built from network outputs, printed, written as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -79,6 +79,38 @@ class Masked(Protocol):
 
     def masks(self) -> NDArray[np.bool_] | None:
         """The masks, bool of shape (objects, height, width); None without."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Regions of an image.
+
+    Attributes:
+        boxes: float32 of shape (N, 4), (x1, y1, x2, y2) in pixels; empty where regions are known
+            as a mask only.
+        scores: float32 of shape (N,), 0 to 1.
+        class_ids: int64 of shape (N,).
+        mask: The pixels of all regions, bool of shape (height, width); None where the boxes are
+            all that is known.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    mask: NDArray[np.bool_] | None = None
+
+
+@runtime_checkable
+class Concealable(Protocol):
+    """A prediction of regions that can be made unrecognisable."""
+
+    def regions(self, labels: Collection[str]) -> Regions:
+        """The regions of some labels, also of uncertain ones that are not reported.
+
+        Args:
+            labels: Class names, or those that the prediction has in their place.
+        """
         ...
 
 

@@ -103,7 +103,7 @@ class Scene:
         if not self.objects:
             return _EMPTY
         largest = sorted(self.objects, key=lambda item: -int(item.mask.sum()))[:2]
-        phrases = [f"{_article(item.colour)} {item.colour} {item.shape}" for item in largest]
+        phrases = [f"{article(item.colour)} {item.colour} {item.shape}" for item in largest]
         if len(largest) == 1:
             return phrases[0]
         (x1, y1), (x2, y2) = (item.centre for item in largest)
@@ -142,7 +142,7 @@ def make_scene(
     if largest < min_extent:
         raise ValueError(f"a scene of {width} x {height} has no room for shapes of {min_extent} px")
     rng = np.random.default_rng(seed)
-    image = _background(rng, height, width)
+    image = textured_background(rng, height, width)
     owner = np.full((height, width), -1, np.int32)
     kinds: list[tuple[str, str]] = []
     required_pixels: list[float] = []
@@ -153,7 +153,8 @@ def make_scene(
             extent = int(rng.integers(min_extent, largest + 1))
             centre = rng.uniform(extent / 2, (width - extent / 2, height - extent / 2))
             position = (float(centre[0]), float(centre[1]))
-            window, alpha = _shape_alpha(shape, size, position, extent, rng)
+            angle = rng.uniform(-0.3, 0.3)
+            window, alpha = shape_coverage(shape, size, position, extent, angle)
             covered = alpha > 0.5
             updated = owner.copy()
             updated[window][covered] = len(kinds)
@@ -177,11 +178,12 @@ def make_scene(
     return Scene(image.clip(0, 255).astype(np.uint8), tuple(visible))
 
 
-def _article(word: str) -> Literal["a", "an"]:
+def article(word: str) -> Literal["a", "an"]:
+    """The indefinite article of a word."""
     return "an" if word[0] in "aeiou" else "a"
 
 
-def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+def textured_background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """A textured background of muted colour: smooth noise at two scales."""
     image = np.empty((height, width, 3), np.float32)
     image[:] = rng.uniform(70, 185, 3)
@@ -191,16 +193,19 @@ def _background(rng: np.random.Generator, height: int, width: int) -> NDArray[np
     return image
 
 
-def _shape_alpha(
-    shape: str,
-    size: tuple[int, int],
-    centre: tuple[float, float],
-    extent: int,
-    rng: np.random.Generator,
+def shape_coverage(
+    shape: str, size: tuple[int, int], centre: tuple[float, float], extent: int, angle: float
 ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
     """The window around a shape, and the coverage of each pixel in it, 0 to 1.
 
     Drawn at four times the size and averaged.
+
+    Args:
+        shape: A name from `SHAPES`.
+        size: (height, width) of the image in pixels.
+        centre: (x, y) in pixels; at least a part of the shape lies in the image.
+        extent: Width and height in pixels.
+        angle: Rotation in radians.
     """
     zoom = 4
     reach = extent / 2 + 2
@@ -211,22 +216,21 @@ def _shape_alpha(
     canvas = np.zeros(((bottom - top) * zoom, (right - left) * zoom), np.uint8)
     local_centre = np.array([centre[0] - left, centre[1] - top]) * zoom
     radius = extent / 2 * zoom
-    angle = rng.uniform(-0.3, 0.3)
     if shape in {"circle", "ring"}:
         position = tuple(int(value) for value in local_centre)
         cv2.circle(canvas, position, int(radius), 255, -1)
         if shape == "ring":
             cv2.circle(canvas, position, int(radius * 0.55), 0, -1)
     else:
-        outline = _outline(shape) * radius
+        corners = shape_outline(shape) * radius
         rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        cv2.fillPoly(canvas, [(outline @ rotation.T + local_centre).astype(np.int32)], 255)
+        cv2.fillPoly(canvas, [(corners @ rotation.T + local_centre).astype(np.int32)], 255)
     small = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     alpha = np.asarray(small, np.float32) / np.float32(255)
     return (slice(top, bottom), slice(left, right)), alpha
 
 
-def _outline(shape: str) -> NDArray[np.float64]:
+def shape_outline(shape: str) -> NDArray[np.float64]:
     """Corners of a polygon inside the unit circle, shape (corners, 2)."""
     if shape == "cross":
         a, b = 0.95, 0.3

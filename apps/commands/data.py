@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Run one action; exit code 2 if a problem would stop training."""
     parser = CommandParser("data", "Check or convert a data set, or write sample inputs.")
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
+    actions = parser.add_subparsers(dest="subcommand", required=True, parser_class=ActionParser)
     check = actions.add_parser("check", help="check every file of a data set")
     convert = actions.add_parser("convert", help="write a data set in another format")
     formats = sorted({name for spec in data_specs().values() for name in spec.conversions})
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     samples = actions.add_parser("samples", help="write sample inputs")
     samples.add_argument("output", nargs="?", type=Path, default=Path("."), help="where to write")
     args = parser.parse_args(argv)
-    if args.action == "samples":
+    if args.subcommand == "samples":
         from visus.apps.samples import write_samples
 
         for line in write_samples(args.output):
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         return 0
     if not args.path.exists():
         raise CommandError(f"{args.path}: there is no such folder or file; check the path")
-    return _convert(args) if args.action == "convert" else _check(args)
+    return _convert(args) if args.subcommand == "convert" else _check(args)
 
 
 def _add_options(action: argparse.ArgumentParser) -> None:

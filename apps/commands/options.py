@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visus.apps.inference.backends import exported_suffixes, runtime_names
+from visus.apps.option_values import allowed_values
 from visus.apps.parsing import EXIT_INCOMPLETE, CommandError, CommandParser
 from visus.apps.runs import BUNDLE
 from visus.tasks.options import OptionValues, TaskOption
@@ -21,13 +22,22 @@ MODEL_HELP = "a checkpoint, run folder, latest, exported file or folder, or a na
 _FILES = EXTENSIONS | VIDEO_EXTENSIONS | {ARRAY_EXTENSION}
 
 
-def add_source_arguments(parser: CommandParser) -> None:
-    """Add the source of the frames."""
-    parser.add_argument(
-        "source",
-        help="an image, a folder, a glob in quotes, a video, a camera's number, an address "
-        "(rtsp:// or http://), or - for raw frames on the standard input",
+def add_source_arguments(parser: CommandParser, several: bool = False) -> None:
+    """Add the source of the frames.
+
+    Args:
+        parser: Of the command.
+        several: Whether there may be several, in `sources`.
+    """
+    kinds = (
+        "an image, a folder, a glob in quotes, a video, a camera's number, an address "
+        "(rtsp:// or http://), or - for raw frames on the standard input"
     )
+    if several:
+        cameras = "; several cameras, addresses and videos run at the same time"
+        parser.add_argument("sources", metavar="source", nargs="*", help=kinds + cameras)
+    else:
+        parser.add_argument("source", help=kinds)
     parser.add_argument("--size", metavar="WxH", help="size of raw frames, which are RGB bytes")
     parser.add_argument(
         "--rate",
@@ -63,6 +73,7 @@ def add_task_options(parser: CommandParser, command: str) -> None:
             else:
                 group.add_argument(
                     option.flag,
+                    action="append" if option.repeatable else "store",
                     type=option.kind,
                     metavar=option.metavar if option.choices is None else None,
                     choices=option.choices,
@@ -79,18 +90,44 @@ def parse_with_source(parser: CommandParser, argv: Sequence[str]) -> Namespace:
     """
     args, rest = parser.parse_known_args(argv)
     _refuse_swapped(parser.prog, args.model, args.source)
-    if rest and not any(word.startswith("-") for word in rest):
-        raise CommandError(_several_sources([args.source, *rest]))
-    if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    words = _positional(parser, rest)
+    if words:
+        raise CommandError(_several_sources([args.source, *words]))
     return args
+
+
+def parse_with_sources(parser: CommandParser, argv: Sequence[str]) -> Namespace:
+    """Parse the arguments of a command that takes a model and any number of sources.
+
+    Raises:
+        CommandError: If an argument is wrong, model and source are swapped, or there are several
+            images.
+    """
+    args, rest = parser.parse_known_args(argv)
+    args.sources = [*args.sources, *_positional(parser, rest)]
+    _refuse_swapped(parser.prog, args.model, args.sources[0] if args.sources else "")
+    if len(args.sources) > 1 and any(_holds_images(Path(source)) for source in args.sources):
+        raise CommandError(_several_sources(args.sources))
+    return args
+
+
+def _positional(parser: CommandParser, rest: Sequence[str]) -> list[str]:
+    """The words that a parser left over, none of which is an option.
+
+    Raises:
+        CommandError: If one is.
+    """
+    if any(word.startswith("-") and word != "-" for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return list(rest)
 
 
 def task_values(args: Namespace, models: Sequence[Model]) -> list[OptionValues]:
     """The values of each model's task options.
 
     Raises:
-        CommandError: If an option was given that belongs to none of the models' tasks.
+        CommandError: If an option was given that belongs to none of the models' tasks, or with a
+            value that none of the models allows.
     """
     tasks = [model.metadata.task for model in models]
     for option, specs in _options_with_tasks():
@@ -98,10 +135,11 @@ def task_values(args: Namespace, models: Sequence[Model]) -> list[OptionValues]:
         if getattr(args, option.name, None) is not None and not set(tasks) & set(owners):
             which = " and ".join(f"{m.name!r} is a {m.metadata.task} model" for m in models)
             raise CommandError(f"{option.flag} belongs to {' and '.join(owners)}; {which}")
-    return [
+    values: list[OptionValues] = [
         {option.name: getattr(args, option.name, None) for option in task_spec(task).options}
         for task in tasks
     ]
+    return allowed_values(models, values)
 
 
 def input_files(args: Namespace) -> list[str]:
@@ -110,6 +148,15 @@ def input_files(args: Namespace) -> list[str]:
         getattr(args, option.name, None) for option, _ in _options_with_tasks() if option.is_input
     ]
     return [str(value) for value in values if value is not None]
+
+
+def output_files(args: Namespace) -> dict[str, Path | None]:
+    """The files that the tasks' options write, by option."""
+    return {
+        option.flag: getattr(args, option.name, None)
+        for option, _ in _options_with_tasks()
+        if option.is_output
+    }
 
 
 def report_problems(frames: int, problems: Sequence[str]) -> int:
@@ -157,6 +204,10 @@ def _is_model(text: str) -> bool:
         or (path / BUNDLE).is_file()
         or any(path.glob("*.ckpt"))
     )
+
+
+def _holds_images(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS | {ARRAY_EXTENSION} or path.is_dir()
 
 
 def _several_sources(sources: Sequence[str]) -> str:

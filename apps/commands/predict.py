@@ -10,6 +10,7 @@ from visus.apps.commands.options import (
     add_source_arguments,
     add_task_options,
     input_files,
+    output_files,
     parse_with_source,
     report_problems,
     task_values,
@@ -52,13 +53,16 @@ def main(argv: list[str]) -> int:
     from visus.tasks.registry import task_spec
 
     source = open_source(args.source, args.size, args.rate)
-    check_outputs({"--jsonl": args.jsonl}, [*source.files, args.model, *input_files(args)])
+    outputs = {"--jsonl": args.jsonl, **output_files(args)}
+    check_outputs(outputs, [*source.files, args.model, *input_files(args)])
     model = load_model(args.model, args.runtime, usable_workers() if source.stored else 1)
     (values,) = task_values(args, [model])
     if args.every is not None and source.still:
         raise CommandError("--every is for videos; the source is images")
     spec = task_spec(model.metadata.task)
     session = spec.configure(model, values, source)
+    if session.conceal is not None and args.labels is not None:
+        raise CommandError("--blur: --labels copies the original images; give one of both")
     if args.every is not None:
         source = SampledSource(source, args.every)
     sinks = [explain_sink(session.model, args.explain)] if args.explain else []

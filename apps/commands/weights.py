@@ -8,7 +8,7 @@ from visus.apps.parsing import ActionParser, CommandParser
 def main(argv: list[str]) -> int:
     """List all weights, or fetch those of one name and check their hash."""
     parser = CommandParser("weights", "List and check ready-made weights.")
-    commands = parser.add_subparsers(dest="action", required=True, parser_class=ActionParser)
+    commands = parser.add_subparsers(dest="subcommand", required=True, parser_class=ActionParser)
     commands.add_parser("list", help="list all weights")
     get = commands.add_parser("get", help="fetch weights and check their hash")
     get.add_argument("name", help="a name or an alias from visus weights list")
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     from visus.tasks.registry import all_weights, find_weights
     from visus.vision.errors import VisusError
 
-    if args.action == "get":
+    if args.subcommand == "get":
         entry = find_weights(args.name)
         if entry is None:
             names = ", ".join(known.name for known in all_weights())

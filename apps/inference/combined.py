@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.model import Model, ModelWrapper
 from visus.vision.prediction import Prediction
@@ -54,8 +55,8 @@ class CombinedModel(ModelWrapper):
 
     @property
     def workers(self) -> int:  # type: ignore[override]
-        """One: the models may allow different numbers."""
-        return 1
+        """As many as every model allows."""
+        return min(model.workers for model in self.models)
 
     def predict_image(self, image: Pixels) -> CombinedPrediction:
         """See `Model.predict_image`."""
@@ -63,11 +64,16 @@ class CombinedModel(ModelWrapper):
         parts = tuple(model.predict(image) for model in self.models)
         return CombinedPrediction(tuple(model.name for model in self.models), parts)
 
-    def apply_state(self, prediction: Prediction) -> CombinedPrediction:
+    def predict_frame(self, frame: Frame) -> CombinedPrediction:
+        """See `Model.predict_frame`."""
+        parts = tuple(model.predict_frame(frame) for model in self.models)
+        return CombinedPrediction(tuple(model.name for model in self.models), parts)
+
+    def apply_state(self, prediction: Prediction, time: float | None = None) -> CombinedPrediction:
         """See `Model.apply_state`."""
         assert isinstance(prediction, CombinedPrediction)
         pairs = zip(self.models, prediction.parts, strict=True)
-        return replace(prediction, parts=tuple(m.apply_state(part) for m, part in pairs))
+        return replace(prediction, parts=tuple(m.apply_state(part, time) for m, part in pairs))
 
 
 def combine(models: Sequence[Model]) -> Model:

@@ -1,36 +1,32 @@
-"""The loop: take the frames of a source, predict, draw, and pass them to sinks."""
+"""The loop: take the frames of cameras, predict, draw, and pass them to sinks."""
 
 import json
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 import cv2
 
 from visus.apps.drawing import draw_prediction
+from visus.apps.live.cameras import Camera, in_turn
+from visus.apps.live.parallel import parallel_map
 from visus.apps.live.sinks.base import Sink
-from visus.apps.live.sources.base import Source
 from visus.apps.live.stopping import until_stopped
-from visus.apps.live.times import LoopTimes
 from visus.vision.drawing.panels import draw_note
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
-from visus.vision.images import visible
-from visus.vision.model import Model
+from visus.vision.images import Pixels, visible
 from visus.vision.output_files import open_private, unwritable
 from visus.vision.prediction import Prediction
+from visus.vision.printable import printable
 from visus.vision.progress import track
 from visus.vision.wording import counted
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Output = TypeVar("Output")
 
 
 @dataclass
@@ -104,126 +100,177 @@ class JsonLinesWriter:
 
 
 def run_loop(
-    model: Model,
-    source: Source,
-    sinks: Sequence[Sink],
+    cameras: Sequence[Camera],
     jsonl: JsonLinesWriter | None = None,
-    watchers: Sequence[Callable[[Frame, Prediction], None]] = (),
-    times: LoopTimes | None = None,
     detailed: bool = False,
     progress: bool = False,
 ) -> LoopResult:
-    """Predict every frame until the source ends, a sink stops it, or Ctrl+C or SIGTERM is received.
+    """Predict every frame until the sources end, a sink stops it, or Ctrl+C or SIGTERM is received.
+
+    A single source is predicted frame by frame, a stored one several frames at once; an output that
+    fails stops the loop. Several cameras take turns, each with its newest frame; there an output
+    that fails is reported and left out, and the others continue.
 
     Args:
-        model: The model.
-        source: The source of the frames.
-        sinks: Receive the drawn frames; closed at the end, also after an error.
+        cameras: The sources with their models and outputs; sinks are closed at the end, also after
+            an error. Several are live.
         jsonl: Receives one JSON object per frame; closed at the end.
-        watchers: Called with each frame and its prediction.
-        times: Records the times of each frame.
         detailed: Whether to draw details too.
-        progress: Whether to show a progress bar on a terminal, if the source has an end.
+        progress: Whether to show a progress bar on a terminal, if a single source has an end.
     """
     count = 0
     started = time.perf_counter()
     with ExitStack() as at_the_end:
+        outputs = _Outputs(cameras, jsonl, detailed)
         # A sink that fails to close does not prevent the others from closing.
-        for sink in sinks:
-            at_the_end.callback(sink.close)
+        for camera in cameras:
+            for sink in camera.sinks:
+                at_the_end.callback(outputs.close, camera, sink)
         if jsonl is not None:
             at_the_end.callback(jsonl.close)
-        frames = at_the_end.enter_context(closing(source.frames()))
-        if progress and source.total is not None and source.total > 1:
-            tracked = track(frames, "Predicting", source.total)
-            frames = at_the_end.enter_context(closing(tracked))
+        frames = at_the_end.enter_context(closing(_frames(cameras, progress)))
         at_the_end.enter_context(until_stopped())
-        if model.workers > 1:
+        workers = cameras[0].model.workers if len(cameras) == 1 else 1
+        if workers > 1:
             # The workers use all cores already.
             at_the_end.callback(cv2.setNumThreads, cv2.getNumThreads())
             cv2.setNumThreads(1)
-        for result in parallel_map(partial(_predict, model), frames, model.workers):
-            frame = result.frame
-            if result.prediction is None:
-                if result.problem:
-                    source.problems.append(f"{frame.source}: {result.problem}")
-                    continue
-                drawn = draw_note(visible(frame.image), frame.note)
-                if not all([sink.show(frame, drawn) for sink in sinks]):
-                    break
-                continue
-            prediction = model.apply_state(result.prediction)
-            count += 1
-            if jsonl is not None:
-                jsonl.write(to_entry(frame, prediction))
-            for watch in watchers:
-                watch(frame, prediction)
-            start = time.perf_counter()
-            drawn = visible(frame.image)
-            if sinks:
-                drawn = draw_prediction(drawn, prediction, detailed)
-            finished = time.perf_counter()
-            continues = all([sink.show(frame, drawn) for sink in sinks])
-            shown = time.perf_counter()
-            if times is not None:
-                stages = result.seconds, finished - start, shown - finished
-                times.add(shown, shown - frame.captured, *stages)
-            if not continues:
+        for result in parallel_map(_predict, frames, workers):
+            count += result.prediction is not None
+            if not outputs.write(result):
                 break
     seconds = time.perf_counter() - started
-    written = [sink.written() for sink in sinks] + ([jsonl.written()] if jsonl is not None else [])
-    return LoopResult(count, source.problems, seconds, [text for text in written if text])
+    written = [sink.written() for camera in cameras for sink in camera.sinks]
+    if jsonl is not None:
+        written.append(jsonl.written())
+    problems = [problem for camera in cameras for problem in camera.source.problems]
+    return LoopResult(count, problems, seconds, [text for text in written if text])
+
+
+def _frames(
+    cameras: Sequence[Camera], progress: bool
+) -> Generator[tuple[Camera, Frame], None, None]:
+    if len(cameras) > 1:
+        yield from in_turn(cameras)
+        return
+    (camera,) = cameras
+    total = camera.source.total
+    with ExitStack() as at_the_end:
+        frames = at_the_end.enter_context(closing(camera.frames()))
+        if progress and total is not None and total > 1:
+            frames = at_the_end.enter_context(closing(track(frames, "Predicting", total)))
+        for frame in frames:
+            yield camera, frame
 
 
 class _Result(NamedTuple):
     """A frame with its prediction, or the reason for none; a repeated frame has neither."""
 
+    camera: Camera
     frame: Frame
     prediction: Prediction | None
     problem: str
     seconds: float
 
 
-def _predict(model: Model, frame: Frame) -> _Result:
+def _predict(taken: tuple[Camera, Frame]) -> _Result:
+    camera, frame = taken
     if frame.note:
-        return _Result(frame, None, "", 0.0)
+        return _Result(camera, frame, None, "", 0.0)
     start = time.perf_counter()
     try:
-        prediction = model.predict(frame.image)
+        prediction = camera.model.predict_frame(frame)
     except VisusError as error:
-        return _Result(frame, None, str(error), 0.0)
-    return _Result(frame, prediction, "", time.perf_counter() - start)
+        return _Result(camera, frame, None, str(error), 0.0)
+    return _Result(camera, frame, prediction, "", time.perf_counter() - start)
 
 
-def parallel_map(
-    function: Callable[[Item], Result], items: Iterator[Item], workers: int
-) -> Iterator[Result]:
-    """Apply a function to each item, several at once, and return the results in order.
-
-    An error is raised here, in the item's position.
+class _Outputs:
+    """The outputs of cameras: with several, one that fails is reported and left out.
 
     Args:
-        function: Releases Python's lock for most of its time, as networks do.
-        items: Its arguments.
-        workers: Number of threads; with 1 no thread is used, and no item is taken before the
-            previous result was used.
+        cameras: The cameras.
+        jsonl: Their common output of JSON Lines.
+        detailed: Whether to draw details too.
     """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool:
-        pending: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                # More than workers, which continue while a result is used, or waits for its turn.
-                if len(pending) > workers + 1:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+
+    def __init__(
+        self, cameras: Sequence[Camera], jsonl: JsonLinesWriter | None, detailed: bool
+    ) -> None:
+        self._alone = len(cameras) == 1
+        self._jsonl = [] if jsonl is None else [jsonl]
+        self._sinks = {camera: list(camera.sinks) for camera in cameras}
+        self._watchers = {camera: list(camera.watchers) for camera in cameras}
+        self._last: dict[Camera, Pixels] = {}
+        self._detailed = detailed
+
+    def write(self, result: _Result) -> bool:
+        """Write, draw and show a frame; returns False when the user wants to stop."""
+        camera, frame = result.camera, result.frame
+        if result.problem:
+            self._add_problem(camera, f"{frame.source}: {result.problem}")
+            return True
+        if result.prediction is None:
+            return self._repeat(camera, frame)
+        prediction = camera.model.apply_state(result.prediction, frame.time)
+        if camera.conceal is not None:
+            frame = replace(frame, image=camera.conceal(frame.image, prediction))
+        self._last[camera] = frame.image
+        entry = to_entry(frame, prediction) if self._jsonl else {}
+        self._call(camera, self._jsonl, lambda jsonl: jsonl.write(entry))
+        self._call(camera, self._watchers[camera], lambda watch: watch(frame, prediction))
+        start = time.perf_counter()
+        drawn = visible(frame.image)
+        if self._sinks[camera]:
+            drawn = draw_prediction(drawn, prediction, self._detailed)
+        finished = time.perf_counter()
+        continues = self._call(camera, self._sinks[camera], lambda sink: sink.show(frame, drawn))
+        shown = time.perf_counter()
+        stages = result.seconds, finished - start, shown - finished
+        camera.times.add(shown, shown - frame.captured, *stages)
+        return continues
+
+    def close(self, camera: Camera, sink: Sink) -> None:
+        """Close a sink that has not failed.
+
+        Raises:
+            VisusError: If it cannot be finished, for a single source.
+        """
+        if sink in self._sinks[camera]:
+            self._call(camera, [sink], lambda each: each.close())
+
+    def _repeat(self, camera: Camera, frame: Frame) -> bool:
+        """Show why a camera has no new frame, over the last one that was shown."""
+        sinks = self._sinks[camera]
+        if camera not in self._last:
+            return self._call(camera, sinks, lambda sink: sink.announce(frame.note))
+        frame = replace(frame, image=self._last[camera])
+        drawn = draw_note(visible(frame.image), frame.note)
+        return self._call(camera, sinks, lambda sink: sink.show(frame, drawn))
+
+    def _call(
+        self, camera: Camera, outputs: list[Output], call: Callable[[Output], bool | None]
+    ) -> bool:
+        """Call every output; returns False where one of them returned False."""
+        continues = True
+        for output in tuple(outputs):
+            try:
+                continues &= call(output) is not False
+            except VisusError as error:
+                if self._alone:
+                    raise
+                outputs.remove(output)
+                self._add_problem(camera, f"{camera.name}: {error}")
+                print(printable(f"visus: {camera.name}: {error}"), file=sys.stderr)
+                if isinstance(output, Sink):
+                    with suppress(VisusError):
+                        output.close()
+        return continues
+
+    def _add_problem(self, camera: Camera, problem: str) -> None:
+        # The frames of a camera may all have the same one.
+        if camera.source.problems[-1:] != [problem]:
+            camera.source.problems.append(problem)
 
 
 def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The lines that a loop prints: one for each frame, and one for each finished file."""
 
 import sys
+from collections.abc import Sequence
 
 from visus.apps.live.loop import LoopResult
+from visus.tasks.options import Session
 from visus.vision.frames import Frame
 from visus.vision.prediction import Prediction
 from visus.vision.printable import printable
@@ -29,3 +31,11 @@ def print_closing(result: LoopResult, still: bool) -> None:
         lines = [f"predicted {result.frames} {unit}, {speed}"]
     for line in lines:
         print(printable(f"visus: {line}"), file=sys.stderr)
+
+
+def print_closing_lines(name: str, sessions: Sequence[Session]) -> None:
+    """Print what the sessions of a camera report after the last frame, on standard error."""
+    for session in sessions:
+        for closing in session.closing:
+            for line in closing():
+                print(printable(f"visus: {name}: {line}"), file=sys.stderr)

@@ -21,8 +21,8 @@ from visus.apps.python.arrays import Channels, from_array, from_pillow, from_ten
 from visus.apps.python.download import fetch, is_web_address
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
-from visus.vision.image_files import VIDEO_EXTENSIONS
 from visus.vision.images import ImageError, Pixels, read_image
+from visus.vision.videos.recognition import is_video
 
 ImageInMemory: TypeAlias = "NDArray[Any] | Image.Image | bytes"
 """An image that is no file; PyTorch's tensors are taken too."""
@@ -132,9 +132,9 @@ def _open_place(place: str | bytes) -> Images:
     if isinstance(place, bytes):
         raise TypeError("a path is text here; os.fsdecode(path)")
     path = Path(place)
-    is_video = path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir()
+    is_video_file = is_video(path) and not path.is_dir()
     camera = place.isdecimal() and not path.exists()
-    if (is_stream(place) and not is_web_address(place)) or is_video or camera:
+    if (is_stream(place) and not is_web_address(place)) or is_video_file or camera:
         name = without_secrets(place)
         kind = "camera" if camera else "video"
         raise VisusError(f"source {name!r}: is a {kind}; for result in model.stream(...)")

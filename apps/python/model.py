@@ -137,9 +137,10 @@ class Model:
         for frames in chunks(images.frames, _BATCH):
             predictions = session.model.predict_batch([frame.image for frame in frames])
             for frame, prediction in zip(frames, predictions, strict=True):
+                frame = session.concealed(frame, prediction)
                 for watch in session.watchers:
                     watch(frame, prediction)
-                results.append(Result(prediction, frame, self.names, keep))
+                results.append(Result(prediction, frame, self.names, keep, session.conceal))
         for close in session.closing:
             close()
         return results[0] if images.single else results
@@ -275,7 +276,8 @@ class Model:
                 # The last frame of a camera that was interrupted, again.
                 if frame.note:
                     continue
-                prediction = model.apply_state(model.predict(frame.image))
+                prediction = model.apply_state(model.predict_frame(frame), frame.time)
+                frame = session.concealed(frame, prediction)
                 for watch in session.watchers:
                     watch(frame, prediction)
                 yield Result(prediction, frame, self.names)

@@ -2,10 +2,12 @@
 
 import json
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from visus.apps.option_values import allowed_values
 from visus.apps.parsing import CommandError, explain
 from visus.tasks.options import OptionValues, Session, TaskOption
 from visus.tasks.registry import task_spec
@@ -32,9 +34,10 @@ def configure(model: Model, options: Mapping[str, Any], source: SourceProperties
         if name not in known:
             raise unknown_option(name, known, f"a model of {spec.title}")
     values: OptionValues = {
-        name: _value(option, options.get(name)) for name, option in known.items()
+        name: _values(option, options.get(name)) for name, option in known.items()
     }
     try:
+        (values,) = allowed_values([model], [values])
         return spec.configure(detached(model), values, source)
     except VisusError as error:
         raise in_python(error) from None
@@ -82,6 +85,14 @@ def _text(value: Any) -> str:
         ) from None
 
 
+def _values(option: TaskOption, value: Any) -> Any:
+    """As `_value`; of an option that may be repeated a list, from one value or several."""
+    if not option.repeatable or value is None:
+        return _value(option, value)
+    several = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
+    return [_value(option, each) for each in several]
+
+
 def _value(option: TaskOption, value: Any) -> Any:
     """The value of an option in the type that the task expects.
 
@@ -97,6 +108,8 @@ def _value(option: TaskOption, value: Any) -> Any:
         return True
     try:
         converted = option.kind(value)
+    except ArgumentTypeError as error:
+        raise ValueError(f"{option.name}={error}") from None
     except (TypeError, ValueError):
         kind = getattr(option.kind, "__name__", "value")
         raise TypeError(f"{option.name}={value!r}: is no {kind}") from None

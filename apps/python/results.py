@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -60,7 +61,9 @@ class Result:
         frame: Frame,
         names: tuple[str, ...],
         keep_image: bool = True,
+        conceal: Callable[[Pixels, Prediction], Pixels] | None = None,
     ) -> None:
+        self._conceal = None if conceal is None else partial(_concealed, conceal, prediction)
         if isinstance(prediction, Thresholded):
             prediction = prediction.above_threshold()
         self.prediction = prediction
@@ -74,7 +77,10 @@ class Result:
     @property
     def image(self) -> Pixels:
         """The image, uint8 RGB of shape (height, width, 3); one of many files is read again."""
-        return read_image(self.source) if self._pixels is None else self._pixels
+        if self._pixels is not None:
+            return self._pixels
+        image = read_image(self.source)
+        return image if self._conceal is None else self._conceal(image)
 
     @property
     def task(self) -> str:
@@ -258,6 +264,12 @@ class Result:
                 names = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
                 remedy = did_you_mean(label, known) or f"; the classes are {names}"
                 raise VisusError(f"there is no class {label!r}{remedy}")
+
+
+def _concealed(
+    conceal: Callable[[Pixels, Prediction], Pixels], prediction: Prediction, image: Pixels
+) -> Pixels:
+    return conceal(image, prediction)
 
 
 def _items(prediction: Prediction) -> list[Item]:

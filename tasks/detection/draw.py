@@ -3,15 +3,20 @@
 import cv2
 import numpy as np
 
+from visus.tasks.detection.counts import LineCount, ZoneCount
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.colours import class_colour
+from visus.vision.drawing.areas import draw_directed_line, draw_label, draw_polygon
 from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.drawing.sizes import line_width
 from visus.vision.images import Pixels
 
+_AREA_COLOURS = 3
+"""Index of the first colour of lines and zones."""
+
 
 def draw_detection(image: Pixels, prediction: DetectionPrediction, still: bool) -> Pixels:
-    """A copy of the image with the detections at or above the threshold.
+    """A copy of the image with the detections at or above the threshold, lines and zones.
 
     Colours stand for classes, or for tracks where objects are tracked.
 
@@ -30,7 +35,16 @@ def draw_detection(image: Pixels, prediction: DetectionPrediction, still: bool) 
         image = image.copy()
         for i in range(len(detections)):
             _draw_mask(image, detections, i, class_colour(int(colours[i])))
-    return draw_boxes(image, detections.boxes, labels, colours, detections.scores, still)
+    # Lines and zones are drawn below the boxes, and their labels above them.
+    areas: list[ZoneCount | LineCount] = [*detections.zones, *detections.lines]
+    inks = [class_colour(_AREA_COLOURS + i) for i in range(len(areas))]
+    for area, ink in zip(areas, inks, strict=True):
+        draw_area = draw_polygon if isinstance(area, ZoneCount) else draw_directed_line
+        image = draw_area(image, area.points, ink)
+    image = draw_boxes(image, detections.boxes, labels, colours, detections.scores, still)
+    for area, ink in zip(areas, inks, strict=True):
+        image = draw_label(image, area.points[0], area.summary(), ink)
+    return image
 
 
 def _draw_mask(

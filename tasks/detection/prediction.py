@@ -1,5 +1,6 @@
 """The prediction of a detector: boxes, classes, scores, optionally masks and track numbers."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -7,10 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.tasks.detection.counts import LineCount, ZoneCount
 from visus.vision.masks import encode_mask
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Item, Outputs, as_box
+from visus.vision.prediction import Item, Outputs, Regions, as_box
 from visus.vision.resize import Geometry
+
+_CONCEALED_SCORE = 0.15
+"""Least score of the detections that are concealed: a missed one is worse than a false one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,8 @@ class DetectionPrediction:
             grid over the box belongs to the object; None without masks.
         tracks: int64 of shape (N,): track numbers, which stay from frame to frame; None without
             tracking.
+        lines: How many tracks crossed each line.
+        zones: Which tracks are inside each zone.
     """
 
     task: ClassVar[str] = "detection"
@@ -40,6 +47,8 @@ class DetectionPrediction:
     threshold: float = 0.5
     mask_grids: NDArray[np.float32] | None = None
     tracks: NDArray[np.int64] | None = None
+    lines: tuple[LineCount, ...] = ()
+    zones: tuple[ZoneCount, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the arrays.
@@ -151,7 +160,7 @@ class DetectionPrediction:
         """`{"task": "detection", "detections": [{"box", "label", "score", ...}, ...]}`.
 
         Only detections at or above the threshold; with masks each has `segmentation`, COCO's run
-        lengths, and with tracking `track`.
+        lengths, and with tracking `track`. With lines or zones there are `lines` and `zones`.
         """
         shown = self.above_threshold()
         detections = []
@@ -166,13 +175,32 @@ class DetectionPrediction:
             if shown.mask_grids is not None:
                 entry["segmentation"] = encode_mask(shown.mask(i))
             detections.append(entry)
-        return {"task": self.task, "detections": detections}
+        result: dict[str, Any] = {"task": self.task, "detections": detections}
+        if self.lines:
+            result["lines"] = [line.to_json() for line in self.lines]
+        if self.zones:
+            result["zones"] = [zone.to_json() for zone in self.zones]
+        return result
+
+    def regions(self, labels: Collection[str]) -> Regions:
+        """See `visus.vision.prediction.Concealable`; includes detections below the threshold."""
+        known = [self.class_names.index(label) for label in labels]
+        least = min(_CONCEALED_SCORE, self.threshold / 2)
+        chosen = np.flatnonzero((self.scores >= least) & np.isin(self.class_ids, known))
+        mask = None
+        if self.mask_grids is not None:
+            mask = np.zeros(self.size, np.bool_)
+            for i in chosen.tolist():
+                mask |= self.mask(i)
+        return Regions(self.boxes[chosen], self.scores[chosen], self.class_ids[chosen], mask)
 
     def summary(self) -> str:
-        """The number of detections of each class at or above the threshold."""
+        """The number of detections of each class at or above the threshold, and the counts."""
         names = [self.class_names[i] for i in self.above_threshold().class_ids]
         counts = {name: names.count(name) for name in dict.fromkeys(names)}
-        return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+        text = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+        lines = [line.summary() for line in self.lines]
+        return "; ".join([text, *lines, *(zone.summary() for zone in self.zones)])
 
 
 def postprocess(

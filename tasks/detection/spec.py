@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.concealing import blur_option, conceal
+from visus.tasks.detection.areas import named_areas, parse_line, parse_zone
 from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.weights import WEIGHTS
 from visus.tasks.export_spec import ExportSpec
@@ -32,6 +35,11 @@ _THRESHOLD_STEP = 0.05
 _COMPARED_SCORE = 0.05
 """Detections with a lower score are not compared with those of an exported network."""
 
+_TRACKING = ("track", "line", "zone", "mot")
+"""Options that need track numbers."""
+
+_BLUR = blur_option()
+
 
 class DetectionSpec(TaskSpec):
     """Detection: bounding boxes with classes and scores, optionally with instance masks."""
@@ -42,6 +50,30 @@ class DetectionSpec(TaskSpec):
     options = (
         TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
         TaskOption("--track", "track objects through a video, each with its own number", None),
+        TaskOption(
+            "--line",
+            "count tracked objects that cross this line, in pixels or fractions of the image; may "
+            "be repeated",
+            parse_line,
+            "[NAME=]X1,Y1,X2,Y2",
+            repeatable=True,
+        ),
+        TaskOption(
+            "--zone",
+            "count tracked objects inside this polygon, and how long they stay; may be repeated",
+            parse_zone,
+            "[NAME=]X1,Y1,X2,Y2,X3,Y3,...",
+            repeatable=True,
+        ),
+        TaskOption(
+            "--mot",
+            "write the tracks in the text format of the MOT Challenge",
+            Path,
+            "FILE",
+            commands=("predict",),
+            is_output=True,
+        ),
+        _BLUR,
     )
     export = ExportSpec(
         output_names=("boxes", "scores", "labels", "masks"),
@@ -86,14 +118,15 @@ class DetectionSpec(TaskSpec):
             if not 0 <= threshold <= 1:
                 raise VisusError(f"--threshold {threshold} must lie between 0 and 1")
             model.set_option("threshold", threshold)
-        if values["track"]:
+        session = Session(model, adjust=partial(_adjust_threshold, model))
+        tracking = [name for name in _TRACKING if values.get(name)]
+        if tracking:
             if source.still:
-                raise VisusError("--track follows objects through a video; the source is images")
-            # Matching needs SciPy, which nothing else here does.
-            from visus.tasks.detection.tracked_model import TrackedModel
-
-            model = TrackedModel(model)
-        return Session(model, adjust=partial(_adjust_threshold, model))
+                raise VisusError(
+                    f"--{tracking[0]} follows objects through a video; the source is images"
+                )
+            _track(session, values, source)
+        return conceal(session, _BLUR, values.get("blur"), source)
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a box coordinate in pixels, and whether all detections agree.
@@ -143,6 +176,24 @@ class DetectionSpec(TaskSpec):
             pretrained=True,
             proposals=1000,
         ).eval()
+
+
+def _track(session: Session, values: OptionValues, source: SourceProperties) -> None:
+    """Track the objects of a session, count them, and write the tracks, as the options say."""
+    # Matching needs SciPy, which nothing else here does.
+    from visus.tasks.detection.tracked_model import TrackedModel
+
+    lines, zones = (named_areas(values.get(name) or ()) for name in ("line", "zone"))
+    model = TrackedModel(session.model, source.rate, lines, zones)
+    session.model = model
+    if lines or zones:
+        session.closing.append(model.closing)
+    if values.get("mot") is not None:
+        from visus.tasks.detection.mot_file import MotFile
+
+        file = MotFile(values["mot"])
+        session.watchers.append(file)
+        session.closing.append(file.close)
 
 
 def _adjust_threshold(model: Model, steps: int) -> str:

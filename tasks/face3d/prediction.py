@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from visus.vision.faces.crop import FaceCrops
 from visus.vision.faces.found import FoundFaces
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Item, Outputs, as_box
+from visus.vision.prediction import Item, Outputs, Regions, as_box
 
 _TO_IMAGE = np.array([1, -1, 1], np.float32)
 """The image's y axis points downwards."""
@@ -108,6 +109,10 @@ class Face3DPrediction:
             score, box = float(self.faces.scores[face]), as_box(self.faces.boxes[face])
             items.append(Item("", score, box, details))
         return items
+
+    def regions(self, labels: Collection[str]) -> Regions:
+        """See `visus.vision.faces.found.FoundFaces.regions`."""
+        return self.faces.regions(labels)
 
     def select(self, index: NDArray[np.integer]) -> "Face3DPrediction":
         """The faces of these indices of `faces`, in their order, with their shapes."""

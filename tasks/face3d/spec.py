@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.export_spec import ExportSpec, PartExport, PipelineExport
 from visus.tasks.face3d.data_info import Face3DInfo
 from visus.tasks.options import Session, TaskOption
 from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
+from visus.vision.faces import FACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
@@ -35,6 +37,8 @@ _LOSS_WEIGHTS_1 = {
 }
 """Arguments of format 1, and the keys of `loss_weights` that replace them."""
 
+_BLUR = blur_option((FACE,))
+
 
 class Face3DSpec(TaskSpec):
     """3D faces: shape, expression and pose of each face of an image."""
@@ -51,6 +55,7 @@ class Face3DSpec(TaskSpec):
             choices=("glb", "obj", "ply"),
             commands=("predict",),
         ),
+        _BLUR,
     )
     export = ExportSpec(
         output_names=("vertices", "rotations", "scales", "positions", "coefficients"),
@@ -82,15 +87,20 @@ class Face3DSpec(TaskSpec):
 
         return report_face3d
 
+    def item_labels(self, model: Model) -> Collection[str]:
+        """See `TaskSpec.item_labels`; faces have none."""
+        return ()
+
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """See `TaskSpec.configure`."""
         if values["mesh"] is None:
             if values["mesh_format"] is not None:
                 raise VisusError("--mesh-format is the format of meshes; give --mesh DIR too")
-            return Session(model)
+            return conceal(Session(model), _BLUR, values.get("blur"), source)
         from visus.tasks.face3d.mesh_files import MeshFiles
 
-        return Session(model, [MeshFiles(values["mesh"], values["mesh_format"] or "glb")])
+        session = Session(model, [MeshFiles(values["mesh"], values["mesh_format"] or "glb")])
+        return conceal(session, _BLUR, values.get("blur"), source)
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference, and the fraction of vertices within 0.1 % of the face's size."""

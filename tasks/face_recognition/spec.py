@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.export_spec import ExportSpec, PartExport, PipelineExport
 from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.weights import WEIGHTS
 from visus.tasks.options import Session, TaskOption
 from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
+from visus.vision.faces import FACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
@@ -35,6 +37,8 @@ _PRETRAINED_SIZE = (150, 150)
 _PRETRAINED_THRESHOLD, _PRETRAINED_FAR = 0.929, 1e-3
 """Measured on all pairs of different people among the images of LFW's View 2, folds 1 to 5."""
 
+_BLUR = blur_option((FACE,))
+
 
 class FaceRecognitionSpec(TaskSpec):
     """Face recognition: detected faces with embeddings, and names from a gallery."""
@@ -55,6 +59,7 @@ class FaceRecognitionSpec(TaskSpec):
         TaskOption(
             "--embeddings", "include embeddings in --jsonl", kind=None, commands=("predict",)
         ),
+        _BLUR,
     )
     export = ExportSpec(
         output_names=("embeddings",),
@@ -107,7 +112,15 @@ class FaceRecognitionSpec(TaskSpec):
 
             pipeline.gallery = open_gallery(gallery, pipeline)
             pipeline.gallery.load(pipeline.embedding_size)
-        return Session(pipeline, private=bool(values.get("embeddings")))
+        session = Session(pipeline, private=bool(values.get("embeddings")))
+        return conceal(session, _BLUR, values.get("blur"), source)
+
+    def item_labels(self, model: Model) -> Collection[str]:
+        """See `TaskSpec.item_labels`; the people of the gallery, and `unknown`."""
+        from visus.tasks.face_recognition.pipeline import as_face_pipeline
+
+        gallery = as_face_pipeline(model).gallery
+        return () if gallery is None else [*(each.name for each in gallery.people()), "unknown"]
 
     def commands(self) -> tuple[TaskCommand, ...]:
         """See `TaskSpec.commands`."""

@@ -1,6 +1,7 @@
 """The prediction of a segmenter: a class for every pixel."""
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from visus.vision.colours import Colour, class_colour
 from visus.vision.masks import mask_to_png
 from visus.vision.metadata import ModelMetadata
-from visus.vision.prediction import Item, Outputs
+from visus.vision.prediction import Item, Outputs, Regions
 from visus.vision.resize import Geometry
 
 
@@ -59,6 +60,12 @@ class SegmentationPrediction:
             Item(name, float("nan"), None, {"area": float(area)})
             for name, area in self.areas().items()
         ]
+
+    def regions(self, labels: Collection[str]) -> Regions:
+        """See `visus.vision.prediction.Concealable`; a mask without boxes."""
+        chosen = np.isin(np.array(self.class_names, str), list(labels))
+        boxes, none = np.zeros((0, 4), np.float32), np.zeros(0)
+        return Regions(boxes, none.astype(np.float32), none.astype(np.int64), chosen[self.mask])
 
     def png(self) -> bytes:
         """The class ids as a PNG with the classes' colours as its palette."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.options import Session, TaskOption
 from visus.tasks.segmentation.data_info import SegmentationInfo
 from visus.tasks.segmentation.weights import WEIGHTS
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
+
+_BLUR = blur_option()
 
 
 class SegmentationSpec(TaskSpec):
@@ -52,6 +55,7 @@ class SegmentationSpec(TaskSpec):
             metavar="PIXELS",
             commands=("predict",),
         ),
+        _BLUR,
     )
 
     def lightning_class(self) -> type[SegmentationTask]:
@@ -96,7 +100,7 @@ class SegmentationSpec(TaskSpec):
             from visus.tasks.segmentation.mask_files import MaskFiles
 
             session.watchers.append(MaskFiles(values["masks"]))
-        return session
+        return conceal(session, _BLUR, values.get("blur"), source)
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a logit, and the fraction of positions of the same class."""

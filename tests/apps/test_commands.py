@@ -10,7 +10,7 @@ from tests.conftest import PATIENCE
 from visus.apps.drawing import draw_prediction
 from visus.apps.runs import create_run_folder
 from visus.datamodules.registry import data_specs
-from visus.tasks.classification.metrics import class_report, standard_error
+from visus.tasks.class_metrics import class_report, standard_error
 from visus.tasks.classification.prediction import ClassificationPrediction
 from visus.vision.drawing.grid import grid
 from visus.vision.drawing.plots import draw_confusion

@@ -60,7 +60,7 @@ class Counting(ModelWrapper):
         super().__init__(model)
         self.frames = 0
 
-    def apply_state(self, prediction):
+    def apply_state(self, prediction, time=None):
         self.frames += 1
         return self.model.apply_state(prediction)
 
@@ -135,7 +135,8 @@ def test_a_wrapper_names_every_member_of_a_model():
     members = {name for name in (*vars(Model), *Model.__annotations__) if not name.startswith("_")}
     delegated = set(vars(ModelWrapper))
     # They check the images and call `predict_image`, which a wrapper may override.
-    assert members - delegated == {"predict", "predict_batch", "predict_images"}
+    checking = {"predict", "predict_batch", "predict_images", "predict_frame"}
+    assert members - delegated == checking
 
 
 def test_files_are_read_and_arrays_are_checked(tmp_path):

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from visus.vision.decoding.arrays import too_many_pixels
-from visus.vision.decoding.data import ImageData, ImageError
+from visus.vision.decoding.arrays import is_array, too_many_pixels
+from visus.vision.decoding.data import ImageData, ImageError, Source
 from visus.vision.decoding.jpeg import JpegData, parse_jpeg
 from visus.vision.decoding.tiff import is_tiff, refuse_many_parts
 
@@ -83,8 +83,33 @@ def check_structure(data: ImageData) -> JpegData | None:
 
 def memory_to_open(data: ImageData) -> int:
     """Approximate number of bytes for opening a file: of a WebP, two canvases of four channels."""
+    return data.size + 8 * min(_webp_pixels(data), MAX_PIXELS)
+
+
+def declared_pixels(source: Source) -> int:
+    """The number of pixels that an image declares, without decoding it; 0 for an array.
+
+    Args:
+        source: A file, or the encoded bytes of one.
+
+    Raises:
+        ImageError: If it is not an image, or one that must not be opened.
+    """
+    if is_array(source):
+        return 0
+    with ImageData(source) as data:
+        if pixels := _webp_pixels(data):
+            return pixels
+        if is_tiff(data.start(4)):
+            refuse_many_parts(data)
+        image = open_image(data)
+        return image.width * image.height
+
+
+def _webp_pixels(data: ImageData) -> int:
+    """The number of pixels of a WebP; 0 for any other file."""
     width, height = _webp_size(data.start(30)) or (0, 0)
-    return data.size + 8 * min(width * height, MAX_PIXELS)
+    return width * height
 
 
 def _webp_size(start: bytes) -> tuple[int, int] | None:

@@ -1,11 +1,14 @@
 """The detected faces of an image: boxes and landmarks, the input of every face task."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visus.vision.faces import FACE
+from visus.vision.prediction import Regions
 
 Faces = TypeVar("Faces", bound="FoundFaces")
 
@@ -81,6 +84,11 @@ class FoundFaces:
             landmarks=self.landmarks[index],
             problems=tuple(self.problems[i] for i in index),
         )
+
+    def regions(self, labels: Collection[str]) -> Regions:
+        """See `visus.vision.prediction.Concealable`; the only label is `FACE`."""
+        index = np.arange(len(self) if FACE in labels else 0)
+        return Regions(self.boxes[index], self.scores[index], np.zeros(len(index), np.int64))
 
     def largest(self) -> int:
         """The index of the face with the largest box."""

@@ -18,6 +18,10 @@ class Sink(ABC):
             drawn: Its image with the prediction, uint8 RGB.
         """
 
+    def announce(self, note: str) -> bool:
+        """Receive why a camera has no frame yet; returns as `show` does."""
+        return True
+
     def written(self) -> str:
         """What was written where, such as `out.mp4: 20 frames`; empty for nothing."""
         return ""

@@ -1,58 +1,40 @@
-"""Video encoders: the ffmpeg program where it is installed, OpenCV otherwise."""
+"""Video files that are written frame by frame, and that play while they are written."""
 
-import queue
-import shutil
-import subprocess
+import os
 import sys
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import cv2
-
+from visus.apps.live.sinks.ffmpeg import FfmpegEncoder, ffmpeg_codec
+from visus.apps.live.sinks.opencv import OpenCvEncoder
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
-from visus.vision.output_files import replacing
+from visus.vision.output_files import unwritable
 from visus.vision.printable import printable
+from visus.vision.videos.packets import count_packets
+from visus.vision.videos.recognition import container_of
+from visus.vision.videos.structure import find_interruption
 
-_FFMPEG = {
-    ".mp4": (
-        ("libx264", "-preset", "veryfast", "-crf", "23"),
-        ("libopenh264", "-b:v", "4M"),
-    ),
-    ".webm": (
-        ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-b:v", "2M"),
-    ),
-}
-"""Encoders of the ffmpeg program by the file's suffix; the first available one is used."""
-
-_OPENCV = {".mp4": "mp4v", ".webm": "VP80"}
-"""OpenCV's codecs: its VP9 encodes eight frames/s, and its H.264 needs a device."""
-
-SUFFIXES = tuple(_OPENCV)
-
-_QUEUE_SIZE = 16
-"""Frames that may wait for OpenCV's encoder."""
+SUFFIXES = (".mp4", ".webm")
 
 
-class Encoder(ABC):
+class Encoder(Protocol):
     """Writes a video file."""
 
-    @abstractmethod
-    def write(self, pixels: Any) -> None:
+    def write(self, pixels: Pixels) -> None:
         """Append a frame: uint8, BGR, of the size of the video."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Finish the file, without which no player opens it."""
+        """Finish the file."""
 
 
 def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
     """Open a video for writing.
+
+    Until it is closed, it is `NAME.unfinished.mp4` beside `path`, which plays up to the last second
+    whatever happens. An earlier file is replaced only by the finished one.
 
     Args:
         path: The suffix sets the codec: `.mp4` is H.264 where the ffmpeg program has an encoder for
@@ -61,9 +43,10 @@ def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
         size: (width, height) in pixels, both even.
 
     Raises:
-        VisusError: If it cannot be written.
+        VisusError: If it cannot be written; so do `write` and `close`, which then name the
+            unfinished file and the seconds that it plays.
     """
-    encoder = _ReplacingEncoder(path, rate, size)
+    encoder = _Recording(path, rate, size)
     if not plays_in_browsers(path.suffix.lower()):
         remedy = "install the ffmpeg program, or write a .webm"
         print(printable(f"visus: {path}: browsers do not play it; {remedy}"), file=sys.stderr)
@@ -72,137 +55,88 @@ def open_encoder(path: Path, rate: float, size: tuple[int, int]) -> Encoder:
 
 def plays_in_browsers(suffix: str) -> bool:
     """Whether browsers play the videos of this suffix that are written on this machine."""
-    return suffix != ".mp4" or _ffmpeg_codec(suffix) is not None
+    return suffix != ".mp4" or ffmpeg_codec(suffix) is not None
 
 
-class _ReplacingEncoder(Encoder):
+class _Recording:
     """Writes beside an earlier file, which is replaced once the video is finished."""
 
     def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
-        self._finishing = ExitStack()
-        part = self._finishing.enter_context(replacing(path))
-        codec = _ffmpeg_codec(path.suffix.lower())
-        with self._discarding():
-            self._encoder: Encoder = (
-                _OpenCvEncoder(part, path, rate, size)
+        self._path, self._rate = path, rate
+        # A link is not replaced, but the file that it points to; a device is written to.
+        self._target = path.resolve()
+        special = self._target.exists() and not self._target.is_file()
+        self._unfinished = path if special else _unused_name(self._target, path.suffix)
+        self._replaces = not special
+        self._encoder: Encoder | None = None
+        codec = ffmpeg_codec(path.suffix.lower())
+        with self._reporting():
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._encoder = (
+                OpenCvEncoder(self._unfinished, rate, size)
                 if codec is None
-                else _FfmpegEncoder(part, path, rate, size, codec)
+                else FfmpegEncoder(self._unfinished, rate, size, codec)
             )
 
-    def write(self, pixels: Any) -> None:
-        with self._discarding():
-            self._encoder.write(pixels)
+    def write(self, pixels: Pixels) -> None:
+        if self._encoder is not None:
+            with self._reporting():
+                self._encoder.write(pixels)
 
     def close(self) -> None:
-        with self._discarding():
-            self._encoder.close()
-        self._finishing.close()
+        if self._encoder is not None:
+            with self._reporting():
+                self._encoder.close()
+                self._encoder = None
+                if self._replaces:
+                    self._unfinished.replace(self._target)
 
     @contextmanager
-    def _discarding(self) -> Iterator[None]:
-        """Remove the unfinished file after an error."""
+    def _reporting(self) -> Iterator[None]:
+        """After an error, say what of the file plays."""
         try:
             yield
-        except VisusError as error:
-            with suppress(VisusError):
-                self._finishing.__exit__(type(error), error, error.__traceback__)
-            raise
+        except (OSError, VisusError) as error:
+            encoder, self._encoder = self._encoder, None
+            if encoder is not None:
+                with suppress(OSError, VisusError):
+                    encoder.close()
+            raise self._failure(error) from None
 
-
-def _ffmpeg_codec(suffix: str) -> tuple[str, ...] | None:
-    """The arguments of the ffmpeg program's encoder; None where it has none."""
-    return next((each for each in _FFMPEG[suffix] if each[0] in _ffmpeg_encoders()), None)
-
-
-@cache
-def _ffmpeg_encoders() -> frozenset[str]:
-    """The encoders of the ffmpeg program; empty where it is not installed."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        return frozenset()
-    done = subprocess.run([program, "-hide_banner", "-encoders"], capture_output=True, text=True)
-    return frozenset(word for line in done.stdout.splitlines() for word in line.split()[1:2])
-
-
-class _FfmpegEncoder(Encoder):
-    def __init__(
-        self,
-        part: Path,
-        path: Path,
-        rate: float,
-        size: tuple[int, int],
-        codec: tuple[str, ...],
-    ) -> None:
-        self._path = path
-        command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-c:v", *codec]
-        command += ["-pix_fmt", "yuv420p"]
-        if path.suffix.lower() == ".mp4":
-            # The index first, so that a browser can play while it downloads.
-            command += ["-movflags", "+faststart"]
-        command.append(f"file:{part}")
-        # A new session, so that the Ctrl+C that ends the loop does not end the encoder first.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    def _failure(self, error: OSError | VisusError) -> VisusError:
+        written = self._replaces and self._unfinished.is_file()
+        seconds = self._trim() / self._rate if written else 0.0
+        if seconds:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            place = (
+                f"{self._path.with_name(self._unfinished.name)} plays up to second {seconds:.1f}"
+            )
+            return VisusError(f"{self._path}: cannot be written ({reason}); {place}")
+        if written:
+            with suppress(OSError):
+                self._unfinished.unlink()
+        if isinstance(error, OSError):
+            return unwritable(self._path, error)
+        return VisusError(
+            f"{self._path}: cannot be written ({error}); check its folder and the disk"
         )
 
-    def write(self, pixels: Pixels) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(pixels.data)
-        except BrokenPipeError:
-            self.close()
-
-    def close(self) -> None:
-        if self._process.stdin is not None and self._process.stdin.closed:
-            return
-        _, message = self._process.communicate()
-        if self._process.returncode:
-            reason = message.decode(errors="replace").strip().splitlines() or ["ffmpeg failed"]
-            raise VisusError(f"{self._path}: cannot be written ({reason[-1]})")
+    def _trim(self) -> int:
+        """Remove an incomplete end of the unfinished file; returns its number of frames."""
+        with suppress(OSError):
+            end = find_interruption(self._unfinished, container_of(self._unfinished))
+            if end is not None:
+                os.truncate(self._unfinished, end)
+        return count_packets(self._unfinished)
 
 
-class _OpenCvEncoder(Encoder):
-    """OpenCV's encoder in a thread: the loop waits only for an encoder slower than itself."""
-
-    def __init__(self, part: Path, path: Path, rate: float, size: tuple[int, int]) -> None:
-        self._part, self._path = part, path
-        self._written = 0
-        # Its errors are found by `close`.
-        cv2.utils.logging.setLogLevel(0)
-        code = cv2.VideoWriter.fourcc(*_OPENCV[path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(part), code, rate, size)
-        if not self._writer.isOpened():
-            raise VisusError(f"{path}: cannot be written; check folder and disk")
-        self._queue: queue.Queue[Any] = queue.Queue(_QUEUE_SIZE)
-        self._thread = threading.Thread(target=self._encode, name="encoder", daemon=True)
-        self._thread.start()
-
-    def write(self, pixels: Pixels) -> None:
-        self._written += 1
-        self._queue.put(pixels)
-
-    def close(self) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        self._writer.release()
-        # OpenCV ignores a full disk.
-        if self._part.is_file() and not self._complete():
-            raise VisusError(f"{self._path}: cannot be written completely; check the disk")
-
-    def _complete(self) -> bool:
-        """Whether the last frame can be read."""
-        capture = cv2.VideoCapture(str(self._part))
-        last = self._written - 1
-        found = (
-            capture.isOpened()
-            and capture.get(cv2.CAP_PROP_FRAME_COUNT) > last
-            and capture.set(cv2.CAP_PROP_POS_FRAMES, last)
-            and capture.read()[0]
-        )
-        capture.release()
-        return bool(found)
-
-    def _encode(self) -> None:
-        while (pixels := self._queue.get()) is not None:
-            self._writer.write(pixels)
+def _unused_name(path: Path, suffix: str) -> Path:
+    """The name of the unfinished file; one that was left behind holds frames, and is kept."""
+    number = 1
+    while True:
+        mark = "unfinished" if number == 1 else f"unfinished-{number}"
+        # The names of files may be as long as the file system allows.
+        found = path.with_name(f"{path.stem[:200]}.{mark}{suffix}")
+        if not found.exists():
+            return found
+        number += 1

@@ -1,5 +1,6 @@
 """Sinks: annotated videos and images in files."""
 
+import time
 from pathlib import Path
 
 from visus.apps.live.sinks.base import Sink
@@ -12,50 +13,101 @@ from visus.vision.output_files import OutputNames, write_image
 from visus.vision.resize import resize_to_input
 from visus.vision.wording import counted
 
+_DEFAULT_RATE = 25.0
+_MAX_RATE = 240.0
+
 
 class VideoSink(Sink):
-    """A video file.
+    """A video file at a constant rate in which every frame is shown at its time.
+
+    A frame is repeated until the next one, and the last one until the end of its source. A frame
+    that comes up to two intervals early, as from a camera, follows the one before; others that are
+    closer together than the rate allows are left out and counted.
 
     Args:
         path: Where to write; the suffix sets the codec, see `visus.apps.live.sinks.encoders`.
-        rate: Frames/s.
+        rate: Frames/s; 0 for 25, which replaces more than 240 too, as some cameras declare.
         start: The time of the first frame, in seconds of its source.
+
+    Raises:
+        VisusError: If the suffix is of another kind of file.
     """
 
     def __init__(self, path: Path, rate: float, start: float = 0.0) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise VisusError(f"--video {path}: the file's suffix must be {' or '.join(SUFFIXES)}")
         self.path = path
-        self.rate = rate or 25.0
+        self.rate = rate if 0 < rate <= _MAX_RATE else _DEFAULT_RATE
         self.start = start
         self._encoder: Encoder | None = None
         self._size = (0, 0)
-        self._written = 0
+        self._latest: Pixels | None = None
+        self._end = 0.0
+        self._written = self._repeated = self._left_out = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; later frames of another size are resized to that of the first."""
+        """See `Sink.show`; later frames of another size are resized to that of the first.
+
+        Raises:
+            VisusError: If the video cannot be written.
+        """
         if self._encoder is None:
+            if frame.note:
+                # It holds no image yet, whose size sets that of the video.
+                return True
             height, width = drawn.shape[:2]
             self._size = (_encodable(width), _encodable(height))
             self._encoder = open_encoder(self.path, self.rate, self._size)
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
             pixels = to_bgr(resize_to_input(drawn, self._size[::-1], "letterbox")[0])
-        # Dropped frames of a camera are replaced by copies of the next one.
         moment = self._written / self.rate if frame.time is None else frame.time - self.start
-        while self._written <= moment * self.rate + 1e-6:
+        if frame.note:
+            # A frame of an interrupted camera repeats the time of the last one.
+            moment += time.perf_counter() - frame.captured
+        self._end = moment + (frame.duration or 0.0)
+        place = round(moment * self.rate)
+        self._repeat_until(place, pixels if self._latest is None else self._latest)
+        if self._written <= place + 1:
             self._encoder.write(pixels)
             self._written += 1
+        elif not frame.note:
+            self._left_out += 1
+        self._latest = pixels
         return True
 
     def written(self) -> str:
         """See `Sink.written`."""
-        return f"{self.path}: {counted(self._written, 'frame')}" if self._written else ""
+        if not self._written:
+            return ""
+        notes = []
+        if self._repeated:
+            notes.append(f"{self._repeated} of them repeated")
+        if self._left_out:
+            notes.append(f"{self._left_out} of the source left out")
+        times = f" ({self.rate:g} a second, {', '.join(notes)})" if notes else ""
+        return f"{self.path}: {counted(self._written, 'frame')}{times}"
 
     def close(self) -> None:
-        """See `Sink.close`."""
-        if self._encoder is not None:
+        """See `Sink.close`.
+
+        Raises:
+            VisusError: If the video cannot be written.
+        """
+        if self._encoder is None:
+            return
+        try:
+            if self._latest is not None:
+                self._repeat_until(round(self._end * self.rate), self._latest)
+        finally:
             self._encoder.close()
+
+    def _repeat_until(self, place: int, pixels: Pixels) -> None:
+        assert self._encoder is not None
+        while self._written < place:
+            self._encoder.write(pixels)
+            self._written += 1
+            self._repeated += 1
 
 
 def _encodable(side: int) -> int:

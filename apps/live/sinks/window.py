@@ -67,7 +67,7 @@ class WindowSink(Sink):
             cv2.namedWindow(self.title, flags)
             cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
         if self._recording is not None and not frame.note:
-            self._recording.show(frame, drawn)
+            self._record(self._recording, frame, drawn)
         paused = frame.index is None
         while True:
             state = "paused" if paused and frame.index is not None else ""
@@ -92,18 +92,32 @@ class WindowSink(Sink):
             self._recording.close()
         cv2.destroyAllWindows()
 
+    def _record(self, recording: VideoSink, frame: Frame, drawn: Pixels) -> None:
+        """Add a frame to the recording, which ends where that fails; the window stays."""
+        try:
+            recording.show(frame, drawn)
+        except VisusError as error:
+            self._recording = None
+            self._message = str(error)
+
     def _handle_key(self, key: str, frame: Frame, drawn: Pixels) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         if key == "h":
             self._help = not self._help
         elif key == "s":
             path = Path(f"visus-{stamp}.png")
-            write_image(path, drawn)
-            self._message = f"snapshot {path}"
+            try:
+                write_image(path, drawn)
+                self._message = f"snapshot {path}"
+            except VisusError as error:
+                self._message = str(error)
         elif key == "r" and self._recording is not None:
-            self._recording.close()
-            self._message = f"recorded {self._recording.path}"
-            self._recording = None
+            recording, self._recording = self._recording, None
+            self._message = f"recorded {recording.path}"
+            try:
+                recording.close()
+            except VisusError as error:
+                self._message = str(error)
         elif key == "r" and frame.time is not None:
             self._recording = VideoSink(Path(f"visus-{stamp}.mp4"), 25.0, frame.time)
             self._message = f"recording {self._recording.path}"

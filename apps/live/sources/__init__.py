@@ -12,7 +12,8 @@ from visus.apps.live.sources.raw import RawSource, parse_size
 from visus.apps.windows_paths import refuse_windows_path
 from visus.vision.csv_files import read_csv
 from visus.vision.errors import VisusError
-from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, VIDEO_EXTENSIONS, list_images
+from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, list_images
+from visus.vision.videos.recognition import is_video
 
 __all__ = ["SampledSource", "Source", "open_source"]
 
@@ -67,7 +68,7 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
             f"source {source!r}: there is no such file; "
             "give an image, a folder, a glob, a video, a camera's number or a stream's address"
         )
-    if path.suffix.lower() in VIDEO_EXTENSIONS:
+    if is_video(path):
         return VideoSource(path)
     if path.suffix.lower() == ".csv":
         listed = read_csv(path, {"path"})

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from visus.vision.frames import Frame
@@ -16,8 +17,11 @@ class Source(ABC):
         still: Whether the frames are unrelated images.
         stored: Whether there are several frames and all exist already, so that workers can predict
             them in parallel.
-        rate: Frames/s; 0 where it is unknown.
-        total: Number of frames; None where it is unknown or endless.
+        rate: Frames/s; 0 where it is unknown. Where the frame rate varies, that of frames in close
+            succession.
+        total: Number of frames, which some containers only estimate; None where it is unknown or
+            endless.
+        seconds: Duration, as the container declares it; None where it is unknown or endless.
         files: The files that it reads.
         problems: One message for each input that could not be read.
     """
@@ -27,6 +31,7 @@ class Source(ABC):
     stored = False
     rate = 0.0
     total: int | None = None
+    seconds: float | None = None
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
         self.files = files
@@ -38,27 +43,32 @@ class Source(ABC):
 
 
 class SampledSource(Source):
-    """One frame of a video or a stream per interval.
+    """The first frame of each interval of a video or a stream; an interval may hold none.
 
     Args:
         source: The source of the frames.
-        seconds: The interval.
+        interval: The interval in seconds.
     """
 
-    def __init__(self, source: Source, seconds: float) -> None:
+    def __init__(self, source: Source, interval: float) -> None:
         super().__init__()
-        self.live, self.rate = source.live, 1 / seconds
-        if source.total and source.rate:
-            self.total = math.ceil(source.total / (source.rate * seconds))
+        self.live, self.rate, self.seconds = source.live, 1 / interval, source.seconds
+        if source.seconds is not None:
+            self.total = math.ceil(source.seconds / interval)
         self.problems = source.problems
         self._source = source
-        self._seconds = seconds
+        self._interval = interval
 
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
-        due = 0.0
-        for frame in self._source.frames():
-            # Timestamps are rounded.
-            if frame.time is None or frame.time + 1e-3 >= due:
-                yield frame
-                due += self._seconds
+        due = 0
+        with closing(self._source.frames()) as frames:
+            for frame in frames:
+                if frame.time is None:
+                    yield frame
+                    continue
+                # Containers round times to milliseconds.
+                interval = math.floor((frame.time + 1e-3) / self._interval)
+                if interval >= due:
+                    yield frame
+                    due = interval + 1

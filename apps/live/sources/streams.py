@@ -8,12 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import cv2
+import numpy as np
 
 from visus.apps.addresses import without_secrets
 from visus.apps.live.sources.base import Source
-from visus.apps.live.sources.files import quiet_capture, to_rgb
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
+from visus.vision.printable import printable
+from visus.vision.videos.packets import quiet_capture
+from visus.vision.videos.reader import to_rgb
 
 _TIMEOUT = 5.0
 """Seconds without a frame after which a stream counts as interrupted."""
@@ -22,6 +25,9 @@ _RETRY = 1.0
 """Seconds between two attempts to reconnect, and between two repeated frames."""
 
 _NETWORK_TIMEOUT_MS = 5000
+
+_BLACK = np.zeros((1, 1, 3), np.uint8)
+"""The image of a camera that has sent none."""
 
 
 class StreamSource(Source):
@@ -34,40 +40,55 @@ class StreamSource(Source):
         name: Its name in messages, without a password.
         open_capture: Opens it; returns an object like `cv2.VideoCapture`.
         remedy: The remedy where it cannot be opened.
+        patient: Whether it is opened by the thread, and where that fails opened again until it
+            succeeds. Until then `frames` returns black frames with a note.
 
     Attributes:
         dropped: Frames that were not taken in time.
+        attempted: Set once it was opened, or could not be opened.
 
     Raises:
-        VisusError: If it cannot be opened.
+        VisusError: If it cannot be opened, and is not patient.
     """
 
     live = True
 
-    def __init__(self, name: str, open_capture: Callable[[], Any], remedy: str) -> None:
+    def __init__(
+        self, name: str, open_capture: Callable[[], Any], remedy: str, patient: bool = False
+    ) -> None:
         super().__init__()
         self.name = name
         self.dropped = 0
+        self.attempted = threading.Event()
         self._open = open_capture
-        self._capture = open_capture()
-        if not self._capture.isOpened():
-            raise VisusError(f"{name}: cannot be opened; {remedy}")
-        self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
+        self._remedy = remedy
+        self._patient = patient
         self._newest: Frame | None = None
         self._arrived = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
+        self._capture: Any = None
+        if patient:
+            self._thread.start()
+        else:
+            self._first_attempt()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """See `Source.frames`; ends only where no first frame arrives."""
-        self._thread.start()
+        """See `Source.frames`; ends only where no first frame arrives, unless it is patient."""
+        if self._patient:
+            # Frames that arrived while the model was loaded are outdated.
+            with self._arrived:
+                self.dropped, self._newest = 0, None
+        else:
+            self._thread.start()
         last: Frame | None = None
         seen = time.perf_counter()
         try:
             while True:
                 interrupted = time.perf_counter() - seen >= _TIMEOUT
-                timeout = _RETRY if interrupted else _TIMEOUT
+                waiting = interrupted or (self._patient and last is None)
                 with self._arrived:
+                    timeout = _RETRY if waiting else _TIMEOUT
                     self._arrived.wait_for(lambda: self._newest is not None, timeout)
                     frame, self._newest = self._newest, None
                 now = time.perf_counter()
@@ -76,22 +97,40 @@ class StreamSource(Source):
                         self._report(f"is back after {now - seen:.0f} seconds")
                     last, seen = frame, now
                     yield frame
-                elif last is None:
-                    self.problems.append(f"{self.name}: no frame for {now - seen:.0f} seconds")
-                    return
-                else:
+                    continue
+                note = f"no image for {now - seen:.0f} s"
+                if last is not None:
                     if not interrupted:
                         self.problems.append(f"{self.name}: was interrupted")
                         self._report("no frame for 5 seconds; reconnecting")
-                    yield replace(last, note=f"no image for {now - seen:.0f} s")
+                    yield replace(last, note=note)
+                elif self._patient:
+                    yield Frame(_BLACK, self.name, 0, 0.0, now, note)
+                else:
+                    self.problems.append(f"{self.name}: no frame for {now - seen:.0f} seconds")
+                    return
         finally:
             self._closing.set()
             self._thread.join(timeout=2)
 
+    def _first_attempt(self) -> None:
+        self._capture = self._open()
+        opened = self._capture.isOpened()
+        self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0) if opened else 0.0
+        if not opened:
+            message = f"cannot be opened; {self._remedy}"
+            if not self._patient:
+                raise VisusError(f"{self.name}: {message}")
+            self.problems.append(f"{self.name}: could not be opened at the start")
+            self._report(f"{message}; trying again every second")
+        self.attempted.set()
+
     def _report(self, message: str) -> None:
-        print(f"visus: {self.name}: {message}", file=sys.stderr)
+        print(printable(f"visus: {self.name}: {message}"), file=sys.stderr)
 
     def _read(self) -> None:
+        if self._patient:
+            self._first_attempt()
         start = time.perf_counter()
         index = 0
         capture = self._capture
@@ -116,14 +155,26 @@ class StreamSource(Source):
         capture.release()
 
 
-def open_camera(index: int) -> StreamSource:
-    """Open a camera by its number."""
+def open_camera(index: int, name: str = "") -> StreamSource:
+    """Open a camera by its number.
+
+    Args:
+        index: The number.
+        name: Its name among several cameras, where it is opened patiently; see `StreamSource`.
+    """
     remedy = "there is none, or another program holds it; visus doctor lists cameras"
-    return StreamSource(f"camera {index}", lambda: quiet_capture(index), remedy)
+    where = f"camera {index}"
+    remedy = f"{where}: {remedy}" if name else remedy
+    return StreamSource(name or where, lambda: quiet_capture(index), remedy, bool(name))
 
 
-def open_stream(address: str) -> StreamSource:
-    """Open a network stream by its address."""
+def open_stream(address: str, name: str = "") -> StreamSource:
+    """Open a network stream by its address.
+
+    Args:
+        address: The address.
+        name: As for `open_camera`.
+    """
     parameters = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         _NETWORK_TIMEOUT_MS,
@@ -135,4 +186,6 @@ def open_stream(address: str) -> StreamSource:
         return quiet_capture(address, cv2.CAP_FFMPEG, parameters)
 
     remedy = "check the address, the password, and that the camera is on"
-    return StreamSource(without_secrets(address), connect, remedy)
+    where = without_secrets(address)
+    remedy = f"{where}: {remedy}" if name else remedy
+    return StreamSource(name or where, connect, remedy, bool(name))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.conftest import PATIENCE, save_scene
 from visus.apps.inference.loading import load_model
+from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import JsonLinesWriter, run_loop
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.sinks.video import VideoSink
@@ -281,11 +282,8 @@ def test_a_sink_that_fails_to_close_does_not_prevent_the_others_from_closing(
 
     clip = VideoSource(write_video(workplace / "clip.avi"))
     with pytest.raises(OSError, match="the disk is full"):
-        run_loop(
-            load_model(str(model[0])),
-            clip,
-            [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()],
-        )
+        sinks = [Broken(), VideoSink(workplace / "o.mp4", 10), Broken()]
+        run_loop([Camera(clip, load_model(str(model[0])), sinks)])
     assert len(list(VideoSource(workplace / "o.mp4").frames())) == 20
 
 
@@ -302,7 +300,7 @@ def test_an_error_of_the_network_leaves_no_reading_thread(workplace, model):
 
     clip = VideoSource(write_video(workplace / "clip.avi"))
     with pytest.raises(MemoryError) as held:
-        run_loop(Failing(), clip, [])
+        run_loop([Camera(clip, Failing())])
     # The traceback holds the stack frames, and with them all generators that are not closed.
     assert held.value.__traceback__
     assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
@@ -315,7 +313,8 @@ def test_parallel_predictions_are_the_same(workplace, model, runtime):
         loaded = load_model(str(model[0]), runtime, workers)
         assert loaded.workers == workers
         writer = JsonLinesWriter(f"{workers}.jsonl")
-        assert run_loop(loaded, VideoSource(workplace / "v.avi"), [], writer).frames == 30
+        camera = Camera(VideoSource(workplace / "v.avi"), loaded)
+        assert run_loop([camera], writer).frames == 30
     alone, together = (lines(workplace / f"{workers}.jsonl") for workers in (1, 3))
     assert [entry["frame"] for entry in together] == list(range(30))
     for one, other in zip(alone, together, strict=True):
@@ -339,12 +338,12 @@ def test_state_is_applied_in_the_order_of_the_frames(workplace, model):
             time.sleep(0.02 * (3 - number % 3))
             return number, whole.predict_image(image)
 
-        def apply_state(self, prediction):
+        def apply_state(self, prediction, time):
             followed.append(prediction[0])
             return prediction[1]
 
     source = VideoSource(write_video(workplace / "v.avi", frames=12))
-    assert run_loop(Uneven(), source, []).frames == 12
+    assert run_loop([Camera(source, Uneven())]).frames == 12
     assert followed == list(range(12))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import PATIENCE
-from visus.apps.live.loop import parallel_map
+from visus.apps.live.parallel import parallel_map
 from visus.apps.live.prefetch import prefetch
 
 

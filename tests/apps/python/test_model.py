@@ -113,7 +113,7 @@ def test_unknown_options_of_fit_name_those_there_are(photos, options, words):
 def test_wrong_values_of_fit_are_named_as_in_python(photos):
     with pytest.raises(VisusError, match=r"^trainer.max_epochs 'x' is not of type int"):
         package.fit(photos, max_epochs="x")
-    with pytest.raises(VisusError, match="task='juggling': choose from captioning, class"):
+    with pytest.raises(VisusError, match="task='juggling': choose from action, captioning, class"):
         package.fit(photos, "juggling")
     with pytest.raises(VisusError, match="nowhere"):
         package.fit("nowhere")

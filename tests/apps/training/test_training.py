@@ -18,6 +18,7 @@ from tests.conftest import (
     save_people,
     save_scene,
 )
+from tests.datamodules.action.videos import save_classes, save_clip
 from tests.datamodules.core.test_archives import write_cifar, write_fashion
 from tests.datamodules.segmentation.test_downloads import write_pets, write_voc
 from visus.configs import config_names, find_config
@@ -42,6 +43,7 @@ _FACES_3D = ["--model.backbone", "test_resnet", "--model.pretrained", "false",
              "--data.image_size", "[64,64]", "--data.num_workers", "0"]  # fmt: skip
 _OWN_CAPTIONS = [*_CAPTIONS, "--data.root", "captions", "--data.min_count", "1"]
 KEYS = {
+    "action": {"classes"},
     "captioning": {"caption", "captions", "score"},
     "classification": {"classes"},
     "detection": {"detections"},
@@ -50,6 +52,7 @@ KEYS = {
     "segmentation": {"mask", "areas"},
 }
 FIGURES = {
+    "action": "test/accuracy",
     "captioning": "test/bleu_1",
     "classification": "test/accuracy",
     "detection": "test/map",
@@ -58,6 +61,7 @@ FIGURES = {
     "segmentation": "test/miou",
 }
 FILES = {
+    "action": ["confusion.png"],
     "captioning": ["examples.jpg"],
     "classification": ["confusion.png"],
     "detection": ["precision_recall.png", "examples.jpg", "detections.json"],
@@ -65,7 +69,12 @@ FILES = {
     "face_recognition": ["roc.png", "worst_pairs.jpg"],
     "segmentation": ["confusion.png", "examples.jpg"],
 }
+_CLIPS = ["--model.backbone", "resnet9", "--model.backbone_options", "{width: 8}",
+          "--model.pretrained", "false", "--trainer.precision", "32-true",
+          "--data.num_workers", "0", "--data.batch_size", "4", "--data.frames", "4"]  # fmt: skip
 ARGUMENTS = {
+    "action/custom": [*_CLIPS, "--data.root", "clips", "--data.image_size", "[32,32]"],
+    "action/scenes": [*_CLIPS, "--data.count", "16"],
     "captioning/coco": _OWN_CAPTIONS,
     "captioning/custom": _OWN_CAPTIONS,
     "captioning/scenes": [*_CAPTIONS, "--data.count", "16"],
@@ -143,6 +152,8 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     save_masked(workplace / "masks", "annot")
     save_people(workplace / "people", 7, 2)
     save_captions(workplace / "captions", 12)
+    if name == "action/custom":
+        save_classes(workplace / "clips")
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )
@@ -170,12 +181,21 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     assert content["checkpoint"] == str((run / "best.ckpt").resolve())
     assert 0 <= content["metrics"][FIGURES[task]] <= 1
     assert all((tested / made).is_file() for made in FILES[task])
-    save_scene(workplace / "scene.png", 1, size=(64, 80))
-    code, out, err = visus("predict", run, "scene.png", "--jsonl", "o.jsonl", "--draw", "drawn")
+    source, drawn, frames = save_source(task)
+    code, out, err = visus("predict", run, source, "--jsonl", "o.jsonl", "--draw", "drawn")
     assert code == 0, err
-    (line,) = Path("o.jsonl").read_text().splitlines()
-    assert {"source", "width", "height", "task", *KEYS[task]} == set(json.loads(line))
-    assert Path("drawn/scene.jpg").is_file()
+    lines = Path("o.jsonl").read_text().splitlines()
+    assert len(lines) == frames
+    video = {"frame", "time"} if frames > 1 else set()
+    assert {"source", "width", "height", "task", *video, *KEYS[task]} == set(json.loads(lines[-1]))
+    assert Path(drawn).is_file()
+
+
+def save_source(task):
+    """Something to predict: the file, the one that is drawn, and its number of frames."""
+    if task == "action":
+        return save_clip(Path("scene.mp4"), 1.0), "drawn/scene.mp4", 10
+    return save_scene(Path("scene.png"), 1, size=(64, 80)), "drawn/scene.jpg", 1
 
 
 @pytest.mark.parametrize("name", config_names())

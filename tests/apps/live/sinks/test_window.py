@@ -1,11 +1,13 @@
 """The window: its keys, and the errors where there is none."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.reliability.test_full_disk import no_file_beyond
 from visus.apps.live.sinks.window import WindowSink, why_no_window
 from visus.apps.live.sources.files import VideoSource
 from visus.vision.errors import VisusError
@@ -67,6 +69,26 @@ def test_keys_write_snapshots_and_recordings_without_the_figures(window):
     sink.close()
     (recording,) = Path().glob("visus-*.mp4")
     assert 9 <= VideoSource(recording).declared <= 13
+
+
+def test_a_full_disk_is_shown_and_the_window_stays(window):
+    sink, shown, keys = window
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    frame = Frame(image, "camera 0", 0, 3.0, 0.0)
+    with no_file_beyond(100):
+        for key in ("s", "r"):
+            keys += [key]
+            assert sink.show(frame, image)
+            before = shown[-1]
+            for i in range(1, 40):
+                assert sink.show(Frame(image, "camera 0", i, 3.0 + i * 0.04, 0.0), image)
+            keys += [key]
+            assert sink.show(frame, image) and sink.show(frame, image)
+            assert (shown[-1] != before).any(), "a message"
+        # The second key may have begun another recording, where the first had failed already.
+        with suppress(VisusError):
+            sink.close()
+    assert not list(Path().glob("visus-*.png"))
 
 
 def test_an_image_is_shown_until_the_space_bar_is_pressed(window):

@@ -1,0 +1,1 @@
+"""Events: conditions on predictions, clips as evidence, and webhooks."""

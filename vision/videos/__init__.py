@@ -1,0 +1,1 @@
+"""Video files: recognising, checking and decoding them."""
