@@ -8,13 +8,16 @@ an image as soon as the last one is answered. Another client requests /health al
 and server share the cores.
 """
 
-import asyncio
+import http.client
 import io
 import re
+import selectors
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,9 +80,7 @@ def compare(path: Path, size: tuple[int, int]) -> None:
             "decoding and prediction": lambda: _in_threads(
                 lambda image: model.predict(read_image(image)), images
             ),
-            f"served, {CLIENTS} clients": lambda: asyncio.run(
-                _serve(port, images, latencies, health)
-            ),
+            f"served, {CLIENTS} clients": lambda: _serve(port, images, latencies, health),
         }
         rates: dict[str, list[float]] = {name: [] for name in calls}
         for call in calls.values():
@@ -112,42 +113,69 @@ def _in_threads(function: Callable[[Any], object], items: Sequence[Any]) -> floa
     return count / seconds
 
 
-async def _serve(
+def _serve(
     port: int, images: Sequence[bytes], latencies: list[float], health: list[float]
 ) -> float:
     """Answers per second to all clients."""
+    requests = [_request(image) for image in images]
     end = time.perf_counter() + MINIMUM_SECONDS
-    start, before = time.perf_counter(), len(latencies)
-    clients = [_client(port, images[i % len(images)], latencies, end) for i in range(CLIENTS)]
-    await asyncio.gather(*clients, _check_health(port, health, end))
-    return (len(latencies) - before) / (time.perf_counter() - start)
+    checking = threading.Thread(target=_check_health, args=(port, health, end))
+    checking.start()
+    count, start = 0, time.perf_counter()
+    # One thread for all clients, which leaves the cores to the server.
+    with selectors.DefaultSelector() as selector:
+        for number in range(CLIENTS):
+            client = _Client(port, requests[number % len(requests)])
+            selector.register(client.connection, selectors.EVENT_READ, client)
+        while (now := time.perf_counter()) < end:
+            for key, _ in selector.select(end - now):
+                if key.data.receive():
+                    latencies.append(time.perf_counter() - key.data.started)
+                    key.data.send(requests[count % len(requests)])
+                    count += 1
+        seconds = time.perf_counter() - start
+        for key in list(selector.get_map().values()):
+            key.data.connection.close()
+    checking.join()
+    return count / seconds
 
 
-async def _client(port: int, image: bytes, latencies: list[float], end: float) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+def _request(image: bytes) -> bytes:
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n"
-    while (start := time.perf_counter()) < end:
-        writer.write(head.encode() + image)
-        await _answer(reader)
-        latencies.append(time.perf_counter() - start)
-    writer.close()
+    return head.encode() + image
 
 
-async def _check_health(port: int, health: list[float], end: float) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+class _Client:
+    """A client that sends a request when the last one is answered."""
+
+    def __init__(self, port: int, request: bytes) -> None:
+        self.connection = socket.create_connection(("127.0.0.1", port))
+        self.send(request)
+
+    def send(self, request: bytes) -> None:
+        self._received = b""
+        self.started = time.perf_counter()
+        self.connection.sendall(request)
+
+    def receive(self) -> bool:
+        """Receive what is there; returns whether the answer is complete."""
+        self._received += self.connection.recv(2**16)
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return False
+        assert head.startswith(b"HTTP/1.1 200"), head
+        (length,) = re.findall(rb"content-length: (\d+)", head)
+        return len(body) >= int(length)
+
+
+def _check_health(port: int, health: list[float], end: float) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
     while (start := time.perf_counter()) < end:
-        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await _answer(reader)
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
         health.append(time.perf_counter() - start)
-        await asyncio.sleep(0.05)
-    writer.close()
-
-
-async def _answer(reader: asyncio.StreamReader) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    (length,) = re.findall(rb"content-length: (\d+)", head)
-    await reader.readexactly(int(length))
+        time.sleep(0.05)
+    connection.close()
 
 
 def _jpeg(image: np.ndarray) -> bytes:
