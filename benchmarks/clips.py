@@ -20,10 +20,10 @@ import cv2
 
 from visus.apps.training.memory import keep_freed_memory
 from visus.datamodules.action.files import Clip
-from visus.datamodules.action.frame_cache import FrameCache
-from visus.datamodules.action.reading import ClipFrames
-from visus.datamodules.action.scanning import scan_videos
 from visus.datamodules.action.windows import Sampling
+from visus.datamodules.core.videos.frame_cache import FrameCache
+from visus.datamodules.core.videos.reading import VideoFrames
+from visus.datamodules.core.videos.scanning import scan_videos
 from visus.vision.image_files import VIDEO_EXTENSIONS
 from visus.vision.images import Pixels
 from visus.vision.videos.packets import open_container
@@ -40,7 +40,7 @@ def decode(clip: Clip, convert: bool) -> None:
     capture.release()
 
 
-def sample(reader: ClipFrames, frames: int, clip: Clip) -> list[Pixels]:
+def sample(reader: VideoFrames, frames: int, clip: Clip) -> list[Pixels]:
     """Frames of a window as long as the clip."""
     return reader(clip, times_of(clip, frames))
 
@@ -88,8 +88,8 @@ def main() -> None:
         if not scan.error
     ]
     empty, cache = FrameCache(0), FrameCache(2 * 10**9)
-    uncached = ClipFrames(empty, (args.size, args.size), "crop", augmented=False)
-    cached = ClipFrames(cache, (args.size, args.size), "crop", augmented=False)
+    uncached = VideoFrames(empty, (args.size, args.size), "crop", augmented=False)
+    cached = VideoFrames(cache, (args.size, args.size), "crop", augmented=False)
     calls: dict[str, Callable[[Clip], object]] = {
         "sampling": partial(sample, uncached, FRAMES),
         "decoder, images": partial(decode, convert=True),

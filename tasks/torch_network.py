@@ -23,10 +23,13 @@ class TorchNetwork:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.task = task.eval().to(device)
 
-    def __call__(self, images: Batch) -> tuple[NDArray[np.float32], ...]:
+    def __call__(
+        self, images: Batch, *state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], ...]:
         """See `visus.vision.model.Network.__call__`."""
         with torch.inference_mode():
-            outputs = self.task(torch.from_numpy(images).to(self.task.device))
+            inputs = [torch.from_numpy(each).to(self.task.device) for each in (images, *state)]
+            outputs = self.task(*inputs)
         return tuple(output.float().cpu().numpy() for output in outputs)
 
 

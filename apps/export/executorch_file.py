@@ -48,10 +48,11 @@ def export_program(task: VisionTask, path: Path) -> None:
     task.to(memory_format=torch.contiguous_format)
     task.memory_format = torch.contiguous_format
     image = torch.zeros((1, task.in_channels, *task.image_size), dtype=torch.uint8)
+    state = task.metadata.initial_state()
     with warnings.catch_warnings(), task.spec.prepare_export(task):
         warnings.simplefilter("ignore")
         lowered = to_edge_transform_and_lower(
-            torch.export.export(task, (image,)),
+            torch.export.export(task, (image, *map(torch.from_numpy, state))),
             partitioner=[XnnpackPartitioner()],
             constant_methods={
                 "metadata": json.dumps(task.metadata.to_dict()),
@@ -63,7 +64,7 @@ def export_program(task: VisionTask, path: Path) -> None:
         part.write_bytes(program)
         fill_in_digest(part)
         try:
-            load_network(part, "executorch")(image.numpy())
+            load_network(part, "executorch")(image.numpy(), *state)
         except (RuntimeError, VisusError) as error:
             raise VisusError(
                 f"{path}: ExecuTorch cannot run this network ({error}); export an .onnx file"

@@ -62,14 +62,26 @@ def save_onnx(model: onnx.ModelProto, path: Path, properties: Mapping[str, str])
         fill_in_digest(part)
 
 
+def state_names(count: int) -> list[str]:
+    """Names of the inputs that hold a network's state; the outputs are those with `new_` before."""
+    return [f"state_{i}" for i in range(count)]
+
+
 def _export_any_batch(task: VisionTask) -> onnx.ModelProto:
-    example = torch.zeros((2, task.in_channels, *task.image_size), dtype=torch.uint8)
+    image = torch.zeros((2, task.in_channels, *task.image_size), dtype=torch.uint8)
+    state = [torch.zeros(2, *shape) for shape in task.metadata.state_shapes]
+    states = state_names(len(state))
+    outputs = len(task(image, *state)) - len(state)
+    batch = {0: torch.export.Dim("batch", min=1)}
     program = torch.onnx.export(
         task,
-        (example,),
-        input_names=["images"],
-        output_names=list(task.spec.export.output_names[: len(task(example))]),
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+        (image, *state),
+        input_names=["images", *states],
+        output_names=[
+            *task.spec.export.output_names[:outputs],
+            *(f"new_{name}" for name in states),
+        ],
+        dynamic_shapes=(batch, (batch,) * len(state)) if state else (batch,),
         opset_version=OPSET,
         dynamo=True,
         external_data=False,

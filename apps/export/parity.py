@@ -72,11 +72,17 @@ def _scenes(channels: int) -> list[Pixels]:
 
 
 def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[_Outputs, float]:
-    """The outputs for each image, and the median latency in milliseconds."""
-    model.run(batches[0])
+    """The outputs for each image, and the median latency in milliseconds.
+
+    For a network with a state the images are the frames of one clip.
+    """
+    state = model.metadata.initial_state()
+    model.run(batches[0], *state)
     outputs, times = [], []
     for batch in batches:
         start = time.perf_counter()
-        outputs.append(model.run(batch))
+        results = model.run(batch, *state)
         times.append(time.perf_counter() - start)
+        outputs.append(results)
+        state = results[len(results) - len(state) :]
     return outputs, float(np.median(times)) * 1000

@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from visus.apps.export.onnx_file import export_onnx, save_onnx
+from visus.apps.export.onnx_file import export_onnx, save_onnx, state_names
 from visus.apps.inference.backends import PRECISION_KEY
+from visus.apps.inference.loading import bare_torch_model
 from visus.tasks.base import VisionTask
 from visus.vision.errors import VisusError
 
@@ -66,12 +67,27 @@ def export_int8(task: VisionTask, path: Path, inputs: Sequence[NDArray[np.uint8]
         with redirect_stdout(io.StringIO()):
             model = nncf.quantize(
                 exported,
-                nncf.Dataset(inputs, lambda images: {"images": images}),
+                nncf.Dataset(_with_state(task, inputs)),
                 subset_size=len(inputs),
                 ignored_scope=nncf.IgnoredScope(types=exact),
             )
     properties = {entry.key: entry.value for entry in exported.metadata_props}
     save_onnx(model, path, {**properties, PRECISION_KEY: "int8"})
+
+
+def _with_state(
+    task: VisionTask, inputs: Sequence[NDArray[np.uint8]]
+) -> list[dict[str, NDArray[Any]]]:
+    """The inputs by name; those of a network with a state are the frames of one stream."""
+    model = bare_torch_model("torch", task)
+    state = task.metadata.initial_state()
+    names = state_names(len(state))
+    feeds: list[dict[str, NDArray[Any]]] = []
+    for images in inputs:
+        feeds.append({"images": images, **dict(zip(names, state, strict=True))})
+        if state:
+            state = model.run(images, *state)[-len(state) :]
+    return feeds
 
 
 def _exact_operations(task: VisionTask, model: onnx.ModelProto) -> list[str]:

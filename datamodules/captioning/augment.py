@@ -61,7 +61,18 @@ class CaptionTransform:
             return resize_to_input(image, self.size, self.mode)[0]
         self.random.reseed()
         augmented = self.compose(image=image)["image"]
+        return np.ascontiguousarray(augmented[:, ::-1] if self._mirrors(captions) else augmented)
+
+    def augment_clip(self, frames: Sequence[Pixels], captions: Sequence[str]) -> list[Pixels]:
+        """Copies of the frames of a clip, of equal shapes, all augmented in the same way."""
+        if self.augmentation == "none":
+            return [resize_to_input(frame, self.size, self.mode)[0] for frame in frames]
+        self.random.reseed()
+        augmented = self.compose(images=np.stack(frames))["images"]
+        if self._mirrors(captions):
+            augmented = augmented[:, :, ::-1]
+        return list(np.ascontiguousarray(augmented))
+
+    def _mirrors(self, captions: Sequence[str]) -> bool:
         sided = any(_SIDED.search(caption) for caption in captions)
-        if not sided and self.random.python.random() < 0.5:
-            augmented = augmented[:, ::-1]
-        return np.ascontiguousarray(augmented)
+        return not sided and self.random.python.random() < 0.5

@@ -41,9 +41,11 @@ class CaptioningData(VisionDataModule[CaptionAugmentation]):
 
     Attributes:
         max_words: Maximum number of words of a caption, its end token included.
+        frames: Number of frames of a clip; 1 for images.
     """
 
     max_words: int
+    frames: int = 1
 
     @property
     @abstractmethod
@@ -211,6 +213,8 @@ class ImageCaptioningData(CaptioningData):
             return super().train_dataloader()
         images = self.dataset("train")
         recipe = f"{self.augment} {self.image_size} {self.resize_mode}"
+        if self.frames > 1:
+            recipe += f" {self.frames} frames"
         cache = FeatureCache(fingerprint, recipe, self.views)
         assert self.trainer is not None
         rank, world = self.rank_and_world_size()

@@ -1,7 +1,7 @@
 """Data sets of images, or of their cached feature maps, with captions."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,12 +22,12 @@ class CaptionSample(NamedTuple):
     truth: CaptionTruth
 
 
-class CaptioningDataset(SourceDataset[CaptionSample, CaptionTransform]):
+class CaptioningDataset(SourceDataset[Any, CaptionTransform]):
     """Images with captions.
 
     Args:
         sources: As in `SourceDataset`.
-        read: Function from a source to an image with its captions.
+        read: Function from a source to a `CaptionSample`.
         size: As in `SourceDataset`.
         mode: As in `SourceDataset`.
         vocabulary: The vocabulary.
@@ -40,7 +40,7 @@ class CaptioningDataset(SourceDataset[CaptionSample, CaptionTransform]):
     def __init__(
         self,
         sources: Sequence[object],
-        read: Callable[[object], CaptionSample],
+        read: Callable[[object], Any],
         size: tuple[int, int],
         mode: ResizeMode,
         vocabulary: Vocabulary,

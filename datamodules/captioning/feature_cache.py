@@ -33,6 +33,8 @@ class FeatureCache:
     def read(self, content: str) -> Maps | None:
         """The feature maps of an image, float16 of shape (views, channels, rows, columns).
 
+        Those of a clip have a dimension of frames after the first.
+
         Args:
             content: `visus.datamodules.core.splits.content_hash` of the image's file.
 
@@ -43,7 +45,7 @@ class FeatureCache:
             maps: Maps = np.load(self._path(content), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        intact = maps.ndim == 4 and len(maps) == self.views and maps.dtype == np.float16
+        intact = maps.ndim in (4, 5) and len(maps) == self.views and maps.dtype == np.float16
         return maps if intact else None
 
     def write(self, content: str, maps: Maps) -> None:

@@ -5,9 +5,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from visus.datamodules.captioning.clip_files import CLIPS_FILE
+from visus.datamodules.captioning.described_motion import DescribedMotion
 from visus.vision.images import Pixels
 from visus.vision.output_files import replacing, write_image, write_text
 from visus.vision.scenes import make_scene
+from visus.vision.videos.writer import write_video
+
+_CLIPS = 12
+_RATE = 10
+"""Frames/s of the clips."""
 
 _SPLITS = {"train": "trainImages", "val": "devImages"}
 
@@ -19,6 +26,20 @@ def write_csv(folder: Path) -> None:
         write_image(folder / name, image)
         rows += [(name, caption) for caption in captions]
     with replacing(folder / "captions.csv") as part, part.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def write_clips(folder: Path) -> None:
+    """A `clips.csv` of videos."""
+    rows = [("video", "caption", "split")]
+    for seed in range(_CLIPS):
+        motion = DescribedMotion(seed, (96, 96))
+        count = round(_RATE * motion.seconds)
+        frames = (motion.frame(i / _RATE) for i in range(count))
+        name = f"videos/{seed}.mp4"
+        write_video(folder / name, frames, _RATE)
+        rows.append((name, motion.caption, "val" if seed % 4 == 3 else "train"))
+    with replacing(folder / CLIPS_FILE) as part, part.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
 
 

@@ -21,10 +21,17 @@ class CaptioningDataSpec(DataSpec):
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":
         """See `DataSpec.data_modules`."""
+        from visus.datamodules.captioning.clips import ClipCaptioningData
         from visus.datamodules.captioning.data import ImageCaptioningData
+        from visus.datamodules.captioning.moving_scenes import MovingScenesCaptioningData
         from visus.datamodules.captioning.scenes import ScenesCaptioningData
 
-        return ImageCaptioningData, ScenesCaptioningData
+        return (
+            ImageCaptioningData,
+            ClipCaptioningData,
+            ScenesCaptioningData,
+            MovingScenesCaptioningData,
+        )
 
     def recognise(self, path: Path) -> str:
         """See `DataSpec.recognise`."""
@@ -34,9 +41,18 @@ class CaptioningDataSpec(DataSpec):
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
+        from visus.datamodules.captioning.clip_files import (
+            check_clip_captions,
+            is_captioned_clips,
+            read_clip_labels,
+        )
         from visus.datamodules.captioning.files import read_captions
 
-        listing = read_captions(path, values[ALLOW_OUTSIDE.name])
+        allow_outside = values[ALLOW_OUTSIDE.name]
+        if is_captioned_clips(path):
+            listing = check_clip_captions(read_clip_labels(path, allow_outside), path)
+        else:
+            listing = read_captions(path, allow_outside)
         return _report(listing, path)
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:
@@ -55,9 +71,9 @@ class CaptioningDataSpec(DataSpec):
 
     def sample_layouts(self) -> "Mapping[str, Callable[[Path], None]]":
         """See `DataSpec.sample_layouts`."""
-        from visus.datamodules.captioning.samples import write_coco, write_flickr
+        from visus.datamodules.captioning.samples import write_clips, write_coco, write_flickr
 
-        return {"coco": write_coco, "flickr8k": write_flickr}
+        return {"clips": write_clips, "coco": write_coco, "flickr8k": write_flickr}
 
 
 def _report(listing: "CaptionListing", root: Path) -> DataReport:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from visus.datamodules.classification.augment import Augmentation, TrainingTransform
-from visus.datamodules.classification.data import ClassificationData, encode_labels
+from visus.datamodules.classification.data import ClassificationData
 from visus.datamodules.core.archives import Arrays, cifar10, fashion_mnist
+from visus.datamodules.core.class_labels import encode_labels
 from visus.datamodules.core.loading import ArrayDataset, Batch, ImageDataset, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import content_hash, held_out, scene_seeds

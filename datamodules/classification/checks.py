@@ -1,15 +1,20 @@
 """Check the files of any classification data: images, duplicates, splits and classes."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from visus.datamodules.classification.files import Labels, Sample, read_labels
+from visus.datamodules.core.class_labels import (
+    normalise_splits,
+    scarce_classes,
+    too_few_classes,
+    unknown_labels,
+)
 from visus.datamodules.core.images import inspect_images
-from visus.datamodules.core.pairing import simple_name
-from visus.datamodules.core.problems import Problem, shown
-from visus.datamodules.core.splits import SPLIT_NAMES, unstated_splits
+from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.splits import unstated_splits
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
     """
     problems, empty = list(labels.problems), labels.empty
     listed = len(labels.samples) + sum(problem.severity == "error" for problem in problems)
-    samples, unknown = _normalise_splits(labels.samples)
+    samples, unknown = normalise_splits(labels.samples)
     problems += [*unknown, *unstated_splits(samples)]
     labelled = sorted({label for sample in samples for label in sample.labels} | set(empty))
     names = tuple(class_names) if class_names else tuple(labelled)
@@ -69,81 +74,16 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
         ]
         names = tuple(name for name in labelled if name not in empty)
         if len(names) < 2:
-            problems.append(_too_few_classes(root, names))
-    known = set(names)
-    problems += [
-        Problem(
-            s.place,
-            f"unknown label {shown(', '.join(sorted(set(s.labels) - known)))}; "
-            f"the model knows {', '.join(names)}",
-            "error",
-        )
-        for s in samples
-        if not known.issuperset(s.labels)
-    ]
-    checked, broken = _check_files([s for s in samples if known.issuperset(s.labels)])
+            problems.append(too_few_classes(root, names, "image"))
+    known, strangers = unknown_labels(samples, names)
+    checked, broken = _check_files(known)
     good, duplicates = _check_duplicates(checked)
-    problems += broken + duplicates
+    problems += strangers + broken + duplicates
     if not good:
         problems.append(Problem(str(root), "holds no readable image; check the path", "fatal"))
     elif class_names is None:
-        problems += _scarce_classes(root, good, names)
+        problems += scarce_classes(root, good, names, "image")
     return Listing(tuple(good), names, labels.multi_label, tuple(problems), listed - len(good))
-
-
-def _normalise_splits(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
-    """Give the splits their standard names; returns the samples, and problems for unknown names."""
-    known, problems = [], []
-    names = {"": "", **SPLIT_NAMES}
-    for sample in samples:
-        split = names.get(sample.split.strip().lower())
-        if split is None:
-            message = f"unknown split {shown(sample.split)}; use {', '.join(SPLIT_NAMES)}"
-            problems.append(Problem(sample.place, message, "error"))
-        else:
-            known.append(replace(sample, split=split))
-    return known, problems
-
-
-def _too_few_classes(root: Path, names: Sequence[str]) -> Problem:
-    classes = f"one class ({names[0]})" if names else "no class"
-    return Problem(
-        str(root),
-        f"holds {classes}; a classifier needs at least two: a folder of images for each class",
-        "fatal",
-    )
-
-
-def _scarce_classes(
-    root: Path, samples: Sequence[Sample], class_names: Sequence[str]
-) -> list[Problem]:
-    """Classes that cannot be learnt or not be validated, and names that may mean one class."""
-    problems = []
-    simple: dict[str, str] = {}
-    split = any(sample.split == "val" for sample in samples)
-    contents = defaultdict(set)
-    for sample in samples:
-        for label in sample.labels:
-            if sample.split in {"train", ""}:
-                contents[label].add(sample.content)
-    training = any(contents.values())
-    for name in class_names:
-        other = simple.setdefault(simple_name(name), name)
-        count = len(contents[name])
-        if other != name:
-            message = f"classes {shown(other)} and {shown(name)} differ in case only"
-            problems.append(Problem(str(root), f"{message}; rename one of them", "warning"))
-        if count == 0 and training:
-            message = f"class {shown(name)} has no image for training; add some"
-        elif count == 1 and not split:
-            message = (
-                f"class {shown(name)} has one image, which cannot be both trained on and "
-                "validated on; add images of it"
-            )
-        else:
-            continue
-        problems.append(Problem(str(root), message, "warning"))
-    return problems
 
 
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
@@ -193,9 +133,3 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
                 for s in others
             ]
     return [s for s in samples if s not in left_out], problems
-
-
-def count_classes(samples: Iterable[Sample], class_names: Sequence[str]) -> list[int]:
-    """Number of samples of each class, in the order of the names."""
-    counts = Counter(label for sample in samples for label in sample.labels)
-    return [counts[name] for name in class_names]

@@ -1,22 +1,19 @@
 """Data modules for classification: their base class, and the user's own images."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from visus.datamodules.classification.augment import Augmentation, TrainingTransform
-from visus.datamodules.classification.checks import Listing, check_labels, count_classes
+from visus.datamodules.classification.checks import Listing, check_labels
 from visus.datamodules.classification.files import Labels, Sample, read_labels
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
+from visus.datamodules.core.class_labels import count_classes, encode_labels, refuse_several
 from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
-from visus.vision.errors import VisusError
 from visus.vision.images import read_image
 from visus.vision.metadata import ResizeMode
 
@@ -165,7 +162,7 @@ class ImageClassificationData(ClassificationData):
         """See `VisionDataModule.dataset`."""
         samples = self.splits[split]
         if not self.multi_label:
-            _refuse_several(samples)
+            refuse_several(samples)
         names = [sample.labels for sample in samples]
         transform = None
         if split == "train":
@@ -179,36 +176,3 @@ class ImageClassificationData(ClassificationData):
             self.in_channels,
             transform,
         )
-
-
-def _refuse_several(samples: Sequence[Sample]) -> None:
-    for sample in samples:
-        if len(sample.labels) != 1:
-            labels = "|".join(sample.labels) or "no label"
-            raise VisusError(
-                f"{sample.place}: {labels}, where one label is expected; keep one, or train "
-                "with --data.multi_label true"
-            )
-
-
-def encode_labels(
-    labels: list[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
-) -> NDArray[Any]:
-    """Encode labels as class ids, or as indicators of several labels.
-
-    Args:
-        labels: Names of the classes of each sample; one unless `multi_label`.
-        class_names: One name for each class id, in order.
-        multi_label: Whether a sample may have several labels.
-
-    Returns:
-        Class ids, int64 of shape (samples,); with `multi_label` rows of zeros and ones, float32 of
-        shape (samples, classes).
-    """
-    index = {name: i for i, name in enumerate(class_names)}
-    if not multi_label:
-        return np.array([index[names[0]] for names in labels], np.int64)
-    rows = np.zeros((len(labels), len(class_names)), np.float32)
-    for row, names in zip(rows, labels, strict=True):
-        row[[index[name] for name in names]] = 1
-    return rows

@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from visus.datamodules.core.class_labels import parse_labels
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles
 from visus.datamodules.core.named_folders import find_named_folders, is_split, subfolders
 from visus.datamodules.core.pairing import unread_files
-from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.datamodules.core.tables import read_table
 from visus.vision.csv_files import csv_columns
 from visus.vision.errors import VisusError
 from visus.vision.image_files import list_images
-
-_LONGEST_LABEL = 255
-"""Characters of a class name; longer ones are damaged lines."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +113,17 @@ def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:
     files = NamedFiles(path.parent, allow_outside)
     rows, problems = read_table(path, {"path", "label"}, {"split"})
     for place, row in rows:
-        parts = [part.strip() for part in row["label"].split("|")]
-        labels = tuple(dict.fromkeys(part for part in parts if part))
-        several |= len(parts) > 1
-        long = [label for label in labels if len(label) > _LONGEST_LABEL]
+        labels, separated, message = parse_labels(row["label"])
+        several |= separated
         try:
             file = files.find(row["path"], [path.parent])
         except NamedFileError as error:
             problems.append(Problem(place, str(error), "error"))
             continue
         used.append(file)
-        if not labels and len(parts) == 1:
-            message = "has no label; name one, or remove the line"
-        elif long:
-            message = f"its label {shown(long[0])} has {len(long[0])} characters; shorten it"
+        if message:
+            problems.append(Problem(place, message, "error"))
         else:
             samples.append(Sample(file, labels, row["split"], place))
-            continue
-        problems.append(Problem(place, message, "error"))
     problems += unread_files(root, used)
     return Labels(samples, problems, several)

@@ -86,7 +86,7 @@ def _report(listing: "Listing", root: Path) -> DataReport:
     """Report the number of images of each class and split."""
     from rich.table import Table
 
-    from visus.datamodules.classification.checks import count_classes
+    from visus.datamodules.core.class_labels import count_classes
     from visus.datamodules.core.pairing import linked_line
 
     splits = sorted({sample.split for sample in listing.samples})

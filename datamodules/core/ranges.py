@@ -24,6 +24,8 @@ _RANGES = {
     "images_per_person": Range(1, 1000),
     "min_face": Range(1, 16_384),
     "components": Range(1, 1000),
+    "frames": Range(1, 1000),
+    "seconds": Range(0, 3600, (True, False)),
     "photographs_per_batch": Range(1, 1_000_000),
 }
 

@@ -11,6 +11,8 @@ class CaptioningInfo(InputInfo):
 
     Attributes:
         max_words: Maximum number of words of a caption, its end token included.
+        frames: Number of frames of a clip that is captioned as a whole; 1 for images.
     """
 
     max_words: int
+    frames: int = 1

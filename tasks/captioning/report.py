@@ -1,6 +1,6 @@
 """The report of a captioning test: METEOR, a comparison with a consensus baseline, and examples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -94,6 +94,8 @@ class _Features:
         if not rows:
             return
         maps = task.extract_features(batch["image"][list(rows)])
+        if maps.ndim == 5:
+            maps = maps.mean(1)
         self._vectors.append(maps.mean((2, 3)).float().cpu().numpy())
         self.sources += [batch["source"][i] for i in rows]
         self.captions += [batch["truth"][i].captions for i in rows]
@@ -115,9 +117,21 @@ def _draw_examples(
     for i in chosen:
         record = result.records[i]
         image = context.read_image(record.source)
-        images.append(draw_caption(image, _predict(task, image), True))
+        # Of a clip, this image is a single frame.
+        predict = _predict if task.frames == 1 else _recorded(record.caption)
+        images.append(draw_caption(image, predict(task, image), True))
         lines.append(f"{result.scores[i]:.2f}  {record.references[0]}")
     return grid(images, lines, 2, 720, 300)
+
+
+def _recorded(caption: str) -> Callable[[CaptioningTask, Pixels], CaptionPrediction]:
+    """A function that returns a caption whatever the image is."""
+
+    def prediction(task: CaptioningTask, image: Pixels) -> CaptionPrediction:
+        _, geometry = preprocess_image(image, task.metadata)
+        return CaptionPrediction((caption,), np.ones(1, np.float32), (), None, geometry)
+
+    return prediction
 
 
 def _predict(task: CaptioningTask, image: Pixels) -> CaptionPrediction:

@@ -11,7 +11,7 @@ from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractContextManager
 
     from visus.tasks.base import VisionTask
@@ -74,6 +74,10 @@ class CaptioningSpec(TaskSpec):
         from visus.tasks.captioning.report import report_captioning
 
         return report_captioning
+
+    def item_labels(self, model: Model) -> Collection[str]:
+        """See `TaskSpec.item_labels`; a caption is a sentence."""
+        return ()
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """Set the beam width, and caption the clip as a whole where that is asked for."""

@@ -1,6 +1,6 @@
 """Image captioning: a sentence for an image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from visus.tasks.captioning.metrics import (
 from visus.tasks.captioning.networks import (
     Captioner,
     CellName,
+    TemporalName,
     beam_search,
     caption_loss,
     create_captioner,
@@ -28,6 +29,7 @@ from visus.tasks.captioning.networks import (
 )
 from visus.tasks.captioning.ngram_metrics import CiderD
 from visus.tasks.captioning.prediction import CaptionPrediction
+from visus.tasks.captioning.rewards import rewards_of
 from visus.vision.errors import VisusError
 from visus.vision.ranges import (
     FRACTION,
@@ -36,7 +38,7 @@ from visus.vision.ranges import (
     WIDTH,
     Range,
 )
-from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, tokenise
+from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 _SAMPLES = 5
 """Captions that self-critical training samples for each image."""
@@ -60,6 +62,8 @@ class CaptioningTask(VisionTask):
             of sampled captions.
         beams: Beam width of the search; 1 for greedy search.
         length_power: See `visus.tasks.captioning.networks.beam_search`.
+        temporal: How the frames of clips are pooled: `mean` of their feature maps, or `attention`
+            over all positions in space and time. Without effect on images.
         kwargs: See `VisionTask`.
     """
 
@@ -91,6 +95,7 @@ class CaptioningTask(VisionTask):
         self_critical_epochs: int = 0,
         beams: int = 3,
         length_power: float = 0.7,
+        temporal: TemporalName = "attention",
         **kwargs: Any,
     ) -> None:
         super().__init__(data_info=data_info, **kwargs)
@@ -107,6 +112,7 @@ class CaptioningTask(VisionTask):
             cell,
             attention,
             dropout,
+            temporal if data_info.frames > 1 else None,
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.body.to(memory_format=torch.channels_last)
@@ -117,6 +123,7 @@ class CaptioningTask(VisionTask):
         self.beams = beams
         self.length_power = length_power
         self.max_words = data_info.max_words
+        self.frames = data_info.frames
         self.vocabulary = Vocabulary(self.class_names)
         self.rewards: CiderD | None = None
 
@@ -132,9 +139,20 @@ class CaptioningTask(VisionTask):
         return self.decode(self.encode(images))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Feature maps, (batch, channels, rows, columns), of uint8 images."""
-        features: Tensor = self.network(self.normalise(images))
-        return features
+        """Feature maps of uint8 images or clips.
+
+        Args:
+            images: (batch, in_channels, height, width), or (batch, frames, in_channels, height,
+                width).
+
+        Returns:
+            (batch, channels, rows, columns), or (batch, frames, channels, rows, columns).
+        """
+        if images.ndim == 5:
+            features = self.encode(images.flatten(0, 1))
+            return features.view(*images.shape[:2], *features.shape[1:])
+        maps: Tensor = self.network(self.normalise(images))
+        return maps
 
     def extract_features(self, images: Tensor) -> Tensor:
         """As `encode`, in evaluation mode, without gradients, for images on any device."""
@@ -160,7 +178,7 @@ class CaptioningTask(VisionTask):
         Returns:
             Word ids, int64 of shape (batch, beams, max_words), the best caption first; the sums of
             their log-probabilities, (batch, beams); with attention also its weights for each word,
-            (batch, beams, max_words, rows, columns).
+            (batch, beams, max_words, rows, columns), summed over the frames of clips.
         """
         decoder = self.network.decoder
         state = decoder.start(features)
@@ -173,7 +191,8 @@ class CaptioningTask(VisionTask):
             words, totals, weights = (output[:, None] for output in greedy)
         if not decoder.attention:
             return words, totals
-        return words, totals, weights.view(*weights.shape[:3], *features.shape[2:])
+        maps = weights.view(*weights.shape[:3], -1, *features.shape[-2:])
+        return words, totals, maps.sum(3)
 
     @contextmanager
     def greedy(self) -> Iterator[None]:
@@ -192,8 +211,7 @@ class CaptioningTask(VisionTask):
         """See `VisionTask.setup`; prepare the rewards of self-critical training."""
         super().setup(stage)
         if stage == "fit" and self.self_critical_epochs > 0:
-            captions = _training_captions(self.trainer.datamodule)  # type: ignore[attr-defined]
-            self.rewards = CiderD([[tokenise(text) for text in each] for each in captions])
+            self.rewards = rewards_of(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, of images or of their cached feature maps."""
@@ -269,23 +287,3 @@ def _check(data_info: CaptioningInfo) -> None:
         )
     if data_info.max_words < 2:
         raise VisusError(f"data.max_words {data_info.max_words} must be at least 2")
-
-
-def _training_captions(data: Any) -> Sequence[Sequence[str]]:
-    """The captions of each training image.
-
-    Raises:
-        VisusError: If the data module does not provide them.
-    """
-    try:
-        captions: Sequence[Sequence[str]] = data.train_captions
-    except AttributeError as error:
-        # An error inside a property of that name is another one.
-        if error.name != "train_captions":
-            raise
-        raise VisusError(
-            f"{type(data).__name__} has no attribute 'train_captions', the captions of each "
-            "training image, which self-critical training needs; define it in the data module, or "
-            "set model.self_critical_epochs to 0"
-        ) from None
-    return captions

@@ -50,9 +50,9 @@ class ClassificationSpec(TaskSpec):
 
     def report(self) -> Report:
         """See `TaskSpec.report`."""
-        from visus.tasks.classification.report import report_classification
+        from visus.tasks.class_report import report_classes
 
-        return report_classification
+        return report_classes
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
         """See `TaskSpec.explain`."""

@@ -9,8 +9,8 @@ from torchvision.transforms.v2 import CutMix, MixUp, RandomChoice
 
 from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.class_metrics import ClassificationMetrics, ClassificationResult
 from visus.tasks.classification.data_info import ClassificationInfo
-from visus.tasks.classification.metrics import ClassificationMetrics, ClassificationResult
 from visus.vision.ranges import NOT_NEGATIVE, PROBABILITY
 
 

@@ -18,7 +18,6 @@ PATH = {
     "apps/live/loop.py",
     "apps/live/parallel.py",
     "apps/live/times.py",
-    "vision/metadata.py",
     "vision/model.py",
     "vision/resize.py",
     "apps/inference/backends/openvino_cpu.py",

@@ -7,6 +7,10 @@ from visus.vision.faces.pairs import read_pairs
 
 LAYOUTS = [(spec.task, name) for spec in data_specs().values() for name in spec.sample_layouts()]
 RECOGNISED = {
+    "action_csv": ("action", "a CSV of clips"),
+    "action_several_labels": ("action", "a CSV of clips"),
+    "action_splits": ("action", "class folders of videos"),
+    "captioning_clips": ("captioning", "captions"),
     "captioning_coco": ("captioning", "captions"),
     "captioning_flickr8k": ("captioning", "captions"),
     "classification_splits": ("classification", "class folders"),

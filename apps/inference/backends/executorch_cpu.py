@@ -32,12 +32,15 @@ class ExecuTorchNetwork:
             except (RuntimeError, AttributeError) as error:
                 raise damaged(path, error) from None
 
-    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def __call__(
+        self, images: NDArray[np.uint8], *state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
         import torch
 
         with self._one_at_a_time:
-            outputs = self._forward.execute([torch.from_numpy(images)])
+            inputs = [torch.from_numpy(each) for each in (images, *state)]
+            outputs = self._forward.execute(inputs)
             return tuple(np.array(output) for output in outputs)
 
 

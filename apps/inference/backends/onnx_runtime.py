@@ -39,8 +39,11 @@ class OnnxRuntimeNetwork:
         self.metadata = properties.get(METADATA_KEY)
         # ONNX Runtime does not compute in bfloat16 on a CPU.
         self.precision = "int8" if properties.get(PRECISION_KEY) == "int8" else "fp32"
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [each.name for each in self._session.get_inputs()]
 
-    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def __call__(
+        self, images: NDArray[np.uint8], *state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
-        return tuple(self._session.run(None, {self._input: images}))
+        inputs = dict(zip(self._inputs, (images, *state), strict=True))
+        return tuple(self._session.run(None, inputs))

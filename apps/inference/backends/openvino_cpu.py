@@ -49,20 +49,24 @@ class OpenVinoNetwork:
         self.metadata = properties.get(METADATA_KEY)
         self.precision = "fp32" if precision == "bf16" and not faster else precision
 
-    def __call__(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    def __call__(
+        self, images: NDArray[np.uint8], *state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], ...]:
         """See `Network.__call__`."""
+        inputs = (images, *state)
         if self._single is not None and len(images) == 1:
             if not hasattr(self._own, "request"):
                 self._own.request = self._single.create_infer_request()
             request = self._own.request
-            request.get_input_tensor().data[:] = images
+            for tensor, values in zip(request.input_tensors, inputs, strict=True):
+                tensor.data[:] = values
             request.infer(share_outputs=True)
             return tuple(tensor.data.copy() for tensor in request.output_tensors[: self._outputs])
         with _ONE_AT_A_TIME:
             if self._any is None:
                 core = _openvino_core()
                 self._any = core.compile_model(self._network, "CPU", self._hint)
-            outputs = self._any([images])
+            outputs = self._any(list(inputs))
         return tuple(np.asarray(outputs[i]) for i in range(self._outputs))
 
 
@@ -78,12 +82,14 @@ def _keep_regions_exact(network: Any) -> None:
 def _for_one_image(network: Any) -> Any:
     """A copy for batches of one; None where a layer with weights has a variable number of rows."""
     single = network.clone()
-    shape = single.inputs[0].partial_shape
-    shape[0] = 1
-    single.reshape(shape)
+    shapes = {}
+    for each in single.inputs:
+        shapes[each] = each.partial_shape
+        shapes[each][0] = 1
+    single.reshape(shapes)
     with_weights = ("MatMul", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
     layers = [op.input(0) for op in single.get_ops() if op.get_type_name() in with_weights]
-    fixed = all(each.get_partial_shape().is_static for each in (single.input(0), *layers))
+    fixed = all(each.get_partial_shape().is_static for each in (*single.inputs, *layers))
     return single if fixed else None
 
 

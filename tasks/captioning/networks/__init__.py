@@ -1,7 +1,13 @@
 """Networks of captioning: a CNN encoder and a recurrent decoder."""
 
 from visus.tasks.captioning.networks.create import Captioner, create_captioner
-from visus.tasks.captioning.networks.decoder import CELLS, CaptionDecoder, CellName, State
+from visus.tasks.captioning.networks.decoder import (
+    CELLS,
+    CaptionDecoder,
+    CellName,
+    State,
+    TemporalName,
+)
 from visus.tasks.captioning.networks.losses import caption_loss, self_critical_loss
 from visus.tasks.captioning.networks.search import beam_search, greedy_search, sample_captions
 
@@ -11,6 +17,7 @@ __all__ = [
     "Captioner",
     "CellName",
     "State",
+    "TemporalName",
     "beam_search",
     "caption_loss",
     "create_captioner",

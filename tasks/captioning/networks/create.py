@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from visus.models.backbones import create_backbone
 from visus.models.backbones.base import Constants
-from visus.tasks.captioning.networks.decoder import CaptionDecoder, CellName
+from visus.tasks.captioning.networks.decoder import CaptionDecoder, CellName, TemporalName
 
 
 class Captioner(nn.Module):
@@ -43,6 +43,7 @@ def create_captioner(
     cell: CellName,
     attention: bool,
     dropout: float,
+    temporal: TemporalName | None = None,
     **options: Any,
 ) -> tuple[Captioner, Constants]:
     """Build a captioning network.
@@ -58,6 +59,7 @@ def create_captioner(
         cell: As in `CaptionDecoder`.
         attention: As in `CaptionDecoder`.
         dropout: As in `CaptionDecoder`.
+        temporal: As in `CaptionDecoder`.
         options: The backbone's own.
 
     Returns:
@@ -70,5 +72,7 @@ def create_captioner(
         backbone, in_channels, pretrained, image_size, coarsest_stride=stride or None, **options
     )
     level = body.choose([stride])[0] if stride else len(body.channels) - 1
-    decoder = CaptionDecoder(words, body.channels[level], hidden_size, cell, attention, dropout)
+    decoder = CaptionDecoder(
+        words, body.channels[level], hidden_size, cell, attention, dropout, temporal
+    )
     return Captioner(body, level, decoder), (body.mean, body.std)

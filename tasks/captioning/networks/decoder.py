@@ -12,6 +12,13 @@ CellName = Literal["lstm", "gru"]
 
 CELLS = get_args(CellName)
 
+TemporalName = Literal["mean", "attention"]
+"""How the frames of a clip are pooled: by the mean of their feature maps, or by attention over all
+positions in space and time."""
+
+_MOTION_GROUPS = 8
+"""Groups of the convolution over space and time; with one it takes most of the decoder's time."""
+
 _ATTENTION_SIZE = 128
 """Units of the attention, in which queries and keys are compared; they take most of its time."""
 
@@ -46,6 +53,10 @@ class CaptionDecoder(nn.Module):
     et al. 2017, "Attention Is All You Need"), and input and output embeddings share their weights
     (Press and Wolf 2017).
 
+    A clip has a feature map for each frame. They are averaged over time, or attended to in space
+    and time (cf. Yao et al. 2015, "Describing Videos by Exploiting Temporal Structure"), after a
+    convolution over both that sees how they change from frame to frame.
+
     Args:
         words: Size of the vocabulary.
         channels: Channels of the feature map.
@@ -53,6 +64,7 @@ class CaptionDecoder(nn.Module):
         cell: `lstm` or `gru`.
         attention: Whether to use soft attention.
         dropout: Dropout probability of image features, word embeddings and outputs.
+        temporal: How the frames of clips are pooled; None for images.
 
     Raises:
         VisusError: If there is no such cell.
@@ -66,16 +78,24 @@ class CaptionDecoder(nn.Module):
         cell: CellName = "lstm",
         attention: bool = True,
         dropout: float = 0.5,
+        temporal: TemporalName | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise VisusError(f"model.cell {cell!r} is unknown; choose from {', '.join(CELLS)}")
+        if temporal is not None and temporal not in get_args(TemporalName):
+            names = ", ".join(get_args(TemporalName))
+            raise VisusError(f"model.temporal {temporal!r} is unknown; choose from {names}")
         size = hidden_size
         self.attention = attention
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Sequential(nn.Linear(channels, size), nn.LayerNorm(size), nn.ReLU())
         # After the normalisation: two more among a hundred channels would have hardly any effect.
         self.place = nn.Linear(2, size)
+        self.attends_in_time = temporal == "attention"
+        if self.attends_in_time:
+            self.moment = nn.Linear(1, size)
+            self.motion = nn.Conv3d(size, size, 3, padding=1, groups=_MOTION_GROUPS)
         self.embed = nn.Embedding(words, size)
         nn.init.normal_(self.embed.weight, std=size**-0.5)
         if attention:
@@ -94,10 +114,13 @@ class CaptionDecoder(nn.Module):
         """The initial state, before the first word.
 
         Args:
-            features: Feature maps, float of shape (images, channels, rows, columns).
+            features: Feature maps, float of shape (images, channels, rows, columns) or (clips,
+                frames, channels, rows, columns).
         """
-        flat = self.dropout(features).flatten(2).transpose(1, 2)
-        values = self.project(flat) + self.place(_coordinates(features))
+        if self.attends_in_time:
+            values = self._values_of_clips(features if features.ndim == 5 else features[:, None])
+        else:
+            values = self._values(features if features.ndim == 4 else features.mean(1))
         mean = values.mean(1)
         if self.attention:
             keys = self.key(values)
@@ -105,6 +128,26 @@ class CaptionDecoder(nn.Module):
             return State(values, keys, hidden, torch.tanh(self.begin_cell(mean)))
         zeros = torch.zeros_like(mean)
         return self._update(mean, State(values, values[:, :0], zeros, zeros))
+
+    def _values(self, features: Tensor) -> Tensor:
+        """Projected features, (..., positions, hidden_size), of (..., channels, rows, columns)."""
+        flat = self.dropout(features).flatten(-2).transpose(-1, -2)
+        values: Tensor = self.project(flat) + self.place(_coordinates(features))
+        return values
+
+    def _values_of_clips(self, features: Tensor) -> Tensor:
+        """Projected features of (clips, frames, channels, rows, columns).
+
+        Returns:
+            (clips, frames * rows * columns, hidden_size).
+        """
+        clips, frames, _, rows, columns = features.shape
+        times = torch.linspace(-1, 1, frames, device=features.device, dtype=features.dtype)
+        values = self._values(features) + self.moment(times[:, None])[:, None]
+        volume = values.transpose(1, 3).reshape(clips, -1, rows, columns, frames)
+        changes: Tensor = F.relu(self.motion(volume)).flatten(2, 3).transpose(1, 3)
+        both: Tensor = values + changes
+        return both.flatten(1, 2)
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
         """Read one word of each caption and predict the next.
@@ -142,7 +185,7 @@ class CaptionDecoder(nn.Module):
 
 def _coordinates(features: Tensor) -> Tensor:
     """Vertical and horizontal position in a feature map, -1 to 1, of shape (positions, 2)."""
-    rows, columns = features.shape[2:]
+    rows, columns = features.shape[-2:]
     down = torch.linspace(-1, 1, rows, device=features.device, dtype=features.dtype)
     right = torch.linspace(-1, 1, columns, device=features.device, dtype=features.dtype)
     return torch.stack(torch.meshgrid(down, right, indexing="ij"), -1).flatten(0, 1)

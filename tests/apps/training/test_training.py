@@ -22,6 +22,7 @@ from tests.datamodules.action.videos import save_classes, save_clip
 from tests.datamodules.core.test_archives import write_cifar, write_fashion
 from tests.datamodules.segmentation.test_downloads import write_pets, write_voc
 from visus.configs import config_names, find_config
+from visus.datamodules.captioning.samples import write_clips
 from visus.tasks.checkpoints import load_task
 
 TINY = ["--model.backbone", "lenet5", "--trainer.precision", "32-true"]
@@ -76,7 +77,9 @@ ARGUMENTS = {
     "action/custom": [*_CLIPS, "--data.root", "clips", "--data.image_size", "[32,32]"],
     "action/scenes": [*_CLIPS, "--data.count", "16"],
     "captioning/coco": _OWN_CAPTIONS,
+    "captioning/clips": [*_OWN_CAPTIONS, "--data.root", "captioned_clips", "--data.frames", "2"],
     "captioning/custom": _OWN_CAPTIONS,
+    "captioning/moving_scenes": [*_CAPTIONS, "--data.count", "16", "--data.frames", "2"],
     "captioning/scenes": [*_CAPTIONS, "--data.count", "16"],
     "classification/digits": [],
     "classification/fashion_mnist": [],
@@ -154,6 +157,8 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     save_captions(workplace / "captions", 12)
     if name == "action/custom":
         save_classes(workplace / "clips")
+    if name == "captioning/clips":
+        write_clips(workplace / "captioned_clips")
     code, out, err = visus(
         "fit", "--config", name, *SMALL, *ARGUMENTS[name], *roots(workplace, name)
     )

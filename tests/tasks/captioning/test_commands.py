@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from visus.apps.live.sources.files import VideoSource
 from visus.apps.live.throttled import ThrottledModel
 from visus.tasks.captioning.meteor import meteor
 from visus.tasks.captioning.metrics import CaptionRecord
+from visus.vision.frames import Frame
 from visus.vision.images import read_image
 from visus.vision.model import ModelWrapper
 from visus.vision.scenes import make_scene
@@ -120,14 +122,15 @@ def test_a_camera_never_waits_for_its_caption(run):
     slow = SlowModel(load_model(str(run)))
     throttled = ThrottledModel(slow, Camera())
     image = np.zeros((64, 64, 3), np.uint8)
-    first = throttled.predict(image).caption
+    frames = (Frame(image, "camera 0", i, i / 10, 0.0) for i in count())
+    first = throttled.predict_frame(next(frames)).caption
     for _ in range(40):
-        assert throttled.predict(image).caption == first
+        assert throttled.predict_frame(next(frames)).caption == first
     # The second prediction is still running, and no frame has waited for it.
     eventually(lambda: slow.calls == 2)
     assert not slow.proceed.is_set()
     slow.proceed.set()
-    eventually(lambda: throttled.predict(image) and slow.calls > 2)
+    eventually(lambda: throttled.predict_frame(next(frames)) and slow.calls > 2)
 
 
 def test_live_draws_the_caption_on_a_clip(visus, workplace, run):

@@ -155,3 +155,21 @@ def test_the_position_embedding_is_not_negligible():
     by_position = made.start(constant).values.var(1).mean()
     by_content = made.start(torch.randn(1, 112, 8, 8)).values.var(1).mean() - by_position
     assert by_position > 0.1 * by_content
+
+
+def test_a_decoder_attends_to_frames_in_time():
+    decoder = CaptionDecoder(20, 16, 32, temporal="attention").eval()
+    features = torch.randn(2, 5, 16, 3, 4)
+    state = decoder.start(features)
+    assert state.values.shape == (2, 60, 32)
+    # The order of the frames matters.
+    assert not torch.allclose(state.values.sum(1), decoder.start(features.flip(1)).values.sum(1))
+    # A single image is a clip of one frame.
+    assert decoder.start(features[:, 0]).values.shape == (2, 12, 32)
+
+
+def test_a_decoder_without_attention_in_time_reads_the_mean_of_the_frames():
+    decoder = CaptionDecoder(20, 16, 32, temporal="mean").eval()
+    features = torch.randn(2, 5, 16, 3, 4)
+    mean = decoder.start(features.mean(1))
+    torch.testing.assert_close(decoder.start(features).values, mean.values)

@@ -14,7 +14,7 @@ from torchmetrics.classification import (
     MultilabelF1Score,
 )
 
-from visus.tasks.classification.metrics import ClassificationMetrics
+from visus.tasks.class_metrics import ClassificationMetrics
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""Evaluation of a classifier: accuracy, F1, calibration error and confusion matrix."""
+"""Evaluation of class scores: accuracy, F1, calibration error and confusion matrix."""
 
 import math
 from collections.abc import Sequence

@@ -1,17 +1,22 @@
-"""Report on a measured classifier: figures of each class and the confusion matrix."""
+"""Report of the tasks that predict classes: figures of each class and the confusion matrix."""
 
 from typing import Any
 
 from rich.table import Table
 
-from visus.tasks.classification.metrics import class_report, standard_error
+from visus.tasks.class_metrics import class_report, standard_error
 from visus.tasks.spec import ReportContext
 from visus.vision.drawing.plots import draw_confusion
 from visus.vision.output_files import write_image
 
 
-def report_classification(task: Any, context: ReportContext) -> list[Table | str]:
-    """See `visus.tasks.spec.Report`."""
+def report_classes(task: Any, context: ReportContext) -> list[Table | str]:
+    """See `visus.tasks.spec.Report`.
+
+    Args:
+        task: Has `multi_label`, and as `tested` a `visus.tasks.class_metrics.ClassificationResult`.
+        context: See `ReportContext`.
+    """
     split, figures = context.split, context.figures
     if not task.multi_label and f"{split}/accuracy" in figures:
         error = standard_error(figures[f"{split}/accuracy"], context.samples)

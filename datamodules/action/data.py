@@ -1,0 +1,192 @@
+"""Data module of the user's own clips."""
+
+import sys
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning.utilities import rank_zero_only
+from torch.utils.data import Dataset
+
+from visus.datamodules.action.augment import ClipAugmentation, ClipTransform, is_sided
+from visus.datamodules.action.base import ActionData
+from visus.datamodules.action.checks import ClipListing, check_clips
+from visus.datamodules.action.dataset import ClipDataset
+from visus.datamodules.action.files import Clip, ClipLabels, read_labels
+from visus.datamodules.core.base import raise_or_warn
+from visus.datamodules.core.class_labels import count_classes
+from visus.datamodules.core.loading import Batch
+from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.splits import split_samples
+from visus.datamodules.core.videos.frame_cache import FrameCache
+from visus.datamodules.core.videos.reading import VideoFrames
+from visus.vision.metadata import ResizeMode
+from visus.vision.sizes import parse_bytes
+
+
+class VideoActionData(ActionData):
+    """The user's own videos: a folder of class folders, or a CSV of intervals and labels.
+
+    A subclass that overrides `read_labels` reads another layout; the checks of every file, the
+    detection of duplicates, `skip_bad`, the splits and `visus data check` stay the same.
+
+    The frames of a split are decoded once, before its first batch, into a cache on disk; see
+    `visus.datamodules.core.videos.frame_cache`.
+
+    Args:
+        root: See `visus.datamodules.action.files.read_labels`.
+        image_size: (height, width) in pixels; by default derived from the videos, at most 224.
+        frames: Frames of a window.
+        seconds: Duration of a window.
+        resize_mode: How frames are resized to that size.
+        val_share: Fraction held out for validation if the data set has no such split; all clips of
+            a source, by default of a file, are on one side.
+        fold: Index of the hold-out, from 0, for cross-validation.
+        batch_size: Windows per batch and process.
+        num_workers: Worker processes that load clips; one for each core but the first by default.
+        augment: Augmentation of the training clips.
+        flip: Whether augmentation mirrors clips; by default unless a class is named after a side
+            or a sense of rotation, as `swipe left` or `turn clockwise`.
+        cache: Maximum size of the cache of decoded frames, such as `500MB`; 0 for none. Clips
+            beyond it are decoded whenever they are needed.
+        skip_bad: Leave bad clips out, instead of raising an error.
+        class_names: The classes of a checkpoint, in order; by default those of the data set.
+        multi_label: Whether a clip may have several labels; by default, whether one has.
+        in_channels: 3 for RGB, 1 for grey.
+        evaluate_all: Validate and test on all clips if the data set has no splits; the command
+            line sets it for data other than those that a checkpoint was trained on.
+        allow_outside: Whether a CSV may name videos outside of its folder.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        image_size: tuple[int, int] | None = None,
+        frames: int = 8,
+        seconds: float = 2.0,
+        resize_mode: ResizeMode = "crop",
+        val_share: float = 0.2,
+        fold: int = 0,
+        batch_size: int = 8,
+        num_workers: int | None = None,
+        augment: ClipAugmentation = "clips",
+        flip: bool | None = None,
+        cache: str = "4GB",
+        skip_bad: bool = False,
+        class_names: list[str] | None = None,
+        multi_label: bool | None = None,
+        in_channels: int = 3,
+        evaluate_all: bool = False,
+        allow_outside: bool = False,
+    ) -> None:
+        super().__init__(frames, seconds, batch_size, num_workers, augment)
+        check_data_ranges(
+            image_size=image_size, val_share=val_share, fold=fold, in_channels=in_channels
+        )
+        self.root = Path(root)
+        self.given_size = image_size
+        self.resize_mode = resize_mode
+        self.val_share = val_share
+        self.fold = fold
+        self.flip = flip
+        self.cache_bytes = parse_bytes(cache, "data.cache")
+        self.skip_bad = skip_bad
+        self.given_names = class_names
+        self.given_multi_label = multi_label
+        self.in_channels = in_channels
+        self.evaluate_all = evaluate_all
+        self.allow_outside = allow_outside
+
+    def read_labels(self) -> ClipLabels:
+        """Read the labels, without opening a video; a subclass reads another layout here."""
+        return read_labels(self.root, self.allow_outside)
+
+    def read_listing(self) -> ClipListing:
+        """Read the labels and check every file; returns problems instead of raising them."""
+        return check_clips(self.read_labels(), self.root, self.seconds, self.given_names)
+
+    @cached_property
+    def listing(self) -> ClipListing:
+        """The checked clips; problems are printed or raised."""
+        listing = self.read_listing()
+        raise_or_warn(listing.problems, self.skip_bad)
+        self.skipped = listing.left_out
+        return listing
+
+    @cached_property
+    def splits(self) -> dict[str, list[Clip]]:
+        """The clips of each split."""
+        return split_samples(
+            self.listing.clips,
+            lambda clip: clip.labels,
+            self.val_share,
+            self.fold,
+            self.evaluate_all,
+        )
+
+    @cached_property
+    def cache(self) -> FrameCache:
+        """The decoded frames."""
+        return FrameCache(self.cache_bytes)
+
+    def clips(self, split: str) -> list[Clip]:
+        """See `ActionData.clips`."""
+        return self.splits[split]
+
+    def reader(self, augmented: bool) -> VideoFrames:
+        """See `ActionData.reader`."""
+        return VideoFrames(self.cache, self.image_size, self.resize_mode, augmented)
+
+    def transform(self) -> ClipTransform:
+        """See `ActionData.transform`."""
+        flip = not is_sided(self.class_names) if self.flip is None else self.flip
+        return ClipTransform(self.augment, self.image_size, self.resize_mode, flip)
+
+    def _checked_dataset(self, split: str) -> Dataset[Batch]:
+        """The data set of a split, whose frames are decoded before workers are started."""
+        dataset = super()._checked_dataset(split)
+        assert isinstance(dataset, ClipDataset)
+        self._fill_cache(dataset)
+        return dataset
+
+    def _fill_cache(self, dataset: ClipDataset) -> None:
+        frames = dataset.frames
+        if not isinstance(frames, VideoFrames) or not self.cache_bytes:
+            return
+        left = frames.fill((w.clip, self.sampling.times(w)) for w in dataset.sources)
+        if left:
+            _warn(
+                f"the cache of {self.cache.budget / 1e9:.1f} GB does not hold {left} frames of "
+                "clips, which are decoded whenever they are needed; raise --data.cache, or choose "
+                "a disk with more space by VISUS_CACHE"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The classes of a checkpoint, or those of the data set."""
+        return tuple(self.given_names) if self.given_names else self.listing.class_names
+
+    @property
+    def class_counts(self) -> list[int] | None:  # type: ignore[override]
+        """Number of training clips of each class."""
+        return count_classes(self.splits["train"], self.class_names)
+
+    @property
+    def multi_label(self) -> bool:  # type: ignore[override]
+        """Whether a clip may have several labels."""
+        given = self.given_multi_label
+        return self.listing.multi_label if given is None else given
+
+    @property
+    def image_size(self) -> tuple[int, int]:  # type: ignore[override]
+        """The given size, or a square of the median shorter side, rounded to a multiple of 32."""
+        if self.given_size is not None:
+            return int(self.given_size[0]), int(self.given_size[1])
+        median = int(np.median([min(clip.size) for clip in self.listing.clips]))
+        side = min(224, max(32, (median + 16) // 32 * 32))
+        return side, side
+
+
+@rank_zero_only
+def _warn(message: str) -> None:
+    print(f"visus: {message}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Videos as data: checking, reading and caching their frames."""

@@ -1,0 +1,1 @@
+"""Action recognition: what happens in a clip."""
