@@ -45,3 +45,9 @@ def test_a_clip_as_a_whole_is_the_mean_of_complete_windows():
 def test_the_csv_ends_with_the_video():
     text = timeline([(0.3, 0.7)] * 5).to_csv(2.2)
     assert text == 'start,end,label,score\n0.000,2.200,"right, or so",0.7000\n'
+
+
+def test_windows_that_are_not_complete_do_not_count():
+    (segment,) = timeline([(0.0, 1.0)] * 3 + [(0.9, 0.1)] * 3).segments()
+    assert segment.label == "left" and segment.start == 0
+    assert segment.score == pytest.approx(0.9)
