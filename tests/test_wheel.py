@@ -83,7 +83,7 @@ def test_it_installs_one_package_with_all_its_files(site):
         expected = {
             path.relative_to(ROOT / folder)
             for path in (ROOT / folder).rglob("*")
-            if path.suffix in {".py", ".yaml", ".html", ".ckpt"}
+            if path.suffix in {".py", ".yaml", ".html", ".css", ".js", ".ckpt"}
         }
         installed = {
             path.relative_to(site / "visus" / folder)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 
 from visus.vision.errors import VisusError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ResizeMode = Literal["stretch", "letterbox", "crop"]
 """`stretch` ignores the aspect ratio, `letterbox` pads with grey, `crop` cuts out the centre."""
@@ -55,8 +57,11 @@ class ModelMetadata:
         plain["state_shapes"] = [list(shape) for shape in self.state_shapes]
         return {"format": FORMAT, **plain}
 
-    def initial_state(self) -> tuple[NDArray[np.float32], ...]:
+    def initial_state(self) -> "tuple[NDArray[np.float32], ...]":
         """The network's state before the first image of a stream: zeros, for a batch of one."""
+        # Commands that run no network read metadata too.
+        import numpy as np
+
         return tuple(np.zeros((1, *shape), np.float32) for shape in self.state_shapes)
 
     @classmethod
