@@ -70,7 +70,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, data, child):
     steps = expected["global_step"]
     per_epoch = steps // EPOCHS
     assert per_epoch >= 2, "a kill in the middle of an epoch needs several steps"
-    for kill in range(count(2, 15)):
+    for kill in range(count(1, 15)):
         name_of_signal, hook = FAULTS[(kill + len(name)) % len(FAULTS)]
         # Before its first validation a killed run has nothing to continue from.
         earliest = per_epoch if FAULTS[3] == (name_of_signal, hook) else 0

@@ -1,6 +1,6 @@
 """The server under slow, greedy, malformed and leaving clients: no error of its own, flat memory.
 
-Eight seconds in `make test`, five minutes in `make soak`.
+Five seconds in `make test`, five minutes in `make soak`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.conftest import save_scene
 from tests.reliability.counts import SOAK, count
 from tests.serving import form
 
-SECONDS = count(8, 300)
+SECONDS = count(5, 300)
 MALFORMED = count(60, 300)
 
 SERVER = """
