@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
