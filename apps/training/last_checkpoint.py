@@ -76,7 +76,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals, and restore what Lightning does not.
 
-        That are the figures, gradients of an unfinished accumulation, and the step of
+        These are the figures, gradients of an unfinished accumulation, and the step of
         `ReduceLROnPlateau` that follows an epoch.
         """
         self._handle_signals()

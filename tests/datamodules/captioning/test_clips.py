@@ -85,10 +85,10 @@ def test_every_problem_is_named_in_one_report(clips):
     lines += ["videos/1.mp4,,train", "videos/1.mp4,a cat,third", "../../secret.mp4,a cat,train"]
     (clips / "clips.csv").write_text("\n".join(lines) + "\n")
     report = data_specs()["captioning"].check(clips, {"allow_outside": False})
-    told = "\n".join(f"{problem.place}: {problem.message}" for problem in report.problems)
+    report_text = "\n".join(f"{problem.place}: {problem.message}" for problem in report.problems)
     for number, words in enumerate(
         ("cut.mp4", "empty.mp4", "there is no file", "an empty caption", "split", "outside of"), 14
     ):
-        assert re.search(rf"clips\.csv:{number}: .*{words}", told), (number, words, told)
+        assert re.search(rf"clips\.csv:{number}: .*{words}", report_text), (words, report_text)
     with pytest.raises(VisusError, match="holds no captions of videos"):
         data(clips / "videos").read_labels()
