@@ -21,14 +21,21 @@ def main(argv: list[str]) -> int:
         default=3.0,
         help="minimum duration for each row; 3s by default",
     )
+    parser.add_argument(
+        "--peer",
+        metavar="MODEL",
+        help="also time this model of Ultralytics by its program yolo, which must be installed",
+    )
     args = parser.parse_args(argv)
 
     from rich.table import Table
 
     from visus.apps.console import console
-    from visus.apps.inference.benchmark import measure_all
+    from visus.apps.inference.benchmark import benchmark_images, measure_all
+    from visus.apps.inference.yolo_program import find_yolo, yolo_latency
     from visus.vision.cores import usable_cores
 
+    program = find_yolo() if args.peer else ""
     speeds = measure_all(args.model, args.source, args.seconds)
     default = speeds[0].runtime
     table = Table("runtime", "precision", "cores", "latency ms", "p95 ms", "images/s")
@@ -48,6 +55,10 @@ def main(argv: list[str]) -> int:
             "visus live" if live else "",
         )
     console().print(table)
+    if args.peer:
+        images = benchmark_images(args.source)
+        latency = yolo_latency(program, args.peer, images)
+        print(f"yolo predict model={args.peer}: {latency:.1f} ms, mean of {len(images)} images")
     fastest = min(speeds, key=lambda speed: speed.median)
     if default == "torch" and fastest.runtime != "torch":
         option = " --precision bf16" if fastest.precision == "bf16" else ""

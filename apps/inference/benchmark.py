@@ -104,7 +104,8 @@ def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") ->
     return path
 
 
-def _images(source: str | None) -> list[Pixels]:
+def benchmark_images(source: str | None) -> list[Pixels]:
+    """The first 32 images of a source, or as many procedural scenes; see `measure_runtime`."""
     if source is None:
         return [make_scene(seed, _SIZE).image for seed in range(_FRAMES)]
     images = []
@@ -120,7 +121,7 @@ def _measure(job: dict[str, Any]) -> Speed:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     model = load_model(job["model"], job["runtime"])
-    images = _images(job["source"])
+    images = benchmark_images(job["source"])
     model.predict(images[0])
     cold_start = time.time() - job["started"]
     for i in range(_WARM_UP):
@@ -161,7 +162,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     Raises:
         VisusError: If there is no such model, or a runtime cannot be measured.
     """
-    if source is not None and not _images(source):
+    if source is not None and not benchmark_images(source):
         raise VisusError(f"source {source!r}: none of its images can be read")
     model = load_model(name)
     counts = sorted({1, usable_cores()})

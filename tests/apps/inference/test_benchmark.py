@@ -1,5 +1,9 @@
 """visus benchmark: latency, throughput, memory and cold start of each runtime."""
 
+import os
+
+import pytest
+
 from visus.vision.cores import usable_cores
 
 
@@ -29,3 +33,44 @@ def test_errors_come_before_any_measurement(visus, model):
     # Before anything is exported or loaded for long.
     code, _, err = visus("benchmark", "imagenet", "nothing.mp4")
     assert code == 2 and "imagenet in" not in err and "there is no such file" in err
+
+
+SPEED = "Speed: 3.0ms preprocess, 76.8ms inference, 1.7ms postprocess per image"
+
+
+@pytest.fixture
+def yolo(workplace, monkeypatch):
+    """Put a program `yolo` on the PATH that stores its arguments, and prints and returns these."""
+
+    def install(printed: str, code: int = 0):
+        program = workplace / "programs" / "yolo"
+        program.parent.mkdir(exist_ok=True)
+        kept = workplace / "yolo.txt"
+        lines = ("#!/bin/sh", f'echo "$@" > {kept}', f"ls images >> {kept}", f'echo "{printed}"')
+        program.write_text("\n".join([*lines, f"exit {code}"]))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        return kept
+
+    return install
+
+
+def test_the_program_yolo_is_timed_on_the_same_images(visus, photos, model, yolo):
+    kept = yolo(SPEED)
+    arguments = ("benchmark", model[0], photos, "--seconds", "0.1s", "--peer")
+    code, out, err = visus(*arguments, "yolo26n.pt")
+    assert code == 0, err
+    count = len(list(photos.rglob("*.png")))
+    assert f"yolo predict model=yolo26n.pt: 81.5 ms, mean of {count} images" in out
+    command, *images = kept.read_text().splitlines()
+    assert command.startswith("predict model=yolo26n.pt source=images")
+    assert len(images) == count
+    yolo("no such model", code=1)
+    code, _, err = visus(*arguments, "nothing.pt")
+    assert code == 2 and "--peer nothing.pt" in err and "no such model" in err
+
+
+def test_a_missing_program_yolo_is_reported_before_any_measurement(visus, model, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    code, out, err = visus("benchmark", model[0], "--peer", "yolo26n.pt")
+    assert code == 2 and "no yolo on the PATH" in err and not out
