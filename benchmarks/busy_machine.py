@@ -14,12 +14,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from visus.vision.busy_cores import AdaptiveThreads
 from visus.vision.cores import SPINS
+
+ADAPTS = "BENCHMARK_ADAPTS"
+"""Variable of the processes that leave cores to others, as predictions and budgets do."""
 
 SETTINGS: dict[str, dict[str, str]] = {
     "default": {},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "visus": {"GOMP_SPINCOUNT": str(SPINS)},
+    "short spin": {"GOMP_SPINCOUNT": str(SPINS)},
+    "visus": {"GOMP_SPINCOUNT": str(SPINS), ADAPTS: "1"},
 }
 BUSY = 2
 
@@ -46,12 +51,15 @@ def measure(seconds: float) -> dict[str, float]:
         torch.nn.functional.cross_entropy(network.train()(batch), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
+    threads = AdaptiveThreads(torch.set_num_threads)
     rates = {}
     for name, call, images in (("single images", predict, 1), ("training", train, len(batch))):
         call()
         call()
         start, calls = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
+            if ADAPTS in os.environ:
+                threads.update()
             call()
             calls += 1
         rates[name] = calls * images / (time.perf_counter() - start)

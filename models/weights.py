@@ -41,6 +41,11 @@ def carried_imagenet_weights(
     return None
 
 
+def has_imagenet_weights(backbone: str) -> bool:
+    """Whether an installed package contains ImageNet weights for a backbone."""
+    return any(entry.network == backbone and entry.find() for entry in IMAGENET)
+
+
 def carrying_package(backbone: str) -> str:
     """The pip package with ImageNet weights for a backbone; empty if there is none."""
     return next((entry.package for entry in IMAGENET if entry.network == backbone), "")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from visus.tasks.budget import BudgetChoices
 from visus.tasks.commands import TaskCommand
 from visus.tasks.data_info import InputInfo
 from visus.tasks.export_spec import ExportSpec, PipelineExport, PipelineParts
@@ -78,6 +79,7 @@ class TaskSpec(ABC):
             that lacks a field without a default is refused.
         options: Command-line options of `predict` and `live`.
         export: How the task is exported.
+        budget: What a training under a time budget may choose from.
         live: `every_frame`, or `once_a_second` for predictions that are read as text.
         not_shipped: Model names that users may expect, and what to do instead.
         is_pipeline: Whether `pipeline` adds networks; such a model is exported as a folder.
@@ -89,6 +91,7 @@ class TaskSpec(ABC):
     data_info: ClassVar[type[InputInfo]] = InputInfo
     options: ClassVar[tuple[TaskOption, ...]] = ()
     export: ClassVar[ExportSpec] = ExportSpec()
+    budget: ClassVar[BudgetChoices] = BudgetChoices()
     live: ClassVar[Literal["every_frame", "once_a_second"]] = "every_frame"
     not_shipped: ClassVar[Mapping[str, str]] = {}
     is_pipeline: ClassVar[bool] = False

@@ -49,6 +49,7 @@ def fit(
     *,
     config: str | Path | None = None,
     init_from: str | Path | None = None,
+    budget: str | None = None,
     **options: Any,
 ) -> "Model":
     """Train a model on labelled images, as `visus fit` does.
@@ -58,6 +59,7 @@ def fit(
         task: The task, such as `detection`; recognised from the data by default.
         config: A configuration, by name or file, in place of the task's own.
         init_from: A trained model of the same task, whose weights are the initial weights.
+        budget: Time for the whole training, such as `15m`, for which it is planned.
         options: Options of the command by the last part of their names, such as `max_epochs=2` for
             `--trainer.max_epochs`, or by their whole names, `**{"trainer.max_epochs": 2}`.
 
@@ -72,7 +74,7 @@ def fit(
     from visus.vision.cores import configure_threads
 
     configure_threads()
-    return fit(data, task, config, init_from, options)
+    return fit(data, task, config, init_from, budget, options)
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ def fit(
     task: str | None,
     config: str | Path | None,
     init_from: str | Path | None,
+    budget: str | None,
     options: Mapping[str, Any],
 ) -> Model:
     """Train a model; see `visus.fit`."""
@@ -41,6 +42,7 @@ def fit(
             _refuse(option, known, name)
     place = [] if data is None else ["--data", str(data)]
     start = [] if init_from is None else ["--init-from", str(init_from)]
+    start += [] if budget is None else ["--budget", budget]
     from visus.apps.training.run import train
 
     try:

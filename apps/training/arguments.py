@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from visus.apps.parsing import CommandError, did_you_mean
+from visus.apps.training.budget.clock import Budget, parse_budget
 from visus.apps.training.config_files import SECTIONS, check_config
 from visus.configs import config_names, find_config
 from visus.datamodules.registry import recognise
@@ -47,12 +48,14 @@ class Arguments:
         configs: Names or files of configurations.
         model: The run that is resumed, or the model that is measured.
         allow_custom_classes: Whether classes from the current folder may be imported.
+        budget: The time budget of a training, whose clock has started; None without one.
     """
 
     rest: list[str] = field(default_factory=list)
     configs: list[str] = field(default_factory=list)
     model: str | None = None
     allow_custom_classes: bool = False
+    budget: Budget | None = None
 
 
 def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
@@ -91,6 +94,8 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
         elif option == "--resume" and subcommand == "fit":
             has_value = bool(words) and not words[0].startswith("-")
             given.model = words.pop(0) if has_value else "latest"
+        elif option == "--budget" and subcommand == "fit":
+            given.budget = parse_budget(_value(word, words))
         elif option == "--data" and not _is_class(words):
             root = _value(word, words)
             given.rest += ["--data.root", root]
@@ -153,7 +158,7 @@ def _split_values(argv: Sequence[str]) -> list[str]:
     for word in argv:
         option, equals, value = word.partition("=")
         plain = option.replace("-", "_").lstrip("_")
-        if equals and plain in ("config", "data", "resume", "init_from"):
+        if equals and plain in ("config", "data", "resume", "init_from", "budget"):
             words += [option, value]
         else:
             words.append(word)
@@ -208,7 +213,8 @@ def _needs_value(word: str) -> bool:
 
 def _known_options() -> list[str]:
     trainer = [f"--trainer.{name}" for name in trainer_arguments()]
-    return [*(f"--{name}" for name in SECTIONS), "--config", "--resume", "--print_config", *trainer]
+    own = ["--config", "--resume", "--budget", "--print_config"]
+    return [*(f"--{name}" for name in SECTIONS), *own, *trainer]
 
 
 @cache

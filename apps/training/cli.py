@@ -8,9 +8,8 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
@@ -18,6 +17,9 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 
 from visus.apps.parsing import CommandError
 from visus.apps.runs import create_run_folder, find_checkpoint
+from visus.apps.training.budget.clock import Budget
+from visus.apps.training.budget.measuring import Measurer
+from visus.apps.training.budget.planned import PlannedTraining, continue_plan, plan_training
 from visus.apps.training.callbacks import (
     BestCheckpoint,
     make_serialisable,
@@ -30,9 +32,7 @@ from visus.apps.training.model_arguments import drop_options_of_another_backbone
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport
 from visus.apps.training.resuming import (
-    ContinuedCSVLogger,
     ContinuedFitLoop,
-    drop_later_rows,
     refuse_finished,
 )
 from visus.apps.training.schedules import schedule_of
@@ -44,6 +44,7 @@ from visus.apps.training.trainer_checks import (
     check_trainer,
     explain_refusal,
 )
+from visus.apps.training.trainer_defaults import set_trainer_defaults
 from visus.tasks.base import VisionTask
 from visus.tasks.checkpoint_files import remove_partial_files
 from visus.tasks.checkpoints import load_initial_weights
@@ -78,10 +79,12 @@ class VisusCLI(LightningCLI):
         run_name: Second part of the run folder's path.
         checkpoint: Content of the checkpoint that the user named, or None.
         resumed: The folder of the run that is continued, or None for a new one.
+        budget: The time budget, or None.
 
     Attributes:
         folder: The run folder.
         last: Saves `last.ckpt`, in `fit`.
+        planned: The plan for the time budget, if there is one.
 
     Raises:
         Finished: If nothing is left to train.
@@ -94,8 +97,12 @@ class VisusCLI(LightningCLI):
         run_name: str,
         checkpoint: dict[str, Any] | None,
         resumed: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.running = running
+        self.budget = budget
+        self.planned: PlannedTraining | None = None
+        self._measurer: Measurer | None = None
         self.run_name = run_name
         self.checkpoint = checkpoint
         self.resumed = resumed
@@ -154,6 +161,8 @@ class VisusCLI(LightningCLI):
             # Drawn here, so that the run can be resumed.
             self.config["seed_everything"] = pl.seed_everything(secrets.randbelow(2**31))
         if self.checkpoint is None or self.stored is None:
+            if self.budget is not None:
+                self.planned, self._measurer = plan_training(self.config, self.given, self.budget)
             return
         arguments = self.stored["arguments"]
         for key, value in model.as_dict().items():
@@ -168,6 +177,8 @@ class VisusCLI(LightningCLI):
             )
         if self.running == "fit":
             extends = any(option.startswith("--trainer.max_") for option in self.given)
+            self.planned = continue_plan(self.stored.get("budget"), self.budget)
+            extends = extends or self.budget is not None
             refuse_finished(self.checkpoint, self.resumed, self.config.trainer, extends)
         model["pretrained"] = False
         data = self.config.data.init_args
@@ -202,7 +213,11 @@ class VisusCLI(LightningCLI):
         if self.running == "fit":
             check_length(vars(chosen))
             check_callbacks(self.model, users, self.config.lr_scheduler, vars(chosen))
+        if self.planned is not None:
+            users = [*users, *self.planned.callbacks(users)]
         self.folder = self.resumed or create_run_folder(self.model.spec.name, self.run_name)
+        if self.planned is not None:
+            self.planned.report(self.folder)
         report, curves = RunReport(self.folder, self.to_store()), CurvesFile(self.folder)
         callbacks: list[Callback] = [report, curves]
         # `fast_dev_run` only tries the code.
@@ -222,24 +237,7 @@ class VisusCLI(LightningCLI):
             self.last = LastCheckpoint(self.folder)
             callbacks[:0] = [best, self.last]
         chosen["callbacks"] = [*users, *callbacks]
-        if chosen["logger"] is None:
-            step = None
-            if self.resumed and self.checkpoint:
-                step = self.checkpoint["global_step"]
-                rank_zero_only(drop_later_rows)(self.resumed, self.checkpoint)
-            chosen["logger"] = [
-                ContinuedCSVLogger(self.folder),
-                TensorBoardLogger(self.folder, name="", version="", purge_step=step),
-            ]
-        if chosen["enable_progress_bar"] is None:
-            # Elsewhere than on a terminal `RunReport` prints a line per epoch.
-            bars = any(isinstance(each, ProgressBar) for each in users)
-            chosen["enable_progress_bar"] = bars or sys.stderr.isatty()
-        if chosen["enable_model_summary"] is None:
-            chosen["enable_model_summary"] = False
-        chosen["default_root_dir"] = chosen["default_root_dir"] or str(self.folder)
-        # The data modules shard by themselves: Lightning's sampler would count samples twice.
-        chosen["use_distributed_sampler"] = False
+        set_trainer_defaults(chosen, self.folder, self.checkpoint if self.resumed else None)
         try:
             trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ImportError, *_WRONG) as error:
@@ -271,7 +269,8 @@ class VisusCLI(LightningCLI):
         chosen["callbacks"] = without_searches(chosen.get("callbacks") or [])
         more = {key: dumped[key] for key in ("optimizer", "lr_scheduler") if dumped.get(key)}
         training = {"seed_everything": dumped["seed_everything"], "trainer": chosen, **more}
-        return {"name": self.run_name, "data": dumped["data"], "training": training}
+        budget = {} if self.planned is None else {"budget": self.planned.to_plain()}
+        return {"name": self.run_name, "data": dumped["data"], "training": training, **budget}
 
     def _load_initial_weights(self, path: Path) -> None:
         """Load the weights of a trained model, and print which tensors do not match."""
@@ -287,6 +286,8 @@ class VisusCLI(LightningCLI):
         spec = task_spec(_task_class(self.config.model.class_path).task)
         if self.stored is not None:
             return info_from_plain(spec.data_info, self.stored["arguments"]["data_info"])
+        if self._measurer is not None:
+            self._measurer.share_listing(data)
         return info_from_data(spec.data_info, data)
 
 

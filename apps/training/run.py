@@ -106,7 +106,7 @@ def _prepare(subcommand: str, given: Arguments) -> tuple[VisusCLI, dict[str, Any
         name = _run_name(given, checkpoint)
         try:
             resumed = run_folder_of(path) if path is not None and subcommand == "fit" else None
-            cli = VisusCLI(subcommand, arguments, name, checkpoint, resumed)
+            cli = VisusCLI(subcommand, arguments, name, checkpoint, resumed, given.budget)
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visus.models.weights_manifest import IMAGENET
+from visus.tasks.budget import BudgetChoices
 from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.spec import TaskSpec
 
@@ -25,6 +26,13 @@ class ClassificationSpec(TaskSpec):
     name = "classification"
     title = "image classification"
     data_info = ClassificationInfo
+    budget = BudgetChoices(
+        sizes=(0.5, 0.75, 1.0),
+        backbones=("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
+        epochs=10,
+        fits_head=True,
+        grows=True,
+    )
 
     def lightning_class(self) -> type[ClassificationTask]:
         """See `TaskSpec.lightning_class`."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.budget import BudgetChoices
 from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.detection.areas import named_areas, parse_line, parse_zone
 from visus.tasks.detection.data_info import DetectionInfo
@@ -47,6 +48,7 @@ class DetectionSpec(TaskSpec):
     name = "detection"
     title = "object detection"
     data_info = DetectionInfo
+    budget = BudgetChoices(sizes=(0.5, 0.625, 0.75, 1.0), epochs=12)
     options = (
         TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
         TaskOption("--track", "track objects through a video, each with its own number", None),

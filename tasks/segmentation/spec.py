@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visus.tasks.budget import BudgetChoices
 from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.options import Session, TaskOption
 from visus.tasks.segmentation.data_info import SegmentationInfo
@@ -33,6 +34,7 @@ class SegmentationSpec(TaskSpec):
     name = "segmentation"
     title = "semantic segmentation"
     data_info = SegmentationInfo
+    budget = BudgetChoices(sizes=(0.5, 0.75, 1.0), epochs=15)
     options = (
         TaskOption(
             "--masks",

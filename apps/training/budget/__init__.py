@@ -1,0 +1,1 @@
+"""Training within a time budget: the plan, and what keeps to it."""

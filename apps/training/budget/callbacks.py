@@ -1,0 +1,149 @@
+"""What keeps a training to its plan: the timer, growing images, the head that is fitted first."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.trainer.states import RunningStage
+from torch import Tensor
+from torch.utils.data import Subset
+
+from visus.apps.training.budget.clock import Budget
+from visus.apps.training.budget.plan import Growth
+from visus.apps.training.resuming import data_module_of
+from visus.apps.training.time_limit import PunctualTimer
+from visus.datamodules.core.loading import Batch, make_loader
+from visus.tasks.base import VisionTask
+from visus.vision.busy_cores import AdaptiveThreads
+from visus.vision.progress import track
+
+_CLOSING = 2.0
+"""Seconds for saving, the report and the end of the process."""
+
+_MARGIN = 0.01
+"""Fraction of the budget that is left for what takes longer than expected."""
+
+
+class BudgetTimer(PunctualTimer):
+    """Ends a training so early that all that follows is within the budget.
+
+    The schedule of the learning rate follows its time.
+
+    Args:
+        budget: The budget, whose clock started with the command.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(Timer(timedelta(seconds=budget.seconds)))
+        self._budget = budget
+        self._validation_began = 0.0
+        self._closing = _CLOSING + _MARGIN * budget.seconds
+
+    def time_elapsed(self, stage: str = RunningStage.TRAINING) -> float:
+        """Seconds since the command started, those before a resumption included."""
+        return self._budget.elapsed
+
+    def time_remaining(self, stage: str = RunningStage.TRAINING) -> float | None:
+        """Seconds until the last validation must begin."""
+        left = super().time_remaining(stage)
+        return None if left is None else left - self._closing
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the measurement of a validation."""
+        super().on_validation_start(trainer, pl_module)
+        self._validation_began = self._budget.elapsed
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure how long a batch of the validation takes."""
+        sanity = trainer.sanity_checking
+        batches = trainer.num_sanity_val_batches if sanity else trainer.num_val_batches
+        self._batch_seconds = (self._budget.elapsed - self._validation_began) / max(1, sum(batches))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with the time that was left."""
+        super().load_state_dict(state_dict)
+        self._budget.spent_before = state_dict["time_elapsed"][RunningStage.TRAINING.value]
+
+
+class GrowingImages(Callback):
+    """Sets the size of the training images by the fraction of the budget that is spent.
+
+    Progressive learning (Tan and Le 2021, "EfficientNetV2", arXiv:2104.00298): the early part of
+    a training needs less detail.
+
+    Args:
+        budget: The budget.
+        growth: From which fraction of the time training images have which relative size.
+    """
+
+    def __init__(self, budget: Budget, growth: Growth) -> None:
+        self._budget = budget
+        self._growth = growth
+        self._scale = growth[0][1]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set the size for the first epoch, or for that which is continued."""
+        data_module_of(trainer).scale_training_images(self._scale)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set the size for the next epoch."""
+        spent = self._budget.elapsed / self._budget.seconds
+        self._scale = [scale for start, scale in self._growth if start <= spent][-1]
+        data_module_of(trainer).scale_training_images(self._scale)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The current size, which holds until the end of the epoch."""
+        return {"scale": self._scale}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self._scale = state_dict["scale"]
+
+
+class BusyMachine(Callback):
+    """Uses fewer threads while other processes need the cores."""
+
+    def __init__(self) -> None:
+        self._threads = AdaptiveThreads(torch.set_num_threads)
+
+    def on_train_batch_start(self, *_: object, **__: object) -> None:
+        """Adapt the number of threads."""
+        self._threads.update()
+
+    def on_validation_batch_start(self, *_: object, **__: object) -> None:
+        """Adapt the number of threads."""
+        self._threads.update()
+
+
+class HeadFirst(Callback):
+    """Fits the head to features of the pretrained backbone before the training starts.
+
+    Fine-tuning all layers from a random head distorts the features (Kumar et al. 2022,
+    "Fine-Tuning can Distort Pretrained Features", arXiv:2202.10054).
+
+    Args:
+        samples: Number of training samples, evenly spaced.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self._samples = samples
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fit the head, unless a training is continued."""
+        if trainer.ckpt_path is not None:
+            return
+        assert isinstance(pl_module, VisionTask)
+        pl_module.fit_head(self._features(trainer, pl_module))
+
+    def _features(self, trainer: pl.Trainer, task: VisionTask) -> Iterator[tuple[Tensor, Batch]]:
+        """Features and labels of batches of unaugmented training samples."""
+        data = data_module_of(trainer)
+        dataset = data.plain_dataset("train")
+        count = len(dataset)  # type: ignore[arg-type]
+        chosen = range(0, count, -(-count // self._samples))
+        loader = make_loader(Subset(dataset, chosen), data.batch_size, data.num_workers)
+        for batch in track(loader, "Computing features", total=len(loader)):
+            yield task.extract_features(batch["image"]).cpu(), batch

@@ -1,0 +1,186 @@
+"""Measure how long training steps take on this machine, for the plan of a time budget."""
+
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pydoc import locate
+from typing import Any
+
+import pytorch_lightning as pl
+
+from visus.apps.training.budget import clock
+from visus.apps.training.budget.callbacks import BusyMachine
+from visus.apps.training.budget.clock import Budget
+from visus.apps.training.budget.plan import Candidate, Measured
+from visus.datamodules.core.base import VisionDataModule
+from visus.models.weights import has_imagenet_weights
+from visus.tasks.base import VisionTask
+from visus.tasks.budget import BudgetChoices
+from visus.tasks.data_info import info_from_data
+from visus.tasks.registry import task_spec
+
+_STEPS = 4
+"""Measured steps; one more comes before them."""
+
+_SHARE = 0.1
+"""Fraction of the budget that measuring may take: larger backbones are left out after it."""
+
+_STRIDE = 32
+"""Sides of the input are multiples of this, the largest stride of backbones."""
+
+
+class Measurer:
+    """Trains a few steps with each candidate.
+
+    Args:
+        model: `class_path` and `init_args` of the task.
+        data: `class_path` and `init_args` of the data module.
+        trainer: `accelerator`, `devices` and `precision` of the trainer.
+        given: Options of the command line, which are not chosen.
+
+    Attributes:
+        choices: What the task may choose from.
+        data: The data module with the user's arguments.
+    """
+
+    def __init__(
+        self,
+        model: Mapping[str, Any],
+        data: Mapping[str, Any],
+        trainer: Mapping[str, Any],
+        given: Collection[str],
+    ) -> None:
+        self._task_class: Any = _class_at(model["class_path"])
+        self._model = dict(model["init_args"])
+        self._data_class: Any = _class_at(data["class_path"])
+        self._arguments = dict(data["init_args"])
+        self._trainer = dict(trainer)
+        self._given = given
+        self.data: VisionDataModule[Any] = self._data_class(**self._arguments)
+        self.choices: BudgetChoices = task_spec(self._task_class.task).budget
+        scales = type(self.data).scale_training_images is not VisionDataModule.scale_training_images
+        self.choices = replace(self.choices, grows=self.choices.grows and scales)
+
+    def measure(self, budget: Budget) -> Measured:
+        """Measure the candidates.
+
+        Args:
+            budget: The time budget, of which this takes a small part.
+        """
+        sizes, backbones = self._sizes(), self._backbones()
+        samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
+        seconds: dict[Candidate, float] = {}
+        limit = _SHARE / 4 * budget.seconds
+        for size in (sizes[0], sizes[-1]):
+            candidate = Candidate(backbones[0], size)
+            if candidate not in seconds:
+                seconds[candidate] = self._sample_seconds(candidate, limit)
+        ends = dict(seconds)
+        for size in sizes[1:-1]:
+            seconds[Candidate(backbones[0], size)] = _interpolate(ends, size)
+        last = Candidate(backbones[0], sizes[-1])
+        for backbone in backbones[1:]:
+            pays = budget.left >= self.choices.epochs * samples * seconds[last]
+            if not pays or budget.elapsed > _SHARE * budget.seconds:
+                break
+            last = Candidate(backbone, sizes[-1])
+            seconds[last] = self._sample_seconds(last, limit)
+        ordered = sorted(seconds, key=lambda each: (backbones.index(each.backbone), each.size))
+        return Measured(
+            samples,
+            len(self.data.dataset("val")),  # type: ignore[arg-type]
+            self.data.batch_size,
+            {candidate: seconds[candidate] for candidate in ordered},
+        )
+
+    def share_listing(self, data: Any) -> None:
+        """Let another data module of the same data use what was read and checked here."""
+        if "listing" in vars(self.data):
+            vars(data)["listing"] = vars(self.data)["listing"]
+            data.skipped = self.data.skipped
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        """Input sizes in ascending order."""
+        height, width = (int(side) for side in self.data.image_size)
+        if "--data.image_size" in self._given or "image_size" not in self._arguments:
+            return [(height, width)]
+        scaled = {
+            (_multiple(height * scale), _multiple(width * scale)) for scale in self.choices.sizes
+        }
+        return sorted(scaled)
+
+    def _backbones(self) -> list[str]:
+        """The backbone of the configuration, or a family whose weights are on this machine."""
+        own = self._model["backbone"]
+        family = self.choices.backbones
+        if "--model.backbone" in self._given or own not in family or not self._model["pretrained"]:
+            return [own]
+        return [own, *(name for name in family if name != own and has_imagenet_weights(name))]
+
+    def _sample_seconds(self, candidate: Candidate, limit: float) -> float:
+        """Seconds of a training step for one sample, measured for at most so many seconds."""
+        arguments = dict(self._arguments)
+        if candidate.size != tuple(self.data.image_size):
+            arguments["image_size"] = list(candidate.size)
+        data = self._data_class(**arguments)
+        self.share_listing(data)
+        # Random weights are as fast as trained ones.
+        model = self._model | {"backbone": candidate.backbone, "pretrained": False}
+        model.pop("data_info", None)
+        info_class = task_spec(self._task_class.task).data_info
+        task: VisionTask = self._task_class(data_info=info_from_data(info_class, data), **model)
+        timer = _StepTimer(limit)
+        trainer = pl.Trainer(
+            **self._trainer,
+            max_epochs=-1,
+            max_steps=_STEPS + 1,
+            limit_val_batches=0,
+            logger=False,
+            callbacks=[BusyMachine(), timer],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer.fit(task, datamodule=data)
+        return timer.mean / float(data.batch_size)
+
+
+class _StepTimer(pl.Callback):
+    """Measures the time of the steps after the first.
+
+    Args:
+        limit: Seconds after which no further step is measured.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._times: list[float] = []
+
+    @property
+    def mean(self) -> float:
+        """Mean seconds of a step."""
+        return (self._times[-1] - self._times[0]) / max(1, len(self._times) - 1)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
+        """Read the clock."""
+        self._times.append(clock.now())
+        if len(self._times) > 1 and self._times[-1] - self._times[0] > self._limit:
+            trainer.should_stop = True
+
+
+def _class_at(path: str) -> Any:
+    return locate(path)
+
+
+def _multiple(side: float) -> int:
+    return max(_STRIDE, round(side / _STRIDE) * _STRIDE)
+
+
+def _interpolate(ends: Mapping[Candidate, float], size: tuple[int, int]) -> float:
+    """Seconds at a size between two: the time is linear in the number of pixels."""
+    (small, low), (large, high) = ends.items()
+    areas = [each[0] * each[1] for each in (small.size, size, large.size)]
+    return low + (high - low) * (areas[1] - areas[0]) / max(1, areas[2] - areas[0])

@@ -1,0 +1,215 @@
+"""Plan a training for a time budget, from measurements of its speed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from visus.tasks.budget import BudgetChoices
+from visus.vision.wording import counted
+
+_VALIDATION_SHARE = 0.08
+"""Fraction of the time that validations may take."""
+
+_MOST_VALIDATIONS = 10
+_HEAD_SHARE = 0.15
+"""Fraction of the time that computing features for the head may take."""
+
+_FEW_STEPS = 20
+"""Steps in an epoch below which smaller batches give more of them."""
+
+_SMALLEST_BATCH = 8
+_AVERAGED = 0.1
+"""Fraction of the steps over which weights are averaged."""
+
+_MOST_AVERAGED = 1000
+
+_GROWTH = ((0.0, 0.6), (0.3, 0.8), (0.6, 1.0))
+"""A `Growth` in three steps."""
+
+
+Growth = Sequence[Sequence[float]]
+"""From which fraction of the time training images have which size, relative to their last one."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A backbone and an input size.
+
+    Attributes:
+        backbone: Name of the backbone.
+        size: (height, width) of the network's input in pixels.
+    """
+
+    backbone: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a plan is made from.
+
+    Attributes:
+        train_samples: Number of training samples.
+        val_samples: Number of validation samples.
+        batch_size: Samples in a batch.
+        sample_seconds: Time of a training step for one sample with each candidate, in ascending
+            order of the candidates.
+    """
+
+    train_samples: int
+    val_samples: int
+    batch_size: int
+    sample_seconds: Mapping[Candidate, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a plan.
+
+    Attributes:
+        setting: What is chosen.
+        value: The choice.
+        reason: Why.
+    """
+
+    setting: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned training.
+
+    Attributes:
+        rows: The choices with their reasons.
+        candidate: The backbone and the input size.
+        batch_size: Samples in a batch.
+        validation_interval: Training batches between two validations.
+        decay: Decay of the moving average of the weights; None for no average.
+        head_samples: Number of training samples whose features the head is fitted to first.
+        growth: The sizes of training images.
+    """
+
+    rows: tuple[Row, ...]
+    candidate: Candidate
+    batch_size: int
+    validation_interval: int
+    decay: float | None
+    head_samples: int
+    growth: Growth
+
+    def to_plain(self) -> dict[str, Any]:
+        """The plan as plain values, for `plan.json` and for checkpoints."""
+        return {
+            "rows": [[row.setting, row.value, row.reason] for row in self.rows],
+            "decay": self.decay,
+            "head_samples": self.head_samples,
+            "growth": [list(step) for step in self.growth],
+        }
+
+
+def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Plan:
+    """Choose the settings of a training.
+
+    Args:
+        measured: The data and the speed of this machine.
+        choices: What the task may choose from.
+        seconds: Time for training and validation.
+    """
+    rows: list[Row] = []
+    training = seconds * (1 - _VALIDATION_SHARE)
+    epochs = {
+        candidate: training / (each * measured.train_samples)
+        for candidate, each in measured.sample_seconds.items()
+    }
+    candidate = _choose(epochs, choices, rows)
+    sample_seconds = measured.sample_seconds[candidate]
+    batch_size = _batch_size(measured, rows)
+    steps = max(1, round(training / (sample_seconds * batch_size)))
+    head_samples = 0
+    if choices.fits_head:
+        # Features need the forward pass alone, a third of a step.
+        head_samples = min(
+            measured.train_samples, int(_HEAD_SHARE * seconds / (sample_seconds / 3))
+        )
+        rows.append(
+            Row(
+                "head first",
+                counted(head_samples, "sample"),
+                "the head is fitted to features of the frozen backbone, then all layers are "
+                "trained from a head that fits",
+            )
+        )
+    growth = _growth(epochs[candidate], choices, rows)
+    validations = _validations(measured, sample_seconds, seconds, rows)
+    decay = None
+    if steps >= 2 * _FEW_STEPS:
+        averaged = min(_MOST_AVERAGED, max(2, round(_AVERAGED * steps)))
+        decay = round(1 - 1 / averaged, 4)
+        reason = f"a part of about {steps} steps"
+        rows.append(Row("weights", f"averaged over {averaged} steps", reason))
+    interval = max(1, steps // validations)
+    return Plan(
+        tuple(rows), candidate, batch_size, interval, decay, head_samples, growth
+    )  # fmt: skip
+
+
+def _choose(
+    epochs: Mapping[Candidate, float], choices: BudgetChoices, rows: list[Row]
+) -> Candidate:
+    """The most accurate candidate with enough epochs, else the fastest."""
+    enough = [each for each, count in epochs.items() if count >= choices.epochs]
+    first, *_ = epochs
+    chosen = enough[-1] if enough else first
+    height, width = chosen.size
+    reason = f"{epochs[chosen]:.1f} epochs fit in the time"
+    following = list(epochs)[list(epochs).index(chosen) + 1 :]
+    if following:
+        what = following[0]
+        reason += (
+            f"; {epochs[what]:.1f} with {what.backbone} at {what.size[0]} x {what.size[1]}, of "
+            f"{choices.epochs:g} needed"
+        )
+    rows += [
+        Row("backbone", chosen.backbone, reason),
+        Row("input size", f"{height} x {width}", "chosen together with the backbone"),
+    ]
+    return chosen
+
+
+def _batch_size(measured: Measured, rows: list[Row]) -> int:
+    """The batch size: smaller where an epoch would have few steps."""
+    size = measured.batch_size
+    while size > _SMALLEST_BATCH and measured.train_samples / size < _FEW_STEPS:
+        size //= 2
+    per_epoch = math.ceil(measured.train_samples / size)
+    count = counted(measured.train_samples, "training sample")
+    rows.append(Row("batch size", str(size), f"{per_epoch} steps an epoch of {count}"))
+    return size
+
+
+def _growth(
+    epochs: float, choices: BudgetChoices, rows: list[Row]
+) -> tuple[tuple[float, float], ...]:
+    """The sizes of training images over the time."""
+    if not choices.grows:
+        return ((0.0, 1.0),)
+    if epochs < len(_GROWTH):
+        rows.append(Row("training images", "one size", "too few epochs for several"))
+        return ((0.0, 1.0),)
+    sizes = ", then ".join(f"{scale:g}" for _, scale in _GROWTH)
+    rows.append(
+        Row("training images", f"{sizes} of the size", "smaller images are faster at the start")
+    )
+    return _GROWTH
+
+
+def _validations(measured: Measured, sample_seconds: float, seconds: float, rows: list[Row]) -> int:
+    """How often to validate."""
+    each = max(1e-3, measured.val_samples * sample_seconds / 2)
+    count = int(min(_MOST_VALIDATIONS, max(1, _VALIDATION_SHARE * seconds // each)))
+    samples = counted(measured.val_samples, "sample")
+    rows.append(Row("validations", str(count), f"each takes about {each:.0f} s for {samples}"))
+    return count

@@ -1,0 +1,116 @@
+"""Training within a time budget."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import newest, save_scene
+from visus.apps.training.budget import clock
+
+SMALL = (
+    *("--config", "classification/custom", "--data.image_size", "[32,32]"),
+    *("--data.num_workers", "0", "--model.backbone", "resnet9"),
+    *("--model.backbone_options", "{width: 4}", "--model.pretrained", "false"),
+)
+
+
+class Ticks:
+    """A clock that advances whenever it is read."""
+
+    def __init__(self, step: float) -> None:
+        self.time = 0.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.time += self.step
+        return self.time
+
+
+@pytest.fixture
+def data(workplace):
+    for label in ("circle", "square"):
+        for i in range(12):
+            save_scene(workplace / "set" / label / f"{i}.png", i, label, (40, 40))
+    return workplace / "set"
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    def start(step):
+        ticks = Ticks(step)
+        monkeypatch.setattr(clock, "now", ticks)
+        return ticks
+
+    return start
+
+
+def weights(folder: str):
+    state = torch.load(Path(folder) / "last.ckpt", weights_only=True)
+    return state["state_dict"], state
+
+
+def test_equal_runs_under_an_equal_clock_have_equal_weights(visus, data, ticking):
+    runs = []
+    for _ in range(2):
+        ticks = ticking(0.1)
+        code, out, err = visus("fit", *SMALL, "--data", data, "--budget", "60s")
+        assert code == 0, err
+        assert 0.9 * 60 <= ticks.time <= 60
+        runs.append(newest("runs/classification/custom/*"))
+    assert "input size" in out and "32 x 32" in out and "head first" in out
+    (first, state), (second, _) = (weights(run) for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    plan = json.loads((Path(runs[0]) / "plan.json").read_text())
+    assert plan["budget_seconds"] == 60
+    assert {"setting", "value", "reason"} == set(plan["plan"][0])
+    # The schedule is complete: the cosine has reached its end.
+    rates = [group["lr"] for group in state["optimizer_states"][0]["param_groups"]]
+    assert max(rates) < 0.05 * 3e-3
+
+
+def test_a_resumed_run_continues_with_the_time_that_was_left(visus, data, ticking, monkeypatch):
+    from visus.tasks.classification.task import ClassificationTask
+
+    ticks = ticking(0.1)
+    step = ClassificationTask.training_step
+
+    def stops(self, batch, batch_idx):
+        if ticks.time > 30 and not self.trainer.sanity_checking and self.trainer.logger:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ClassificationTask, "training_step", stops)
+    visus("fit", *SMALL, "--data", data, "--budget", "60s")
+    monkeypatch.setattr(ClassificationTask, "training_step", step)
+    before = weights(newest("runs/classification/custom/*"))[1]
+    spent = before["callbacks"]["Timer"]["time_elapsed"]["train"]
+    ticks = ticking(0.1)
+    code, out, err = visus("fit", "--resume")
+    assert code == 0, err
+    assert spent > 20 and 0.9 * 60 - spent <= ticks.time <= 60 - spent
+    assert "head first" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--budget", "15"), "'15' is not a duration; write a number and a unit, such as 15m"),
+        (("--budget", "5s"), "--budget 5s: trains nothing; give 20s or more"),
+        (("--budget", "-3m"), "not a duration"),
+        (("--budget",), "--budget needs a value"),
+        (("--budget", "1m", "--trainer.max_time", "00:00:01:00"), "--trainer.max_time with --bud"),
+        (("--budget", "1m", "--trainer.max_epochs", "3"), "--trainer.max_epochs with --budget"),
+    ],
+)
+def test_wrong_budgets_are_refused(visus, data, arguments, message):
+    code, _, err = visus("fit", "--data", data, *arguments)
+    assert code == 2 and message in err and err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_a_budget_that_is_spent_before_the_training_is_refused(visus, data, ticking):
+    ticking(9.0)
+    code, _, err = visus("fit", *SMALL, "--data", data, "--budget", "30s")
+    assert code == 2 and "leaves too little for training; give more time" in err

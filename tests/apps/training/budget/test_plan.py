@@ -1,0 +1,59 @@
+"""Plans for time budgets, from measurements."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visus.apps.training.budget.plan import Candidate, Measured, make_plan
+from visus.tasks.budget import BudgetChoices
+
+SMALL, MEDIUM, LARGE = (Candidate("a", (side, side)) for side in (128, 192, 256))
+BIGGER = Candidate("b", (256, 256))
+CHOICES = BudgetChoices((0.5, 0.75, 1.0), ("a", "b"), epochs=10, fits_head=True, grows=True)
+TIMES = {SMALL: 0.01, MEDIUM: 0.02, LARGE: 0.04, BIGGER: 0.06}
+
+
+def plan(seconds, choices=CHOICES, samples=800, times=TIMES, val=200, batch_size=32):
+    return make_plan(Measured(samples, val, batch_size, times), choices, seconds)
+
+
+def row(planned, setting):
+    return next(each for each in planned.rows if each.setting == setting)
+
+
+def test_more_time_buys_larger_inputs_then_a_larger_backbone():
+    chosen = [plan(seconds).candidate for seconds in (30, 100, 200, 400, 1000)]
+    assert chosen == [SMALL, SMALL, MEDIUM, LARGE, BIGGER]
+    assert row(plan(200), "input size").value == "192 x 192"
+
+
+def test_small_data_sets_have_smaller_batches():
+    assert [plan(60, samples=n).batch_size for n in (10_000, 800, 400, 100)] == [32, 32, 16, 8]
+
+
+def test_the_head_is_fitted_to_as_many_features_as_a_part_of_the_time_allows():
+    assert plan(600).head_samples == 800
+    assert 0 < plan(600, samples=100_000).head_samples < 30_000
+    assert plan(600, BudgetChoices()).head_samples == 0
+
+
+def test_images_grow_only_where_there_are_epochs_for_it():
+    assert len(plan(600).growth) == 3
+    assert plan(60, samples=20_000).growth == ((0.0, 1.0),)
+    assert plan(600, BudgetChoices()).growth == ((0.0, 1.0),)
+
+
+@given(
+    st.floats(5, 1e5), st.integers(2, 10**7), st.integers(1, 10**6), st.floats(1e-4, 5),
+    st.integers(1, 64),
+)  # fmt: skip
+def test_every_plan_is_complete(seconds, samples, val, each, batch_size):
+    times = {SMALL: each, MEDIUM: 2 * each, LARGE: 4 * each}
+    planned = plan(seconds, CHOICES, samples, times, val, batch_size)
+    assert planned.candidate in times
+    assert 1 <= planned.batch_size <= batch_size
+    assert planned.validation_interval >= 1
+    assert 0 <= planned.head_samples <= samples
+    assert planned.decay is None or 0 < planned.decay < 1
+    assert planned.growth[0][0] == 0 and planned.growth[-1][1] == 1
+    assert all(cell for each_row in planned.rows for cell in
+               (each_row.setting, each_row.value, each_row.reason))  # fmt: skip
