@@ -1,15 +1,25 @@
 """Parameter groups, frozen layers and the learning-rate schedule."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Timer
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import Parameter
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
+
+from visus.tasks.folded_norms import fold_frozen_norms
+
+_HEAD_STEPS = 200
+"""Steps in which a head is fitted to features; it takes a second or two."""
+
+_HEAD_BATCH = 512
+_HEAD_RATE = 0.01
+_HEAD_DECAY = 0.05
 
 
 def group_parameters(
@@ -50,6 +60,8 @@ def warmup_cosine(step: int, steps: int, warmup: float) -> float:
 def freeze(backbone: nn.Module, frozen: bool, freeze_batch_norm: bool) -> None:
     """Freeze or unfreeze a backbone; call it after `train()`, which unfreezes batch norm.
 
+    Frozen batch norms are computed by the convolutions before them while the network is trained.
+
     Args:
         backbone: The backbone.
         frozen: Whether its weights and its batch norm statistics are frozen.
@@ -62,6 +74,29 @@ def freeze(backbone: nn.Module, frozen: bool, freeze_batch_norm: bool) -> None:
             # Base class of batch norm in one, two and three dimensions, and of timm's.
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+    if frozen or freeze_batch_norm:
+        fold_frozen_norms(backbone)
+
+
+def fit_to_features(
+    head: nn.Module, features: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    """Train a head alone on features that are in memory.
+
+    Args:
+        head: From features to outputs.
+        features: Shape (samples, ...), on the device of the head.
+        loss: Function from outputs of some samples and their indices to the loss.
+    """
+    optimizer = AdamW(head.parameters(), _HEAD_RATE, weight_decay=_HEAD_DECAY)
+    schedule = CosineAnnealingLR(optimizer, _HEAD_STEPS)
+    head.train()
+    for _ in range(_HEAD_STEPS):
+        chosen = torch.randperm(len(features), device=features.device)[:_HEAD_BATCH]
+        optimizer.zero_grad()
+        loss(head(features[chosen]), chosen).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
 
 
 class ProgressSchedule(LambdaLR):

@@ -21,7 +21,7 @@ from visus.vision.decoding.formats import (
     open_image,
     refuse_unsuitable,
 )
-from visus.vision.decoding.jpeg import load_jpeg
+from visus.vision.decoding.jpeg import load_jpeg, reduce_jpeg
 from visus.vision.errors import VisusError
 
 __all__ = [
@@ -89,7 +89,7 @@ class DecodedImage:
     info: ImageInfo
 
 
-def read_image(source: Source, upright: bool = True) -> Pixels:
+def read_image(source: Source, upright: bool = True, least_side: int | None = None) -> Pixels:
     """Decode an image.
 
     Grey, palette, CMYK and 16-bit images become 8-bit RGB; transparent pixels are blended with
@@ -99,6 +99,8 @@ def read_image(source: Source, upright: bool = True) -> Pixels:
     Args:
         source: A file, or the encoded bytes of one.
         upright: Apply the EXIF orientation; False for labels in stored pixel coordinates.
+        least_side: A JPEG file of one scan is decoded at a half, a quarter or an eighth of its size
+            if both sides still have this length in pixels; None to decode all pixels.
 
     Returns:
         uint8 RGB of shape (height, width, 3); the unchanged array of a `.npy` file.
@@ -107,15 +109,17 @@ def read_image(source: Source, upright: bool = True) -> Pixels:
         ImageError: If the file is missing, empty, truncated, animated, too large or not an image.
         MemoryShortageError: If there is not enough memory; the image may be intact.
     """
-    return decode_image(source, upright).pixels
+    return decode_image(source, upright, least_side).pixels
 
 
-def decode_image(source: Source, upright: bool = True) -> DecodedImage:
+def decode_image(
+    source: Source, upright: bool = True, least_side: int | None = None
+) -> DecodedImage:
     """Decode an image as `read_image` does, with its size, orientation and conversions."""
     if is_array(source):
         array = _read_array(source)
         return DecodedImage(array, _info_of_array(array))
-    with _decoded(source, copied=True) as decoded:
+    with _decoded(source, copied=True, least_side=least_side) as decoded:
         image = _upright(decoded) if upright else decoded.image
         return DecodedImage(np.asarray(to_rgb(image)), _info(decoded))
 
@@ -196,7 +200,7 @@ class _Decoded:
 
 
 @contextmanager
-def _decoded(source: Source, copied: bool) -> Iterator[_Decoded]:
+def _decoded(source: Source, copied: bool, least_side: int | None = None) -> Iterator[_Decoded]:
     """Yield the decoded image; memory for it, and for RGB copies of it, is reserved until then."""
     needed = 0
     name = name_of(source)
@@ -208,6 +212,8 @@ def _decoded(source: Source, copied: bool) -> Iterator[_Decoded]:
                 image = open_image(data)
             depth = stored_depth(image, data)
             refuse_unsuitable(image, name, jpeg.coded if jpeg else data.size)
+            if least_side is not None and jpeg is not None and image.format in JPEG_FORMATS:
+                reduce_jpeg(image, jpeg, least_side)
             needed = 2 * data.size + memory_needed(image, depth, jpeg, copied)
             with DECODING.reserve(needed):
                 notes = _notes(image)

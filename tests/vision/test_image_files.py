@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -8,7 +9,7 @@ from visus.vision.image_files import EXTENSIONS, list_files, list_images
 
 
 def names(paths, folder):
-    return [path.relative_to(folder).as_posix() for path in paths]
+    return [Path(path).relative_to(folder).as_posix() for path in paths]
 
 
 def test_the_endings_are_all_that_the_readers_formats_have():

@@ -80,7 +80,9 @@ def segmentation_losses(
         factors: By the loss's name, see `LOSSES`.
         weights: Weight of each class, float of shape (classes,); None for equal weights.
     """
-    resized = F.interpolate(logits.float(), size=target.shape[-2:], mode="bilinear")
+    # Planes: the losses would copy channels-last memory of the full size, forward and backward.
+    planes = logits.float().contiguous()
+    resized = F.interpolate(planes, size=target.shape[-2:], mode="bilinear")
     ids = target.long()
     return {name: factor * LOSSES[name](resized, ids, weights) for name, factor in factors.items()}
 

@@ -19,7 +19,7 @@ from visus.tasks.captioning.meteor import meteor
 from visus.tasks.captioning.metrics import CaptionRecord
 from visus.vision.frames import Frame
 from visus.vision.images import read_image
-from visus.vision.model import ModelWrapper
+from visus.vision.model_wrapper import ModelWrapper
 from visus.vision.scenes import make_scene
 
 TINY = [

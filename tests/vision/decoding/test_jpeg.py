@@ -78,3 +78,41 @@ def test_damaged_scans_are_refused():
         inspect_image(many)
     with pytest.raises(ImageError, match="over 10,000 segments"):
         inspect_image(data[:2] + b"\xff\xfe\x00\x02" * 20_000 + data[2:])
+
+
+def large(**options) -> bytes:
+    image = photograph().resize((800, 504), Image.Resampling.BICUBIC)
+    return jpeg(image, **options)
+
+
+@pytest.mark.parametrize(
+    ("least_side", "size"),
+    [(505, (504, 800)), (250, (252, 400)), (100, (126, 200)), (9, (63, 100))],
+)
+def test_a_large_image_may_be_decoded_at_a_fraction_of_its_size(least_side, size):
+    reduced = read_image(large(), least_side=least_side)
+    assert reduced.shape[:2] == size
+    whole = Image.fromarray(read_image(large()))
+    expected = np.asarray(whole.resize(size[::-1], Image.Resampling.BOX))
+    assert np.abs(reduced.astype(int) - expected).mean() < 2
+
+
+def test_other_files_are_decoded_as_a_whole():
+    assert read_image(large(progressive=True), least_side=9).shape == (504, 800, 3)
+    buffer = io.BytesIO()
+    photograph().save(buffer, "PNG")
+    assert read_image(buffer.getvalue(), least_side=9).shape == (91, 139, 3)
+
+
+def test_the_orientation_of_a_reduced_image_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert read_image(large(exif=exif), least_side=250).shape == (400, 252, 3)
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+def test_a_cut_file_is_refused_where_it_is_reduced(options):
+    data = large(**options)
+    for share in (0.35, 0.65, 0.95):
+        with pytest.raises(ImageError, match="truncated or damaged"):
+            read_image(data[: int(len(data) * share)] + b"\xff\xd9", least_side=100)

@@ -1,9 +1,10 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import MultiScaleRoIAlign, roi_align
 
-from visus.tasks.detection.networks.region_pooling import RegionPooling
+from visus.tasks.detection.networks.region_pooling import RegionPooling, pool_regions
 
 NAMES = ["fine", "coarse", "coarsest"]
 
@@ -36,3 +37,28 @@ def test_pools_as_torchvision_does(
     pooled = RegionPooling(NAMES, 7, 2)(maps, boxes, sizes)
     assert pooled.shape == (sum(counts), 3, 7, 7)
     assert torch.equal(pooled, MultiScaleRoIAlign(NAMES, 7, 2)(maps, boxes, sizes))
+
+
+@pytest.mark.parametrize(("size", "samples"), [((7, 7), 2), ((14, 7), 1)])
+def test_values_and_gradients_are_those_of_roi_align(size: tuple[int, int], samples: int) -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 8, 12, 16).to(memory_format=torch.channels_last)
+    features.requires_grad_()
+    # Inside, across the edges, beyond them, of no area, and the whole image.
+    boxes = torch.tensor(
+        [[9, 5, 40, 33], [-9, -7, 70, 60], [90, 90, 99, 99], [20, 20, 20, 20], [0, 0, 64, 48]]
+    )
+    regions = torch.cat([torch.tensor([[0], [1], [0], [1], [1]]), boxes], 1).float()
+    expected = roi_align(features, regions, size, 0.25, samples)
+    pooled = pool_regions(features, regions, size, 0.25, samples)
+    torch.testing.assert_close(pooled, expected, rtol=1e-5, atol=1e-5)
+    ahead = torch.randn_like(expected)
+    gradients = [torch.autograd.grad(each, features, ahead)[0] for each in (pooled, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+def test_no_regions_give_no_output() -> None:
+    features = torch.randn(1, 4, 5, 5, requires_grad=True)
+    pooled = pool_regions(features, torch.zeros(0, 5), (7, 7), 0.25, 2)
+    assert pooled.shape == (0, 4, 7, 7)
+    pooled.sum().backward()
