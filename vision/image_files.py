@@ -1,8 +1,11 @@
 """Which files are images or videos, and every file below a folder."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Literal, get_args
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".webp", ".tif", ".tiff"}
@@ -26,6 +29,8 @@ ARRAY_EXTENSION = ".npy"
 class FolderFiles:
     """The files below a folder, without hidden ones.
 
+    The paths are strings: of a million files, objects of `Path` take 400 MB.
+
     Attributes:
         images: Files with the ending of an image or of an array, sorted. A link to a missing file
             is among them, so that whoever reads it reports it.
@@ -34,10 +39,10 @@ class FolderFiles:
         unreadable: Folders that may not be listed, and pipes, sockets and devices, sorted.
     """
 
-    images: tuple[Path, ...]
-    others: tuple[Path, ...]
-    linked: tuple[Path, ...]
-    unreadable: tuple[Path, ...]
+    images: tuple[str, ...]
+    others: tuple[str, ...]
+    linked: tuple[str, ...]
+    unreadable: tuple[str, ...]
 
 
 def list_files(folder: Path) -> FolderFiles:
@@ -48,42 +53,70 @@ def list_files(folder: Path) -> FolderFiles:
     Args:
         folder: The folder.
     """
-    images: list[Path] = []
-    others: list[Path] = []
-    linked: list[Path] = []
-    unreadable: list[Path] = []
+    found: dict[_Kind, list[str]] = {kind: [] for kind in get_args(_Kind)}
+    for kind, path in _walk(folder):
+        found[kind].append(path)
+    return FolderFiles(**{kind: tuple(paths) for kind, paths in found.items()})
+
+
+def list_images(folder: Path, arrays: bool = False) -> list[Path]:
+    """Image files in a folder and its subfolders by file name ending, sorted, without hidden ones.
+
+    Links to folders are followed; see `list_files`.
+
+    Args:
+        folder: The folder.
+        arrays: Whether `.npy` files are included.
+    """
+    return [Path(path) for path in iterate_images(folder, arrays)]
+
+
+def iterate_images(folder: Path, arrays: bool = False) -> Iterator[str]:
+    """Yield the paths of `list_images` as strings, while the folder is read."""
+    for kind, path in _walk(folder):
+        if kind == "images" and (arrays or not path.lower().endswith(ARRAY_EXTENSION)):
+            yield path
+
+
+_Kind = Literal["images", "others", "linked", "unreadable"]
+"""The attributes of `FolderFiles`."""
+
+
+def _walk(folder: Path) -> Iterator[tuple[_Kind, str]]:
+    """Yield each file, in the order of sorted paths, which is that of the parts of their names."""
     endings = EXTENSIONS | {ARRAY_EXTENSION}
-    pending = [(folder, frozenset[tuple[int, int]]())]
+    # Entries of the current folder begin with `./`, which a `Path` leaves out.
+    start = 2 if folder == Path() else 0
+    # The folders that contain each folder, so that no link leads in circles.
+    above = {str(folder): frozenset[tuple[int, int]]()}
+    pending: list[os.DirEntry[str] | None] = [None]
     while pending:
-        home, above = pending.pop()
+        # Taken from the end: what a folder holds comes before the entry that follows the folder.
+        entry = pending.pop()
+        path = str(folder) if entry is None else entry.path
+        if entry is not None and not _is_folder(entry):
+            kind: _Kind = "others"
+            if not _is_file_or_broken(entry):
+                kind = "unreadable"
+            elif entry.name[entry.name.rfind(".") :].lower() in endings:
+                kind = "images"
+            yield kind, path[start:]
+            continue
         try:
-            status = os.stat(home)
-            with os.scandir(home) as opened:
-                entries = list(opened)
+            status = os.stat(path)
+            with os.scandir(path) as opened:
+                inside = [each for each in opened if not each.name.startswith(".")]
         except OSError:
-            unreadable.append(home)
+            yield "unreadable", path[start:]
             continue
         identity = (status.st_dev, status.st_ino)
-        if identity in above:
+        parents = above[os.path.dirname(path) if entry else path]
+        if identity in parents:
             continue
-        if home.is_symlink() and home != folder:
-            linked.append(home)
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = home / entry.name
-            if _is_folder(entry):
-                pending.append((path, above | {identity}))
-            elif not _is_file_or_broken(entry):
-                unreadable.append(path)
-            elif path.suffix.lower() in endings:
-                images.append(path)
-            else:
-                others.append(path)
-    return FolderFiles(
-        tuple(sorted(images)), tuple(sorted(others)), tuple(sorted(linked)),
-        tuple(sorted(unreadable)),
-    )  # fmt: skip
+        above[path] = parents | {identity}
+        if entry is not None and entry.is_symlink():
+            yield "linked", path[start:]
+        pending += sorted(inside, key=attrgetter("name"), reverse=True)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -100,16 +133,3 @@ def _is_file_or_broken(entry: "os.DirEntry[str]") -> bool:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
     except OSError:
         return True
-
-
-def list_images(folder: Path, arrays: bool = False) -> list[Path]:
-    """Image files in a folder and its subfolders by file name ending, sorted, without hidden ones.
-
-    Links to folders are followed; see `list_files`.
-
-    Args:
-        folder: The folder.
-        arrays: Whether `.npy` files are included.
-    """
-    images = list_files(folder).images
-    return [path for path in images if arrays or path.suffix.lower() != ARRAY_EXTENSION]

@@ -1,11 +1,9 @@
 """Data module of the user's own clips."""
 
-import sys
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import Dataset
 
 from visus.datamodules.action.augment import ClipAugmentation, ClipTransform, is_sided
@@ -15,9 +13,10 @@ from visus.datamodules.action.dataset import ClipDataset
 from visus.datamodules.action.files import Clip, ClipLabels, read_labels
 from visus.datamodules.core.base import raise_or_warn
 from visus.datamodules.core.class_labels import count_classes
+from visus.datamodules.core.images import file_hash
 from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
-from visus.datamodules.core.splits import split_samples
+from visus.datamodules.core.splits import content_hash, split_samples
 from visus.datamodules.core.videos.frame_cache import FrameCache
 from visus.datamodules.core.videos.reading import VideoFrames
 from visus.vision.metadata import ResizeMode
@@ -139,8 +138,25 @@ class VideoActionData(ActionData):
 
     def transform(self) -> ClipTransform:
         """See `ActionData.transform`."""
-        flip = not is_sided(self.class_names) if self.flip is None else self.flip
-        return ClipTransform(self.augment, self.image_size, self.resize_mode, flip)
+        return ClipTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether augmentation mirrors clips."""
+        return not is_sided(self.class_names) if self.flip is None else self.flip
+
+    def feature_contents(self) -> list[str]:
+        """See `VisionDataModule.feature_contents`."""
+        clips = self.clips("train")
+        files = {path: file_hash(path) for path in dict.fromkeys(clip.path for clip in clips)}
+        return [
+            content_hash(f"{files[clip.path]} {clip.start} {clip.end}".encode()) for clip in clips
+        ]
+
+    @property
+    def feature_recipe(self) -> str:
+        """See `VisionDataModule.feature_recipe`."""
+        return f"{super().feature_recipe} {self.sampling} {self.mirrors}"
 
     def _checked_dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split, whose frames are decoded before workers are started."""
@@ -153,13 +169,7 @@ class VideoActionData(ActionData):
         frames = dataset.frames
         if not isinstance(frames, VideoFrames) or not self.cache_bytes:
             return
-        left = frames.fill((w.clip, self.sampling.times(w)) for w in dataset.sources)
-        if left:
-            _warn(
-                f"the cache of {self.cache.budget / 1e9:.1f} GB does not hold {left} frames of "
-                "clips, which are decoded whenever they are needed; raise --data.cache, or choose "
-                "a disk with more space by VISUS_CACHE"
-            )
+        frames.fill((w.clip, self.sampling.times(w)) for w in dataset.sources)
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -185,8 +195,3 @@ class VideoActionData(ActionData):
         median = int(np.median([min(clip.size) for clip in self.listing.clips]))
         side = min(224, max(32, (median + 16) // 32 * 32))
         return side, side
-
-
-@rank_zero_only
-def _warn(message: str) -> None:
-    print(f"visus: {message}", file=sys.stderr)

@@ -74,8 +74,7 @@ class ClipDataset(SourceDataset[Sequence[Pixels], ClipTransform]):
             - `geometry`: the mapping to the video's frames, unless augmented.
         """
         clip: Clip = self.sources[index].clip
-        item: Batch = {"source": self.name(index), "clip": str(clip)}
-        item["labels" if self.labels.ndim == 2 else "label"] = self.labels[index]
+        item = self.targets(index)
         frames = self.read(self.sources[index])
         if self.transform is None:
             item["geometry"] = self._geometry(clip.size)
@@ -84,6 +83,12 @@ class ClipDataset(SourceDataset[Sequence[Pixels], ClipTransform]):
             frames = list(self.transform(frames))
         planes = [to_tensor(to_channels(frame, self.in_channels)) for frame in frames]
         item["image"] = torch.stack(planes)
+        return item
+
+    def targets(self, index: int) -> Batch:
+        """A window without its frames and geometry."""
+        item: Batch = {"source": self.name(index), "clip": str(self.sources[index].clip)}
+        item["labels" if self.labels.ndim == 2 else "label"] = self.labels[index]
         return item
 
     def _window(self, window: Window) -> Sequence[Pixels]:

@@ -122,7 +122,7 @@ def has_class_folders(path: Path) -> bool:
     if not path.is_dir() or (path / CLIPS_FILE).is_file():
         return False
     return any(
-        any(map(is_video, list_files(folder).others))
+        any(map(is_video, map(Path, list_files(folder).others)))
         for folder in subfolders(path)
         # Splits without class folders: videos that have no labels.
         if folder.name.lower() not in SPLIT_NAMES or is_split(folder)
@@ -134,7 +134,7 @@ def _read_folders(root: Path) -> ClipLabels:
     clips = []
     filled = set()
     for split, folder in folders:
-        for path in filter(is_video, list_files(folder).others):
+        for path in filter(is_video, map(Path, list_files(folder).others)):
             filled.add(folder.name)
             clips.append(Clip(path, (folder.name,), split, str(path)))
     empty = sorted({folder.name for _, folder in folders} - filled)

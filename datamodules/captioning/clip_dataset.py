@@ -31,7 +31,7 @@ class ClipCaptioningDataset(CaptioningDataset):
             item |= {"geometry": resized[0][1], "truth": truth}
         else:
             frames = self.transform.augment_clip(frames, truth.captions)
-            item |= self.targets(index, truth.captions)
+            item |= self.words(index, truth.captions)
         item["image"] = torch.stack([to_tensor(frame) for frame in frames])
         return item
 

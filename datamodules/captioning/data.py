@@ -1,19 +1,13 @@
 """Data modules of images with captions, and a user's own data set."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from typing import Any
 
 from visus.datamodules.captioning.augment import CaptionAugmentation, CaptionTransform
-from visus.datamodules.captioning.dataset import CaptioningDataset, CaptionSample, FeatureDataset
-from visus.datamodules.captioning.feature_cache import FeatureCache
+from visus.datamodules.captioning.dataset import CaptioningDataset, CaptionSample
 from visus.datamodules.captioning.files import (
     CaptionedImage,
     CaptionLabels,
@@ -22,14 +16,13 @@ from visus.datamodules.captioning.files import (
     read_labels,
 )
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import default_workers
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
 from visus.vision.metadata import ResizeMode
-from visus.vision.progress import track
 from visus.vision.truth import CaptionTruth
 from visus.vision.vocabulary import SPECIAL_TOKENS, Vocabulary, build_vocabulary, tokenise
 
@@ -51,18 +44,6 @@ class CaptioningData(VisionDataModule[CaptionAugmentation]):
     @abstractmethod
     def train_captions(self) -> Sequence[Sequence[str]]:
         """The reference captions of each training image; self-critical training needs them."""
-
-
-class Encoder(Protocol):
-    """A captioning network whose backbone may be frozen."""
-
-    def extract_features(self, images: Tensor) -> Tensor:
-        """Feature maps of uint8 images."""
-        ...
-
-    def encoder_fingerprint(self) -> str | None:
-        """A hash of the backbone's weights; None if they are trained."""
-        ...
 
 
 class ImageCaptioningData(CaptioningData):
@@ -205,44 +186,14 @@ class ImageCaptioningData(CaptioningData):
             transform,
         )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of images, or of cached feature maps if the backbone is frozen."""
-        encoder: Any = self.trainer.lightning_module if self.trainer else None
-        fingerprint = encoder.encoder_fingerprint() if encoder else None
-        if fingerprint is None:
-            return super().train_dataloader()
-        images = self.dataset("train")
-        recipe = f"{self.augment} {self.image_size} {self.resize_mode}"
-        if self.frames > 1:
-            recipe += f" {self.frames} frames"
-        cache = FeatureCache(fingerprint, recipe, self.views)
-        assert self.trainer is not None
-        rank, world = self.rank_and_world_size()
-        fill_cache(cache, images, encoder, range(rank, len(images), world))
-        self.trainer.strategy.barrier()
-        features: Dataset[Batch] = FeatureDataset(images, cache)
-        return self.train_loader(features)
+    def feature_contents(self) -> list[str]:
+        """See `VisionDataModule.feature_contents`."""
+        return [image.content for image in self.splits["train"]]
 
-
-def fill_cache(
-    cache: FeatureCache, images: CaptioningDataset, encoder: Encoder, indices: Iterable[int]
-) -> None:
-    """Compute the feature maps that are missing in the cache.
-
-    Args:
-        cache: The cache.
-        images: The images, whose augmentation is seeded by their content.
-        encoder: Computes the feature maps.
-        indices: Indices of the images.
-    """
-    missing = [i for i in indices if cache.read(images.sources[i].content) is None]
-    with torch.random.fork_rng():
-        for index in track(missing, "Computing feature maps", total=len(missing)):
-            content = images.sources[index].content
-            torch.manual_seed(int(content[:15], 16))
-            views = torch.stack([images[index]["image"] for _ in range(cache.views)])
-            maps = encoder.extract_features(views).cpu().numpy()
-            cache.write(content, maps.astype(np.float16))
+    @property
+    def feature_recipe(self) -> str:
+        """See `VisionDataModule.feature_recipe`."""
+        return super().feature_recipe + (f" {self.frames} frames" if self.frames > 1 else "")
 
 
 def _read_sample(image: Any) -> CaptionSample:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 
 from visus.datamodules.captioning.augment import CaptionTransform
-from visus.datamodules.captioning.feature_cache import FeatureCache
 from visus.datamodules.core.loading import Batch, SourceDataset, to_tensor
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
@@ -54,7 +53,7 @@ class CaptioningDataset(SourceDataset[Any, CaptionTransform]):
         self.captions_per_image = captions_per_image
 
     def __getitem__(self, index: int) -> Batch:
-        """One sample: `image` and `source`, and those of `targets` or `geometry` and `truth`."""
+        """One sample: `image` and `source`, and those of `words` or `geometry` and `truth`."""
         image, truth = self.read(self.sources[index])
         item: Batch = {"source": self.name(index)}
         if self.transform is None:
@@ -62,11 +61,16 @@ class CaptioningDataset(SourceDataset[Any, CaptionTransform]):
             item["truth"] = truth
         else:
             image = self.transform(image, truth.captions)
-            item |= self.targets(index, truth.captions)
+            item |= self.words(index, truth.captions)
         item["image"] = to_tensor(image)
         return item
 
-    def targets(self, index: int, captions: Sequence[str]) -> Batch:
+    def targets(self, index: int) -> Batch:
+        """A training sample without its image; the sources have the attribute `captions`."""
+        words = self.words(index, self.sources[index].captions)
+        return {"source": self.name(index), **words}
+
+    def words(self, index: int, captions: Sequence[str]) -> Batch:
         """Training targets of an image.
 
         Returns:
@@ -78,30 +82,3 @@ class CaptioningDataset(SourceDataset[Any, CaptionTransform]):
         encoded = [self.vocabulary.encode(tokenise(text), self.max_words) for text in chosen]
         words = torch.stack([torch.from_numpy(ids) for ids in encoded])
         return {"words": words, "index": torch.tensor(index)}
-
-
-class FeatureDataset(torch.utils.data.Dataset[Batch]):
-    """The training samples of a `CaptioningDataset`, with feature maps instead of images.
-
-    Args:
-        images: The data set; its sources have the attributes `captions` and `content`.
-        cache: Holds the feature maps of all images.
-    """
-
-    def __init__(self, images: CaptioningDataset, cache: FeatureCache) -> None:
-        self.images = images
-        self.cache = cache
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Batch:
-        """One sample: `features` of a random view of the image, `source`, `words`, `index`."""
-        image = self.images.sources[index]
-        maps = self.cache.read(image.content)
-        assert maps is not None, "the cache is filled before training"
-        view = int(torch.randint(len(maps), ()))
-        features = torch.from_numpy(maps[view].copy())
-        targets = self.images.targets(index, image.captions)
-        return {"source": self.images.name(index), "features": features, **targets}

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 import albumentations as A
 import numpy as np
+import torch
 
 from visus.datamodules.core.seeding import AugmentationRandom
 from visus.vision.errors import VisusError
@@ -17,6 +18,10 @@ mirroring, random shifts and erasing of a patch. `photos`: random resized crops,
 colour jitter."""
 
 
+_CROP_SCALE = (0.35, 1.0)
+"""Areas of the random crops of `photos` relative to the image."""
+
+
 class TrainingTransform:
     """Augment an image of any size and resize it to the given size.
 
@@ -24,8 +29,14 @@ class TrainingTransform:
 
     Args:
         augmentation: Name of the augmentation.
-        size: (height, width) of the result in pixels.
+        size: (height, width) of the result in pixels, while `scale` is 1.
         mode: How images are resized, unless the augmentation crops them itself.
+
+    Attributes:
+        scale: Size of the result relative to `size`, rounded to multiples of 32. A tensor, whose
+            memory worker processes share, so that it can change between two epochs.
+        least_side: Both sides in pixels of images of which no random crop, of a third of the area
+            at least, is enlarged to `size`.
 
     Raises:
         VisusError: If there is no augmentation of that name.
@@ -37,18 +48,33 @@ class TrainingTransform:
                 f"data.augment {augmentation!r} is unknown; "
                 f"choose from {', '.join(get_args(Augmentation))}"
             )
+        self.augmentation = augmentation
         self.size = size
+        self.least_side = 2 * max(size)
         self.mode = mode
         self.resizes_first = augmentation != "photos"
+        self.scale = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
         self.random = AugmentationRandom()
-        self.compose = self.random.attach(A.Compose(_steps(augmentation, size)))
+        self._composed: dict[tuple[int, int], A.Compose] = {}
 
     def __call__(self, image: Pixels) -> Pixels:
         """An augmented copy of an image of shape (height, width, channels)."""
+        size = scaled_size(self.size, float(self.scale))
         if self.resizes_first:
-            image = resize_to_input(image, self.size, self.mode)[0]
+            image = resize_to_input(image, size, self.mode)[0]
+        if size not in self._composed:
+            steps = A.Compose(_steps(self.augmentation, size))
+            self._composed[size] = self.random.attach(steps)
         self.random.reseed()
-        return np.ascontiguousarray(self.compose(image=image)["image"])
+        return np.ascontiguousarray(self._composed[size](image=image)["image"])
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """A size times a factor, in multiples of 32 unless the factor is 1."""
+    if scale == 1:
+        return size
+    height, width = (max(32, round(side * scale / 32) * 32) for side in size)
+    return height, width
 
 
 def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTransform]:
@@ -76,7 +102,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTra
         ]
     if augmentation == "photos":
         return [
-            A.RandomResizedCrop(size, scale=(0.35, 1.0)),
+            A.RandomResizedCrop(size, scale=_CROP_SCALE),
             A.HorizontalFlip(p=0.5),
             A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8),
         ]

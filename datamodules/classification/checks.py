@@ -1,6 +1,5 @@
 """Check the files of any classification data: images, duplicates, splits and classes."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from visus.datamodules.core.class_labels import (
     too_few_classes,
     unknown_labels,
 )
-from visus.datamodules.core.images import inspect_images
+from visus.datamodules.core.collection import collection_paused
+from visus.datamodules.core.images import group_copies, inspect_images
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import unstated_splits
 
@@ -88,13 +88,15 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
 
 def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
     """Decode every image; returns the readable samples, and the problems of all."""
-    good, problems = [], []
-    checks = inspect_images([sample.path for sample in samples])
-    for sample, check in zip(samples, checks, strict=True):
-        problems += check.problems(sample.place)
-        if check.info is not None:
-            size = (check.info.height, check.info.width)
-            good.append(replace(sample, content=check.content, size=size))
+    checks = list(inspect_images([sample.file for sample in samples]))
+    good: list[Sample] = []
+    problems: list[Problem] = []
+    with collection_paused():
+        for sample, check in zip(samples, checks, strict=True):
+            problems += check.problems(sample.place)
+            if check.info is not None:
+                size = (check.info.height, check.info.width)
+                good.append(replace(sample, content=check.content, size=size))
     return good, problems
 
 
@@ -104,25 +106,21 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
     Returns:
         The remaining samples, and a problem for each duplicate.
     """
-    by_content: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        by_content[sample.content].append(sample)
-    problems, left_out = [], set()
-    for copies in by_content.values():
-        if len(copies) == 1:
-            continue
+    problems: list[Problem] = []
+    left_out: set[int] = set()
+    for copies in group_copies(samples):
         first, others = copies[0], copies[1:]
-        same = f"the same image as {first.path}"
+        same = f"the same image as {first.file}"
         if any(set(s.labels) != set(first.labels) for s in others):
             labels = " and ".join(sorted({"|".join(s.labels) for s in copies}))
-            left_out.update(copies)
+            left_out.update(map(id, copies))
             problems += [
                 Problem(s.place, f"{same} under another label ({labels}); keep one", "error")
                 for s in others
             ]
         elif any(s.split != first.split for s in others):
             splits = " and ".join(sorted({s.split or "no split" for s in copies}))
-            left_out.update(s for s in copies if s.split in {"train", ""})
+            left_out.update(id(s) for s in copies if s.split in {"train", ""})
             problems += [
                 Problem(s.place, f"{same}, in {splits}: the figures would be too good", "error")
                 for s in others
@@ -132,4 +130,4 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
                 Problem(s.place, f"{same}; both are used, in the same split", "warning")
                 for s in others
             ]
-    return [s for s in samples if s not in left_out], problems
+    return [s for s in samples if id(s) not in left_out], problems

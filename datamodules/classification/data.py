@@ -1,12 +1,17 @@
 """Data modules for classification: their base class, and the user's own images."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
-from visus.datamodules.classification.augment import Augmentation, TrainingTransform
+from visus.datamodules.classification.augment import (
+    Augmentation,
+    TrainingTransform,
+    scaled_size,
+)
 from visus.datamodules.classification.checks import Listing, check_labels
 from visus.datamodules.classification.files import Labels, Sample, read_labels
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
@@ -97,6 +102,11 @@ class ImageClassificationData(ClassificationData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
         self.allow_outside = allow_outside
+        self._growth = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
+
+    def scale_training_images(self, scale: float) -> None:
+        """See `VisionDataModule.scale_training_images`."""
+        self._growth.fill_(scale)
 
     def read_labels(self) -> Labels:
         """Read the labels, without opening an image; a subclass reads another layout here."""
@@ -153,10 +163,7 @@ class ImageClassificationData(ClassificationData):
     @property
     def train_size(self) -> tuple[int, int]:
         """(height, width) of training images in pixels."""
-        if self.train_scale == 1:
-            return self.image_size
-        height, width = (max(32, round(s * self.train_scale / 32) * 32) for s in self.image_size)
-        return height, width
+        return scaled_size(self.image_size, self.train_scale)
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""
@@ -164,15 +171,27 @@ class ImageClassificationData(ClassificationData):
         if not self.multi_label:
             refuse_several(samples)
         names = [sample.labels for sample in samples]
-        transform = None
+        transform, read_augmented = None, None
         if split == "train":
             transform = TrainingTransform(self.augment, self.train_size, self.resize_mode)
+            transform.scale = self._growth
+            read_augmented = partial(read_image, least_side=transform.least_side)
         return ImageDataset(
-            [sample.path for sample in samples],
+            [sample.file for sample in samples],
             read_image,
             encode_labels(names, self.class_names, self.multi_label),
             self.image_size,
             self.resize_mode,
             self.in_channels,
             transform,
+            read_augmented,
         )
+
+    def feature_contents(self) -> list[str]:
+        """See `VisionDataModule.feature_contents`."""
+        return [sample.content for sample in self.splits["train"]]
+
+    @property
+    def feature_recipe(self) -> str:
+        """See `VisionDataModule.feature_recipe`."""
+        return f"{super().feature_recipe} {self.train_size}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visus.datamodules.core.class_labels import parse_labels
+from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles
 from visus.datamodules.core.named_folders import find_named_folders, is_split, subfolders
 from visus.datamodules.core.pairing import unread_files
@@ -13,15 +14,15 @@ from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.datamodules.core.tables import read_table
 from visus.vision.csv_files import csv_columns
 from visus.vision.errors import VisusError
-from visus.vision.image_files import list_images
+from visus.vision.image_files import iterate_images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and its labels.
 
     Attributes:
-        path: The image file.
+        file: The image file; a string takes less memory than a `Path`.
         labels: Names of its classes; one, unless the data set is multi-label.
         split: One of `SPLIT_NAMES`, or empty if the data set does not state one; `train`, `val`,
             `test` or empty once it is checked.
@@ -31,12 +32,17 @@ class Sample:
         size: (height, width) in pixels; (0, 0) before it is checked.
     """
 
-    path: Path
+    file: Path | str
     labels: tuple[str, ...]
     split: str
     place: str
     content: str = ""
     size: tuple[int, int] = (0, 0)
+
+    @property
+    def path(self) -> Path:
+        """The image file."""
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -88,28 +94,33 @@ def has_class_folders(path: Path) -> bool:
     """Whether a path is a folder of class folders with images, or of splits of such folders."""
     if not path.is_dir():
         return False
-    filled = [folder for folder in subfolders(path) if list_images(folder)]
-    # Splits without class folders: images that have no labels.
-    return any(folder.name.lower() not in SPLIT_NAMES or is_split(folder) for folder in filled)
+    return any(
+        any(iterate_images(folder))
+        for folder in subfolders(path)
+        # Splits without class folders: images that have no labels.
+        if folder.name.lower() not in SPLIT_NAMES or is_split(folder)
+    )
 
 
+@collection_paused()
 def _read_folders(root: Path) -> Labels:
     folders, problems, unread = find_named_folders(root)
     samples = []
     filled = set()
     for split, folder in folders:
-        for path in list_images(folder):
+        labels = (folder.name,)
+        for path in iterate_images(folder):
             filled.add(folder.name)
-            samples.append(Sample(path, (folder.name,), split, str(path)))
+            samples.append(Sample(path, labels, split, path))
     empty = sorted({folder.name for _, folder in folders} - filled)
-    problems += unread_files(root, [*(sample.path for sample in samples), *unread])
+    problems += unread_files(root, [*(sample.file for sample in samples), *unread])
     return Labels(samples, problems, empty=empty)
 
 
 def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:
     samples = []
     several = False
-    used = [path]
+    used: list[Path | str] = [path]
     files = NamedFiles(path.parent, allow_outside)
     rows, problems = read_table(path, {"path", "label"}, {"split"})
     for place, row in rows:

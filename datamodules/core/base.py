@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
+from visus.datamodules.core.features import FeatureCache, FeatureDataset, fill_cache
 from visus.datamodules.core.loading import make_loader, make_train_loader
 from visus.datamodules.core.problems import Problem, refuse, screen_report
 from visus.datamodules.core.ranges import check_data_ranges
@@ -37,6 +38,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         in_channels: Channels of the batches' images: 3 for RGB, 1 for grey.
         resize_mode: How images are resized to that size.
         skipped: Number of bad samples that were left out.
+        views: Number of augmented copies of each training sample whose features are cached.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
             trained with.
 
@@ -49,6 +51,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     in_channels: int
     resize_mode: ResizeMode
     skipped: int = 0
+    views: int = 8
     checkpoint_arguments: ClassVar[tuple[str, ...]] = (
         "class_names",
         "image_size",
@@ -87,9 +90,38 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         size = len(dataset)  # type: ignore[arg-type]
         return ShuffledBatches(size, self.batch_size, rank, world_size, self.overfits())
 
+    def feature_contents(self) -> list[str] | None:
+        """A hash of the content of each training sample, in the order of the data set.
+
+        None if features of them are not cached, as their labels depend on the augmentation.
+        """
+        return None
+
+    @property
+    def feature_recipe(self) -> str:
+        """Describes preprocessing and augmentation, on which cached features depend."""
+        return f"{self.augment} {self.image_size} {self.resize_mode}"
+
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the training images, shuffled and augmented."""
-        return self.train_loader(self._checked_dataset("train"))
+        """Batches of the training images, shuffled and augmented.
+
+        If the backbone is frozen for the whole training (`model.freeze_epochs: -1`), the features
+        of `views` augmented copies of each image are computed once and cached on disk, where the
+        task and the data allow it.
+        """
+        dataset = self._checked_dataset("train")
+        module: Any = self.trainer.lightning_module if self.trainer else None
+        fingerprint = module.feature_fingerprint() if module else None
+        contents = self.feature_contents() if fingerprint else None
+        if fingerprint is None or contents is None:
+            return self.train_loader(dataset)
+        assert self.trainer is not None
+        cache = FeatureCache(fingerprint, self.feature_recipe, self.views)
+        rank, world_size = self.rank_and_world_size()
+        labelled: Any = dataset
+        fill_cache(cache, labelled, contents, module, range(rank, len(contents), world_size))
+        self.trainer.strategy.barrier()
+        return self.train_loader(FeatureDataset(labelled, contents, cache))
 
     def train_loader(self, dataset: Dataset[Batch]) -> DataLoader[Batch]:
         """The loader of training batches, which continues where a checkpoint was saved."""
@@ -105,6 +137,13 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test images, each image once."""
         return self._evaluation_loader("test")
+
+    def scale_training_images(self, scale: float) -> None:
+        """Resize training images to a fraction of their size from the next epoch on.
+
+        A task's `TaskSpec.budget` says whether its data modules can do so.
+        """
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """The position in the training, for checkpoints: `epoch`, `batch` of `batches` in it."""

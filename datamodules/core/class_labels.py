@@ -72,7 +72,8 @@ def normalise_splits(samples: Sequence[Labelled]) -> tuple[list[Labelled], list[
             message = f"unknown split {shown(sample.split)}; use {', '.join(SPLIT_NAMES)}"
             problems.append(Problem(sample.place, message, "error"))
         else:
-            known.append(replace(sample, split=split))  # type: ignore[type-var]
+            same = split == sample.split
+            known.append(sample if same else replace(sample, split=split))  # type: ignore[type-var]
     return known, problems
 
 

@@ -116,9 +116,9 @@ class ShuffledBatches(EpochBatches):
     def batches(self, rng: np.random.Generator) -> Iterator[list[int]]:
         """See `EpochBatches.batches`."""
         order = rng.permutation(self.size)[self.rank :: self.world_size]
-        own = order[: self.size // self.world_size].tolist()
+        own = order[: self.size // self.world_size]
         for i in range(len(self)):
-            yield own[i * self.batch_size : (i + 1) * self.batch_size]
+            yield own[i * self.batch_size : (i + 1) * self.batch_size].tolist()
 
 
 class SeededDataset(Dataset[Batch]):

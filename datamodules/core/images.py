@@ -1,17 +1,23 @@
 """Check every image of a data set before training: readable, right channels, no duplicates."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+import PIL
 
+from visus.datamodules.core.collection import collection_paused
+from visus.datamodules.core.file_index import FileIndex, file_state
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import Listed
+from visus.vision import decoding
 from visus.vision.images import ImageError, ImageInfo, inspect_image
 from visus.vision.progress import track
 
@@ -32,8 +38,13 @@ class ListedImage(Listed, Protocol):
 
 Image = TypeVar("Image", bound=ListedImage)
 
+Copy = TypeVar("Copy", bound=Listed)
 
-@dataclass(frozen=True)
+_BATCH = 256
+"""Images whose results are stored together."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageCheck:
     """Result of decoding an image file.
 
@@ -63,25 +74,79 @@ class ImageCheck:
         return [Problem(place, note, "warning") for note in self.info.notes]
 
 
-def inspect_images(paths: Sequence[Path]) -> Iterator[ImageCheck]:
-    """Decode every image, in parallel; yields the results in order."""
+def inspect_images(paths: Iterable[Path | str]) -> Iterator[ImageCheck]:
+    """Decode every image whose check is not in the index, in parallel.
+
+    Yields:
+        The result of each image, in order.
+    """
+    names = [str(path) for path in paths]
+    with FileIndex(names, _version()) as index:
+        with collection_paused():
+            checks = [None if stored is None else _decode(stored) for stored in index.read(names)]
+        missing = [i for i, check in enumerate(checks) if check is None]
+        if missing:
+            found = _inspect_files([names[i] for i in missing], index)
+            shown = track(found, "Checking images", len(missing))
+            for i, check in zip(missing, shown, strict=True):
+                checks[i] = check
+    yield from (check for check in checks if check is not None)
+
+
+def _inspect_files(paths: Sequence[str], index: FileIndex) -> Iterator[ImageCheck]:
+    """Decode images in parallel, and store the results of those that can be read."""
     # Pillow decodes outside the interpreter's lock, so threads use all cores.
     with ThreadPoolExecutor() as pool:
-        yield from track(pool.map(_inspect, paths), "Checking images", total=len(paths))
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            stored = []
+            for path, (state, check) in zip(batch, pool.map(_inspect, batch), strict=True):
+                if check.info is not None:
+                    stored.append((path, state, _encode(check.info, check.content)))
+                yield check
+            # An interruption loses the results of one batch.
+            index.write(stored)
 
 
-def _inspect(path: Path) -> ImageCheck:
-    if not path.exists():
-        return ImageCheck(None, "", f"there is no file {str(path)!r}")
+def _inspect(path: str) -> tuple[str, ImageCheck]:
+    """The state of a file before its check, and the result."""
+    state = file_state(path)
+    if not os.path.exists(path):
+        return state, ImageCheck(None, "", f"there is no file {path!r}")
     try:
         # Decoded first: what is no file of bounded size cannot be hashed.
-        return ImageCheck(inspect_image(path), file_hash(path), "")
+        return state, ImageCheck(inspect_image(path), file_hash(path), "")
     except (ImageError, OSError) as error:
         # The problem's place names the file.
-        return ImageCheck(None, "", str(error).removeprefix(f"{path}: "))
+        return state, ImageCheck(None, "", str(error).removeprefix(f"{path}: "))
 
 
-def file_hash(path: Path) -> str:
+def _encode(info: ImageInfo, content: str) -> str:
+    return f"{content} {json.dumps(astuple(info))}"
+
+
+def _decode(stored: str) -> ImageCheck:
+    content, _, info = stored.partition(" ")
+    return ImageCheck(_decode_info(info), content, "")
+
+
+@lru_cache(maxsize=4096)
+def _decode_info(text: str) -> ImageInfo:
+    """Shared by the images with equal properties, which saves time and memory."""
+    width, height, stored, orientation, channels, notes = json.loads(text)
+    return ImageInfo(width, height, tuple(stored), orientation, channels, tuple(notes))
+
+
+@cache
+def _version() -> str:
+    """Differs after every change of the code that decides which images are accepted."""
+    folder = Path(decoding.__path__[0])
+    files = [Path(__file__), folder.parent / "images.py", *sorted(folder.glob("*.py"))]
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return f"{PIL.__version__} {code}"
+
+
+def file_hash(path: Path | str) -> str:
     """`content_hash` of a file, which is never in memory as a whole."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -96,12 +161,9 @@ def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
     Returns:
         The remaining images, and a problem for each duplicate.
     """
-    by_content = defaultdict(list)
-    for image in images:
-        by_content[image.content].append(image)
     problems: list[Problem] = []
     left_out: set[str] = set()
-    for copies in by_content.values():
+    for copies in group_copies(images):
         first = copies[0]
         for other in copies[1:]:
             same = f"the same image as {first.path}"
@@ -114,6 +176,17 @@ def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
                 message = f"{same}; both are used, in the same split"
                 problems.append(Problem(other.place, message, "warning"))
     return [p for p in images if p.place + p.split not in left_out], problems
+
+
+def group_copies(samples: Iterable[Copy]) -> list[list[Copy]]:
+    """The samples whose content occurs more than once, those of one content together."""
+    first: dict[str, Copy] = {}
+    copies: dict[str, list[Copy]] = {}
+    for sample in samples:
+        earlier = first.setdefault(sample.content, sample)
+        if earlier is not sample:
+            copies.setdefault(sample.content, [earlier]).append(sample)
+    return list(copies.values())
 
 
 def typical_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Data sets, collation and loaders."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import EpochBatches, SeededDataset, TrainLoader
+from visus.datamodules.core.packed import PackedSequence
 from visus.vision.cores import usable_cores
 from visus.vision.decoding.budget import DECODING
 from visus.vision.images import Pixels
@@ -59,7 +61,7 @@ class SourceDataset(Dataset[Batch], Generic[Sample, Transform]):
         in_channels: int = 3,
         transform: Transform | None = None,
     ) -> None:
-        self.sources = sources
+        self.sources: Sequence[Any] = PackedSequence(sources)
         self.read = read
         self.size = size
         self.mode = mode
@@ -98,6 +100,8 @@ class ImageDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
         mode: How images are resized to that size.
         in_channels: Channels of the network's input: 3 for RGB, 1 for grey.
         transform: Augmentation for training, which also resizes; None for evaluation.
+        read_augmented: As `read`, for images that are augmented: it may return them reduced, as
+            they have no geometry. `read` by default.
     """
 
     def __init__(
@@ -109,20 +113,25 @@ class ImageDataset(SourceDataset[Pixels, Callable[[Pixels], Pixels]]):
         mode: ResizeMode,
         in_channels: int = 3,
         transform: Callable[[Pixels], Pixels] | None = None,
+        read_augmented: Callable[[Any], Pixels] | None = None,
     ) -> None:
         super().__init__(sources, read, size, mode, in_channels, transform)
         self.labels = torch.from_numpy(labels)
+        self.read_augmented = read_augmented or read
 
     def __getitem__(self, index: int) -> Batch:
         """One sample: `image`, `label` and `source`, and `geometry` unless augmented."""
-        image = self.read(self.sources[index])
-        item: Batch = {"source": self.name(index), "label": self.labels[index]}
+        source, item = self.sources[index], self.targets(index)
         if self.transform is None:
-            image, item["geometry"] = resize_to_input(image, self.size, self.mode)
+            image, item["geometry"] = resize_to_input(self.read(source), self.size, self.mode)
         else:
-            image = self.transform(image)
+            image = self.transform(self.read_augmented(source))
         item["image"] = to_tensor(to_channels(image, self.in_channels))
         return item
+
+    def targets(self, index: int) -> Batch:
+        """A sample without its image and geometry."""
+        return {"source": self.name(index), "label": self.labels[index]}
 
 
 class ArrayDataset(Dataset[Batch]):
@@ -216,6 +225,8 @@ class ShareDecodingMemory:
     def __call__(self, worker: int) -> None:
         """Called in each worker process when it starts."""
         assert self.lock is not None
+        # A garbage collection would write to all objects of the main process, and so copy them.
+        gc.freeze()
         DECODING.divide(self.workers, self.lock)
         _leave_signals_to_the_main_process()
 

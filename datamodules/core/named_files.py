@@ -88,7 +88,7 @@ class NamedFiles:
     @cached_property
     def _by_path(self) -> dict[str, list[Path]]:
         named = defaultdict(list)
-        for path in list_files(self.root).images:
+        for path in map(Path, list_files(self.root).images):
             named[_key(path)].append(path)
         return dict(named)
 

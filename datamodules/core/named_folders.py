@@ -27,7 +27,7 @@ def is_split(folder: Path) -> bool:
 
 def find_named_folders(
     root: Path,
-) -> tuple[list[tuple[str, Path]], list[Problem], Sequence[Path]]:
+) -> tuple[list[tuple[str, Path]], list[Problem], Sequence[str]]:
     """Find the folders in a folder, or in its splits.
 
     Args:
@@ -43,7 +43,7 @@ def find_named_folders(
         return [("", folder) for folder in folders], [], ()
     named = [(SPLIT_NAMES[f.name.lower()], folder) for f in splits for folder in subfolders(f)]
     problems = []
-    unread: list[Path] = []
+    unread: list[str] = []
     for folder in folders:
         files = list_files(folder) if folder not in splits else None
         if files and (files.images or files.others):

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,11 +111,11 @@ def subfolder(folder: Path, name: str) -> Path:
     if exact.is_dir() or not folder.is_dir():
         return exact
     wanted = simple_name(name)
-    matches = (p for p in sorted(folder.iterdir()) if simple_name(p.name) == wanted and p.is_dir())
-    return next(matches, exact)
+    matches = sorted(other for other in os.listdir(folder) if simple_name(other) == wanted)
+    return next((folder / other for other in matches if (folder / other).is_dir()), exact)
 
 
-def unread_files(root: Path, used: Iterable[Path]) -> list[Problem]:
+def unread_files(root: Path, used: Iterable[Path | str]) -> list[Problem]:
     """Compare the files of a data set with those that its reader used, and report the others.
 
     Args:
@@ -127,33 +127,29 @@ def unread_files(root: Path, used: Iterable[Path]) -> list[Problem]:
         A warning for the images that are not used, one for other files that are not read, and an
         error for each folder that may not be listed, and each pipe, socket or device.
     """
-    used = list(used)
+    names = {str(path) for path in used}
     if root.is_dir():
         files = list_files(root)
-        images, others, closed = list(files.images), list(files.others), files.unreadable
+        images, others, closed = files.images, files.others, files.unreadable
     else:
-        folders = {path.parent for path in used if _is_image(path)}
-        entries = sorted(path for folder in folders for path in _entries(folder))
-        images, others, closed = [path for path in entries if _is_image(path)], [], ()
-    others = [
-        path
-        for path in others
-        if not path.name.lower().startswith(_NOT_DATA) and path.suffix != _CACHE
-    ]
+        folders = {os.path.dirname(name) for name in names if _is_image(name)}
+        entries = sorted(path for folder in folders for path in _entries(Path(folder)))
+        images = tuple(str(path) for path in entries if _is_image(str(path)))
+        others, closed = (), ()
     problems = []
     for path in closed:
         message = "is a pipe, socket or device, and is not read; remove it"
-        if path.is_dir():
+        if os.path.isdir(path):
             message = "may not be listed, so that its files are missing; check its permissions"
-        problems.append(Problem(str(path), message, "error"))
+        problems.append(Problem(path, message, "error"))
     kinds = (
         (images, "image that is not used", "images that are not used"),
-        (others, "file that is not read", "files that are not read"),
+        (filter(_is_data, others), "file that is not read", "files that are not read"),
     )
     for paths, one, many in kinds:
-        rest = _without(paths, used)
+        rest = _without(paths, names)
         if rest:
-            counts = Counter(path.suffix.lower() or "no ending" for path in rest)
+            counts = Counter(_ending(path) or "no ending" for path in rest)
             endings = ", ".join(f"{counts[key]} {key}" for key in sorted(counts)[:6])
             message = f"holds {counted(len(rest), one, many)} ({endings}), the first is {rest[0]}"
             problems.append(Problem(str(root), message, "warning"))
@@ -166,27 +162,35 @@ def linked_line(root: Path) -> list[str]:
     return [f"links to folders that were followed: {len(linked)}"] if linked else []
 
 
-def _without(paths: Iterable[Path], used: Iterable[Path]) -> list[Path]:
+def _without(paths: Iterable[str], used: Set[str]) -> list[str]:
     """The paths that are not used, under no other name either."""
-    known = {os.path.abspath(path) for path in used}
-    rest = [path for path in paths if os.path.abspath(path) not in known]
+    rest = [path for path in paths if path not in used]
     if not rest:
         return []
-    # Links may give one file two names.
-    files = {_identity(path) for path in known}
+    # Links may give one file two names, and a folder has a relative and an absolute one.
+    files = {_identity(path) for path in used}
     return [path for path in rest if _identity(path) not in files]
 
 
-def _identity(path: Path | str) -> tuple[int, int] | str:
+def _identity(path: str) -> tuple[int, int] | str:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return str(path)
+        return os.path.abspath(path)
     return status.st_dev, status.st_ino
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS | {ARRAY_EXTENSION}
+def _is_image(path: str) -> bool:
+    return _ending(path) in EXTENSIONS | {ARRAY_EXTENSION}
+
+
+def _is_data(path: str) -> bool:
+    """Whether a file that is no image would be missed."""
+    return not os.path.basename(path).lower().startswith(_NOT_DATA) and not path.endswith(_CACHE)
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def _entries(folder: Path) -> list[Path]:

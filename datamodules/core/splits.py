@@ -1,9 +1,11 @@
 """Assign samples to splits: as the data set states, or by a hash of their content."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol, TypeVar
 
+from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.problems import Problem
 from visus.vision.errors import VisusError
 
@@ -91,19 +93,21 @@ def held_out(
             "and (fold + 1) * val_share must not exceed 1"
         )
     # A content that occurs in several groups counts for the first one.
-    owners: dict[str, Hashable] = {}
-    for value, group in zip(hashes, groups, strict=True):
-        owners.setdefault(value, group)
-    position: dict[str, float] = {}
-    for group in dict.fromkeys(owners.values()):
-        members = sorted(value for value, owner in owners.items() if owner == group)
-        position.update({value: (i + 0.5) / len(members) for i, value in enumerate(members)})
-    order = sorted(position, key=lambda value: (position[value], value))
+    members: dict[Hashable, list[str]] = defaultdict(list)
+    for value, group in dict(zip(reversed(hashes), reversed(groups), strict=True)).items():
+        members[group].append(value)
+    positions = [
+        ((i + 0.5) / len(values), value)
+        for values in members.values()
+        for i, value in enumerate(sorted(values))
+    ]
+    order = [value for _, value in sorted(positions)]
     first, last = round(len(order) * fold * fraction), round(len(order) * (fold + 1) * fraction)
     chosen = set(order[first:last])
     return [value in chosen for value in hashes]
 
 
+@collection_paused()
 def split_samples(
     items: Sequence[Item],
     group: Callable[[Item], Hashable],

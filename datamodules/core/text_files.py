@@ -23,6 +23,6 @@ def read_text(path: Path) -> str:
 
 def first_unrecognised(root: Path) -> str:
     """A remark that names a file which might be one of labels, but is none; empty for none."""
-    others = list_files(root).others if root.is_dir() else (root,)
-    named = [path for path in others if path.suffix.lower() in {".csv", ".json", ".txt"}]
+    others = list_files(root).others if root.is_dir() else (str(root),)
+    named = [path for path in others if path.lower().endswith((".csv", ".json", ".txt"))]
     return f" ({named[0]} is none of these)" if named else ""

@@ -63,8 +63,10 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     unmasked = []
     for folder in [root, *subfolders(root)]:
         split = "" if folder == root else SPLIT_NAMES.get(folder.name.lower())
+        if split is None:
+            continue
         images, masks = subfolder(folder, "images"), subfolder(folder, "masks")
-        if split is not None and images.is_dir() and masks.is_dir():
+        if images.is_dir() and masks.is_dir():
             parts = _split_folders(images) if not split else []
             pairs += [(SPLIT_NAMES[p.name.lower()], p, subfolder(masks, p.name)) for p in parts]
             if not parts:

@@ -28,11 +28,13 @@ def find(root: Path) -> list[Path]:
     """The annotation files of a data set: `root` itself, or those in it and its subfolders."""
     if root.is_file():
         return [root] if root.suffix.lower() == ".json" else []
-    return [path for path in list_files(root).others if _is_coco(path)]
+    others = list_files(root).others
+    paths = [Path(path) for path in others if path.lower().endswith(".json")]
+    return [path for path in paths if _is_coco(path)]
 
 
 def _is_coco(path: Path) -> bool:
-    if path.suffix.lower() != ".json" or path.name.startswith(_OTHER_KINDS):
+    if path.name.startswith(_OTHER_KINDS):
         return False
     try:
         content = path.read_bytes()

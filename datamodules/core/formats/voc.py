@@ -28,7 +28,7 @@ def find(root: Path) -> list[Path]:
         return []
     home = subfolder(root, "Annotations")
     files = list_files(home if home.is_dir() else root).others
-    return [path for path in files if path.suffix.lower() == ".xml"]
+    return [Path(path) for path in files if path.lower().endswith(".xml")]
 
 
 def read(root: Path, allow_outside: bool = False) -> Labels:
@@ -120,7 +120,7 @@ class _Reader:
         self.taken: dict[Path, Path] = {}
         self.missed: list[Path] = []
         self.homes = cache(self._homes)
-        for path in list_files(root).images:
+        for path in map(Path, list_files(root).images):
             folder = self.folders[path.parent]
             folder.exact[path.name] = path
             folder.by_stem[path.stem].append(path)

@@ -41,7 +41,8 @@ def find(root: Path) -> list[Path]:
 def _text_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return [path for path in list_files(folder).others if path.suffix.lower() == ".txt"]
+    others = list_files(folder).others
+    return [Path(path) for path in others if path.lower().endswith(".txt")]
 
 
 def read(root: Path, allow_outside: bool = False) -> Labels:

@@ -1,9 +1,12 @@
 """Read frames of videos: from the cache, or decoded from their files."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
+
+from pytorch_lightning.utilities import rank_zero_only
 
 from visus.datamodules.core.videos.frame_cache import FrameCache, Key
 from visus.vision.cores import usable_cores
@@ -81,14 +84,14 @@ class VideoFrames:
             return frame
         return resize_to_input(frame, (round(height * factor), round(width * factor)), "stretch")[0]
 
-    def fill(self, videos: Iterable[tuple[InVideo, Sequence[float]]]) -> int:
+    def fill(self, videos: Iterable[tuple[InVideo, Sequence[float]]]) -> None:
         """Decode each video once, and store its frames in the cache until it is full.
+
+        Prints a warning if the cache does not hold all of them; the others are decoded whenever
+        they are needed.
 
         Args:
             videos: Videos, or parts of them, and the times of their frames in seconds.
-
-        Returns:
-            The number of frames that are not in the cache and are decoded whenever they are needed.
         """
         needed: dict[Path, set[float]] = {}
         for video, times in videos:
@@ -99,7 +102,13 @@ class VideoFrames:
         with ThreadPoolExecutor(usable_cores()) as pool:
             stored = pool.map(self._fill_video, needed.items())
             total = sum(track(stored, "Decoding clips", total=len(needed)))
-        return sum(map(len, needed.values())) - total
+        left = sum(map(len, needed.values())) - total
+        if left:
+            _warn(
+                f"the cache of {self.cache.budget / 1e9:.1f} GB does not hold {left} frames of "
+                "clips, which are decoded whenever they are needed; raise --data.cache, or choose "
+                "a disk with more space by VISUS_CACHE"
+            )
 
     def _fill_video(self, item: tuple[Path, set[float]]) -> int:
         """Store the frames of a video; returns their number."""
@@ -116,3 +125,8 @@ class VideoFrames:
 
     def _key(self, path: Path, time: float) -> Key:
         return str(path), round(time * 1e6), self.size, self.mode, self.augmented
+
+
+@rank_zero_only
+def _warn(message: str) -> None:
+    print(f"visus: {message}", file=sys.stderr)
