@@ -43,7 +43,7 @@ def predict_all(
     printing = [] if jsonl == "-" or session.as_a_whole else [print_summary]
     watchers = [*session.watchers, *printing]
     camera = Camera(source, session.model, [*drawings, *sinks], watchers, session.conceal)
-    result = run_loop([camera], writer, detailed=source.still, progress=jsonl != "-")
+    result = run_loop([camera], writer, source.still, jsonl != "-", batched=True)
     for closing in session.closing:
         for line in closing():
             print(printable(f"{name}: {line}"))

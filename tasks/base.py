@@ -1,12 +1,13 @@
 """Base class of all tasks: normalisation, prediction, optimiser, schedule, freezing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from visus.models.weights_digest import weights_digest
 from visus.tasks.data_info import InputInfo
 from visus.tasks.evaluation import Batch as Batch
 from visus.tasks.evaluation import EvaluatedModule
@@ -154,6 +155,39 @@ class VisionTask(EvaluatedModule):
             postprocess([array[i] for array in arrays], geometry, metadata)
             for i, geometry in enumerate(geometries)
         ]
+
+    # Features of a frozen backbone
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Features of uint8 images, from which the network's head computes its outputs.
+
+        A task that defines it, and whose `training_step` takes a batch with `features` in place of
+        `image`, is trained on cached features if its backbone is frozen throughout.
+        """
+        raise NotImplementedError
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """As `encode`, in evaluation mode, without gradients, for images on any device."""
+        training = self.backbone.training
+        self.backbone.eval()
+        with torch.no_grad():
+            features = self.encode(images.to(self.device))
+        self.backbone.train(training)
+        return features
+
+    def feature_fingerprint(self) -> str | None:
+        """A hash of what `extract_features` depends on; None unless features may be cached."""
+        if self.freeze_epochs >= 0 or type(self).encode is VisionTask.encode:
+            return None
+        return weights_digest(self.backbone, f"{self.mean.tolist()} {self.std.tolist()}")
+
+    def fit_head(self, samples: Iterable[tuple[Tensor, Batch]]) -> None:
+        """Fit the head to features of the frozen backbone, before the training.
+
+        Args:
+            samples: Features as `extract_features` returns them, on the CPU, and their batches.
+        """
+        raise NotImplementedError
 
     # Training
 

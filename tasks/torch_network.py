@@ -5,8 +5,16 @@ import torch
 from numpy.typing import NDArray
 
 from visus.tasks.base import VisionTask
+from visus.vision.busy_cores import AdaptiveThreads
 from visus.vision.errors import VisusError
-from visus.vision.model import Batch, Model, NetworkModel, innermost
+from visus.vision.model import Batch, Model, NetworkModel
+from visus.vision.model_wrapper import innermost
+
+_BATCHES = {"cpu": (8, 2**21), "cuda": (64, 2**22)}
+"""The most images in a batch, and the most pixels, on each device.
+
+Larger batches are no faster on a CPU; the pixels bound the memory that the feature maps take.
+"""
 
 
 class TorchNetwork:
@@ -17,16 +25,20 @@ class TorchNetwork:
     """
 
     precision = "fp32"
-    batches = True
 
     def __init__(self, task: VisionTask) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.task = task.eval().to(device)
+        self._threads = AdaptiveThreads(torch.set_num_threads)
+        height, width = task.image_size
+        count, pixels = _BATCHES[device]
+        self.batch_size = max(1, min(count, pixels // (height * width)))
 
     def __call__(
         self, images: Batch, *state: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], ...]:
         """See `visus.vision.model.Network.__call__`."""
+        self._threads.update()
         with torch.inference_mode():
             inputs = [torch.from_numpy(each).to(self.task.device) for each in (images, *state)]
             outputs = self.task(*inputs)

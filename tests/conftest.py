@@ -1,8 +1,11 @@
+import atexit
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +26,10 @@ from visus.vision.scenes import SHAPES, make_scene
 settings.register_profile("visus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("visus")
 
+
+# The user's own cache is left alone.
+os.environ["VISUS_CACHE"] = tempfile.mkdtemp(prefix="visus-cache-")
+atexit.register(shutil.rmtree, os.environ["VISUS_CACHE"], ignore_errors=True)
 
 PATIENCE = 300
 """Timeout in seconds of other threads and processes; generous, as test machines are busy."""

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from visus.vision.drawing.pixelate import pixelate
 from visus.vision.images import Pixels
-from visus.vision.model import Model, ModelWrapper
+from visus.vision.model import Model
+from visus.vision.model_wrapper import StatefulModel
 from visus.vision.prediction import Concealable, Prediction
 from visus.vision.tracking import BoxTracker
 
@@ -39,7 +40,7 @@ def conceal_image(image: Pixels, prediction: Prediction, labels: Collection[str]
     return pixelate(image, _region(image.shape, boxes, regions.mask))
 
 
-class ConcealingModel(ModelWrapper):
+class ConcealingModel(StatefulModel):
     """A model that remembers where objects were, to conceal them while they are not detected.
 
     Args:

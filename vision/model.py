@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,11 +30,11 @@ class Network(Protocol):
 
     Attributes:
         precision: `fp32`, `bf16` or `int8`.
-        batches: Whether it takes several images at once.
+        batch_size: Images in one run that are fastest; 1 where it takes single images.
     """
 
     precision: str
-    batches: bool
+    batch_size: int
 
     def __call__(
         self, images: Batch, *state: NDArray[np.float32]
@@ -57,6 +56,8 @@ class Model(ABC):
         metadata: Metadata from the checkpoint or the exported file.
         precision: `fp32`, `bf16` or `int8`.
         workers: Number of threads that may predict at once.
+        batch_size: Images in one call of `predict_batch` that are fastest; 1 where no two share a
+            run of the network, or a prediction depends on earlier frames.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Model(ABC):
     metadata: ModelMetadata
     precision: str
     workers: int
+    batch_size: int = 1
 
     @abstractmethod
     def run(self, images: Batch, *state: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -184,6 +186,8 @@ class NetworkModel(Model):
         self.metadata = metadata
         self.precision = network.precision
         self.workers = workers
+        # Each image of a batch would need a state.
+        self.batch_size = 1 if metadata.initial_state() else network.batch_size
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._initial_state = metadata.initial_state()
@@ -204,8 +208,7 @@ class NetworkModel(Model):
 
     def predict_images(self, images: Sequence[Pixels]) -> list[Prediction]:
         """See `Model.predict_images`."""
-        alone = not self.network.batches or bool(self._initial_state)
-        if alone or len(images) == 1:
+        if self.batch_size == 1 or len(images) == 1:
             return super().predict_images(images)
         batches, geometries = zip(*(self.preprocess(image) for image in images), strict=True)
         outputs = self.network(np.concatenate(batches))
@@ -218,78 +221,3 @@ class NetworkModel(Model):
         """See `Model.set_option`."""
         options = {**self.metadata.options, name: value}
         self.metadata = replace(self.metadata, options=options)
-
-
-class ModelWrapper(Model):
-    """Delegates everything to another model; a subclass overrides what differs.
-
-    Args:
-        model: The wrapped model.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """See `Model.name`."""
-        return self.model.name
-
-    @property
-    def runtime(self) -> str:  # type: ignore[override]
-        """See `Model.runtime`."""
-        return self.model.runtime
-
-    @property
-    def metadata(self) -> ModelMetadata:  # type: ignore[override]
-        """See `Model.metadata`."""
-        return self.model.metadata
-
-    @property
-    def precision(self) -> str:  # type: ignore[override]
-        """See `Model.precision`."""
-        return self.model.precision
-
-    @property
-    def workers(self) -> int:  # type: ignore[override]
-        """See `Model.workers`."""
-        return self.model.workers
-
-    def run(self, images: Batch, *state: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """See `Model.run`."""
-        return self.model.run(images, *state)
-
-    def preprocess(self, image: Pixels) -> tuple[Batch, Any]:
-        """See `Model.preprocess`."""
-        return self.model.preprocess(image)
-
-    def predict_image(self, image: Pixels) -> Prediction:
-        """See `Model.predict_image`."""
-        return self.model.predict_image(image)
-
-    def apply_state(self, prediction: Prediction, time: float | None = None) -> Prediction:
-        """See `Model.apply_state`."""
-        return self.model.apply_state(prediction, time)
-
-    def network_inputs(self, image: Pixels) -> Batch:
-        """See `Model.network_inputs`."""
-        return self.model.network_inputs(image)
-
-    def set_option(self, name: str, value: Any) -> None:
-        """See `Model.set_option`."""
-        self.model.set_option(name, value)
-
-
-def detached(model: Model) -> Model:
-    """A model with the same network, whose options and state are its own."""
-    model = copy(model)
-    if isinstance(model, ModelWrapper):
-        model.model = detached(model.model)
-    return model
-
-
-def innermost(model: Model) -> Model:
-    """The model inside all wrappers."""
-    while isinstance(model, ModelWrapper):
-        model = model.model
-    return model

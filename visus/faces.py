@@ -25,7 +25,7 @@ from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.image_files import list_images
 from visus.vision.images import Pixels
-from visus.vision.model import detached
+from visus.vision.model_wrapper import detached
 from visus.vision.prediction import as_box
 
 __all__ = ["Candidate", "Face", "Found", "Gallery", "Person", "Verification"]

@@ -76,7 +76,9 @@ def main(argv: list[str]) -> int:
         cameras = _new_cameras(args, requested, sources, sessions, webhook)
         _show(args, cameras, sessions, window)
         jsonl = JsonLinesWriter(args.jsonl, private) if args.jsonl else None
-        result = run_loop(cameras, jsonl, progress=window is None and args.jsonl != "-")
+        unwatched = window is None and not args.serve
+        progress = window is None and args.jsonl != "-"
+        result = run_loop(cameras, jsonl, progress=progress, batched=unwatched)
     if webhook is not None:
         result.problems.extend(webhook.problems)
     for each, own in zip(requested, sessions, strict=True):

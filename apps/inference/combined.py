@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
-from visus.vision.model import Model, ModelWrapper
+from visus.vision.model import Model
+from visus.vision.model_wrapper import ModelWrapper
 from visus.vision.prediction import Prediction
 
 
@@ -58,11 +59,22 @@ class CombinedModel(ModelWrapper):
         """As many as every model allows."""
         return min(model.workers for model in self.models)
 
+    @property
+    def batch_size(self) -> int:  # type: ignore[override]
+        """As many as every model takes."""
+        return min(model.batch_size for model in self.models)
+
     def predict_image(self, image: Pixels) -> CombinedPrediction:
         """See `Model.predict_image`."""
         # Each model checks the image for itself.
         parts = tuple(model.predict(image) for model in self.models)
         return CombinedPrediction(tuple(model.name for model in self.models), parts)
+
+    def predict_images(self, images: Sequence[Pixels]) -> list[Prediction]:
+        """See `Model.predict_images`."""
+        names = tuple(model.name for model in self.models)
+        predictions = zip(*(model.predict_batch(images) for model in self.models), strict=True)
+        return [CombinedPrediction(names, parts) for parts in predictions]
 
     def predict_frame(self, frame: Frame) -> CombinedPrediction:
         """See `Model.predict_frame`."""

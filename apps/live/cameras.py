@@ -28,7 +28,7 @@ class Camera:
     Attributes:
         source: The source of the frames.
         model: The model; one network may serve several cameras, each with options and state of its
-            own, see `visus.vision.model.detached`.
+            own, see `visus.vision.model_wrapper.detached`.
         sinks: Receive the drawn frames.
         watchers: Called with each frame and its prediction.
         conceal: Returns a copy of an image in which regions of its prediction are unrecognisable;

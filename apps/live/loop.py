@@ -4,18 +4,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, Any, TypeVar
 
 import cv2
 
 from visus.apps.drawing import draw_prediction
 from visus.apps.live.cameras import Camera, in_turn
-from visus.apps.live.parallel import parallel_map
+from visus.apps.live.prediction import FrameResult, predict_batches, predict_frames
 from visus.apps.live.sinks.base import Sink
-from visus.apps.live.stopping import until_stopped
+from visus.apps.live.stopping import delayed_stop, until_stopped
 from visus.vision.drawing.panels import draw_note
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -104,12 +104,14 @@ def run_loop(
     jsonl: JsonLinesWriter | None = None,
     detailed: bool = False,
     progress: bool = False,
+    batched: bool = False,
 ) -> LoopResult:
     """Predict every frame until the sources end, a sink stops it, or Ctrl+C or SIGTERM is received.
 
     A single source is predicted frame by frame, a stored one several frames at once; an output that
     fails stops the loop. Several cameras take turns, each with its newest frame; there an output
-    that fails is reported and left out, and the others continue.
+    that fails is reported and left out, and the others continue. What was predicted is written,
+    also when the loop is stopped.
 
     Args:
         cameras: The sources with their models and outputs; sinks are closed at the end, also after
@@ -117,8 +119,9 @@ def run_loop(
         jsonl: Receives one JSON object per frame; closed at the end.
         detailed: Whether to draw details too.
         progress: Whether to show a progress bar on a terminal, if a single source has an end.
+        batched: Whether a stored source may be predicted in batches, whose frames reach the outputs
+            together: not for outputs that a user watches.
     """
-    count = 0
     started = time.perf_counter()
     with ExitStack() as at_the_end:
         outputs = _Outputs(cameras, jsonl, detailed)
@@ -130,21 +133,35 @@ def run_loop(
             at_the_end.callback(jsonl.close)
         frames = at_the_end.enter_context(closing(_frames(cameras, progress)))
         at_the_end.enter_context(until_stopped())
-        workers = cameras[0].model.workers if len(cameras) == 1 else 1
-        if workers > 1:
-            # The workers use all cores already.
-            at_the_end.callback(cv2.setNumThreads, cv2.getNumThreads())
-            cv2.setNumThreads(1)
-        for result in parallel_map(_predict, frames, workers):
-            count += result.prediction is not None
-            if not outputs.write(result):
+        for results in at_the_end.enter_context(closing(_predicted(cameras, frames, batched))):
+            with delayed_stop() if len(results) > 1 else nullcontext():
+                continues = all(outputs.write(result) for result in results)
+            if not continues:
                 break
     seconds = time.perf_counter() - started
     written = [sink.written() for camera in cameras for sink in camera.sinks]
     if jsonl is not None:
         written.append(jsonl.written())
     problems = [problem for camera in cameras for problem in camera.source.problems]
-    return LoopResult(count, problems, seconds, [text for text in written if text])
+    return LoopResult(outputs.count, problems, seconds, [text for text in written if text])
+
+
+def _predicted(
+    cameras: Sequence[Camera], frames: Iterator[tuple[Camera, Frame]], batched: bool
+) -> Generator[list[FrameResult], None, None]:
+    """The results of frames that are predicted together."""
+    camera = cameras[0]
+    if batched and len(cameras) == 1 and camera.source.stored and camera.model.batch_size > 1:
+        yield from predict_batches(camera, (frame for _, frame in frames))
+        return
+    workers = camera.model.workers if len(cameras) == 1 else 1
+    with ExitStack() as at_the_end:
+        if workers > 1:
+            # The workers use all cores already.
+            at_the_end.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(1)
+        for result in predict_frames(frames, workers):
+            yield [result]
 
 
 def _frames(
@@ -163,28 +180,6 @@ def _frames(
             yield camera, frame
 
 
-class _Result(NamedTuple):
-    """A frame with its prediction, or the reason for none; a repeated frame has neither."""
-
-    camera: Camera
-    frame: Frame
-    prediction: Prediction | None
-    problem: str
-    seconds: float
-
-
-def _predict(taken: tuple[Camera, Frame]) -> _Result:
-    camera, frame = taken
-    if frame.note:
-        return _Result(camera, frame, None, "", 0.0)
-    start = time.perf_counter()
-    try:
-        prediction = camera.model.predict_frame(frame)
-    except VisusError as error:
-        return _Result(camera, frame, None, str(error), 0.0)
-    return _Result(camera, frame, prediction, "", time.perf_counter() - start)
-
-
 class _Outputs:
     """The outputs of cameras: with several, one that fails is reported and left out.
 
@@ -192,11 +187,15 @@ class _Outputs:
         cameras: The cameras.
         jsonl: Their common output of JSON Lines.
         detailed: Whether to draw details too.
+
+    Attributes:
+        count: Number of predictions that were written.
     """
 
     def __init__(
         self, cameras: Sequence[Camera], jsonl: JsonLinesWriter | None, detailed: bool
     ) -> None:
+        self.count = 0
         self._alone = len(cameras) == 1
         self._jsonl = [] if jsonl is None else [jsonl]
         self._sinks = {camera: list(camera.sinks) for camera in cameras}
@@ -204,7 +203,7 @@ class _Outputs:
         self._last: dict[Camera, Pixels] = {}
         self._detailed = detailed
 
-    def write(self, result: _Result) -> bool:
+    def write(self, result: FrameResult) -> bool:
         """Write, draw and show a frame; returns False when the user wants to stop."""
         camera, frame = result.camera, result.frame
         if result.problem:
@@ -212,6 +211,7 @@ class _Outputs:
             return True
         if result.prediction is None:
             return self._repeat(camera, frame)
+        self.count += 1
         prediction = camera.model.apply_state(result.prediction, frame.time)
         if camera.conceal is not None:
             frame = replace(frame, image=camera.conceal(frame.image, prediction))

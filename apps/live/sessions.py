@@ -17,7 +17,8 @@ from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
-from visus.vision.model import Model, ModelWrapper, detached
+from visus.vision.model import Model
+from visus.vision.model_wrapper import ModelWrapper, detached
 from visus.vision.prediction import Prediction
 
 

@@ -5,7 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from visus.vision.frames import Frame, SourceProperties
 from visus.vision.images import Pixels
-from visus.vision.model import Model, ModelWrapper
+from visus.vision.model import Model
+from visus.vision.model_wrapper import ModelWrapper
 from visus.vision.prediction import Prediction
 
 _SECONDS = 1.0

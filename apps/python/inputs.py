@@ -1,7 +1,6 @@
 """From whatever holds an image, or several, to frames: paths, addresses, arrays, lists."""
 
 import glob
-import itertools
 import time
 import warnings
 from collections.abc import Generator, Iterable, Iterator
@@ -15,10 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visus.apps.addresses import is_stream, without_secrets
+from visus.apps.live.parallel import parallel_map
 from visus.apps.live.sources import open_source
 from visus.apps.live.sources.base import Source
 from visus.apps.python.arrays import Channels, from_array, from_pillow, from_tensor, is_tensor
 from visus.apps.python.download import fetch, is_web_address
+from visus.vision.cores import usable_cores
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import ImageError, Pixels, read_image
@@ -66,7 +67,8 @@ def open_images(source: object, channels: Channels, wanted: int) -> Images:
         return _open_place(fspath(source))
     if isinstance(source, list | tuple):
         # Files and addresses among arrays are few, and read again where they are shown.
-        return Images(_listed(source, channels, wanted), False)
+        threads = usable_cores() if len(source) > 1 else 1
+        return Images(_listed(source, channels, wanted, threads), False)
     if is_tensor(source):
         images = from_tensor(source, "the tensor", channels, wanted)
         single = source.ndim == 3  # type: ignore[attr-defined]
@@ -162,22 +164,27 @@ def warn_of(source: Source) -> None:
         warnings.warn(problem, stacklevel=2)
 
 
-def _listed(images: Iterable[object], channels: Channels, wanted: int) -> Iterator[Frame]:
-    """The images of a list, which must be one each."""
-    for i, image in enumerate(images):
+def _listed(
+    images: Iterable[object], channels: Channels, wanted: int, threads: int = 1
+) -> Iterator[Frame]:
+    """The images of a list, which must be one each, decoded in a number of threads."""
+
+    def read(numbered: tuple[int, object]) -> Frame:
+        i, image = numbered
         place = f"images[{i}]"
         if isinstance(image, str | PathLike):
             opened = _open_place(fspath(image))
             if not opened.single:
                 raise TypeError(f"{place}: {str(image)!r} is several images; give it by itself")
-            yield from opened.frames
-        elif is_tensor(image):
+            return next(opened.frames)
+        if is_tensor(image):
             pixels = from_tensor(image, place, channels, wanted)
             if image.ndim == 4:  # type: ignore[attr-defined]
                 raise TypeError(f"{place}: is a batch of tensors; give it by itself")
-            yield _frame(pixels[0], f"image {i}")
-        else:
-            yield _frame(_in_memory(image, place, channels, wanted), f"image {i}")
+            return _frame(pixels[0], f"image {i}")
+        return _frame(_in_memory(image, place, channels, wanted), f"image {i}")
+
+    return parallel_map(read, enumerate(images), threads, lambda frame: frame.image.nbytes)
 
 
 def _in_memory(image: object, place: str, channels: Channels, wanted: int) -> Pixels:
@@ -220,9 +227,3 @@ def _type_of(value: object) -> str:
         return "None"
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"of type {module}{kind.__qualname__}"
-
-
-def chunks(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """The frames in lists of at most `size`."""
-    while chunk := list(itertools.islice(frames, size)):
-        yield chunk

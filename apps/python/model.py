@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from visus.apps.inference.loading import load_model
+from visus.apps.live.batches import in_batches, predict_batch
 from visus.apps.live.sources.base import Source
 from visus.apps.python.arrays import Channels
-from visus.apps.python.inputs import ImageInMemory, chunks, open_images, open_stream, warn_of
+from visus.apps.python.inputs import ImageInMemory, open_images, open_stream, warn_of
 from visus.apps.python.options import configure, to_arguments
 from visus.apps.python.results import Result
 from visus.apps.runs import BUNDLE, find_model
@@ -22,9 +23,6 @@ from visus.vision import model as inference
 if TYPE_CHECKING:
     # Only for the signatures: exported models run without PyTorch.
     from torch import Tensor
-
-_BATCH = 8
-"""Images in one run of a network: more are no faster on a CPU, and need more memory."""
 
 
 class _StillImages:
@@ -134,13 +132,15 @@ class Model:
         images = open_images(source, channels, self.inner.metadata.in_channels)
         keep = images.single or not images.stored
         results = []
-        for frames in chunks(images.frames, _BATCH):
-            predictions = session.model.predict_batch([frame.image for frame in frames])
-            for frame, prediction in zip(frames, predictions, strict=True):
-                frame = session.concealed(frame, prediction)
-                for watch in session.watchers:
-                    watch(frame, prediction)
-                results.append(Result(prediction, frame, self.names, keep, session.conceal))
+        size = 1 if images.single else session.model.batch_size
+        with closing(in_batches(images.frames, size)) as batches:
+            for frames in batches:
+                predictions = session.model.predict_batch([frame.image for frame in frames])
+                for frame, prediction in zip(frames, predictions, strict=True):
+                    frame = session.concealed(frame, prediction)
+                    for watch in session.watchers:
+                        watch(frame, prediction)
+                    results.append(Result(prediction, frame, self.names, keep, session.conceal))
         for close in session.closing:
             close()
         return results[0] if images.single else results
@@ -155,7 +155,7 @@ class Model:
         """Predict for a video, a camera or any number of images, one after the other.
 
         The memory needed does not grow with their number. Ending the loop closes the source; of a
-        camera always the newest frame is predicted.
+        camera always the newest frame is predicted; stored files are predicted in batches.
 
         Args:
             source: A video, the number of a camera, the address of a stream (`rtsp://`,
@@ -272,15 +272,17 @@ class Model:
     def _results(self, session: Session, source: Source) -> Generator[Result, None, None]:
         model = session.model
         with closing(source.frames()) as frames:
-            for frame in frames:
-                # The last frame of a camera that was interrupted, again.
-                if frame.note:
-                    continue
-                prediction = model.apply_state(model.predict_frame(frame), frame.time)
-                frame = session.concealed(frame, prediction)
-                for watch in session.watchers:
-                    watch(frame, prediction)
-                yield Result(prediction, frame, self.names)
+            # A camera that was interrupted repeats its last frame.
+            new = (frame for frame in frames if not frame.note)
+            with closing(in_batches(new, model.batch_size if source.stored else 1)) as batches:
+                for batch in batches:
+                    predictions = predict_batch(model, batch)
+                    for frame, prediction in zip(batch, predictions, strict=True):
+                        prediction = model.apply_state(prediction, frame.time)
+                        frame = session.concealed(frame, prediction)
+                        for watch in session.watchers:
+                            watch(frame, prediction)
+                        yield Result(prediction, frame, self.names)
         for close in session.closing:
             close()
         warn_of(source)

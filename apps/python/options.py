@@ -13,7 +13,8 @@ from visus.tasks.options import OptionValues, Session, TaskOption
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
 from visus.vision.frames import SourceProperties
-from visus.vision.model import Model, detached
+from visus.vision.model import Model
+from visus.vision.model_wrapper import detached
 
 
 def configure(model: Model, options: Mapping[str, Any], source: SourceProperties) -> Session:

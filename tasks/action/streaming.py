@@ -13,7 +13,8 @@ from visus.tasks.action.timeline import label_of
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
-from visus.vision.model import Batch, Model, ModelWrapper
+from visus.vision.model import Batch, Model
+from visus.vision.model_wrapper import ModelWrapper
 
 OnStep = Callable[[float, NDArray[np.float32]], None]
 """Called with the time of a sampled frame and the scores of the window that ends with it."""

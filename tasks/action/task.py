@@ -107,9 +107,21 @@ class ActionTask(VisionTask):
             return super().normalise(images)
         return super().normalise(images.flatten(0, 1)).reshape(images.shape)
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Features of uint8 clips, of shape (batch, frames, size)."""
+        return self.network.encode(self.normalise(images))
+
+    def feature_fingerprint(self) -> str | None:
+        """See `VisionTask.feature_fingerprint`; layers without weights depend on the arguments."""
+        weights = super().feature_fingerprint()
+        return weights and f"{weights} {self.hparams['architecture']} {self.hparams['inputs']}"
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The training loss of one batch."""
-        logits = self.network(self.normalise(batch["image"])).float()
+        if "features" in batch:
+            logits = self.network.classify(batch["features"].float())
+        else:
+            logits = self.network(self.normalise(batch["image"])).float()
         if self.multi_label:
             smooth = self.label_smoothing
             targets = batch["labels"].float() * (1 - smooth) + smooth / 2

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from visus.models.weights_digest import weights_digest
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.captioning.data_info import CaptioningInfo
 from visus.tasks.captioning.metrics import (
@@ -153,21 +152,6 @@ class CaptioningTask(VisionTask):
             return features.view(*images.shape[:2], *features.shape[1:])
         maps: Tensor = self.network(self.normalise(images))
         return maps
-
-    def extract_features(self, images: Tensor) -> Tensor:
-        """As `encode`, in evaluation mode, without gradients, for images on any device."""
-        training = self.backbone.training
-        self.backbone.eval()
-        with torch.no_grad():
-            features = self.encode(images.to(self.device))
-        self.backbone.train(training)
-        return features
-
-    def encoder_fingerprint(self) -> str | None:
-        """A hash of the backbone's weights; None if they are trained."""
-        if self.freeze_epochs >= 0:
-            return None
-        return weights_digest(self.backbone, f"{self.mean.tolist()} {self.std.tolist()}")
 
     def decode(self, features: Tensor) -> tuple[Tensor, ...]:
         """Captions of feature maps.

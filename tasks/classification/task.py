@@ -1,5 +1,6 @@
 """Classification: one or several labels for an image."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,6 +12,7 @@ from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.class_metrics import ClassificationMetrics, ClassificationResult
 from visus.tasks.classification.data_info import ClassificationInfo
+from visus.tasks.optimisation import fit_to_features
 from visus.vision.ranges import NOT_NEGATIVE, PROBABILITY
 
 
@@ -97,12 +99,36 @@ class ClassificationTask(VisionTask):
             logits = (logits + self.network(inputs.flip(3))) / 2
         return (logits,)
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Features of uint8 images, which are the input of the network's head."""
+        features: Tensor = self.backbone(self.normalise(images))
+        return features
+
+    def feature_fingerprint(self) -> str | None:
+        """See `VisionTask.feature_fingerprint`; None with mixup or CutMix, which mix images."""
+        return super().feature_fingerprint() if self.mix is None else None
+
+    def fit_head(self, samples: Iterable[tuple[Tensor, Batch]]) -> None:
+        """See `VisionTask.fit_head`."""
+        pairs = [(features, batch["label"]) for features, batch in samples]
+        features, labels = (torch.cat(each).to(self.device) for each in zip(*pairs, strict=True))
+
+        def loss(logits: Tensor, chosen: Tensor) -> Tensor:
+            return self._loss(logits, labels[chosen], self.class_weights)
+
+        fit_to_features(self.network.get_submodule("head"), features.float(), loss)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The training loss of one batch."""
-        images, labels = self.normalise(batch["image"]), batch["label"]
-        if self.mix is not None:
-            images, labels = self.mix(images, labels)
-        loss = self._loss(self.network(images).float(), labels, self.class_weights)
+        """The training loss of one batch, of images or of their cached features."""
+        labels = batch["label"]
+        if "features" in batch:
+            logits = self.network.get_submodule("head")(batch["features"].float())
+        else:
+            images = self.normalise(batch["image"])
+            if self.mix is not None:
+                images, labels = self.mix(images, labels)
+            logits = self.network(images)
+        loss = self._loss(logits.float(), labels, self.class_weights)
         if self.l1:
             loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
         self.log("train/loss", loss, prog_bar=True)

@@ -8,7 +8,8 @@ import numpy as np
 from visus.tasks.detection.areas import Area
 from visus.tasks.detection.counting import LineCounter, TrackedObject, ZoneCounter
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.vision.model import Model, ModelWrapper
+from visus.vision.model import Model
+from visus.vision.model_wrapper import StatefulModel
 from visus.vision.prediction import Prediction
 from visus.vision.tracking import BoxTracker
 
@@ -16,7 +17,7 @@ _USUAL_RATE = 25.0
 """Frames per second of a source whose frames have no time and whose rate is unknown."""
 
 
-class TrackedModel(ModelWrapper):
+class TrackedModel(StatefulModel):
     """A detector that assigns track numbers to its objects from frame to frame.
 
     Args:

@@ -8,7 +8,8 @@ from visus.tasks.face3d.prediction import Face3DPrediction, postprocess
 from visus.vision.faces.crop import SMALLEST_FACE, FaceCrops, crop_problem, cut_square, face_square
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.images import Pixels
-from visus.vision.model import Batch, Model, ModelWrapper
+from visus.vision.model import Batch, Model
+from visus.vision.model_wrapper import ModelWrapper
 
 
 class Face3DPipeline(ModelWrapper):

@@ -12,7 +12,8 @@ from visus.vision.faces.alignment import align_face, sharpness
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.faces.found import FoundFaces
 from visus.vision.images import Pixels
-from visus.vision.model import Batch, Model, ModelWrapper
+from visus.vision.model import Batch, Model
+from visus.vision.model_wrapper import ModelWrapper
 from visus.vision.wording import compared
 
 _DETECTED_FRACTION = 0.75

@@ -10,7 +10,8 @@ from visus.tasks.segmentation.prediction import (
 )
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
-from visus.vision.model import Model, ModelWrapper
+from visus.vision.model import Model
+from visus.vision.model_wrapper import ModelWrapper
 from visus.vision.resize import Geometry
 
 

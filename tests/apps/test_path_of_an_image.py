@@ -16,6 +16,7 @@ PATH = {
     "vision/decoding",
     "apps/live/cameras.py",
     "apps/live/loop.py",
+    "apps/live/prediction.py",
     "apps/live/parallel.py",
     "apps/live/times.py",
     "vision/model.py",

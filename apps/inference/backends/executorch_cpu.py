@@ -17,7 +17,7 @@ class ExecuTorchNetwork:
     """An ExecuTorch program, one image at a time; see `load_network`."""
 
     precision = "fp32"
-    batches = False
+    batch_size = 1
 
     def __init__(self, path: Path, workers: int = 1) -> None:
         # A program has one set of buffers; XNNPACK uses all cores for each image.

@@ -17,7 +17,7 @@ from visus.vision.cores import usable_cores
 class OnnxRuntimeNetwork:
     """An .onnx file in ONNX Runtime; see `load_network`."""
 
-    batches = False
+    batch_size = 1
 
     def __init__(self, path: Path, workers: int = 1) -> None:
         import onnxruntime

@@ -24,7 +24,7 @@ class OpenVinoNetwork:
     networks, crash occasionally: there threads take turns.
     """
 
-    batches = False
+    batch_size = 1
 
     def __init__(self, path: Path, workers: int = 1) -> None:
         properties = _read_properties(path)

@@ -13,7 +13,6 @@ from visus.apps.live.serve.answers import RequestError
 from visus.apps.live.serve.prediction import Answer, Upload, decode, pixels_of, predict_uploads
 from visus.tasks.options import Session
 from visus.vision.images import MemoryShortageError, Pixels
-from visus.vision.model import Model
 
 MAX_WAITING = 64
 """Maximum number of images that wait, of all models; more are refused."""
@@ -175,7 +174,7 @@ class Batcher:
     def _next_batch(self) -> list[Job]:
         jobs = [self._jobs.popleft()]
         model = self._sessions[jobs[0].model].model
-        most = MAX_BATCH if takes_batches(model) else 1
+        most = min(MAX_BATCH, model.batch_size)
         while len(jobs) < most and self._jobs and _same(jobs[0], self._jobs[0]):
             jobs.append(self._jobs.popleft())
         return jobs
@@ -225,11 +224,6 @@ class Batcher:
             self._large.append(job)
             self._changed.notify_all()
         return True
-
-
-def takes_batches(model: Model) -> bool:
-    """Whether a model computes several images in one run of its network."""
-    return bool(getattr(getattr(model, "network", None), "batches", False))
 
 
 def _same(first: Job, other: Job) -> bool:

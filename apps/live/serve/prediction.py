@@ -17,7 +17,8 @@ from visus.vision.decoding.formats import declared_pixels
 from visus.vision.drawing.grid import to_bgr
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels, read_image
-from visus.vision.model import Model, detached
+from visus.vision.model import Model
+from visus.vision.model_wrapper import detached
 from visus.vision.prediction import Prediction
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]

@@ -52,7 +52,8 @@ class SampledSource(Source):
 
     def __init__(self, source: Source, interval: float) -> None:
         super().__init__()
-        self.live, self.rate, self.seconds = source.live, 1 / interval, source.seconds
+        self.live, self.stored = source.live, source.stored
+        self.rate, self.seconds = 1 / interval, source.seconds
         if source.seconds is not None:
             self.total = math.ceil(source.seconds / interval)
         self.problems = source.problems

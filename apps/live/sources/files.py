@@ -3,12 +3,15 @@
 import sys
 import time
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
+from visus.apps.live.parallel import parallel_map
 from visus.apps.live.prefetch import prefetch
 from visus.apps.live.sources.base import Source
+from visus.vision.cores import usable_cores
 from visus.vision.frames import Frame
-from visus.vision.images import ImageError, Pixels, decode_image
+from visus.vision.images import DecodedImage, ImageError, Pixels, decode_image
 from visus.vision.printable import printable
 from visus.vision.videos.reader import VideoReader
 
@@ -16,7 +19,8 @@ from visus.vision.videos.reader import VideoReader
 class ImageSource(Source):
     """Image files; one that cannot be read becomes a problem.
 
-    Lossy conversions, such as of 16 bits to 8, are noted on standard error, once for each file.
+    Several files are decoded in parallel, ahead of their use. Lossy conversions, such as of 16 bits
+    to 8, are noted on standard error, once for each file.
     """
 
     still = True
@@ -29,17 +33,30 @@ class ImageSource(Source):
     def frames(self) -> Generator[Frame, None, None]:
         """See `Source.frames`."""
         noted: set[Path] = set()
-        for path in self.files:
-            try:
-                image = decode_image(path)
-            except ImageError as error:
-                self.problems.append(str(error))
-                continue
-            if image.info.notes and path not in noted:
-                noted.add(path)
-                notes = f"visus: {path}: {'; '.join(image.info.notes)}"
-                print(printable(notes), file=sys.stderr)
-            yield Frame(image.pixels, str(path), None, None, time.perf_counter())
+        threads = usable_cores() if self.stored else 1
+        with closing(parallel_map(_decode, iter(self.files), threads, _size_of)) as images:
+            for path, image in zip(self.files, images, strict=True):
+                if isinstance(image, ImageError):
+                    self.problems.append(str(image))
+                    continue
+                if image.info.notes and path not in noted:
+                    noted.add(path)
+                    notes = f"visus: {path}: {'; '.join(image.info.notes)}"
+                    print(printable(notes), file=sys.stderr)
+                yield Frame(image.pixels, str(path), None, None, time.perf_counter())
+
+
+def _decode(path: Path) -> DecodedImage | ImageError:
+    """The image of a file, or why it cannot be read."""
+    try:
+        return decode_image(path)
+    except ImageError as error:
+        return error
+
+
+def _size_of(image: DecodedImage | ImageError) -> int:
+    """Bytes of a decoded image."""
+    return 0 if isinstance(image, ImageError) else image.pixels.nbytes
 
 
 class VideoSource(Source):

@@ -84,15 +84,40 @@ class ClipNetwork(nn.Module):
         """
         return self._advance(frame[:, None], state)
 
+    def encode(self, clip: Tensor, state: State | None = None) -> Tensor:
+        """Features of the frames of clips.
+
+        Args:
+            clip: Normalised frames, float of shape (batch, frames, channels, height, width).
+            state: Of the streams that the clips continue; None at their beginning.
+
+        Returns:
+            Shape (batch, frames, size).
+        """
+        uses_previous = self.inputs != "frames"
+        self.memory.begin(clip.shape[1], () if state is None else state[2 + uses_previous :])
+        parts = [] if self.inputs == "differences" else [self._encode(clip)]
+        if uses_previous:
+            before = clip[:, :1] if state is None else self._previous(state, clip)
+            parts.append(self._encode(clip - torch.cat([before, clip[:, :-1]], 1)))
+        return torch.cat(parts, 2)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Class logits of the features of whole windows.
+
+        Args:
+            features: As `encode` returns them.
+
+        Returns:
+            Shape (batch, classes).
+        """
+        logits: Tensor = self.head(features, features.new_full((len(features), 1), self.frames))
+        return logits
+
     def _advance(self, clip: Tensor, state: State | None) -> tuple[Tensor, State]:
         batch, count = clip.shape[:2]
         kept = () if self.inputs == "frames" else (clip[:, -1],)
-        self.memory.begin(count, () if state is None else state[2 + len(kept) :])
-        parts = [] if self.inputs == "differences" else [self._encode(clip)]
-        if self.inputs != "frames":
-            before = clip[:, :1] if state is None else self._previous(state, clip)
-            parts.append(self._encode(clip - torch.cat([before, clip[:, :-1]], 1)))
-        new = torch.cat(parts, 2)
+        new = self.encode(clip, state)
         if state is None:
             seen = new.new_zeros(batch, 1)
             features = new.new_zeros(batch, self.frames, new.shape[2])

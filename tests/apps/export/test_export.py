@@ -134,6 +134,7 @@ class Uniform:
     """A runtime of text files: the same logit for each of the named classes."""
 
     precision = "fp32"
+    batch_size = 1
 
     def __init__(self, path, workers):
         self.metadata = path.read_text()

@@ -87,3 +87,22 @@ def test_one_worker_takes_no_item_before_it_is_needed():
 
     results = parallel_map(str, items(), 1)
     assert next(results) == "0" and taken == [0]
+
+
+def test_few_large_results_wait(monkeypatch):
+    monkeypatch.setattr("visus.apps.live.parallel._WAITING_BYTES", 100)
+    taken = []
+
+    def items():
+        for i in range(40):
+            taken.append(i)
+            yield i
+
+    # The first results are small, the others so large that only two fit.
+    results = parallel_map(lambda i: i, items(), 8, size_of=lambda i: 1 if i < 10 else 50)
+    ahead = []
+    for i, result in enumerate(results):
+        assert result == i
+        ahead.append(len(taken) - i - 1)
+    assert max(ahead[:9]) == 9
+    assert max(ahead[20:]) <= 2

@@ -16,7 +16,7 @@ class MeanNetwork:
     precision = "fp32"
 
     def __init__(self, batches=True):
-        self.batches = batches
+        self.batch_size = 8 if batches else 1
         self.runs = []
 
     def __call__(self, images):

@@ -3,12 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tests.conftest import save_captions
 from visus.datamodules.captioning.augment import CaptionTransform
-from visus.datamodules.captioning.data import ImageCaptioningData, fill_cache
-from visus.datamodules.captioning.feature_cache import FeatureCache
+from visus.datamodules.captioning.data import ImageCaptioningData
 from visus.datamodules.captioning.scenes import ScenesCaptioningData
 from visus.vision.errors import VisusError
 from visus.vision.scenes import make_scene
@@ -18,18 +16,6 @@ from visus.vision.vocabulary import END, SPECIAL_TOKENS, UNKNOWN, tokenise
 def data(root, **arguments):
     given = {"image_size": (32, 32), "num_workers": 0, "batch_size": 2, "min_count": 1}
     return ImageCaptioningData(str(root), **{**given, **arguments})
-
-
-class Encoder(torch.nn.Module):
-    """Counts its calls."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = 0
-
-    def extract_features(self, images):
-        self.calls += 1
-        return images[:, :2, :4, :4].float()
 
 
 def test_the_vocabulary_holds_frequent_words_of_training_only(tmp_path):
@@ -60,38 +46,6 @@ def test_unknown_words_are_reported_and_a_vocabulary_without_any_is_refused(tmp_
     assert "words of the captions are not in the model's vocabulary" in capsys.readouterr().err
     with pytest.raises(VisusError, match=r"fatal: .* not in the model's vocabulary"):
         print(data(root, class_names=[*SPECIAL_TOKENS, "un", "cercle"]).splits)
-
-
-def test_feature_maps_are_computed_once_and_a_damaged_file_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("VISUS_CACHE", str(tmp_path / "cache"))
-    images = data(save_captions(tmp_path / "set", 8)).dataset("train")
-    encoder, count = Encoder(), len(images)
-    cache = FeatureCache("weights a", "recipe", views=3)
-    fill_cache(cache, images, encoder, range(count))
-    assert encoder.calls == count
-    fill_cache(FeatureCache("weights a", "recipe", 3), images, encoder, range(count))
-    assert encoder.calls == count, "nothing is computed again"
-    content = images.sources[0].content
-    stored = np.array(cache.read(content))
-    assert stored.shape == (3, 2, 4, 4) and stored.dtype == np.float16
-    files = sorted(cache.folder.iterdir())
-    assert len(files) == count and all(path.stat().st_mode & 0o77 == 0 for path in files)
-    # A truncated and an empty file: both are computed again.
-    files[0].write_bytes(files[0].read_bytes()[:-10])
-    files[1].write_bytes(b"")
-    fill_cache(cache, images, encoder, range(count))
-    assert encoder.calls == count + 2
-    np.testing.assert_array_equal(cache.read(content), stored)
-    # Other weights, another recipe, more views: other files.
-    for other in (
-        ("weights b", "recipe", 3),
-        ("weights a", "other", 3),
-        ("weights a", "recipe", 4),
-    ):
-        assert FeatureCache(*other).read(content) is None
-    Image.new("RGB", (20, 20)).save(images.sources[0].path)
-    again = data(tmp_path / "set").dataset("train")
-    assert cache.read(again.sources[0].content) is None, "another image of the same name"
 
 
 def test_images_are_mirrored_unless_a_caption_contains_left_or_right():
