@@ -58,7 +58,7 @@ def test_a_clip_shows_the_time_before_and_after_the_event(workplace, capsys):
     sink = EventSink("door", source, [parse_condition("bright > 0.5 for 500ms")], settings)
     feed(sink, [40] * 30 + [200] * 30)
     sink.close()
-    (path,) = Path("events").glob("*.json")
+    (path,) = Path("events").glob("[!.]*.json")
     event = json.loads(path.read_text())
     assert (event["camera"], event["condition"]) == ("door", "bright > 0.5 for 500ms")
     assert event["time"] == 3.5 and event["prediction"] == {"level": 200}
@@ -81,7 +81,7 @@ def test_several_conditions_have_a_clip_each_and_the_end_finishes_them(workplace
     sink = EventSink("door", Camera(), conditions, settings)
     feed(sink, [40] * 10 + [150] * 5 + [200] * 5)
     sink.close()
-    events = [json.loads(path.read_text()) for path in sorted(Path("events").glob("*.json"))]
+    events = [json.loads(path.read_text()) for path in sorted(Path("events").glob("[!.]*.json"))]
     assert [event["condition"] for event in events] == ["bright > 0.5", "bright > 0.7"]
     for event in events:
         assert event["frames"] == 20
@@ -107,7 +107,7 @@ def test_a_clip_ends_where_the_camera_is_interrupted(workplace):
     feed(sink, [40] * 10 + [200] * 10)
     image = np.zeros((48, 64, 3), np.uint8)
     sink.show(Frame(image, "door", 19, 1.9, 0.0, note="no image for 5 s"), image)
-    eventually(lambda: any("frames" in p.read_text() for p in Path("events").glob("*.json")))
+    eventually(lambda: any("frames" in p.read_text() for p in Path("events").glob("[!.]*.json")))
     (path,) = Path("events").glob("*.mp4")
     assert len(read_clip(path)) >= 20
     sink.close()
@@ -118,7 +118,7 @@ def test_a_full_disk_is_reported_and_earlier_clips_play(workplace, capsys):
     settings = EventSettings(workplace / "events", 1.0, 1.0)
     sink = EventSink("door", source, [parse_condition("bright > 0.5")], settings)
     feed(sink, [40] * 10 + [200] * 10)
-    eventually(lambda: any("frames" in p.read_text() for p in Path("events").glob("*.json")))
+    eventually(lambda: any("frames" in p.read_text() for p in Path("events").glob("[!.]*.json")))
     with no_file_beyond(100):
         for i, level in enumerate([40] * 10 + [200] * 10, 20):
             image = np.full((48, 64, 3), level, np.uint8)
@@ -129,7 +129,7 @@ def test_a_full_disk_is_reported_and_earlier_clips_play(workplace, capsys):
     assert "2 events of door, 1 clip" in sink.written()
     assert any("cannot be written" in problem for problem in source.problems)
     assert "visus: door: " in capsys.readouterr().err
-    (first,) = (p for p in Path("events").glob("*.json") if "frames" in p.read_text())
+    (first,) = (p for p in Path("events").glob("[!.]*.json") if "frames" in p.read_text())
     assert len(read_clip(first.with_suffix(".mp4"))) >= json.loads(first.read_text())["frames"]
 
 
