@@ -1,5 +1,6 @@
 """Image captioning: a sentence for an image."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -200,7 +201,10 @@ class CaptioningTask(VisionTask):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, of images or of their cached feature maps."""
         features = batch["features"].float() if "features" in batch else self.encode(batch["image"])
-        supervised_epochs = (self.trainer.max_epochs or 0) - self.self_critical_epochs
+        epochs = self.trainer.max_epochs
+        supervised_epochs = math.inf
+        if epochs is not None and epochs >= 0:
+            supervised_epochs = epochs - self.self_critical_epochs
         if self.current_epoch < supervised_epochs:
             loss = self._supervised_loss(features, batch["words"], supervised_epochs)
         else:
@@ -208,7 +212,7 @@ class CaptioningTask(VisionTask):
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 
-    def _supervised_loss(self, features: Tensor, words: Tensor, epochs: int) -> Tensor:
+    def _supervised_loss(self, features: Tensor, words: Tensor, epochs: float) -> Tensor:
         """Cross-entropy with the reference captions, (images, captions, length)."""
         decoder = self.network.decoder
         images = torch.arange(len(words), device=words.device).repeat_interleave(words.shape[1])

@@ -29,7 +29,7 @@ class ClassificationSpec(TaskSpec):
     budget = BudgetChoices(
         sizes=(0.5, 0.75, 1.0),
         backbones=("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
-        epochs=10,
+        epochs=5,
         fits_head=True,
         grows=True,
     )

@@ -118,6 +118,21 @@ class BusyMachine(Callback):
         self._threads.update()
 
 
+class CachedViews(Callback):
+    """Sets how many augmented copies of each sample have cached features.
+
+    Args:
+        views: Their number.
+    """
+
+    def __init__(self, views: int) -> None:
+        self._views = views
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Set it before the features are computed."""
+        data_module_of(trainer).views = self._views
+
+
 class HeadFirst(Callback):
     """Fits the head to features of the pretrained backbone before the training starts.
 

@@ -22,6 +22,9 @@ from visus.tasks.registry import task_spec
 _STEPS = 4
 """Measured steps; one more comes before them."""
 
+_BATCH = 8
+"""Samples in a measured step: a sample takes about as long in larger batches."""
+
 _SHARE = 0.1
 """Fraction of the budget that measuring may take: larger backbones are left out after it."""
 
@@ -37,6 +40,7 @@ class Measurer:
         data: `class_path` and `init_args` of the data module.
         trainer: `accelerator`, `devices` and `precision` of the trainer.
         given: Options of the command line, which are not chosen.
+        has_weights: Whether the backbone is trained already; features of another are worth nothing.
 
     Attributes:
         choices: What the task may choose from.
@@ -49,6 +53,7 @@ class Measurer:
         data: Mapping[str, Any],
         trainer: Mapping[str, Any],
         given: Collection[str],
+        has_weights: bool,
     ) -> None:
         self._task_class: Any = _class_at(model["class_path"])
         self._model = dict(model["init_args"])
@@ -59,7 +64,11 @@ class Measurer:
         self.data: VisionDataModule[Any] = self._data_class(**self._arguments)
         self.choices: BudgetChoices = task_spec(self._task_class.task).budget
         scales = type(self.data).scale_training_images is not VisionDataModule.scale_training_images
-        self.choices = replace(self.choices, grows=self.choices.grows and scales)
+        self.choices = replace(
+            self.choices,
+            grows=self.choices.grows and scales,
+            fits_head=self.choices.fits_head and has_weights,
+        )
 
     def measure(self, budget: Budget) -> Measured:
         """Measure the candidates.
@@ -119,7 +128,7 @@ class Measurer:
 
     def _sample_seconds(self, candidate: Candidate, limit: float) -> float:
         """Seconds of a training step for one sample, measured for at most so many seconds."""
-        arguments = dict(self._arguments)
+        arguments = self._arguments | {"batch_size": min(_BATCH, self.data.batch_size)}
         if candidate.size != tuple(self.data.image_size):
             arguments["image_size"] = list(candidate.size)
         data = self._data_class(**arguments)

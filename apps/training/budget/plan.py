@@ -15,6 +15,16 @@ _MOST_VALIDATIONS = 10
 _HEAD_SHARE = 0.15
 """Fraction of the time that computing features for the head may take."""
 
+_FEW_EPOCHS = 3
+"""Epochs of all layers below which a head on features of the frozen backbone is better."""
+
+_FEATURES_SHARE = 0.6
+"""Fraction of the time that computing features may take where only the head is trained."""
+
+_MOST_VIEWS = 8
+_FORWARD = 3
+"""A training step takes as long as so many forward passes."""
+
 _FEW_STEPS = 20
 """Steps in an epoch below which smaller batches give more of them."""
 
@@ -23,6 +33,9 @@ _AVERAGED = 0.1
 """Fraction of the steps over which weights are averaged."""
 
 _MOST_AVERAGED = 1000
+
+_NEVER = 10**9
+"""Batches between two validations, so that there is one at the end."""
 
 _GROWTH = ((0.0, 0.6), (0.3, 0.8), (0.6, 1.0))
 """A `Growth` in three steps."""
@@ -90,6 +103,8 @@ class Plan:
         decay: Decay of the moving average of the weights; None for no average.
         head_samples: Number of training samples whose features the head is fitted to first.
         growth: The sizes of training images.
+        views: Number of augmented copies of each training sample on whose features the head alone
+            is trained; 0 to train all layers.
     """
 
     rows: tuple[Row, ...]
@@ -99,12 +114,14 @@ class Plan:
     decay: float | None
     head_samples: int
     growth: Growth
+    views: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """The plan as plain values, for `plan.json` and for checkpoints."""
         return {
             "rows": [[row.setting, row.value, row.reason] for row in self.rows],
             "decay": self.decay,
+            "views": self.views,
             "head_samples": self.head_samples,
             "growth": [list(step) for step in self.growth],
         }
@@ -124,16 +141,17 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
         candidate: training / (each * measured.train_samples)
         for candidate, each in measured.sample_seconds.items()
     }
+    frozen = _head_alone(measured, epochs, choices, seconds)
+    if frozen is not None:
+        return frozen
     candidate = _choose(epochs, choices, rows)
     sample_seconds = measured.sample_seconds[candidate]
     batch_size = _batch_size(measured, rows)
     steps = max(1, round(training / (sample_seconds * batch_size)))
     head_samples = 0
     if choices.fits_head:
-        # Features need the forward pass alone, a third of a step.
-        head_samples = min(
-            measured.train_samples, int(_HEAD_SHARE * seconds / (sample_seconds / 3))
-        )
+        affordable = int(_HEAD_SHARE * seconds * _FORWARD / sample_seconds)
+        head_samples = min(measured.train_samples, affordable)
         rows.append(
             Row(
                 "head first",
@@ -154,6 +172,33 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
     return Plan(
         tuple(rows), candidate, batch_size, interval, decay, head_samples, growth
     )  # fmt: skip
+
+
+def _head_alone(
+    measured: Measured, epochs: Mapping[Candidate, float], choices: BudgetChoices, seconds: float
+) -> Plan | None:
+    """A plan that trains the head alone, at the full input size; None where more is possible."""
+    first, *_ = epochs
+    largest = [each for each in epochs if each.backbone == first.backbone][-1]
+    each_view = measured.train_samples * measured.sample_seconds[largest] / _FORWARD
+    views = min(_MOST_VIEWS, int(_FEATURES_SHARE * seconds / each_view))
+    if not choices.fits_head or epochs[largest] >= _FEW_EPOCHS or views < 1:
+        return None
+    height, width = largest.size
+    rows = [
+        Row("backbone", largest.backbone, "that of the configuration"),
+        Row("input size", f"{height} x {width}", "that of the data"),
+        Row(
+            "layers",
+            "the head alone",
+            f"{epochs[largest]:.1f} epochs of all layers fit in the time, of {_FEW_EPOCHS} needed",
+        ),
+        Row("views", str(views), "augmented copies whose features are computed once"),
+    ]
+    batch_size = _batch_size(measured, rows)
+    rows.append(Row("validations", "1", "at the end"))
+    one_size = ((0.0, 1.0),)
+    return Plan(tuple(rows), largest, batch_size, _NEVER, None, 0, one_size, views)
 
 
 def _choose(

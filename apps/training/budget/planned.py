@@ -12,16 +12,19 @@ from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.parsing import CommandError
-from visus.apps.training.budget.callbacks import BudgetTimer, BusyMachine, GrowingImages, HeadFirst
+from visus.apps.training.budget.callbacks import (
+    BudgetTimer,
+    BusyMachine,
+    CachedViews,
+    GrowingImages,
+    HeadFirst,
+)
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.measuring import Measurer
 from visus.apps.training.budget.plan import Plan, make_plan
 from visus.vision.output_files import write_text
 
 PLAN_FILE = "plan.json"
-
-_NO_END = 1_000_000
-"""Epochs: the time ends a training first."""
 
 _LEAST = 0.2
 """Fraction of the budget that must be left for training."""
@@ -67,6 +70,8 @@ class PlannedTraining:
         callbacks: list[Callback] = [BudgetTimer(self.budget), BusyMachine()]
         if len(self.plan["growth"]) > 1:
             callbacks.append(GrowingImages(self.budget, self.plan["growth"]))
+        if self.plan["views"]:
+            callbacks.append(CachedViews(self.plan["views"]))
         if self.plan["head_samples"]:
             callbacks.append(HeadFirst(self.plan["head_samples"]))
         averages = any(isinstance(each, WeightAveraging) for each in users)
@@ -127,7 +132,8 @@ def plan_training(
     refuse_lengths(given)
     trainer = {name: config.trainer[name] for name in ("accelerator", "precision")}
     trainer |= {"devices": 1}
-    measurer = Measurer(config.model.as_dict(), config.data.as_dict(), trainer, given)
+    has_weights = bool(config.init_from or config.model.init_args.get("pretrained"))
+    measurer = Measurer(config.model.as_dict(), config.data.as_dict(), trainer, given, has_weights)
     measured = measurer.measure(budget)
     # The weights that measuring has drawn must not change those of the training.
     pl.seed_everything(config.seed_everything, workers=True, verbose=False)
@@ -147,8 +153,10 @@ def _apply(plan: Plan, config: Any, given: Collection[str], measurer: Measurer) 
         model["backbone"] = plan.candidate.backbone
     if tuple(plan.candidate.size) != tuple(measurer.data.image_size):
         data["image_size"] = tuple(plan.candidate.size)
+    if plan.views:
+        model["freeze_epochs"] = -1
     if "--data.batch_size" not in given:
         data["batch_size"] = plan.batch_size
-    trainer.max_epochs = _NO_END
+    trainer.max_epochs = -1
     trainer.check_val_every_n_epoch = None
     trainer.val_check_interval = plan.validation_interval

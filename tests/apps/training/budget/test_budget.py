@@ -1,13 +1,15 @@
 """Training within a time budget."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import newest, save_scene
-from visus.apps.training.budget import clock
+from visus.apps.training.budget import clock, planned
 
 SMALL = (
     *("--config", "classification/custom", "--data.image_size", "[32,32]"),
@@ -59,7 +61,7 @@ def test_equal_runs_under_an_equal_clock_have_equal_weights(visus, data, ticking
         assert code == 0, err
         assert 0.9 * 60 <= ticks.time <= 60
         runs.append(newest("runs/classification/custom/*"))
-    assert "input size" in out and "32 x 32" in out and "head first" in out
+    assert "input size" in out and "32 x 32" in out and "head" not in out
     (first, state), (second, _) = (weights(run) for run in runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
     plan = json.loads((Path(runs[0]) / "plan.json").read_text())
@@ -90,11 +92,45 @@ def test_a_resumed_run_continues_with_the_time_that_was_left(visus, data, tickin
     code, out, err = visus("fit", "--resume")
     assert code == 0, err
     assert spent > 20 and 0.9 * 60 - spent <= ticks.time <= 60 - spent
-    assert "head first" in out
+    assert "averaged over" in out
+
+
+def test_the_head_of_a_trained_network_is_fitted_first(visus, data, ticking):
+    code, _, err = visus("fit", *SMALL, "--data", data, "--trainer.max_epochs", "1")
+    assert code == 0, err
+    model = Path(newest("runs/classification/custom/*")) / "last.ckpt"
+    ticking(0.05)
+    start = ("--init-from", model, "--budget", "60s")
+    code, out, err = visus("fit", *SMALL, "--data", data, *start)
+    assert code == 0, err
+    assert "head first" in out and "samples" in out
+
+
+def test_a_slow_machine_trains_the_head_on_features_of_some_views(
+    visus, data, ticking, monkeypatch
+):
+    code, _, err = visus("fit", *SMALL, "--data", data, "--trainer.max_epochs", "1")
+    assert code == 0, err
+    model = Path(newest("runs/classification/custom/*")) / "last.ckpt"
+    monkeypatch.setattr(planned, "make_plan", partial(_slower, planned.make_plan))
+    ticking(0.05)
+    start = ("--init-from", model, "--budget", "60s")
+    code, out, err = visus("fit", *SMALL, "--data", data, *start)
+    assert code == 0, err
+    assert "the head alone" in out
+    before, after = (weights(path)[0] for path in (model.parent, newest("runs/*/custom/*")))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(".head." in name for name in changed)
+
+
+def _slower(plan, measured, choices, seconds):
+    """The plan for a machine on which a sample takes a second."""
+    times = dict.fromkeys(measured.sample_seconds, 1.0)
+    return plan(replace(measured, sample_seconds=times), choices, seconds)
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         (("--budget", "15"), "'15' is not a duration; write a number and a unit, such as 15m"),
         (("--budget", "5s"), "--budget 5s: trains nothing; give 20s or more"),

@@ -21,8 +21,8 @@ def row(planned, setting):
 
 
 def test_more_time_buys_larger_inputs_then_a_larger_backbone():
-    chosen = [plan(seconds).candidate for seconds in (30, 100, 200, 400, 1000)]
-    assert chosen == [SMALL, SMALL, MEDIUM, LARGE, BIGGER]
+    chosen = [plan(seconds).candidate for seconds in (110, 200, 400, 1000)]
+    assert chosen == [SMALL, MEDIUM, LARGE, BIGGER]
     assert row(plan(200), "input size").value == "192 x 192"
 
 
@@ -34,6 +34,15 @@ def test_the_head_is_fitted_to_as_many_features_as_a_part_of_the_time_allows():
     assert plan(600).head_samples == 800
     assert 0 < plan(600, samples=100_000).head_samples < 30_000
     assert plan(600, BudgetChoices()).head_samples == 0
+
+
+def test_a_short_training_is_that_of_the_head_alone_on_features():
+    short = plan(60)
+    assert short.candidate == LARGE and 1 <= short.views <= 8 and not short.head_samples
+    assert row(short, "layers").value == "the head alone"
+    assert plan(110).views == 0
+    assert plan(60, BudgetChoices()).views == 0
+    assert plan(5).views == 0, "no time even for that"
 
 
 def test_images_grow_only_where_there_are_epochs_for_it():
