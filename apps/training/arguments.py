@@ -38,6 +38,9 @@ TRAINING_SLIPS = {
 }
 """Options of other tools, and their names here."""
 
+_FIT_ALONE = ("--budget", "--resume")
+"""Options that only training has."""
+
 
 @dataclass
 class Arguments:
@@ -109,6 +112,8 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             raise CommandError(f"{word} follows from the data; change the data's arguments instead")
         elif not word.startswith("-") and _is_stray(given.rest):
             raise CommandError(_stray(word, subcommand))
+        elif option.partition("=")[0] in _FIT_ALONE:
+            raise CommandError(f"{word} belongs to visus fit, not to visus {subcommand}")
         elif word.startswith("--") and _is_unknown(option):
             raise CommandError(f"unknown option {word}{did_you_mean(word, _known_options())}")
         elif _needs_value(word):
@@ -213,7 +218,7 @@ def _needs_value(word: str) -> bool:
 
 def _known_options() -> list[str]:
     trainer = [f"--trainer.{name}" for name in trainer_arguments()]
-    own = ["--config", "--resume", "--budget", "--print_config"]
+    own = ["--config", *_FIT_ALONE, "--print_config"]
     return [*(f"--{name}" for name in SECTIONS), *own, *trainer]
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
-from types import TracebackType
 
 from visus.models.weights_entry import cache_folder
 
@@ -50,17 +49,6 @@ class FileIndex:
         if self._file.exists():
             with self._tolerant():
                 self._connection = self._connect()
-
-    def __enter__(self) -> "FileIndex":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database."""

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -81,7 +82,7 @@ def inspect_images(paths: Iterable[Path | str]) -> Iterator[ImageCheck]:
         The result of each image, in order.
     """
     names = [str(path) for path in paths]
-    with FileIndex(names, _version()) as index:
+    with closing(FileIndex(names, _version())) as index:
         with collection_paused():
             checks = [None if stored is None else _decode(stored) for stored in index.read(names)]
         missing = [i for i, check in enumerate(checks) if check is None]

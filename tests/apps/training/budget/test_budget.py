@@ -150,3 +150,10 @@ def test_a_budget_that_is_spent_before_the_training_is_refused(visus, data, tick
     ticking(9.0)
     code, _, err = visus("fit", *SMALL, "--data", data, "--budget", "30s")
     assert code == 2 and "leaves too little for training; give more time" in err
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+@pytest.mark.parametrize("option", ["--budget=2m", "--resume"])
+def test_options_of_training_are_refused_elsewhere(visus, command, option):
+    code, _, err = visus(command, "latest", option)
+    assert code == 2 and f"belongs to visus fit, not to visus {command}" in err
