@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,8 @@ class ArrayClassificationData(ClassificationData):
         channels: Channels of its images.
     """
 
-    names: ClassVar[tuple[str, ...]]
-    channels: ClassVar[int] = 1
+    names: tuple[str, ...]
+    channels: int = 1
 
     def __init__(
         self,
@@ -63,19 +63,19 @@ class ArrayClassificationData(ClassificationData):
         self.in_channels = self.channels
 
     @abstractmethod
-    def read(self) -> tuple[Arrays, Arrays]:
-        """Read the training and the test images and labels."""
+    def read(self) -> dict[str, Arrays]:
+        """Images and labels of `train`, and of `val` and `test` where the data set has them."""
 
     @cached_property
     def splits(self) -> dict[str, Arrays]:
         """Images and labels of each split."""
-        (images, labels), test = self.read()
+        parts = self.read()
+        if "val" in parts:
+            return parts
+        images, labels = parts["train"]
         out = _hold_out(images, labels, self.val_share)
-        return {
-            "train": (images[~out], labels[~out]),
-            "val": (images[out], labels[out]),
-            "test": test,
-        }
+        held = {"train": (images[~out], labels[~out]), "val": (images[out], labels[out])}
+        return parts | held
 
     @property
     def class_counts(self) -> list[int] | None:  # type: ignore[override]
@@ -85,6 +85,11 @@ class ArrayClassificationData(ClassificationData):
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""
+        if split not in self.splits:
+            raise VisusError(
+                f"{type(self).__name__} has no {split} split, but {', '.join(self.splits)}; "
+                "measure with visus validate, or add one"
+            )
         images, labels = self.splits[split]
         resized = np.stack(
             [resize_to_input(image, self.image_size, self.resize_mode)[0] for image in images]
@@ -126,7 +131,7 @@ class DigitsData(ArrayClassificationData):
     ) -> None:
         super().__init__(image_size, augment, val_share=val_share, batch_size=batch_size, **kwargs)
 
-    def read(self) -> tuple[Arrays, Arrays]:
+    def read(self) -> dict[str, Arrays]:
         """See `ArrayClassificationData.read`."""
         from sklearn.datasets import load_digits
 
@@ -134,7 +139,7 @@ class DigitsData(ArrayClassificationData):
         images = (digits.images[..., None] * 255 / 16).round().astype(np.uint8)
         labels = digits.target.astype(np.int64)
         out = _hold_out(images, labels, 0.25)
-        return (images[~out], labels[~out]), (images[out], labels[out])
+        return {"train": (images[~out], labels[~out]), "test": (images[out], labels[out])}
 
 
 class FashionMNISTData(ArrayClassificationData):
@@ -170,7 +175,7 @@ class FashionMNISTData(ArrayClassificationData):
         super().__init__(image_size, augment, **kwargs)
         self.root = Path(root)
 
-    def read(self) -> tuple[Arrays, Arrays]:
+    def read(self) -> dict[str, Arrays]:
         """See `ArrayClassificationData.read`."""
         return fashion_mnist(self.root)
 
@@ -209,7 +214,7 @@ class CIFAR10Data(ArrayClassificationData):
         super().__init__(image_size, augment, **kwargs)
         self.root = Path(root)
 
-    def read(self) -> tuple[Arrays, Arrays]:
+    def read(self) -> dict[str, Arrays]:
         """See `ArrayClassificationData.read`."""
         return cifar10(self.root)
 

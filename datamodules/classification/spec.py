@@ -31,12 +31,14 @@ class ClassificationDataSpec(DataSpec):
             ScenesClassificationData,
         )
         from visus.datamodules.classification.data import ImageClassificationData
+        from visus.datamodules.classification.npz import NpzData
 
         return (
             ImageClassificationData,
             CIFAR10Data,
             DigitsData,
             FashionMNISTData,
+            NpzData,
             ScenesClassificationData,
         )
 

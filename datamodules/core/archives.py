@@ -15,7 +15,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images (count, height, width, channels) and their class ids (count,)."""
 
 
-def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
+def fashion_mnist(root: Path) -> dict[str, Arrays]:
     """Training and test images of Fashion-MNIST (Xiao et al. 2017), 28x28 grey.
 
     Args:
@@ -29,15 +29,15 @@ def fashion_mnist(root: Path) -> tuple[Arrays, Arrays]:
         folder = root / "FashionMNIST" / "raw"
     if not (folder / "train-images-idx3-ubyte.gz").is_file():
         download("FashionMNIST", root)
-    parts = []
-    for name in ("train", "t10k"):
+    parts = {}
+    for split, name in (("train", "train"), ("test", "t10k")):
         images = _read_idx(folder / f"{name}-images-idx3-ubyte.gz")
         labels = _read_idx(folder / f"{name}-labels-idx1-ubyte.gz")
-        parts.append((images[..., None], labels.astype(np.int64)))
-    return parts[0], parts[1]
+        parts[split] = (images[..., None], labels.astype(np.int64))
+    return parts
 
 
-def cifar10(root: Path) -> tuple[Arrays, Arrays]:
+def cifar10(root: Path) -> dict[str, Arrays]:
     """Training and test images of CIFAR-10 (Krizhevsky 2009), 32x32 RGB.
 
     Args:
@@ -51,7 +51,7 @@ def cifar10(root: Path) -> tuple[Arrays, Arrays]:
         download("CIFAR10", root)
     batches = [_read_cifar(folder / f"data_batch_{i}") for i in range(1, 6)]
     train = (np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches]))
-    return train, _read_cifar(folder / "test_batch")
+    return {"train": train, "test": _read_cifar(folder / "test_batch")}
 
 
 def download(name: str, root: Path) -> None:

@@ -1,8 +1,9 @@
 """Small networks, written to be read: LeNet-5, ConvNet, AlexNet and ResNet-9."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
+from timm.layers.create_attn import create_attn
 from torch import Tensor, nn
 
 from visus.models.backbones.base import Backbone
@@ -11,6 +12,13 @@ from visus.models.backbones.staged import Init, StagedBackbone
 from visus.vision.errors import VisusError
 
 Activation = Literal["relu", "tanh", "sigmoid", "gelu", "silu", "leaky_relu"]
+
+Attention = Literal["none", "se", "eca", "cbam"]
+"""Layers that weight the channels of a feature map, and with `cbam` its positions, by its content.
+
+Squeeze-and-excitation (Hu et al. 2018), efficient channel attention (Wang et al. 2020), and the
+convolutional block attention module (Woo et al. 2018).
+"""
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -26,6 +34,19 @@ def _activation(name: str) -> Callable[[], nn.Module]:
     if name not in _ACTIVATIONS:
         raise VisusError(f"activation {name!r} is unknown; choose from {', '.join(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]
+
+
+def _attention(name: str, channels: int) -> nn.Module:
+    """Timm's layer, which keeps the shape of the feature map."""
+    if name not in get_args(Attention):
+        known = ", ".join(get_args(Attention))
+        raise VisusError(f"attention {name!r} is unknown; choose from {known}")
+    if name == "none":
+        return nn.Identity()
+    # Small networks have few channels: 1/16 of them, the papers' reduction, would be one or two.
+    options = {} if name == "eca" else {"rd_ratio": 1 / 4, "rd_divisor": 4}
+    layer: nn.Module = create_attn(name, channels, **options)  # type: ignore[no-untyped-call]
+    return layer
 
 
 @register_backbone
@@ -68,10 +89,12 @@ def convnet(
     image_size: tuple[int, int] | None = None,
     activation: Activation = "relu",
     init: Init = "he",
+    attention: Attention = "none",
 ) -> Backbone:
     """Two blocks of convolution, batch normalisation, activation and pooling, then one layer.
 
-    On 28x28 images the last layer takes 7 x 7 x 32 = 1,568 flattened features.
+    On 28x28 images the last layer takes 7 x 7 x 32 = 1,568 flattened features. With `attention`,
+    each block weights its channels before it pools.
     """
     act = _activation(activation)
 
@@ -80,6 +103,7 @@ def convnet(
             nn.Conv2d(before, after, 5, stride=1, padding=2),
             nn.BatchNorm2d(after),
             act(),
+            _attention(attention, after),
             nn.MaxPool2d(2),
         )
 
@@ -151,11 +175,13 @@ def resnet9(
     activation: Activation = "relu",
     init: Init = "he",
     width: int = 32,
+    attention: Attention = "none",
 ) -> Backbone:
     """ResNet-9 for small images: four convolutions, two residual blocks of two, one layer.
 
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
     et al. (2016); `width` is the number of channels of its first layer (64 in the original).
+    `attention` weights the channels of each block before its output is added or passed on.
     """
     act = _activation(activation)
 
@@ -164,19 +190,23 @@ def resnet9(
             nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), act()
         )
 
+    def residual(channels: int) -> nn.Module:
+        layers = convolution(channels, channels), convolution(channels, channels)
+        return Residual(*layers, _attention(attention, channels))
+
     w = width
     stages = [
         convolution(in_channels, w),
         nn.Sequential(
             convolution(w, 2 * w),
             nn.MaxPool2d(2),
-            Residual(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+            residual(2 * w),
         ),
-        nn.Sequential(convolution(2 * w, 4 * w), nn.MaxPool2d(2)),
+        nn.Sequential(convolution(2 * w, 4 * w), _attention(attention, 4 * w), nn.MaxPool2d(2)),
         nn.Sequential(
             convolution(4 * w, 8 * w),
             nn.MaxPool2d(2),
-            Residual(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
+            residual(8 * w),
         ),
     ]
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from visus.tasks.base import VisionTask
+from visus.tasks.classification.networks import SpatialTransformer
 from visus.tasks.spec import Explanation
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
@@ -20,6 +21,8 @@ _CLASSES = 3
 
 def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     """Grad-CAM for the classes of highest score, and saliency for the first.
+
+    A spatial transformer adds the region of the image that it passes on.
 
     Args:
         task: A classifier in evaluation mode.
@@ -36,7 +39,22 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     names = task.class_names
     maps = [(f"Grad-CAM: {names[index]}", grad_cam(task, inputs, index)) for index in best]
     maps.append((f"saliency: {names[best[0]]}", saliency(task, inputs, best[0])))
-    return [Explanation(overlay(image, heat, geometry), caption) for caption, heat in maps]
+    drawn = [Explanation(overlay(image, heat, geometry), caption) for caption, heat in maps]
+    front = task.network[0] if isinstance(task.network, nn.Sequential) else None
+    if isinstance(front, SpatialTransformer):
+        with torch.inference_mode():
+            outline = front.outline(inputs)[0].cpu().numpy()
+        drawn.append(Explanation(_draw_region(image, outline, geometry), "spatial transformer"))
+    return drawn
+
+
+def _draw_region(image: Pixels, outline: NDArray[np.float32], geometry: Geometry) -> Pixels:
+    """Draw the corners (4, 2), in pixels of the input, as an outline on the original image."""
+    drawn = image.copy()
+    corners = geometry.points_to_source(outline)
+    width = max(1, round(max(image.shape[:2]) / 100))
+    cv2.polylines(drawn, [corners.round().astype(np.int32)], True, (255, 80, 0), width, cv2.LINE_AA)
+    return drawn
 
 
 def grad_cam(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32]:
@@ -56,10 +74,15 @@ def grad_cam(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+    front = task.network[0] if isinstance(task.network, nn.Sequential) else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with GradCAM(task.network, [last_convolution(task.network, inputs)]) as cam:
             maps = cam(inputs.clone().requires_grad_(), [ClassifierOutputTarget(index)])
+    if isinstance(front, SpatialTransformer):
+        # The map covers the region that the spatial transformer passes on.
+        with torch.no_grad():
+            maps = front.to_image(torch.from_numpy(maps)[:, None], inputs)[:, 0].cpu().numpy()
     return np.asarray(maps[0], np.float32)
 
 

@@ -1,10 +1,11 @@
 """Classification: one or several labels for an image."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import CutMix, MixUp, RandomChoice
 
@@ -12,6 +13,7 @@ from visus.models.backbones.classifier import create_classifier
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.class_metrics import ClassificationMetrics, ClassificationResult
 from visus.tasks.classification.data_info import ClassificationInfo
+from visus.tasks.classification.networks import SpatialTransformer
 from visus.tasks.optimisation import fit_to_features
 from visus.vision.ranges import NOT_NEGATIVE, PROBABILITY
 
@@ -30,6 +32,8 @@ class ClassificationTask(VisionTask):
         dropout: Dropout probability of the features before the last layer.
         l1: Coefficient of the L1 penalty on the weights.
         flip_at_test: Average the logits of an image and its mirror image in evaluation.
+        front: `spatial_transformer` finds the relevant part of the image before the backbone, and
+            resamples it (Jaderberg et al. 2015).
         kwargs: See `VisionTask`.
     """
 
@@ -42,6 +46,7 @@ class ClassificationTask(VisionTask):
         "dropout": PROBABILITY,
         "l1": NOT_NEGATIVE,
     }
+    network: nn.Sequential
     class_weights: Tensor | None
     tested: ClassificationResult | None
 
@@ -55,6 +60,7 @@ class ClassificationTask(VisionTask):
         dropout: float = 0.0,
         l1: float = 0.0,
         flip_at_test: bool = False,
+        front: Literal["none", "spatial_transformer"] = "none",
         **kwargs: Any,
     ) -> None:
         super().__init__(data_info=data_info, **kwargs)
@@ -73,6 +79,10 @@ class ClassificationTask(VisionTask):
             dropout,
             **(self.hparams["backbone_options"] or {}),
         )
+        if front == "spatial_transformer":
+            layers = dict(self.network.named_children())
+            front_layer = SpatialTransformer(self.in_channels)
+            self.network = nn.Sequential(OrderedDict(front=front_layer, **layers))
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(described.mean, described.std)
         weights = loss_weights(data_info.class_counts, class_weights)
@@ -101,12 +111,16 @@ class ClassificationTask(VisionTask):
 
     def encode(self, images: Tensor) -> Tensor:
         """Features of uint8 images, which are the input of the network's head."""
-        features: Tensor = self.backbone(self.normalise(images))
+        # All layers but the head.
+        features: Tensor = self.network[:-1](self.normalise(images))
         return features
 
     def feature_fingerprint(self) -> str | None:
-        """See `VisionTask.feature_fingerprint`; None with mixup or CutMix, which mix images."""
-        return super().feature_fingerprint() if self.mix is None else None
+        """See `VisionTask.feature_fingerprint`.
+
+        None with mixup or CutMix, which mix images, and with a front, which is trained.
+        """
+        return super().feature_fingerprint() if self.mix is None and self.front is None else None
 
     def fit_head(self, samples: Iterable[tuple[Tensor, Batch]]) -> None:
         """See `VisionTask.fit_head`."""
@@ -133,6 +147,12 @@ class ClassificationTask(VisionTask):
             loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.ndim > 1)
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
+
+    @property
+    def front(self) -> SpatialTransformer | None:
+        """The layer before the backbone, if there is one."""
+        layer = self.network[0]
+        return layer if isinstance(layer, SpatialTransformer) else None
 
     @property
     def figures(self) -> tuple[str, ...]:

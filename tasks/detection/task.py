@@ -24,11 +24,13 @@ class DetectionTask(VisionTask):
     Args:
         data_info: Properties of the data; the command line takes them from the data module.
         architecture: `faster_rcnn` (two-stage, more accurate) or `one_stage` (faster) on any
-            backbone with feature maps of the strides 4 (one-stage: 8) to 32; or one of
+            backbone with feature maps of the strides 4 (one-stage: 8) to 32; their predecessors
+            `fast_rcnn` and `rcnn`, with regions from selective search; or one of
             torchvision's detectors, which have their own backbone and COCO weights:
             `fasterrcnn_resnet50_fpn_v2`, `fasterrcnn_mobilenet_v3_large_fpn`.
         channels: Channels of the feature pyramid.
-        proposals: Region proposals per image in the second stage of Faster R-CNN at inference.
+        proposals: Region proposals per image in the second stage of Faster R-CNN at inference; in
+            that of Fast R-CNN and R-CNN always.
         strides: Strides of the one-stage detector's feature maps, finest first: 4, 8 and 16 suit
             small objects. Layers of the backbone beyond the last are removed. 8, 16 and 32 for
             `null`.

@@ -11,6 +11,7 @@ from visus.tasks.segmentation.metrics import SegmentationMetrics, SegmentationRe
 from visus.tasks.segmentation.networks import (
     LOSSES,
     Architecture,
+    Refinement,
     Upsampling,
     create_segmenter,
     segmentation_losses,
@@ -34,6 +35,8 @@ class SegmentationTask(VisionTask):
             for sharper outlines.
         upsampling: How coarse logits are upsampled: `bilinear`, or `joint_bilateral`, which follows
             the image's edges (`fcn` and `deeplabv3plus`).
+        refine: `mrf` refines the logits by a Markov random field, as convolution layers that are
+            trained with the rest (Liu et al. 2015).
         losses: Factor of each loss in the training loss: `cross_entropy`, `focal`, `dice`;
             `{cross_entropy: 1}` by default.
         class_weights: `balanced` gives pixels of rare classes a larger weight in `cross_entropy`
@@ -61,6 +64,7 @@ class SegmentationTask(VisionTask):
         channels: int = 128,
         finest_stride: int = 8,
         upsampling: Upsampling = "bilinear",
+        refine: Refinement = "none",
         losses: dict[str, float] | None = None,
         class_weights: Literal["none", "balanced"] = "none",
         flip_at_test: bool = False,
@@ -83,6 +87,7 @@ class SegmentationTask(VisionTask):
             finest_stride,
             upsampling,
             self.hparams["backbone_options"],
+            refine,
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)

@@ -7,6 +7,11 @@ from visus.models.backbones import FeaturePyramid, create_backbone
 from visus.models.backbones.base import IMAGENET_CONSTANTS, Constants
 from visus.tasks.detection.networks.one_stage import OneStageDetector
 from visus.tasks.detection.networks.ready_made import READY_MADE, create_ready_made
+from visus.tasks.detection.networks.searched_regions import (
+    CROP_SIDE,
+    create_fast_rcnn,
+    create_rcnn,
+)
 from visus.tasks.detection.networks.two_stage import (
     AnchorShapes,
     TwoStageDetector,
@@ -17,10 +22,12 @@ from visus.vision.errors import VisusError
 Architecture = Literal[
     "faster_rcnn",
     "one_stage",
+    "fast_rcnn",
+    "rcnn",
     "fasterrcnn_resnet50_fpn_v2",
     "fasterrcnn_mobilenet_v3_large_fpn",
 ]
-"""`faster_rcnn` and `one_stage` take any backbone; the others are torchvision's whole detectors."""
+"""The first four take any backbone; the others are torchvision's whole detectors."""
 
 ARCHITECTURES = get_args(Architecture)
 
@@ -44,15 +51,16 @@ def create_detector(
     Args:
         architecture: See `Architecture`.
         num_classes: Number of classes without background.
-        backbone: A name from the registry with feature maps of the strides 4 to 32 (two-stage) or
-            8 to 32 (one-stage); torchvision's detectors have their own.
+        backbone: A name from the registry with feature maps of the strides 4 to 32 (`faster_rcnn`,
+            `fast_rcnn`) or 8 to 32 (`one_stage`), any for `rcnn`; torchvision's detectors have
+            their own.
         in_channels: Channels of the images.
         pretrained: As in `visus.models.backbones.create_backbone`; for torchvision's detectors
             `True` for the weights trained on COCO.
         image_size: (height, width) of the images in pixels.
         channels: Channels of the feature pyramid.
         anchors: See `visus.tasks.detection.networks.two_stage.create_two_stage`.
-        proposals: Region proposals per image in the second stage at inference.
+        proposals: Region proposals per image in the second stage, for `faster_rcnn` at inference.
         masks: Whether to predict instance masks as well.
         strides: Strides of the one-stage detector's feature maps, finest first; 8, 16 and 32 for
             None.
@@ -92,7 +100,13 @@ def create_detector(
         )
         pyramid = FeaturePyramid(body, strides or (8, 16, 32), channels)
         return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
+    if architecture == "rcnn":
+        image_size = (CROP_SIDE, CROP_SIDE)
     body = create_backbone(backbone, in_channels, pretrained, image_size, **backbone_options)
+    if architecture == "rcnn":
+        return create_rcnn(body, num_classes, proposals), (body.mean, body.std)
     pyramid = FeaturePyramid(body, (4, 8, 16, 32), channels)
+    if architecture == "fast_rcnn":
+        return create_fast_rcnn(pyramid, num_classes, proposals), (body.mean, body.std)
     two_stage = create_two_stage(pyramid, num_classes, anchors, proposals, masks)
     return two_stage, (body.mean, body.std)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RegionProposalNetwork
@@ -23,8 +24,10 @@ from visus.tasks.detection.networks.outputs import (
     pad_detections,
 )
 from visus.tasks.detection.networks.region_pooling import RegionPooling
+from visus.vision.errors import VisusError
 
-_REPRESENTATION = 1024
+REPRESENTATION = 1024
+"""Values that describe a region in the second stage."""
 
 AnchorShapes = Sequence[Sequence[Sequence[float]]]
 """(width, height) in pixels of the anchors of each pyramid level, finest level first."""
@@ -44,7 +47,7 @@ class TwoStageDetector(nn.Module):
         body: The part of it that is the backbone.
     """
 
-    def __init__(self, detector: FasterRCNN, body: nn.Module) -> None:
+    def __init__(self, detector: GeneralizedRCNN, body: nn.Module) -> None:
         super().__init__()
         detector.transform = _IdentityTransform()
         self.detector = detector
@@ -59,9 +62,12 @@ class TwoStageDetector(nn.Module):
     @property
     def loss_names(self) -> tuple[str, ...]:
         """Names of the training losses."""
-        masks = ("loss_mask",) if self.detector.roi_heads.has_mask() else ()
-        parts = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
-        return parts + masks
+        names = ["loss_classifier", "loss_box_reg"]
+        if isinstance(self.detector.rpn, RegionProposalNetwork):
+            names += ["loss_objectness", "loss_rpn_box_reg"]
+        if self.detector.roi_heads.has_mask():
+            names.append("loss_mask")
+        return tuple(names)
 
     def losses(self, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The training losses by name.
@@ -81,8 +87,16 @@ class TwoStageDetector(nn.Module):
 
         For OpenVINO, which returns stale memory as a detection where there is none, and is faster
         where the number of rows of a matrix product is known in advance.
+
+        Raises:
+            VisusError: If the proposals are not computed by a network.
         """
         heads, rpn = self.detector.roi_heads, self.detector.rpn
+        if not isinstance(rpn, RegionProposalNetwork):
+            raise VisusError(
+                "rcnn and fast_rcnn cannot be exported, as selective search is no part of the "
+                "network; train with model.architecture faster_rcnn"
+            )
         threshold = heads.score_thresh
         heads.score_thresh, self.detector.rpn = -1.0, _PaddedProposals(rpn)
         try:
@@ -123,7 +137,7 @@ def create_two_stage(
         "rpn_pre_nms_top_n_test": max(proposals, 500),
         "rpn_post_nms_top_n_test": proposals,
         "box_roi_pool": RegionPooling(levels, 7, 2),
-        "box_head": TwoMLPHead(pyramid.out_channels * 7 * 7, _REPRESENTATION),
+        "box_head": TwoMLPHead(pyramid.out_channels * 7 * 7, REPRESENTATION),
         "box_score_thresh": SCORE_THRESHOLD,
         "box_detections_per_img": MAX_DETECTIONS,
         "box_batch_size_per_image": 128,
@@ -135,7 +149,7 @@ def create_two_stage(
     detector = MaskRCNN(
         backbone,
         **arguments,
-        box_predictor=FastRCNNPredictor(_REPRESENTATION, num_classes + 1),
+        box_predictor=FastRCNNPredictor(REPRESENTATION, num_classes + 1),
         mask_roi_pool=RegionPooling(levels, 14, 2),
         mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),

@@ -8,6 +8,7 @@ from torch import nn
 from visus.models.backbones import create_backbone
 from visus.models.backbones.base import IMAGENET_CONSTANTS, Constants
 from visus.tasks.segmentation.networks.heads import DeepLabHead, FCNHead, UNetHead
+from visus.tasks.segmentation.networks.markov_field import MarkovRandomField
 from visus.tasks.segmentation.networks.network import Segmenter
 from visus.tasks.segmentation.networks.ready_made import READY_MADE, create_ready_made
 from visus.tasks.segmentation.networks.upsampling import JointBilateralUpsampling
@@ -23,6 +24,9 @@ ARCHITECTURES = get_args(Architecture)
 Upsampling = Literal["bilinear", "joint_bilateral"]
 """How coarse logits are upsampled: by interpolation, or along the image's edges."""
 
+Refinement = Literal["none", "mrf"]
+"""What follows the logits: `mrf` is a Markov random field (`MarkovRandomField`)."""
+
 
 def create_segmenter(
     architecture: Architecture,
@@ -35,6 +39,7 @@ def create_segmenter(
     finest_stride: int = 8,
     upsampling: Upsampling = "bilinear",
     backbone_options: Mapping[str, Any] | None = None,
+    refine: Refinement = "none",
 ) -> tuple[nn.Module, Constants]:
     """Build a segmenter.
 
@@ -53,6 +58,7 @@ def create_segmenter(
             for sharper outlines, 16 or 32.
         upsampling: See `Upsampling`; `joint_bilateral` for `fcn` and `deeplabv3plus`.
         backbone_options: The backbone's own arguments.
+        refine: See `Refinement`.
 
     Returns:
         A network with a `body`, from normalised images to logits as `Segmenter` returns them, and
@@ -61,9 +67,12 @@ def create_segmenter(
     Raises:
         VisusError: If these cannot be combined, or as `visus.models.backbones.create_backbone`.
     """
-    _check_choices(architecture, upsampling)
+    _check_choices(architecture, upsampling, refine)
+    refinement = MarkovRandomField(num_classes) if refine == "mrf" else None
     if architecture in READY_MADE:
-        segmenter = create_ready_made(architecture, num_classes, in_channels, pretrained)
+        segmenter = create_ready_made(
+            architecture, num_classes, in_channels, pretrained, refinement
+        )
         return segmenter, IMAGENET_CONSTANTS
     output_stride = 32
     if architecture == "deeplabv3plus":
@@ -90,10 +99,10 @@ def create_segmenter(
     else:
         head = DeepLabHead(widths, num_classes, channels)
     module = JointBilateralUpsampling() if upsampling == "joint_bilateral" else None
-    return Segmenter(body, strides, head, module), (body.mean, body.std)
+    return Segmenter(body, strides, head, module, refinement), (body.mean, body.std)
 
 
-def _check_choices(architecture: Architecture, upsampling: Upsampling) -> None:
+def _check_choices(architecture: Architecture, upsampling: Upsampling, refine: Refinement) -> None:
     """Refuse unknown names, and an upsampling that the architecture does not take."""
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -101,6 +110,9 @@ def _check_choices(architecture: Architecture, upsampling: Upsampling) -> None:
     if upsampling not in get_args(Upsampling):
         known = ", ".join(get_args(Upsampling))
         raise VisusError(f"model.upsampling {upsampling!r} is unknown; choose from {known}")
+    if refine not in get_args(Refinement):
+        known = ", ".join(get_args(Refinement))
+        raise VisusError(f"model.refine {refine!r} is unknown; choose from {known}")
     if upsampling == "joint_bilateral" and architecture not in ("fcn", "deeplabv3plus"):
         raise VisusError(
             f"model.upsampling joint_bilateral is for fcn and deeplabv3plus, not {architecture}"

@@ -16,6 +16,7 @@ class Segmenter(nn.Module):
         head: From a list of the images and these feature maps to logits.
         upsampling: From the normalised images and the logits to logits of the images' size; None
             for the head's own resolution.
+        refinement: From the normalised images and the logits to refined logits; None for none.
 
     Raises:
         VisusError: If the backbone has no feature map of one of the strides.
@@ -27,10 +28,12 @@ class Segmenter(nn.Module):
         strides: Sequence[int],
         head: nn.Module,
         upsampling: nn.Module | None = None,
+        refinement: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.body = backbone
         self.head = head
+        self.refinement = refinement
         self.upsampling = upsampling
         self._chosen = backbone.choose(strides)
 
@@ -42,10 +45,12 @@ class Segmenter(nn.Module):
 
         Returns:
             Logits of shape (batch, classes, rows, columns), which cover the images; at the head's
-            stride unless there is an upsampling.
+            stride unless there is a refinement or an upsampling.
         """
         maps = self.body(images)
         logits: Tensor = self.head([images, *(maps[i] for i in self._chosen)])
+        if self.refinement is not None:
+            logits = self.refinement(images, logits)
         if self.upsampling is not None:
             logits = self.upsampling(images, logits)
         return logits

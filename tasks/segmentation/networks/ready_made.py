@@ -18,21 +18,31 @@ class ReadyMadeSegmenter(nn.Module):
     Args:
         body: From images to a dictionary of feature maps, of which the head takes `out`.
         head: From that feature map to logits.
+        refinement: See `Segmenter`.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+    def __init__(
+        self, body: nn.Module, head: nn.Module, refinement: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.body = body
         self.head = head
+        self.refinement = refinement
 
     def forward(self, images: Tensor) -> Tensor:
         """See `visus.tasks.segmentation.networks.network.Segmenter.forward`."""
         logits: Tensor = self.head(self.body(images)["out"])
+        if self.refinement is not None:
+            logits = self.refinement(images, logits)
         return logits
 
 
 def create_ready_made(
-    name: str, num_classes: int, in_channels: int, pretrained: bool | str
+    name: str,
+    num_classes: int,
+    in_channels: int,
+    pretrained: bool | str,
+    refinement: nn.Module | None = None,
 ) -> ReadyMadeSegmenter:
     """Build one of torchvision's segmenters.
 
@@ -42,6 +52,7 @@ def create_ready_made(
             the last layer has random initial weights.
         in_channels: Must be 3.
         pretrained: `True` for the published weights, or the path of such a file.
+        refinement: See `Segmenter`.
 
     Raises:
         VisusError: If the weights are not available, or images are not RGB.
@@ -65,4 +76,4 @@ def create_ready_made(
     network.backbone.return_layers = {
         layer: key for layer, key in network.backbone.return_layers.items() if key == "out"
     }
-    return ReadyMadeSegmenter(network.backbone, network.classifier)
+    return ReadyMadeSegmenter(network.backbone, network.classifier, refinement)

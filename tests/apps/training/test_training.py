@@ -19,6 +19,7 @@ from tests.conftest import (
     save_scene,
 )
 from tests.datamodules.action.videos import save_classes, save_clip
+from tests.datamodules.classification.test_npz import write_npz
 from tests.datamodules.core.test_archives import write_cifar, write_fashion
 from tests.datamodules.segmentation.test_downloads import write_pets, write_voc
 from visus.configs import config_names, find_config
@@ -84,6 +85,7 @@ ARGUMENTS = {
     "classification/digits": [],
     "classification/fashion_mnist": [],
     "classification/fashion_mnist_best": [],
+    "classification/npz": ["--model.backbone_options", "{width: 8}"],
     "classification/cifar10": ["--model.backbone_options", "{}"],
     "classification/scenes": ["--data.count", "32", "--data.num_workers", "0"],
     "detection/scenes": [
@@ -125,6 +127,8 @@ ARGUMENTS = {
 def roots(workplace, name):
     if "fashion" in name:
         return ["--data.root", str(write_fashion(workplace / "fashion"))]
+    if "npz" in name:
+        return ["--data.root", str(write_npz(workplace))]
     if "cifar" in name:
         return ["--data.root", str(write_cifar(workplace))]
     if name == "segmentation/oxford_pet":
