@@ -10,7 +10,7 @@ TORCH_INDEX := $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 
-.PHONY: demo test soak check figures gpu-check docs clean
+.PHONY: demo test soak check figures gpu-check docs images clean
 
 demo: $(VENV)/installed
 	$(BIN)/visus demo
@@ -35,8 +35,12 @@ figures: $(VENV)/installed
 gpu-check: $(VENV)/installed
 	$(BIN)/python benchmarks/gpu_check.py
 
-# The images of the README and the diagram of the imports in docs/architecture.md.
+# The documentation site in build/docs; a warning is an error.
 docs: $(VENV)/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
+# The images of the README and the diagram of the imports in docs/architecture.md.
+images: $(VENV)/installed
 	$(BIN)/python docs/make_images.py
 	$(BIN)/python docs/draw_imports.py
 

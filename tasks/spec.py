@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.table import Table
+    from torch import Tensor
 
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
@@ -136,6 +137,14 @@ class TaskSpec(ABC):
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]] | None:
         """The function that explains a prediction by maps over its image; None if there is none."""
+        return None
+
+    def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor] | None:
+        """The function from the outputs of `forward` to a score of each class for a whole image.
+
+        Its result has shape (batch, classes), with scores of 0 to 1; None for a task without
+        classes. `visus inspect` follows these scores while it changes the image.
+        """
         return None
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:

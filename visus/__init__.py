@@ -31,7 +31,7 @@ def load(model: str | Path, runtime: str | None = None) -> "Model":
             file by default.
 
     Returns:
-        A model that takes images: `model("cat.jpg")`; see `visus.Model`.
+        A model that takes images, as in `model("cat.jpg")`; see `visus.Model`.
 
     Raises:
         visus.VisusError: If there is no such model or runtime.

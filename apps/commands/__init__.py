@@ -9,7 +9,7 @@ HELP = {
     "serve": "answer images over HTTP",
     "export": "write a model as a file for a runtime, or as a small checkpoint",
     "benchmark": "measure how fast a model runs in each runtime",
-    "inspect": "show a network layer by layer",
+    "inspect": "show a network layer by layer, in the terminal or as a page",
     "backbones": "list the networks that tasks can be built on",
     "weights": "list and fetch ready-made weights",
     "data": "check or convert a data set, or write samples",

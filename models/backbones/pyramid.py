@@ -42,7 +42,7 @@ class FeaturePyramid(nn.Module):
             images: float of shape (batch, in_channels, height, width).
 
         Returns:
-            By stride as a string, finest first: float tensors (batch, out_channels, about
+            Maps by stride as a string, finest first, float tensors (batch, out_channels, about
             height / stride, about width / stride).
         """
         maps = self.body(images)

@@ -6,6 +6,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where in the image the receptive fields of a layer's values lie, as (vertical, horizontal).
+
+    The field of the value in row r covers `size[0]` rows of pixels from `start[0] + r * jump[0]`;
+    at the borders of the image a part of it is padding.
+
+    Attributes:
+        size: Sides in pixels, through the widest path.
+        jump: Distance in pixels between the fields of neighbouring values.
+        start: First pixel of the field of the first value; negative in the padding.
+    """
+
+    size: tuple[int, int] = (1, 1)
+    jump: tuple[int, int] = (1, 1)
+    start: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -22,8 +41,9 @@ class Layer:
         formula: The calculation of the output's height, where the layer has a kernel.
         parameters: Number of its trainable parameters.
         multiply_adds: Multiplications with addition for one image.
-        receptive_field: Pixels along one side of the image that an output value can depend on,
+        receptive_field: Pixels along the height of the image that an output value can depend on,
             through the widest path; None where it is the whole image.
+        field: The receptive fields in both directions; None where they are the whole image.
     """
 
     name: str
@@ -36,64 +56,103 @@ class Layer:
     parameters: int
     multiply_adds: int
     receptive_field: int | None
-
-
-@dataclass
-class _Field:
-    """Receptive field of the values of a tensor: its side, and pixels between neighbours."""
-
-    side: int = 1
-    jump: int = 1
-    whole: bool = False
+    field: Field | None
 
 
 _GLOBAL = (nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.MultiheadAttention)
 
 
-def summarise(network: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
+def summarise(
+    network: nn.Module,
+    shape: tuple[int, ...],
+    forward: Callable[[Tensor], Any] | None = None,
+) -> list[Layer]:
     """Run a network on an image of zeros and record every layer, in order.
+
+    A layer that runs several times is recorded the first time.
 
     Args:
         network: Takes float images (batch, channels, height, width).
         shape: (channels, height, width) of the image.
+        forward: Runs the network on such images; the network itself by default.
 
     Raises:
         RuntimeError: If the network cannot take an image of that shape.
     """
-    layers: list[Layer] = []
+    layers: dict[str, Layer] = {}
     # Holding the tensors keeps their addresses distinct, so that fields can be looked up by them.
     held: list[Tensor] = []
-    fields: dict[int, _Field] = {}
-    widest = _Field()
+    fields: dict[int, Field | None] = {}
+    widest: Field | None = Field()
 
-    def record(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            nonlocal widest
-            if not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
-                return
-            # Results of operations that are no layers (sums, concatenations) get the widest field.
-            before = fields.setdefault(id(inputs[0]), widest)
-            after = _field_after(module, inputs[0], before)
-            fields[id(output)] = after
-            held.extend((inputs[0], output))
-            if (after.whole, after.side) >= (widest.whole, widest.side):
-                widest = after
-            layers.append(_layer(name, module, inputs[0], output, after))
+    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            # Norms of timm contain their activation, which follows them.
+            if inputs and isinstance(inputs[0], Tensor) and name not in layers:
+                fields.setdefault(id(inputs[0]), widest)
+                held.append(inputs[0])
+                layers[name] = _layer(name, module, inputs[0], inputs[0], fields[id(inputs[0])])
 
         return hook
 
-    hooks = [
-        module.register_forward_hook(record(name))
-        for name, module in network.named_modules()
-        if not list(module.children())
-    ]
+    def after(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            nonlocal widest
+            if not inputs or not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
+                return
+            # Results of operations that are no layers (sums, concatenations) get the widest field.
+            received = fields.setdefault(id(inputs[0]), widest)
+            made = _field_after(module, inputs[0], output, received)
+            fields[id(output)] = made
+            held.extend((inputs[0], output))
+            if widest is not None and (made is None or made.size[0] >= widest.size[0]):
+                widest = made
+            layers.setdefault(name, _layer(name, module, inputs[0], output, made))
+
+        return hook
+
+    hooks = []
+    for name, module in network.named_modules():
+        if not list(module.children()):
+            hooks.append(module.register_forward_hook(after(name)))
+        elif isinstance(module, _BatchNorm):
+            hooks.append(module.register_forward_pre_hook(before(name)))
     mode = network.training
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, *shape))
-    network.train(mode)
-    for handle in hooks:
-        handle.remove()
-    return layers
+    network.eval()
+    try:
+        with torch.no_grad():
+            (forward or network)(torch.zeros(1, *shape))
+    finally:
+        network.train(mode)
+        for handle in hooks:
+            handle.remove()
+    return list(layers.values())
+
+
+def leading_padding(module: nn.Module, received: Tensor, output: Tensor) -> tuple[int, int]:
+    """Rows and columns of padding before the first value of a convolution's or pool's input.
+
+    With TensorFlow's "same" padding, as in EfficientNet-Lite, they depend on the input's size.
+
+    Args:
+        module: The layer, one with a kernel.
+        received: Its input of shape (batch, channels, height, width).
+        output: Its output.
+    """
+    window = _window(module)
+    assert window is not None
+    kernels, strides, paddings, dilations = window
+    found = []
+    for axis in range(2):
+        kernel, stride, padding = kernels[axis], strides[axis], paddings[axis]
+        span = dilations[axis] * (kernel - 1) + 1
+        size, made = received.shape[2 + axis], output.shape[2 + axis]
+        fits = (size + 2 * padding - span) // stride + 1 == made
+        if fits or getattr(module, "ceil_mode", False):
+            found.append(padding)
+        else:
+            found.append(max(0, (made - 1) * stride + span - size) // 2)
+    return found[0], found[1]
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -110,19 +169,31 @@ def _window(module: nn.Module) -> tuple[tuple[int, int], ...] | None:
     return _pair(module.kernel_size), _pair(stride), _pair(padding), _pair(dilation)
 
 
-def _field_after(module: nn.Module, received: Tensor, before: _Field) -> _Field:
+def _field_after(
+    module: nn.Module, received: Tensor, output: Tensor, before: Field | None
+) -> Field | None:
+    if before is None:
+        return None
     window = _window(module)
-    if window:
-        (kernel, _), (stride, _), _, (dilation, _) = window
-        side = before.side + (kernel - 1) * dilation * before.jump
-        return _Field(side, before.jump * stride, before.whole)
+    if window and received.ndim == 4:
+        kernel, stride, _, dilation = window
+        padding = leading_padding(module, received, output)
+        (rows, columns), (down, across), (top, left) = before.size, before.jump, before.start
+        return Field(
+            (
+                rows + (kernel[0] - 1) * dilation[0] * down,
+                columns + (kernel[1] - 1) * dilation[1] * across,
+            ),
+            (down * stride[0], across * stride[1]),
+            (top - padding[0] * down, left - padding[1] * across),
+        )
     mixes_positions = isinstance(module, _GLOBAL) and (received.ndim == 4 or received.ndim == 2)
-    if mixes_positions:
-        return _Field(before.side, before.jump, True)
-    return before
+    return None if mixes_positions else before
 
 
-def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after: _Field) -> Layer:
+def _layer(
+    name: str, module: nn.Module, received: Tensor, output: Tensor, field: Field | None
+) -> Layer:
     window = _window(module)
     formula = ""
     if window and received.ndim == 4:
@@ -146,7 +217,8 @@ def _layer(name: str, module: nn.Module, received: Tensor, output: Tensor, after
         padding=window[2] if window else None,
         output=tuple(output.shape[1:]),
         formula=formula,
-        parameters=sum(p.numel() for p in module.parameters()),
+        parameters=sum(p.numel() for p in module.parameters(recurse=False)),
         multiply_adds=multiply_adds,
-        receptive_field=None if after.whole else after.side,
+        receptive_field=None if field is None else field.size[0],
+        field=field,
     )

@@ -12,6 +12,8 @@ from visus.tasks.spec import TaskSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torch import Tensor
+
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
     from visus.tasks.classification.task import ClassificationTask
@@ -67,6 +69,11 @@ class ClassificationSpec(TaskSpec):
         from visus.tasks.classification.explain import explain
 
         return explain
+
+    def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor]:
+        """See `TaskSpec.class_scores`."""
+        multi_label = task.options()["multi_label"]
+        return lambda outputs: outputs[0].sigmoid() if multi_label else outputs[0].softmax(1)
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a logit, and whether the predicted class is the same."""

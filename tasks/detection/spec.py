@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from torch import Tensor
+
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.base import VisionTask
     from visus.tasks.detection.task import DetectionTask
@@ -129,6 +131,17 @@ class DetectionSpec(TaskSpec):
                 )
             _track(session, values, source)
         return conceal(session, _BLUR, values.get("blur"), source)
+
+    def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor]:
+        """See `TaskSpec.class_scores`: the score of the best detection of each class."""
+        classes = len(task.class_names)
+
+        def best(outputs: tuple[Tensor, ...]) -> Tensor:
+            scores, labels = outputs[1], outputs[2]
+            none = scores.new_zeros(len(scores), classes)
+            return none.scatter_reduce(1, labels, scores, "amax")
+
+        return best
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a box coordinate in pixels, and whether all detections agree.

@@ -17,7 +17,10 @@ from visus.vision.errors import VisusError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torch import Tensor
+
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.base import VisionTask
     from visus.tasks.options import OptionValues
     from visus.tasks.segmentation.task import SegmentationTask
     from visus.tasks.spec import Arrays, Report
@@ -103,6 +106,10 @@ class SegmentationSpec(TaskSpec):
 
             session.watchers.append(MaskFiles(values["masks"]))
         return conceal(session, _BLUR, values.get("blur"), source)
+
+    def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor]:
+        """See `TaskSpec.class_scores`: the mean probability of each class over the image."""
+        return lambda outputs: outputs[0].softmax(1).mean((2, 3))
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:
         """The largest difference of a logit, and the fraction of positions of the same class."""

@@ -52,8 +52,6 @@ def test_missing_packages_are_named(visus, monkeypatch, tmp_path):
         (["data", "check", "nowhere"], "nowhere"),
         (["weights", "get", "nothing"], "efficientnet-lite0-imagenet"),
         (["backbones", "zzz*"], "zzz"),
-        (["inspect", "lenet5", "--input", "32"], "1x32x32"),
-        (["inspect", "lenet5", "--input", "1x8x8"], "too small"),
     ],
 )
 def test_wrong_arguments(visus, arguments, words):
@@ -79,13 +77,6 @@ def test_all_backbones_are_listed_without_building_one(workplace):
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 1000 and "swin_tiny_patch4_window7_224" in done.stdout
-
-
-def test_backbones_are_shown_layer_by_layer(visus):
-    code, out, _ = visus("inspect", "lenet5", "--input", "1x32x32")
-    assert code == 0
-    assert "(32 + 2*0 - 5)/1 + 1 = 28" in out and "117,600" in out
-    assert "61,706 parameters" in out
 
 
 def test_weights_are_listed_and_fetched(visus):

@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: a base template, figures, and a folder for each page."""

@@ -1,0 +1,1 @@
+"""The page of `visus inspect --output`: what a network computes on one image, step by step."""
