@@ -85,7 +85,7 @@ ARGUMENTS = {
     "classification/digits": [],
     "classification/fashion_mnist": [],
     "classification/fashion_mnist_best": [],
-    "classification/npz": ["--model.backbone_options", "{}"],
+    "classification/npz": ["--model.backbone_options", "{}", "--data.image_size", "[32,32]"],
     "classification/cifar10": ["--model.backbone_options", "{}"],
     "classification/scenes": ["--data.count", "32", "--data.num_workers", "0"],
     "detection/scenes": [
