@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from visus.tasks.base import VisionTask
 from visus.tasks.classification.networks import SpatialTransformer
+from visus.tasks.classification.task import ClassificationTask
 from visus.tasks.spec import Explanation
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
@@ -40,12 +41,17 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     maps = [(f"Grad-CAM: {names[index]}", grad_cam(task, inputs, index)) for index in best]
     maps.append((f"saliency: {names[best[0]]}", saliency(task, inputs, best[0])))
     drawn = [Explanation(overlay(image, heat, geometry), caption) for caption, heat in maps]
-    front = task.network[0] if isinstance(task.network, nn.Sequential) else None
-    if isinstance(front, SpatialTransformer):
+    front = _front(task)
+    if front is not None:
         with torch.inference_mode():
             outline = front.outline(inputs)[0].cpu().numpy()
         drawn.append(Explanation(_draw_region(image, outline, geometry), "spatial transformer"))
     return drawn
+
+
+def _front(task: VisionTask) -> SpatialTransformer | None:
+    """The layer before the backbone, if there is one."""
+    return task.front if isinstance(task, ClassificationTask) else None
 
 
 def _draw_region(image: Pixels, outline: NDArray[np.float32], geometry: Geometry) -> Pixels:
@@ -74,12 +80,12 @@ def grad_cam(task: VisionTask, inputs: Tensor, index: int) -> NDArray[np.float32
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    front = task.network[0] if isinstance(task.network, nn.Sequential) else None
+    front = _front(task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with GradCAM(task.network, [last_convolution(task.network, inputs)]) as cam:
             maps = cam(inputs.clone().requires_grad_(), [ClassifierOutputTarget(index)])
-    if isinstance(front, SpatialTransformer):
+    if front is not None:
         # The map covers the region that the spatial transformer passes on.
         with torch.no_grad():
             maps = front.to_image(torch.from_numpy(maps)[:, None], inputs)[:, 0].cpu().numpy()
