@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from visus.datamodules.classification.arrays import ArrayClassificationData
 from visus.datamodules.classification.augment import Augmentation
 from visus.datamodules.core.archives import Arrays
+from visus.datamodules.core.ranges import check_data_ranges
 from visus.vision.errors import VisusError
 
 _SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -41,6 +42,9 @@ class NpzData(ArrayClassificationData):
         augment: Augmentation = "none",
         **kwargs: Any,
     ) -> None:
+        # Before the file is read, which may take a while.
+        numbers = {name: kwargs.get(name) for name in ("val_share", "batch_size", "num_workers")}
+        check_data_ranges(image_size=image_size, **numbers)
         self.root = Path(root)
         images, _ = self._parts["train"]
         count = 1 + max(int(labels.max()) for _, labels in self._parts.values())
