@@ -116,15 +116,21 @@ def write_comparison(results: Sequence[BackboneResult], folder: Path) -> None:
     # Imported late: it takes a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     page = Figure(figsize=(6, 4.5), dpi=100, layout="constrained")
     axes = page.add_subplot()
     sizes = [30 + 20 * result.parameters / 1e6 for result in results]
-    axes.scatter([r.latency for r in results], [r.value for r in results], sizes, alpha=0.7)
+    latencies = [result.latency for result in results]
+    axes.scatter(latencies, [result.value for result in results], sizes, alpha=0.7)
     for result in results:
         place = (result.latency, result.value)
         axes.annotate(result.backbone, place, (6, 4), textcoords="offset points", fontsize=9)
-    axes.set_xscale("log")
+    if max(latencies) > 4 * min(latencies):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
     axes.margins(0.2)
     axes.set_xlabel(f"latency in ms ({results[0].runtime}); area: parameters")
     axes.set_ylabel(results[0].figure)
