@@ -42,33 +42,47 @@ class BackboneResult:
     run: str
 
 
-def compare_backbones(backbones: Sequence[str], arguments: Sequence[str]) -> list[BackboneResult]:
-    """Train and measure backbones one after the other.
+def check_backbones(backbones: Sequence[str]) -> None:
+    """Refuse unknown names, before any training.
+
+    Raises:
+        VisusError: If there is no such backbone.
+    """
+    from visus.models.backbones import list_backbones
+
+    for name in backbones:
+        if not list_backbones(name):
+            near = did_you_mean(name, list_backbones())
+            raise VisusError(f"backbone {name!r} is unknown{near}; visus backbones lists them")
+
+
+def compare_backbones(
+    backbones: Sequence[str], arguments: Sequence[str], folder: Path
+) -> list[BackboneResult]:
+    """Train and measure backbones one after the other, and write what is known after each.
 
     Each starts from ImageNet weights where these are installed, otherwise from random ones.
 
     Args:
         backbones: Names from the registry.
         arguments: Of `visus fit` for all of them, such as `--data photos --budget 5m`.
+        folder: See `write_comparison`.
 
     Raises:
-        VisusError: If there is no such backbone, before any training, or one cannot be trained.
+        VisusError: If one cannot be trained.
     """
     from visus.apps.training.run import train
-    from visus.models.backbones import list_backbones
     from visus.models.weights_manifest import IMAGENET
 
-    for name in backbones:
-        if not list_backbones(name):
-            near = did_you_mean(name, list_backbones())
-            raise VisusError(f"backbone {name!r} is unknown{near}; visus backbones lists them")
     installed = {entry.network for entry in IMAGENET if entry.find()}
     results = []
     for name in backbones:
         own = ["--model.backbone", name, "--model.backbone_options", "null"]
         own += ["--model.pretrained", str(name in installed).lower()]
-        folder = train([*arguments, *own])
-        results.append(_measure(name, name in installed, folder))
+        run = train([*arguments, *own])
+        results.append(_measure(name, name in installed, run))
+        # A later backbone that cannot be trained loses nothing.
+        write_comparison(results, folder)
     return results
 
 

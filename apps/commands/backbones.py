@@ -41,7 +41,7 @@ def _compare(args: "Namespace") -> int:
     """Train and compare the backbones of `--compare`."""
     from rich.table import Table
 
-    from visus.apps.backbone_comparison import compare_backbones, write_comparison
+    from visus.apps.backbone_comparison import check_backbones, compare_backbones
     from visus.apps.console import console
     from visus.apps.runs import create_run_folder
     from visus.apps.training.arguments import recognised_config
@@ -53,10 +53,10 @@ def _compare(args: "Namespace") -> int:
     for option in ("data", "budget"):
         value = getattr(args, option)
         arguments += [] if value is None else [f"--{option}", value]
-    results = compare_backbones(args.compare, arguments)
+    check_backbones(args.compare)
     folder = Path(args.output) if args.output else create_run_folder("comparisons", "backbones")
     folder.mkdir(parents=True, exist_ok=True)
-    write_comparison(results, folder)
+    results = compare_backbones(args.compare, arguments, folder)
     table = Table("backbone", "initial weights", results[0].figure, "parameters", "multiply-adds")
     table.add_column(f"ms in {results[0].runtime}")
     for result in results:

@@ -41,6 +41,15 @@ def test_backbones_are_trained_measured_and_drawn(config, tmp_path, capsys):
     assert Image.open(tmp_path / "compared" / "comparison.png").size[0] > 400
 
 
+def test_a_backbone_that_cannot_be_trained_loses_no_earlier_result(config, tmp_path, capsys):
+    # Images of 16 x 16 are too small for AlexNet.
+    command = ["backbones", "--compare", "convnet", "alexnet", "--config", config]
+    assert main([*command, "--data", "images.npz", "--output", "compared"]) == 2
+    assert "alexnet" in capsys.readouterr().err
+    results = json.loads((tmp_path / "compared" / "comparison.json").read_text())
+    assert [result["backbone"] for result in results] == ["convnet"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

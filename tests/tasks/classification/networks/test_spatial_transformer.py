@@ -73,12 +73,12 @@ def test_its_region_is_drawn_by_explain():
     task = classifier()
     enlarged(task, [0.5, 0.0, 0.5, 0.0, 0.5, -0.5])
     image = np.full((40, 48, 3), 90, np.uint8)
-    pictures = explain(task, image)
-    assert pictures[-1].caption == "spatial transformer"
-    changed = (pictures[-1].image != image).any(-1)
+    explanations = explain(task, image)
+    assert explanations[-1].caption == "spatial transformer"
+    changed = (explanations[-1].image != image).any(-1)
     assert changed[:, 24:].any() and not changed[:, :22].any() and not changed[23:].any()
     plain = explain(classifier("none"), image)
-    assert [each.caption for each in plain] == [each.caption for each in pictures[:-1]]
+    assert [each.caption for each in plain] == [each.caption for each in explanations[:-1]]
 
 
 def test_an_exported_file_has_the_same_logits(tmp_path):
