@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from visus.apps.inference.explaining import Explainer
 from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import JsonLinesWriter, LoopResult, run_loop
 from visus.apps.live.printing import print_closing, print_summary
@@ -11,9 +12,8 @@ from visus.apps.live.sinks.video import ImageSink
 from visus.apps.live.sources.base import Source
 from visus.tasks.options import Session
 from visus.vision.drawing.grid import grid
-from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
-from visus.vision.images import Pixels
+from visus.vision.images import Pixels, visible
 from visus.vision.model import Model
 from visus.vision.output_files import OutputNames, write_image
 from visus.vision.printable import printable
@@ -64,21 +64,14 @@ class _ExplainSink(Sink):
     """Writes the maps that explain each prediction."""
 
     def __init__(self, model: Model, folder: Path) -> None:
-        # Late: exported models predict without torch.
-        from visus.tasks.torch_network import torch_task
-
-        self._task = torch_task(model, "--explain")
-        explain = self._task.spec.explain()
-        if explain is None:
-            raise VisusError(f"--explain: {self._task.spec.title} has no explanations")
-        self._explain = explain
+        self._explain = Explainer(model)
         self._names = OutputNames(folder)
         self._count = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`."""
-        maps = self._explain(self._task, frame.image)
-        images = [frame.image, *(each.image for each in maps)]
+        maps = self._explain(frame.image)
+        images = [visible(frame.image), *(each.image for each in maps)]
         captions = ["image", *(each.caption for each in maps)]
         path = self._names.name(frame.source, f"{frame.number}.jpg")
         write_image(path, grid(images, captions, len(images), 256))

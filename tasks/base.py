@@ -143,6 +143,19 @@ class VisionTask(EvaluatedModule):
 
     # Prediction
 
+    def measure(self, batches: Iterable[Batch], split: str = "test") -> Any:
+        """The metrics of batches, which are on any device, without a trainer.
+
+        Args:
+            batches: Unaugmented batches.
+            split: See `EvaluatedModule.new_metrics`.
+        """
+        metrics = self.new_metrics(split)
+        with torch.inference_mode():
+            for batch in batches:
+                self.update_metrics(metrics, self.transfer_batch_to_device(batch, self.device, 0))
+        return metrics
+
     def predict_step(self, batch: Batch, batch_idx: int) -> list[Prediction]:
         """Predictions, in pixels of the images, for a batch with `image` and `geometry`."""
         return self.postprocess(self(batch["image"]), batch["geometry"])

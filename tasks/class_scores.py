@@ -1,10 +1,12 @@
 """Scores of classes: what the predictions of several tasks have in common."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.vision.occlusion import Target
 from visus.vision.prediction import Item
 
 
@@ -89,3 +91,15 @@ def scores_of(logits: NDArray[np.floating], multi_label: bool) -> NDArray[np.flo
         exponentials = np.exp(logits - logits.max(-1, keepdims=True))
         scores = exponentials / exponentials.sum(-1, keepdims=True)
     return np.asarray(scores, np.float32)
+
+
+def class_targets(prediction: ClassScores) -> list[Target]:
+    """The class of highest score, or with `multi_label` the predicted labels."""
+
+    def target(index: int) -> Target:
+        name = prediction.class_names[index]
+        return Target(name, lambda changed: float(cast(ClassScores, changed).scores[index]))
+
+    if not prediction.multi_label:
+        return [target(int(prediction.scores.argmax()))]
+    return [target(prediction.class_names.index(label)) for label, _ in prediction.labels()[:3]]

@@ -14,6 +14,7 @@ from visus.tasks.commands import TaskCommand
 from visus.tasks.data_info import InputInfo
 from visus.tasks.export_spec import ExportSpec, PipelineExport, PipelineParts
 from visus.tasks.options import OptionValues, Session, TaskOption
+from visus.vision.errors import VisusError
 
 # Every command imports the specs, so that slow imports are deferred until they are needed.
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor
 
+    from visus.models.attacks import AttackGoal
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess, Preprocess
+    from visus.vision.occlusion import Target
 
     Arrays = tuple[NDArray[np.float32], ...]
 
@@ -38,10 +42,12 @@ class Explanation:
     Attributes:
         image: The map drawn over the image, uint8 RGB of its size.
         caption: A description of the map.
+        heat: The map, float32 of the image's height and width, 0 to 1; None where it is none.
     """
 
     image: Pixels
     caption: str
+    heat: NDArray[np.float32] | None = None
 
 
 @dataclass
@@ -135,9 +141,39 @@ class TaskSpec(ABC):
     def report(self) -> Report:
         """The function that reports on an evaluated task."""
 
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """Evaluate samples one by one, for `visus report`.
+
+        Args:
+            task: A trained task in evaluation mode.
+            batches: Unaugmented batches of a split, or of a part of it.
+            data: The data module.
+            split: `val` or `test`.
+        """
+        raise VisusError(f"task {self.name} does not assess single samples")
+
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]] | None:
         """The function that explains a prediction by maps over its image; None if there is none."""
         return None
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """The parts of a prediction that occlusion maps explain, the most important first.
+
+        Args:
+            prediction: One of this task.
+        """
+        return []
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """What attacks on a batch may be after; none for a task that is not attacked.
+
+        Args:
+            task: A trained task in evaluation mode.
+            batch: An unaugmented batch on the task's device.
+        """
+        return []
 
     def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor] | None:
         """The function from the outputs of `forward` to a score of each class for a whole image.

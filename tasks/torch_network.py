@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from visus.tasks.base import VisionTask
 from visus.vision.busy_cores import AdaptiveThreads
 from visus.vision.errors import VisusError
+from visus.vision.images import Pixels
 from visus.vision.model import Batch, Model, NetworkModel
 from visus.vision.model_wrapper import innermost
+from visus.vision.resize import to_planes
 
 _BATCHES = {"cpu": (8, 2**21), "cuda": (64, 2**22)}
 """The most images in a batch, and the most pixels, on each device.
@@ -43,6 +45,14 @@ class TorchNetwork:
             inputs = [torch.from_numpy(each).to(self.task.device) for each in (images, *state)]
             outputs = self.task(*inputs)
         return tuple(output.float().cpu().numpy() for output in outputs)
+
+
+def run_images(task: VisionTask, images: list[Pixels]) -> tuple[NDArray[np.float32], ...]:
+    """The outputs of a task for images of its input size, uint8 (height, width, channels)."""
+    batch = torch.from_numpy(np.stack([to_planes(image) for image in images]))
+    with torch.inference_mode():
+        outputs = task(batch.to(task.device))
+    return tuple(output.float().cpu().numpy() for output in outputs)
 
 
 def torch_task(model: Model, option: str) -> VisionTask:

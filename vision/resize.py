@@ -31,6 +31,16 @@ class Geometry:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the resized image that show the original."""
+        sides = zip(self.source_size, self.scale[::-1], self.offset[::-1], self.size, strict=True)
+        rows, columns = (
+            slice(max(0, round(start)), min(limit, round(start + length * scale)))
+            for length, scale, start, limit in sides
+        )
+        return rows, columns
+
     def points_to_source(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map points from the resized to the original image.
 

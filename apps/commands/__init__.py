@@ -4,6 +4,7 @@ HELP = {
     "fit": "train a network",
     "validate": "measure a model on its validation data",
     "test": "measure a model on its test data",
+    "report": "write a page on a model: quality, errors, explanations, robustness, speed",
     "predict": "run a model on images, folders or videos",
     "live": "run a model on a camera or a video, in a window or to a file",
     "serve": "answer images over HTTP",

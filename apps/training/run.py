@@ -46,7 +46,7 @@ def run(subcommand: str, given: Arguments) -> int:
         The exit code.
     """
     try:
-        cli, keywords = _prepare(subcommand, given)
+        cli, keywords = prepare(subcommand, given)
     except Finished as finished:
         print(f"visus: {finished}")
         return 0
@@ -62,7 +62,7 @@ def train(argv: Sequence[str]) -> Path:
     Raises:
         KeyboardInterrupt: If a signal stopped it.
     """
-    cli, keywords = _prepare("fit", parse_arguments("fit", argv))
+    cli, keywords = prepare("fit", parse_arguments("fit", argv))
     if _start("fit", cli, keywords):
         raise KeyboardInterrupt
     return cli.folder
@@ -78,7 +78,7 @@ def measure(
         exported: The exported form of MODEL, which predicts in its place; a batch of one.
         subcommand: `test` or `validate`.
     """
-    cli, keywords = _prepare(subcommand, parse_arguments(subcommand, argv))
+    cli, keywords = prepare(subcommand, parse_arguments(subcommand, argv))
     if exported is not None:
 
         def forward(images: Tensor) -> tuple[Tensor, ...]:
@@ -89,8 +89,16 @@ def measure(
     return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
 
 
-def _prepare(subcommand: str, given: Arguments) -> tuple[VisusCLI, dict[str, Any]]:
-    """The CLI of a subcommand, and the arguments of the trainer's method for it."""
+def prepare(
+    subcommand: str, given: Arguments, cli_class: type[VisusCLI] = VisusCLI
+) -> tuple[VisusCLI, dict[str, Any]]:
+    """The CLI of a subcommand, and the arguments of the trainer's method for it.
+
+    Args:
+        subcommand: `fit`, `validate` or `test`.
+        given: Its command line.
+        cli_class: The class of the CLI.
+    """
     quieten()
     keep_freed_memory()
     _set_import_rules(given.allow_custom_classes)
@@ -106,7 +114,7 @@ def _prepare(subcommand: str, given: Arguments) -> tuple[VisusCLI, dict[str, Any
         name = _run_name(given, checkpoint)
         try:
             resumed = run_folder_of(path) if path is not None and subcommand == "fit" else None
-            cli = VisusCLI(subcommand, arguments, name, checkpoint, resumed, given.budget)
+            cli = cli_class(subcommand, arguments, name, checkpoint, resumed, given.budget)
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     keywords: dict[str, Any] = {"datamodule": cli.datamodule}

@@ -12,9 +12,12 @@ from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from visus.models.attacks import AttackGoal
     from visus.tasks.action.task import ActionTask
+    from visus.tasks.assessment import Assessment
+    from visus.tasks.base import VisionTask
     from visus.tasks.options import OptionValues
     from visus.tasks.spec import Arrays, Report
     from visus.vision.frames import SourceProperties
@@ -62,6 +65,23 @@ class ActionSpec(TaskSpec):
         from visus.tasks.class_report import report_classes
 
         return report_classes
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.action.assessment import assess_clips
+
+        return assess_clips(task, batches)
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """See `TaskSpec.attacks`."""
+        from visus.models.attacks import AttackGoal
+        from visus.tasks.class_attack import ClassAttack
+
+        labels = batch["labels" if "labels" in batch else "label"]
+        objective = ClassAttack(lambda clips: task(clips)[0].float(), labels)
+        return [AttackGoal("wrong class", objective)]
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """See `TaskSpec.configure`; a source with an end also gets classes for the whole."""

@@ -11,13 +11,14 @@ from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.captioning.task import CaptioningTask
     from visus.tasks.options import OptionValues
-    from visus.tasks.spec import Arrays, Report
+    from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
@@ -74,6 +75,20 @@ class CaptioningSpec(TaskSpec):
         from visus.tasks.captioning.report import report_captioning
 
         return report_captioning
+
+    def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
+        """See `TaskSpec.explain`."""
+        from visus.tasks.captioning.explain import explain
+
+        return explain
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.captioning.assessment import CaptioningAssessment
+
+        return CaptioningAssessment(task.measure(batches))
 
     def item_labels(self, model: Model) -> Collection[str]:
         """See `TaskSpec.item_labels`; a caption is a sentence."""

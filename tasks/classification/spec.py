@@ -10,16 +10,19 @@ from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
 
+    from visus.models.attacks import AttackGoal
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.classification.task import ClassificationTask
     from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.images import Pixels
     from visus.vision.model import Postprocess
+    from visus.vision.occlusion import Target
 
 
 class ClassificationSpec(TaskSpec):
@@ -63,6 +66,28 @@ class ClassificationSpec(TaskSpec):
         from visus.tasks.class_report import report_classes
 
         return report_classes
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """See `TaskSpec.targets`."""
+        from visus.tasks.class_scores import class_targets
+
+        return class_targets(prediction)
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.classification.assessment import assess_classifier
+
+        return assess_classifier(task, batches)
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """See `TaskSpec.attacks`."""
+        from visus.models.attacks import AttackGoal
+        from visus.tasks.class_attack import ClassAttack
+
+        objective = ClassAttack(lambda images: task(images)[0].float(), batch["label"])
+        return [AttackGoal("wrong class", objective)]
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
         """See `TaskSpec.explain`."""

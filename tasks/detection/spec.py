@@ -18,19 +18,22 @@ from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from torch import Tensor
 
+    from visus.models.attacks import AttackGoal
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.detection.task import DetectionTask
     from visus.tasks.options import OptionValues
-    from visus.tasks.spec import Arrays, Report
+    from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
+    from visus.vision.occlusion import Target
 
 _THRESHOLD_STEP = 0.05
 """Change of the score threshold by one key press in the live window."""
@@ -114,6 +117,33 @@ class DetectionSpec(TaskSpec):
         from visus.tasks.detection.report import report_detection
 
         return report_detection
+
+    def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
+        """See `TaskSpec.explain`."""
+        from visus.tasks.detection.explain import explain
+
+        return explain
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """See `TaskSpec.targets`."""
+        from visus.tasks.detection.targets import box_targets
+
+        return box_targets(prediction)
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.detection.assessment import DetectionAssessment
+
+        return DetectionAssessment(task.measure(batches))
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """See `TaskSpec.attacks`."""
+        from visus.models.attacks import AttackGoal
+        from visus.tasks.detection.attack import VanishingAttack
+
+        return [AttackGoal("vanishing objects", VanishingAttack(task))]
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """See `TaskSpec.configure`."""

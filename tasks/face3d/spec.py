@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from visus.tasks.concealing import blur_option, conceal
 from visus.tasks.export_spec import ExportSpec, PartExport, PipelineExport
@@ -14,9 +14,10 @@ from visus.vision.errors import VisusError
 from visus.vision.faces import FACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.export_spec import PipelineParts
     from visus.tasks.face3d.task import Face3DTask
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
+    from visus.vision.occlusion import Target
 
 _LOSS_WEIGHTS_1 = {
     "vertex_weight": "vertices",
@@ -86,6 +88,22 @@ class Face3DSpec(TaskSpec):
         from visus.tasks.face3d.report import report_face3d
 
         return report_face3d
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """See `TaskSpec.targets`."""
+        from visus.tasks.face3d.targets import landmark_targets
+
+        return landmark_targets(prediction)
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.face3d.assessment import Face3DAssessment
+
+        return Face3DAssessment(
+            task.measure(batches).records, cast("Face3DTask", task).landmarks_of
+        )
 
     def item_labels(self, model: Model) -> Collection[str]:
         """See `TaskSpec.item_labels`; faces have none."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from visus.models.face3d.face_models import open_face_model
@@ -19,7 +20,9 @@ from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_reg
 from visus.tasks.face3d.networks.losses import FaceLosses, mean_landmarks
 from visus.tasks.face3d.networks.mirror import FaceMirror
 from visus.vision.errors import VisusError
+from visus.vision.images import Pixels
 from visus.vision.ranges import NOT_NEGATIVE, WIDTH, Range
+from visus.vision.resize import to_planes
 
 LOSS_WEIGHTS = {
     "vertices": 1.0,
@@ -176,6 +179,21 @@ class Face3DTask(VisionTask):
             distances = (mean_landmarks(landmarks) - true).norm(dim=-1).mean(1)
             eye_distances = (true[:, 1] - true[:, 0]).norm(dim=-1)
             metrics.update_photographs((distances / eye_distances).tolist())
+
+    def landmarks_of(self, crops: list[Pixels]) -> NDArray[np.float32]:
+        """The landmarks of the faces in crops.
+
+        Args:
+            crops: uint8 of shape (*image_size, 3).
+
+        Returns:
+            float32 of shape (faces, 68, 2), (x, y) in pixels of the crop.
+        """
+        batch = torch.from_numpy(np.stack([to_planes(crop) for crop in crops]))
+        with torch.inference_mode():
+            vertices, rotation, scale, position, _ = self(batch.to(self.device))
+            points = self.shapes.project_landmarks(vertices, rotation, scale[:, 0], position)
+        return np.asarray(points.float().cpu().numpy(), np.float32)
 
     def options(self) -> dict[str, Any]:
         """The mesh's triangles and landmarks, so that an exported file needs no face model."""

@@ -14,9 +14,11 @@ from visus.vision.errors import VisusError
 from visus.vision.faces import FACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
+    from visus.models.attacks import AttackGoal
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.commands import TaskCommand
     from visus.tasks.export_spec import PipelineParts
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
+    from visus.vision.occlusion import Target
 
 _MIN_FACE = 16
 """Least value of `--min-face` in pixels: smaller faces have too few pixels for an embedding."""
@@ -90,6 +93,28 @@ class FaceRecognitionSpec(TaskSpec):
         from visus.tasks.face_recognition.report import report_face_recognition
 
         return report_face_recognition
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """See `TaskSpec.targets`."""
+        from visus.tasks.face_recognition.targets import face_targets
+
+        return face_targets(prediction)
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.face_recognition.assessment import assess_pairs
+        from visus.tasks.torch_network import run_images
+
+        pairs = data.pairs(split)
+        return assess_pairs(task.measure(batches), pairs, lambda faces: run_images(task, faces)[0])
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """See `TaskSpec.attacks`."""
+        from visus.tasks.face_recognition.attack import face_attacks
+
+        return face_attacks(task, batch)
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """Set the smallest face, include embeddings and open the gallery, where requested.

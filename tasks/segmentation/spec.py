@@ -15,18 +15,21 @@ from visus.vision.class_names import VOC_CLASS_NAMES
 from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
 
+    from visus.models.attacks import AttackGoal
     from visus.models.weights_entry import WeightsEntry
+    from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.options import OptionValues
     from visus.tasks.segmentation.task import SegmentationTask
-    from visus.tasks.spec import Arrays, Report
+    from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess
+    from visus.vision.occlusion import Target
 
 _BLUR = blur_option()
 
@@ -90,6 +93,35 @@ class SegmentationSpec(TaskSpec):
         from visus.tasks.segmentation.report import report_segmentation
 
         return report_segmentation
+
+    def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
+        """See `TaskSpec.explain`."""
+        from visus.tasks.segmentation.explain import explain
+
+        return explain
+
+    def targets(self, prediction: Any) -> list[Target]:
+        """See `TaskSpec.targets`."""
+        from visus.tasks.segmentation.targets import area_targets
+
+        return area_targets(prediction)
+
+    def assess(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> Assessment:
+        """See `TaskSpec.assess`."""
+        from visus.tasks.segmentation.assessment import SegmentationAssessment
+        from visus.tasks.segmentation.prediction import class_colours
+
+        colours = class_colours(task.metadata)
+        return SegmentationAssessment(task.measure(batches), task.class_names, colours)
+
+    def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
+        """See `TaskSpec.attacks`."""
+        from visus.models.attacks import AttackGoal
+        from visus.tasks.segmentation.attack import PixelAttack
+
+        return [AttackGoal("wrong pixels", PixelAttack(task, batch))]
 
     def configure(self, model: Model, values: OptionValues, source: SourceProperties) -> Session:
         """See `TaskSpec.configure`."""

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from visus.apps.pages.figures import BLUE, GREEN, ORANGE, RED, data_uri, overlaid, plot
-from visus.apps.pages.inspection.section import Inspected, Section, shape_text
+from visus.apps.pages.inspection.inspected import Inspected, shape_text
 from visus.apps.pages.rendering import encode_array
+from visus.apps.pages.section import Section
 from visus.models.inspection.classifier import ClassifierParts, classifier_parts
 from visus.models.inspection.robustness import (
     Equivariance,

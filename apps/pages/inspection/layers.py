@@ -4,8 +4,9 @@ import numpy as np
 from torch import nn
 
 from visus.apps.pages.figures import BLUE, GREEN, ORANGE, plot
-from visus.apps.pages.inspection.section import Inspected, Section, shape_text
+from visus.apps.pages.inspection.inspected import Inspected, shape_text
 from visus.apps.pages.rendering import encode_array
+from visus.apps.pages.section import Section
 from visus.models.backbones.summary import Layer
 from visus.models.inspection.activations import STANDARD, activation_layers, count_dead, curve
 from visus.models.inspection.convolution import step_through

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.apps.pages.figures import data_uri, strip
-from visus.apps.pages.inspection.section import Inspected, Section, shape_text
+from visus.apps.pages.inspection.inspected import Inspected, shape_text
 from visus.apps.pages.rendering import encode_array
+from visus.apps.pages.section import Section
 from visus.models.inspection.features import strongest_channels, to_levels
 from visus.models.inspection.patches import patch_layer, strongest_patches
 from visus.models.inspection.receptive_fields import effective_fields

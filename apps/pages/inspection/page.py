@@ -9,6 +9,7 @@ from visus.apps.pages.inspection.answer import (
     explanation_section,
     robustness_section,
 )
+from visus.apps.pages.inspection.inspected import Inspected, shape_text
 from visus.apps.pages.inspection.layers import (
     activation_section,
     convolution_section,
@@ -23,7 +24,6 @@ from visus.apps.pages.inspection.maps import (
     patches_section,
 )
 from visus.apps.pages.inspection.prediction import predict_for_page
-from visus.apps.pages.inspection.section import Inspected, shape_text
 from visus.apps.pages.rendering import render_page
 from visus.models.inspection.subject import find_convolution
 from visus.vision.errors import VisusError

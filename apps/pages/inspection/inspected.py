@@ -1,32 +1,12 @@
-"""A section of the page, and what all sections are made from."""
+"""What all sections of the page are made from."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from visus.models.backbones.summary import Layer
 from visus.models.inspection.subject import Subject
 from visus.vision.images import Pixels, visible
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section: the template `inspection/NAME.html` with its values, or why there is none.
-
-    Attributes:
-        name: Identifier of the section, its template and its script.
-        title: Heading.
-        values: Values of the template.
-        data: What the section's script reads, as plain values; None if it has none.
-        missing: Why the section does not apply to this network; empty if it does.
-    """
-
-    name: str
-    title: str
-    values: dict[str, Any] = field(default_factory=dict)
-    data: Any = None
-    missing: str = ""
 
 
 @dataclass(frozen=True, eq=False)

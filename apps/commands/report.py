@@ -1,0 +1,67 @@
+"""visus report: one page on a model's quality, errors, explanations, robustness and speed."""
+
+from pathlib import Path
+
+from visus.apps.parsing import CommandError, CommandParser
+
+SECTIONS = ("quality", "errors", "explanations", "robustness", "speed")
+
+
+def main(argv: list[str]) -> int:
+    """Measure a model on its test data, and write a page."""
+    parser = CommandParser(
+        "report",
+        "Measure a model on its test data, and write a page: how good it is, where it is wrong, "
+        "why it says so, what breaks it, how fast it is.",
+    )
+    parser.add_argument("model", help="a checkpoint, a run folder or latest")
+    parser.add_argument("--data", metavar="PATH", help="other data than it was trained with")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path("report.html"),
+        help="the page, report.html by default; the numbers are written beside it, as report.json",
+    )
+    parser.add_argument(
+        "--sections",
+        default=",".join(SECTIONS),
+        help=f"some of {','.join(SECTIONS)}, separated by commas; all by default",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit a temperature on the validation data, and store it in the checkpoint",
+    )
+    args = parser.parse_args(argv)
+    sections = _sections(args.sections)
+    _check_output(args.output, args.model)
+
+    from visus.apps.report.write import write_report
+
+    place = [] if args.data is None else ["--data", args.data]
+    write_report(args.model, place, args.output, sections, args.calibrate)
+    return 0
+
+
+def _sections(text: str) -> list[str]:
+    """The chosen sections, in their order.
+
+    Raises:
+        CommandError: If one is unknown, or none is left.
+    """
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    for name in chosen:
+        if name not in SECTIONS:
+            raise CommandError(f"--sections {name!r}: choose from {', '.join(SECTIONS)}")
+    if not chosen:
+        raise CommandError(f"--sections {text!r}: names none; choose from {', '.join(SECTIONS)}")
+    return [name for name in SECTIONS if name in chosen]
+
+
+def _check_output(path: Path, model: str) -> None:
+    from visus.apps.outputs import check_outputs
+
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise CommandError(f"--output {path}: is written as HTML; name a .html file")
+    check_outputs({"--output": path}, [model])

@@ -1,0 +1,1 @@
+"""The page of `visus report`."""

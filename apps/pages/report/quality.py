@@ -1,0 +1,82 @@
+"""The section on quality."""
+
+import math
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from visus.apps.pages.figures import data_uri
+from visus.apps.pages.report.plots import calibration_svg, confusion_svg, curves_svg
+from visus.apps.pages.section import Section
+from visus.apps.report.quality import Figure, Quality
+from visus.apps.report.subject import Subject
+from visus.apps.training.curves import CURVES_FILE
+from visus.tasks.assessment import Confusion
+
+_MAX_FIGURES = 16
+"""Figures that are shown; all are in the JSON file."""
+
+
+def quality_section(subject: Subject, quality: Quality) -> Section:
+    """Figures with intervals, classes, plots, calibration, training curves, data."""
+    change = quality.calibration
+    return Section(
+        "quality",
+        "Quality",
+        {
+            "quality": quality,
+            "split": subject.split,
+            "figures": [_row(each) for each in quality.figures[:_MAX_FIGURES]],
+            "more": max(0, len(quality.figures) - _MAX_FIGURES),
+            "rows": _class_rows(quality),
+            "absent": _absent(quality),
+            "plots": _plots(quality),
+            "calibration": change and calibration_svg(change.before, change.after),
+            "curves": _training_curves(subject),
+        },
+    )
+
+
+def number(value: float) -> str:
+    """A figure as text: four decimals, whole numbers without."""
+    if not math.isfinite(value):
+        return "undefined"
+    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
+
+
+def _row(figure: Figure) -> dict[str, str]:
+    interval = figure.interval
+    shown = "" if interval is None else f"{number(interval[0])} to {number(interval[1])}"
+    return {"name": figure.name, "value": number(figure.value), "interval": shown}
+
+
+def _class_rows(quality: Quality) -> list[tuple[str, list[str]]]:
+    rows = [] if quality.table is None else quality.table.rows
+    return [(name, [number(value) for value in values]) for name, values in rows]
+
+
+def _absent(quality: Quality) -> list[str]:
+    """The classes that do not occur in the samples; the last column counts them."""
+    rows = [] if quality.table is None else quality.table.rows
+    return [name for name, values in rows if values[-1] == 0]
+
+
+def _plots(quality: Quality) -> list[tuple[str, Any]]:
+    drawn = [
+        ("Confusion matrix", confusion_svg(each))
+        if isinstance(each, Confusion)
+        else (each.title, curves_svg(each))
+        for each in quality.plots
+    ]
+    return [(title, svg) for title, svg in drawn if svg is not None]
+
+
+def _training_curves(subject: Subject) -> str:
+    """The curves of the run as a data address; empty where there are none."""
+    path = subject.evaluation.checkpoint.parent / CURVES_FILE
+    if not path.is_file():
+        return ""
+    with Image.open(path) as image:
+        image.thumbnail((1100, 1100))
+        return data_uri(np.asarray(image.convert("RGB")))

@@ -1,0 +1,43 @@
+"""The section on robustness."""
+
+from visus.apps.pages.report.plots import lines_svg
+from visus.apps.pages.report.quality import number
+from visus.apps.pages.section import Section
+from visus.apps.report.robustness import Robustness
+from visus.vision.corruptions import SEVERITIES
+
+
+def robustness_section(robustness: Robustness) -> Section:
+    """The main figure under corruptions and attacks."""
+    lines = {each.name: each.figures for each in robustness.corruptions}
+    plot = lines_svg("Corruptions", SEVERITIES, lines, "severity", robustness.main)
+    rows = [
+        (each.name, [number(value) for value in each.figures], f"{each.drop:+.1%}")
+        for each in robustness.corruptions
+    ]
+    attacks = [
+        {
+            "attack": each.attack,
+            "goal": each.goal,
+            "strength": f"{each.epsilon:.0%} of the image"
+            if each.attack == "patch"
+            else f"{each.epsilon * 255:.0f} of 255",
+            "figure": "" if each.figure is None else number(each.figure),
+            "success": "" if each.success is None else f"{each.success:.0%}",
+        }
+        for each in robustness.attacks
+    ]
+    return Section(
+        "robustness",
+        "Robustness",
+        {
+            "robustness": robustness,
+            "clean": number(robustness.clean),
+            "attacked_clean": number(robustness.attacked_clean),
+            "severities": SEVERITIES,
+            "plot": plot,
+            "rows": rows,
+            "attacks": attacks,
+            "with_success": any(each["success"] for each in attacks),
+        },
+    )

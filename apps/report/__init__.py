@@ -1,0 +1,1 @@
+"""`visus report`: quality, errors, explanations, robustness and speed of a model, measured."""

@@ -1,0 +1,52 @@
+"""Store a fitted temperature in a checkpoint."""
+
+from typing import Any
+
+from visus.apps.report.quality import measure_calibration_change
+from visus.apps.report.subject import Subject
+from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import write_checkpoint
+from visus.tasks.checkpoints import read_checkpoint
+from visus.vision.errors import VisusError
+from visus.vision.printable import printable
+
+_ARGUMENT = "temperature"
+
+
+def refuse_without_temperature(task: VisionTask) -> None:
+    """Refuse a task whose scores have no temperature.
+
+    Raises:
+        VisusError: If it has none.
+    """
+    if _ARGUMENT not in task.hparams:
+        raise VisusError(f"--calibrate: {task.spec.title} has no temperature; leave the option out")
+
+
+def store_temperature(subject: Subject) -> dict[str, Any]:
+    """Fit a temperature on the validation samples, and store it in the checkpoint.
+
+    Everything else in the checkpoint stays; exports of it compute calibrated scores, too.
+
+    Args:
+        subject: The task and its samples.
+
+    Returns:
+        The stored temperature, and the calibration error before and after.
+    """
+    change = measure_calibration_change(subject)
+    assert change is not None
+    path = subject.evaluation.checkpoint
+    checkpoint = read_checkpoint(path)
+    arguments = checkpoint["visus"]["arguments"]
+    stored = float(arguments.get(_ARGUMENT, 1.0)) * change.temperature
+    arguments[_ARGUMENT] = stored
+    write_checkpoint(checkpoint, path)
+    before, after = change.before.error, change.after.error
+    print(
+        printable(
+            f"{path}: temperature {stored:.3f} stored; expected calibration error of the "
+            f"{subject.split} samples {before:.3f} before, {after:.3f} after"
+        )
+    )
+    return {_ARGUMENT: stored, "error_before": before, "error_after": after}

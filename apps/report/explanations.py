@@ -1,0 +1,210 @@
+"""Why a model says so: maps of single samples, and whether such maps are worth their name."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.apps.inference.explaining import Explainer, explain_by_occlusion
+from visus.apps.inference.loading import torch_model
+from visus.apps.report.subject import Subject
+from visus.tasks.spec import Explanation
+from visus.vision.errors import VisusError
+from visus.vision.images import Pixels
+from visus.vision.model import Model
+from visus.vision.occlusion import Target
+from visus.vision.progress import track
+
+_SHOWN = 6
+"""Samples that are explained, half of them errors."""
+
+_DELETED = 12
+"""Samples of which a part is deleted."""
+
+_CELLS = 20
+"""Cells along each side that are deleted as a whole: single pixels would act as noise."""
+
+_SHARE = 0.1
+_BATCH = 8
+_DRAWS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A sample with its maps.
+
+    Attributes:
+        source: Its name.
+        truth: In words.
+        prediction: In words.
+        image: The explained image, uint8 of shape (height, width, channels).
+        maps: The maps that explain the prediction.
+    """
+
+    source: str
+    truth: str
+    prediction: str
+    image: Pixels
+    maps: Sequence[Explanation]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How much a score drops when a tenth of the image is replaced by its mean colour.
+
+    Attributes:
+        map: Caption of the kind of map that ranks the parts, such as `Grad-CAM`.
+        samples: Number of samples.
+        ranked: Mean drop for the tenth that the map ranks highest.
+        random: Mean drop for a random tenth.
+    """
+
+    map: str
+    samples: int
+    ranked: float
+    random: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """Why a model says so.
+
+    Attributes:
+        explained: Some samples with their maps.
+        deletions: Of each kind of map.
+        missing: Why there are none; empty if there are.
+    """
+
+    explained: Sequence[Explained]
+    deletions: Sequence[Deletion]
+    missing: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers as plain values."""
+        return {
+            "explained": [
+                {
+                    "source": each.source,
+                    "truth": each.truth,
+                    "prediction": each.prediction,
+                    "maps": [one.caption for one in each.maps],
+                }
+                for each in self.explained
+            ],
+            "deletion": [vars(each) for each in self.deletions],
+        }
+
+
+def explain_samples(subject: Subject, chosen: Sequence[int]) -> Explanations:
+    """Explain some samples, and check the maps by deletion.
+
+    Args:
+        subject: The task and its samples.
+        chosen: Indices of errors, the most interesting first.
+    """
+    assessment = subject.assessment
+    model = torch_model(subject.task.spec.name, subject.task)
+    good = np.argsort(-np.nan_to_num(assessment.quality, nan=-1), kind="stable").tolist()
+    indices = [*chosen[: _SHOWN // 2], *(i for i in good if i not in chosen)][:_SHOWN]
+    explain: Explainer | None = None
+    explained = []
+    for index in track(indices, "Explaining samples", len(indices)):
+        truth, prediction = assessment.describe(index)
+        source = assessment.sources[index]
+        found = assessment.explainable(index, subject.read_image)
+        if found is not None:
+            maps = explain_by_occlusion(found.image, found.names, found.scores, _BATCH)
+            explained.append(Explained(source, truth, prediction, found.image, maps))
+            continue
+        try:
+            explain = explain or Explainer(model)
+        except VisusError as error:
+            return Explanations([], [], str(error).removeprefix("--explain: "))
+        image = subject.read_image(source)
+        explained.append(Explained(source, truth, prediction, image, explain(image)))
+    if explain is None:
+        return Explanations(explained, [], "")
+    sources = assessment.subset(_DELETED)
+    images = [subject.read_image(name) for name in sources]
+    return Explanations(explained, measure_deletion(explain, images), "")
+
+
+def measure_deletion(explain: Explainer, images: Sequence[Pixels]) -> list[Deletion]:
+    """Compare the deletion of the parts that each kind of map ranks highest with random parts.
+
+    Args:
+        explain: Explains the model.
+        images: uint8 of shape (height, width, channels).
+    """
+    rng = np.random.default_rng(0)
+    drops: dict[str, list[float]] = {}
+    random: dict[str, list[float]] = {}
+    for image in track(images, "Deleting parts", len(images)):
+        targets = explain.spec.targets(explain.model.predict(image))
+        if not targets:
+            continue
+        target = targets[0]
+        before = _score(explain.model, image, target)
+        cells = _CELLS**2
+        count = round(_SHARE * cells)
+        by_chance = before - float(
+            np.mean(
+                [
+                    _score(explain.model, _delete(image, rng.permutation(cells)[:count]), target)
+                    for _ in range(_DRAWS)
+                ]
+            )
+        )
+        for kind, heat in _first_of_each_kind(explain(image)).items():
+            ranked = np.argsort(-_cell_means(heat).ravel(), kind="stable")[:count]
+            after = _score(explain.model, _delete(image, ranked), target)
+            drops.setdefault(kind, []).append(before - after)
+            random.setdefault(kind, []).append(by_chance)
+    return [
+        Deletion(kind, len(values), float(np.mean(values)), float(np.mean(random[kind])))
+        for kind, values in drops.items()
+        if math.isfinite(float(np.mean(values)))
+    ]
+
+
+def _first_of_each_kind(maps: Sequence[Explanation]) -> dict[str, NDArray[np.float32]]:
+    """The first map of each kind, which explains the first target."""
+    first: dict[str, NDArray[np.float32]] = {}
+    for each in maps:
+        if each.heat is not None:
+            first.setdefault(each.caption.partition(":")[0], each.heat)
+    return first
+
+
+def _score(model: Model, image: Pixels, target: Target) -> float:
+    return target.score(model.predict(image))
+
+
+def _cell_edges(length: int) -> NDArray[np.int64]:
+    return np.linspace(0, length, _CELLS + 1).round().astype(np.int64)
+
+
+def _cell_means(heat: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Means of the cells, of shape (cells, cells); minus one for cells without a pixel."""
+    rows, columns = (_cell_edges(length) for length in heat.shape)
+    means = np.full((_CELLS, _CELLS), -1.0)
+    for i in range(_CELLS):
+        for k in range(_CELLS):
+            cell = heat[rows[i] : rows[i + 1], columns[k] : columns[k + 1]]
+            if cell.size:
+                means[i, k] = cell.mean()
+    return means
+
+
+def _delete(image: Pixels, cells: NDArray[np.int64]) -> Pixels:
+    """A copy in which cells have the mean colour."""
+    changed = image.copy()
+    mean = image.reshape(-1, image.shape[2]).mean(0).round().astype(np.uint8)
+    rows, columns = (_cell_edges(length) for length in image.shape[:2])
+    for cell in cells.tolist():
+        i, k = divmod(cell, _CELLS)
+        changed[rows[i] : rows[i + 1], columns[k] : columns[k + 1]] = mean
+    return changed

@@ -1,0 +1,65 @@
+"""Attacks on face recognition: to be nobody that is known, and to be someone else."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from visus.models.attacks import AttackGoal
+from visus.tasks.base import Batch, VisionTask
+
+
+class SimilarityAttack:
+    """Changes how similar faces are to others; see `visus.models.attacks.AttackObjective`.
+
+    Args:
+        task: A face recogniser in evaluation mode.
+        targets: Embedding that each face is compared with, of shape (batch, size).
+        sign: 1 to become more similar, -1 to become less similar.
+    """
+
+    def __init__(self, task: VisionTask, targets: Tensor, sign: int) -> None:
+        self.task = task
+        self.targets = targets
+        self.sign = sign
+
+    def similarities(self, images: Tensor) -> Tensor:
+        """The cosine similarity of each face to its target."""
+        embeddings: Tensor = self.task(images)[0].float()
+        return (embeddings * self.targets).sum(1)
+
+    def loss(self, images: Tensor) -> Tensor:
+        """The similarity, or minus the similarity."""
+        return self.sign * self.similarities(images)
+
+    def damage(self, images: Tensor) -> Tensor:
+        """As `loss`."""
+        with torch.inference_mode():
+            return self.loss(images)
+
+
+def face_attacks(task: VisionTask, batch: Batch) -> list[AttackGoal]:
+    """To be less similar to one's own face, and to be taken for the next person of the batch.
+
+    The second succeeds where the similarity reaches the calibrated threshold; it is left out for a
+    batch of one person.
+    """
+    with torch.no_grad():
+        embeddings: Tensor = task(batch["image"])[0].float()
+    goals = [AttackGoal("not recognised", SimilarityAttack(task, embeddings, -1))]
+    others = [_next_person(batch["name"], i) for i in range(len(batch["name"]))]
+    if None in others:
+        return goals
+    objective = SimilarityAttack(task, embeddings[others], 1)
+    threshold = float(task.options()["threshold"])
+
+    def succeeded(images: Tensor) -> Tensor:
+        return objective.damage(images) >= threshold
+
+    return [*goals, AttackGoal("taken for another person", objective, succeeded)]
+
+
+def _next_person(names: Sequence[str], index: int) -> int | None:
+    """Index of the next image of another person; None where there is none."""
+    order = [*range(index + 1, len(names)), *range(index)]
+    return next((k for k in order if names[k] != names[index]), None)

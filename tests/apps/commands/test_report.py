@@ -1,0 +1,144 @@
+"""visus report on classifiers: the page, planted label errors, calibration, wrong arguments."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.reporting import check_report, shorten
+from visus.apps.inference.benchmark import Speed
+from visus.apps.inference.loading import load_model
+from visus.vision.images import read_image
+
+CLASSES = ("columns", "rows")
+
+
+def save_stripes(path, seed, label):
+    """An image of stripes in random colours and of a random width, with some noise."""
+    rng = np.random.default_rng(seed)
+    width = int(rng.integers(4, 10))
+    colours = rng.integers(0, 256, (2, 3))
+    stripes = colours[np.arange(72) // width % 2]
+    image = np.broadcast_to(stripes[None] if label == "columns" else stripes[:, None], (72, 72, 3))
+    noisy = image + rng.normal(0, 12, image.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A classifier of stripes, of whose training images three have a wrong label."""
+    from visus.apps.cli import main
+
+    folder = tmp_path_factory.mktemp("report")
+    seeds = count()
+    for label in CLASSES:
+        for split, images in (("train", 30), ("val", 12), ("test", 12)):
+            for i in range(images):
+                save_stripes(folder / "photos" / split / label / f"{i}.png", next(seeds), label)
+    for label, name in ((CLASSES[0], "wrong0"), (CLASSES[0], "wrong1"), (CLASSES[1], "wrong2")):
+        other = CLASSES[1 - CLASSES.index(label)]
+        save_stripes(folder / "photos" / "train" / label / f"{name}.png", next(seeds), other)
+    before = os.getcwd()
+    os.chdir(folder)
+    os.environ.pop("VISUS_RUN_FOLDER", None)
+    try:
+        arguments = ["--model.backbone", "tf_efficientnet_lite0", "--trainer.max_epochs", "3"]
+        arguments += ["--data.num_workers", "0", "--data.image_size", "[64,64]"]
+        assert main(["fit", "--data", str(folder / "photos"), *arguments]) == 0
+        return next(folder.glob("runs/*/*/*"))
+    finally:
+        os.chdir(before)
+
+
+def test_the_page_has_all_sections_and_the_planted_labels(visus, trained, monkeypatch):
+    shorten(monkeypatch)
+    numbers, page = check_report(visus, trained)
+    quality = numbers["quality"]
+    assert quality["images"] == 24 and set(quality["figures"]) >= {"accuracy", "macro_f1"}
+    accuracy = quality["figures"]["accuracy"]
+    assert accuracy["interval"][0] <= accuracy["value"] <= accuracy["interval"][1]
+    assert [row["class"] for row in quality["classes"]] == list(CLASSES)
+    assert np.array(quality["confusion"]).sum() == 24
+    assert [each["split"] for each in quality["data"]] == ["train", "val", "test"]
+    listed = [Path(each["source"]).name for each in numbers["errors"]["labels"]]
+    assert sum(name.startswith("wrong") for name in listed[:8]) == 3, listed
+    maps = numbers["explanations"]["explained"][0]["maps"]
+    assert {name.partition(":")[0] for name in maps} == {"Grad-CAM", "saliency", "occlusion"}
+    robustness = numbers["robustness"]
+    assert set(robustness["corruptions"]) >= {"noise", "blur", "jpeg", "fog"}
+    assert {each["attack"] for each in robustness["attacks"]} == {"FGSM", "PGD", "patch"}
+    assert "curves.png" not in page and "losses, figures and learning rate" in page
+
+
+def test_calibration_is_stored_and_exported(visus, trained, workplace, monkeypatch):
+    shorten(monkeypatch)
+    run = shutil.copytree(trained, workplace / "run")
+    image = read_image(next((trained.parents[3] / "photos" / "test").rglob("*.png")))
+    before = load_model(str(run)).predict(image).scores
+    code, out, err = visus("report", run, "--sections", "quality", "--calibrate")
+    assert code == 0 and "best.ckpt: temperature " in out, err
+    stored = json.loads(Path("report.json").read_text())["calibrated"]["temperature"]
+    after = load_model(str(run)).predict(image).scores
+    expected = np.exp(np.log(before.astype(float)) / stored)
+    np.testing.assert_allclose(after, expected / expected.sum(), atol=1e-4)
+    assert visus("export", run, "--output", "m.onnx")[0] == 0
+    np.testing.assert_allclose(load_model("m.onnx").predict(image).scores, after, atol=1e-4)
+    # A second time nothing is left to change.
+    code, out, _ = visus("report", run, "--sections", "quality", "--calibrate")
+    again = json.loads(Path("report.json").read_text())["calibrated"]["temperature"]
+    assert code == 0 and again == pytest.approx(stored, rel=0.02)
+
+
+def test_the_runtimes_are_measured(visus, trained, monkeypatch):
+    from visus.apps.report import speed
+
+    fast = Speed("onnxruntime", "fp32", 2, 3.25, 4.5, 301.5, 120.0, 0.6)
+    monkeypatch.setattr(speed, "measure_all", lambda name, seconds: [fast])
+    numbers, page = check_report(visus, trained, sections=("speed",))
+    assert numbers["speed"]["runtimes"] == [asdict(fast)]
+    sizes = numbers["speed"]["megabytes"]
+    assert set(sizes) == {"best.ckpt", "fp32.onnx"} and min(sizes.values()) > 5
+    assert "onnxruntime" in page and "301.5" in page
+
+
+def test_few_samples_and_a_missing_class_are_said(visus, trained, workplace):
+    for i in range(4):
+        save_stripes(workplace / "few" / CLASSES[0] / f"{i}.png", i, CLASSES[0])
+    numbers, page = check_report(visus, trained, "--data", "few", sections=("quality", "errors"))
+    assert "4 images are too few for intervals, which need 10" in page
+    assert numbers["quality"]["figures"]["accuracy"]["interval"] is None
+    missing = next(row for row in numbers["quality"]["classes"] if row["class"] == CLASSES[1])
+    assert missing["images"] == 0 and f"no images of {CLASSES[1]}" in page
+    assert "labels of too few classes" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--sections", "beauty"], "choose from quality, errors"),
+        (["--sections", ","], "names none"),
+        (["--output", "r.pdf"], "name a .html file"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--data", "other"], "dots"),
+    ],
+)
+def test_wrong_arguments(visus, trained, workplace, arguments, words):
+    for i, label in enumerate(("dots", CLASSES[0])):
+        save_stripes(workplace / "other" / label / "1.png", i, label)
+    code, _, err = visus("report", trained, *arguments)
+    assert code == 2 and words in err and "Traceback" not in err, err
+    assert not list(workplace.glob("report.*"))
+
+
+def test_an_exported_file_has_no_report(visus, model):
+    code, _, err = visus("report", model[0])
+    assert code == 2 and "is not a checkpoint" in err
+    code, _, err = visus("report", "nothing")
+    assert code == 2 and "there is no such file" in err
