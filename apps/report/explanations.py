@@ -1,8 +1,8 @@
 """Why a model says so: maps of single samples, and whether such maps are worth their name."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,25 +148,24 @@ def measure_deletion(explain: Explainer, images: Sequence[Pixels]) -> list[Delet
             continue
         target = targets[0]
         before = _score(explain.model, image, target)
-        cells = _CELLS**2
-        count = round(_SHARE * cells)
-        by_chance = before - float(
-            np.mean(
-                [
-                    _score(explain.model, _delete(image, rng.permutation(cells)[:count]), target)
-                    for _ in range(_DRAWS)
-                ]
+        cells = _cells(image.shape)
+        count = max(1, round(_SHARE * len(cells)))
+        by_chance = [
+            _score(
+                explain.model,
+                _delete(image, [cells[i] for i in rng.permutation(len(cells))[:count]]),
+                target,
             )
-        )
+            for _ in range(_DRAWS)
+        ]
         for kind, heat in _first_of_each_kind(explain(image)).items():
-            ranked = np.argsort(-_cell_means(heat).ravel(), kind="stable")[:count]
+            ranked = sorted(cells, key=lambda cell, heat=heat: -float(heat[cell].mean()))[:count]
             after = _score(explain.model, _delete(image, ranked), target)
             drops.setdefault(kind, []).append(before - after)
-            random.setdefault(kind, []).append(by_chance)
+            random.setdefault(kind, []).append(before - float(np.mean(by_chance)))
     return [
         Deletion(kind, len(values), float(np.mean(values)), float(np.mean(random[kind])))
         for kind, values in drops.items()
-        if math.isfinite(float(np.mean(values)))
     ]
 
 
@@ -183,28 +182,23 @@ def _score(model: Model, image: Pixels, target: Target) -> float:
     return target.score(model.predict(image))
 
 
-def _cell_edges(length: int) -> NDArray[np.int64]:
-    return np.linspace(0, length, _CELLS + 1).round().astype(np.int64)
+def _cells(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """The cells of an image of (height, width, ...), at least a pixel each."""
+    rows, columns = (
+        np.linspace(0, length, min(_CELLS, length) + 1).round().astype(int).tolist()
+        for length in shape[:2]
+    )
+    return [
+        (slice(*vertical), slice(*horizontal))
+        for vertical in pairwise(rows)
+        for horizontal in pairwise(columns)
+    ]
 
 
-def _cell_means(heat: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Means of the cells, of shape (cells, cells); minus one for cells without a pixel."""
-    rows, columns = (_cell_edges(length) for length in heat.shape)
-    means = np.full((_CELLS, _CELLS), -1.0)
-    for i in range(_CELLS):
-        for k in range(_CELLS):
-            cell = heat[rows[i] : rows[i + 1], columns[k] : columns[k + 1]]
-            if cell.size:
-                means[i, k] = cell.mean()
-    return means
-
-
-def _delete(image: Pixels, cells: NDArray[np.int64]) -> Pixels:
+def _delete(image: Pixels, cells: Sequence[tuple[slice, slice]]) -> Pixels:
     """A copy in which cells have the mean colour."""
     changed = image.copy()
     mean = image.reshape(-1, image.shape[2]).mean(0).round().astype(np.uint8)
-    rows, columns = (_cell_edges(length) for length in image.shape[:2])
-    for cell in cells.tolist():
-        i, k = divmod(cell, _CELLS)
-        changed[rows[i] : rows[i + 1], columns[k] : columns[k + 1]] = mean
+    for rows, columns in cells:
+        changed[rows, columns] = mean
     return changed

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict
 from itertools import count
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.apps.pages.test_inspection import RECORD, in_browser
 from tests.reporting import check_report, shorten
 from visus.apps.inference.benchmark import Speed
 from visus.apps.inference.loading import load_model
@@ -142,3 +144,36 @@ def test_an_exported_file_has_no_report(visus, model):
     assert code == 2 and "is not a checkpoint" in err
     code, _, err = visus("report", "nothing")
     assert code == 2 and "there is no such file" in err
+
+
+SEEN = """
+addEventListener("load", () => setTimeout(() => {
+  const size = (each) => each.getBoundingClientRect();
+  const hidden = [...document.querySelectorAll("svg, img")].filter((each) =>
+    size(each).width < 10 || size(each).height < 10 || (each.complete === false) ||
+    (each.tagName === "IMG" && each.naturalWidth === 0));
+  const found = {
+    problems,
+    plots: document.querySelectorAll("svg").length,
+    images: document.querySelectorAll("img").length,
+    hidden: hidden.map((each) => each.outerHTML.slice(0, 80)),
+    width: document.documentElement.scrollWidth,
+    links: [...document.querySelectorAll("nav a")].map((a) => !!document.querySelector(a.hash)),
+  };
+  document.body.textContent = JSON.stringify(found);
+}, 800));
+"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [1280, 500])
+def test_every_plot_is_visible_in_a_browser(visus, trained, workplace, monkeypatch, width):
+    shorten(monkeypatch)
+    _, page = check_report(visus, trained)
+    page = re.sub(r"<meta http-equiv=.*?>", "", page).replace('loading="lazy"', "")
+    page = page.replace("<style>", f"<script>{RECORD}</script><style>", 1)
+    page = page.replace("</html>", f"<script>{SEEN}</script></html>")
+    found = in_browser(page, workplace, width)
+    assert found["problems"] == [] and found["hidden"] == []
+    assert found["plots"] == 3 and found["images"] > 20
+    assert found["width"] <= width and found["links"] == [True] * 4

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from tests.reporting import check_report, shorten
 from tests.tasks.action.conftest import NAMES, write_clip
 from visus.apps.inference.exported import load_exported
 from visus.apps.inference.loading import load_model
@@ -110,3 +111,15 @@ def test_an_exported_model_gives_the_same_timeline(visus, checkpoint, exported):
         assert code == 0, err
         tables.append((out.splitlines()[0], Path("t.csv").read_text()))
     assert tables[0] == tables[1]
+
+
+def test_a_report_of_clips(visus, workplace, monkeypatch):
+    shorten(monkeypatch)
+    arguments = ("--trainer.max_epochs", "1", "--data.count", "64", "--data.num_workers", "0")
+    small = ("--data.image_size", "[32,32]", "--data.batch_size", "8")
+    code, _, err = visus("fit", "--config", "action/scenes", *arguments, *small)
+    assert code == 0, err
+    numbers, page = check_report(visus, "latest")
+    assert "clips" in numbers["quality"] and numbers["explanations"]["explained"] == []
+    assert "action recognition has no explanations" in page
+    assert {each["attack"] for each in numbers["robustness"]["attacks"]} == {"FGSM", "PGD"}

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PATIENCE, eventually, newest_figures, save_captions
+from tests.reporting import check_report, shorten
 from tests.tasks.detection.test_commands import write_clip
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources.files import VideoSource
@@ -245,3 +246,18 @@ def test_meteor_names_what_it_needs():
     records = [CaptionRecord("a", "a dog", "a dog", ("a dog",))]
     score, note = meteor(records)
     assert (score is None) == note.startswith("METEOR is left out; it needs")
+
+
+def test_a_report_explains_words(visus, run, monkeypatch):
+    shorten(monkeypatch)
+    numbers, page = check_report(visus, run)
+    assert set(numbers["quality"]["figures"]) >= {"cider_d", "true"}
+    maps = numbers["explanations"]["explained"][0]["maps"]
+    assert maps and all(name.startswith("attention: ") for name in maps)
+    assert numbers["robustness"]["attacks"] == [] and "is not attacked" in page
+
+
+def test_words_are_explained(visus, workplace, run):
+    Image.fromarray(make_scene(4, (96, 128), (1, 1)).image).save("a.png")
+    code, _, err = visus("predict", run, "a.png", "--explain", "maps")
+    assert code == 0 and Path("maps/a.jpg").is_file(), err

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.conftest import newest, save_detection
 from tests.datamodules.core.test_detection_files import turn
+from tests.reporting import check_report, shorten
 from visus.apps.inference.loading import load_model
 from visus.tasks.detection.spec import DetectionSpec
 from visus.vision.images import read_image
@@ -252,3 +253,28 @@ def test_the_report_of_a_test_has_curves_examples_and_coco_results(visus, workpl
     code, out, err = visus("validate", run, "--data.count", "20")
     assert code == 0, err
     assert "AP at IoU 0.5" not in out
+
+
+def test_a_report_explains_boxes_and_makes_them_vanish(visus, run, monkeypatch):
+    shorten(monkeypatch)
+    numbers, page = check_report(visus, run)
+    assert (
+        set(numbers["quality"]["figures"]) >= {"map", "map_50"} and "Precision and recall" in page
+    )
+    assert numbers["errors"]["worst"] or numbers["errors"]["most_confident_errors"]
+    attacks = {(each["attack"], each["goal"]) for each in numbers["robustness"]["attacks"]}
+    assert attacks == {(name, "vanishing objects") for name in ("FGSM", "PGD", "patch")}
+
+
+def test_boxes_are_explained_by_gradients_and_by_occlusion(visus, workplace, run, monkeypatch):
+    shorten(monkeypatch)
+    Image.fromarray(make_scene(4, (96, 128), (1, 1)).image).save("a.png")
+    arguments = ("a.png", "--threshold", "0.02", "--explain", "maps")
+    code, _, err = visus("predict", run, *arguments)
+    assert code == 0, err
+    torch = read_image(Path("maps/a.jpg"))
+    assert visus("export", run, "--output", "m.onnx")[0] == 0
+    code, _, err = visus("predict", "m.onnx", *arguments[:3], "--explain", "maps2")
+    assert code == 0, err
+    # Grad-CAM and occlusion of three boxes each, beside the image; occlusion alone when exported.
+    assert torch.shape[1] > 1.5 * read_image(Path("maps2/a.jpg")).shape[1]

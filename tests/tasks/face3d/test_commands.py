@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import newest_figures
 from tests.datamodules.face3d.test_photographs import save_photographs
+from tests.reporting import check_report, shorten
 from visus.apps.inference.loading import load_model
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "format1"
@@ -159,3 +160,12 @@ def test_test_figures_stand_beside_those_of_the_mean_face(run, visus, workplace)
     (page,) = workplace.glob("runs/face3d/*/*/examples.jpg")
     # Eight test images and their meshes, in rows of four.
     assert np.asarray(Image.open(page)).shape[1] == 4 * 256
+
+
+def test_a_report_explains_landmarks(run, visus, workplace, monkeypatch):
+    shorten(monkeypatch)
+    numbers, page = check_report(visus, run)
+    assert set(numbers["quality"]["figures"]) >= {"vertex_error_mm", "pose_error_deg"}
+    maps = numbers["explanations"]["explained"][0]["maps"]
+    assert maps == ["occlusion: nose", "occlusion: eyes", "occlusion: mouth"]
+    assert "is not attacked" in page

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PATIENCE, save_people
+from tests.reporting import check_report, shorten
 
 TINY = ["--data.root", "people", "--data.align", "false", "--data.batch_size", "8",
         "--data.num_workers", "0", "--data.val_share", "0.3", "--model.backbone", "test_resnet",
@@ -240,3 +241,18 @@ def test_ready_made_networks_are_measured_by_their_name(visus, images):
     started = time.monotonic()
     code, _, err = visus("test", "faces")
     assert code == 2 and "data.root" in err and time.monotonic() - started < PATIENCE
+
+
+def test_a_report_explains_and_attacks_pairs(visus, workplace, monkeypatch):
+    shorten(monkeypatch)
+    save_people(workplace / "people", 6, 4)
+    code, _, err = visus("fit", "--config", "face_recognition/custom", *TINY)
+    assert code == 0, err
+    numbers, page = check_report(visus, "latest")
+    assert set(numbers["quality"]["figures"]) >= {"verification_accuracy", "eer"}
+    assert "pairs" in numbers["quality"] and "ROC" in page
+    (name,) = numbers["explanations"]["explained"][0]["maps"]
+    assert name.startswith("occlusion: like ")
+    attacks = numbers["robustness"]["attacks"]
+    assert {each["goal"] for each in attacks} == {"not recognised", "taken for another person"}
+    assert all((each["success"] is None) == (each["figure"] is not None) for each in attacks)

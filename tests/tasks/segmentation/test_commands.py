@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tests.conftest import newest, save_detection, save_masked
+from tests.reporting import check_report, shorten
 from tests.tasks.detection.test_commands import write_clip
 from visus.apps.inference.loading import load_model, torch_model
 from visus.datamodules.segmentation.spec import SegmentationDataSpec
@@ -296,3 +297,14 @@ class LabelsData(ImageSegmentationData):
     Image.open(root / "labels" / "p2.png").save(root / "labels" / "p9.png")
     code, out, _ = visus("data", "check", root, "--data", "my_masks.LabelsData")
     assert code == 2 and "p1.png: the file is empty" in out and "the same image as" in out
+
+
+def test_a_report_explains_classes_and_attacks_pixels(visus, run, monkeypatch):
+    shorten(monkeypatch)
+    numbers, page = check_report(visus, run)
+    assert set(numbers["quality"]["figures"]) >= {"miou", "boundary_f1"}
+    assert "Confusion matrix" in page and "vertical axis" not in page
+    maps = numbers["explanations"]["explained"][0]["maps"]
+    assert {name.partition(":")[0] for name in maps} == {"Grad-CAM", "occlusion"}
+    goals = {each["goal"] for each in numbers["robustness"]["attacks"]}
+    assert goals == {"wrong pixels"}
