@@ -6,20 +6,16 @@ from visus.tasks.base import VisionTask
 from visus.tasks.captioning.prediction import CaptionPrediction
 from visus.tasks.spec import Explanation
 from visus.vision.drawing.heat import draw_heat
-from visus.vision.errors import VisusError
 from visus.vision.images import Pixels, visible
 from visus.vision.resize import preprocess_image
 
 
 def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
-    """The attention map of each word of the best caption.
+    """The attention map of each word of the best caption; none without attention.
 
     Args:
-        task: A captioner with attention in evaluation mode.
+        task: A captioner in evaluation mode.
         image: uint8 of shape (height, width, channels).
-
-    Raises:
-        VisusError: If the captioner has no attention.
     """
     batch, geometry = preprocess_image(image, task.metadata)
     with torch.inference_mode():
@@ -27,7 +23,7 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     (prediction,) = task.postprocess(outputs, [geometry])
     assert isinstance(prediction, CaptionPrediction)
     if prediction.attention_maps is None:
-        raise VisusError("--explain: this captioner has no attention; train one that has")
+        return []
     rgb = visible(image)
     heats = [prediction.attention_map(i) for i in range(len(prediction.words))]
     pairs = zip(prediction.words, heats, strict=True)

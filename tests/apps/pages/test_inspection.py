@@ -37,8 +37,6 @@ def test_every_task_has_the_sections_that_apply_to_it(name):
     expected = {"patches"}
     if name != "classification":
         expected |= {"classifier", "softmax"}
-    if name == "captioning":
-        expected.add("explanation")
     assert missing(page) == expected
     assert ("This network has no class scores" in page) == (name == "captioning")
     # One document: nothing is loaded from elsewhere.
