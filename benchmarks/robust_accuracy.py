@@ -32,7 +32,7 @@ def main() -> None:
 
 def measure(run: str, epsilon: float, images: int) -> tuple[float, float, int]:
     """Accuracy as it is, accuracy under attack, and the number of test images."""
-    evaluation = load_evaluation([run])
+    evaluation = load_evaluation(run)
     task, dataset = evaluation.task, evaluation.data.plain_dataset("test")
     count = min(images, len(dataset))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)

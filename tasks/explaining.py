@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +16,17 @@ from visus.vision.errors import VisusError
 from visus.vision.images import Pixels, visible
 from visus.vision.resize import Geometry
 
+_STAGES = 3
+"""Stages of a backbone whose maps are averaged: objects of different sizes are found in them."""
+
 Chosen = Callable[[tuple[Tensor, ...]], Tensor]
 """From the outputs of `forward` for one image to the number that is explained."""
 
 
 def grad_cam(task: VisionTask, images: Tensor, chosen: Chosen) -> NDArray[np.float32]:
     """Grad-CAM (Selvaraju et al. 2017) of the deepest convolution of the backbone.
+
+    The feature maps are weighted by their mean gradients, which suits a score of a whole image.
 
     Args:
         task: In evaluation mode.
@@ -35,11 +41,43 @@ def grad_cam(task: VisionTask, images: Tensor, chosen: Chosen) -> NDArray[np.flo
     """
     from pytorch_grad_cam import GradCAM
 
-    scorer = _Scorer(task, chosen)
-    layer = last_convolution(task.backbone, lambda: task(images))
+    layer = stage_convolutions(task.backbone, lambda: task(images))[-1]
+    return _map(GradCAM, task, [layer], images, chosen)
+
+
+def hires_cam(task: VisionTask, images: Tensor, chosen: Chosen) -> NDArray[np.float32]:
+    """HiResCAM (Draelos and Carin 2020, arXiv:2011.08891) of the backbone's last three stages.
+
+    The feature maps are multiplied by their gradients position by position, which suits a score
+    that depends on a part of the image, such as that of a box.
+
+    Args:
+        task: In evaluation mode.
+        images: One preprocessed image, uint8 of shape (1, channels, height, width).
+        chosen: What is explained.
+
+    Returns:
+        Shape (height, width) of the input, 0 to 1.
+
+    Raises:
+        VisusError: If no convolution of the backbone has an output larger than 1 x 1.
+    """
+    from pytorch_grad_cam import HiResCAM
+
+    layers = stage_convolutions(task.backbone, lambda: task(images))[-_STAGES:]
+    return _map(HiResCAM, task, layers, images, chosen)
+
+
+def _map(
+    method: Callable[..., Any],
+    task: VisionTask,
+    layers: list[nn.Module],
+    images: Tensor,
+    chosen: Chosen,
+) -> NDArray[np.float32]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with GradCAM(scorer, [layer]) as cam:
+        with method(_Scorer(task, chosen), layers) as cam:
             maps = cam(images.float().requires_grad_(), [lambda score: score.sum()])
     return np.asarray(maps[0], np.float32)
 
@@ -62,8 +100,8 @@ class _Scorer(nn.Module):
         return self.chosen(self.task(images)).reshape(1, 1)
 
 
-def last_convolution(network: nn.Module, run: Callable[[], object]) -> nn.Module:
-    """The last convolution whose output is larger than 1 x 1, in the order of execution.
+def stage_convolutions(network: nn.Module, run: Callable[[], object]) -> list[nn.Module]:
+    """The last convolution of each output size above 1 x 1, in the order of execution.
 
     Args:
         network: Its convolutions are candidates.
@@ -72,11 +110,13 @@ def last_convolution(network: nn.Module, run: Callable[[], object]) -> nn.Module
     Raises:
         VisusError: If there is none.
     """
-    candidates: list[nn.Module] = []
+    last: dict[tuple[int, ...], nn.Module] = {}
 
     def record(module: nn.Module, _: object, output: Tensor) -> None:
-        if min(output.shape[2:]) > 1:
-            candidates.append(module)
+        size = tuple(output.shape[2:])
+        if min(size) > 1:
+            last.pop(size, None)
+            last[size] = module
 
     hooks = [
         module.register_forward_hook(record)
@@ -87,9 +127,9 @@ def last_convolution(network: nn.Module, run: Callable[[], object]) -> nn.Module
         run()
     for hook in hooks:
         hook.remove()
-    if not candidates:
+    if not last:
         raise VisusError("--explain: no convolution of this network has an output above 1 x 1")
-    return candidates[-1]
+    return list(last.values())
 
 
 def explanation(

@@ -14,7 +14,7 @@ def main(argv: list[str]) -> int:
         "Measure a model on its test data, and write a page: how good it is, where it is wrong, "
         "why it says so, what breaks it, how fast it is.",
     )
-    parser.add_argument("model", help="a checkpoint, a run folder or latest")
+    parser.add_argument("model", help="a checkpoint, a run folder, latest or a name")
     parser.add_argument("--data", metavar="PATH", help="other data than it was trained with")
     parser.add_argument(
         "--output",

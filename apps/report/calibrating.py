@@ -4,7 +4,7 @@ from typing import Any
 
 from visus.apps.report.quality import measure_calibration_change
 from visus.apps.report.subject import Subject
-from visus.tasks.base import VisionTask
+from visus.apps.training.evaluation import Evaluation
 from visus.tasks.checkpoint_files import write_checkpoint
 from visus.tasks.checkpoints import read_checkpoint
 from visus.vision.errors import VisusError
@@ -13,14 +13,19 @@ from visus.vision.printable import printable
 _ARGUMENT = "temperature"
 
 
-def refuse_without_temperature(task: VisionTask) -> None:
-    """Refuse a task whose scores have no temperature.
+def refuse_without_temperature(evaluation: Evaluation) -> None:
+    """Refuse a model that cannot store a temperature.
 
     Raises:
-        VisusError: If it has none.
+        VisusError: If it is no checkpoint, or its scores have no temperature.
     """
+    task = evaluation.task
     if _ARGUMENT not in task.hparams:
         raise VisusError(f"--calibrate: {task.spec.title} has no temperature; leave the option out")
+    if evaluation.checkpoint is None:
+        raise VisusError(
+            f"--calibrate: {evaluation.model} is ready made; calibrate a checkpoint of a run"
+        )
 
 
 def store_temperature(subject: Subject) -> dict[str, Any]:
@@ -37,6 +42,7 @@ def store_temperature(subject: Subject) -> dict[str, Any]:
     change = measure_calibration_change(subject)
     assert change is not None
     path = subject.evaluation.checkpoint
+    assert path is not None
     checkpoint = read_checkpoint(path)
     arguments = checkpoint["visus"]["arguments"]
     stored = float(arguments.get(_ARGUMENT, 1.0)) * change.temperature

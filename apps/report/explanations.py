@@ -159,7 +159,8 @@ def measure_deletion(explain: Explainer, images: Sequence[Pixels]) -> list[Delet
             for _ in range(_DRAWS)
         ]
         for kind, heat in _first_of_each_kind(explain(image)).items():
-            ranked = sorted(cells, key=lambda cell, heat=heat: -float(heat[cell].mean()))[:count]
+            order = np.argsort([-float(heat[cell].mean()) for cell in cells], kind="stable")
+            ranked = [cells[i] for i in order[:count]]
             after = _score(explain.model, _delete(image, ranked), target)
             drops.setdefault(kind, []).append(before - after)
             random.setdefault(kind, []).append(before - float(np.mean(by_chance)))

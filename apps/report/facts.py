@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from visus.datamodules.core.images import file_hash
+from visus.datamodules.core.images import inspect_images
+from visus.vision.images import Pixels
 
 SPLITS = ("train", "val", "test")
 
@@ -26,6 +27,8 @@ class SplitFacts:
         compared: Number of samples whose content was compared.
         copies: How many of these are copies of an earlier one of the split.
         shared: How many occur in another split, by that split's name.
+        sizes: (width, height) in pixels: of the smallest image, the median of both sides, and of
+            the largest image.
     """
 
     split: str
@@ -33,6 +36,7 @@ class SplitFacts:
     compared: int
     copies: int
     shared: dict[str, int]
+    sizes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def gather_facts(data: Any) -> list[SplitFacts]:
@@ -43,17 +47,20 @@ def gather_facts(data: Any) -> list[SplitFacts]:
             the same as an earlier one.
     """
     contents: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, list[tuple[int, int]]] = {}
+    counts: dict[str, int] = {}
     for split in SPLITS:
         dataset = data.plain_dataset(split)
-        hashes = _hashes(dataset)
+        images = _images(dataset)
+        hashes = [content for content, _ in images]
         if not hashes or hashes in contents.values():
             continue
-        contents[split], sizes[split] = hashes, len(dataset)
+        contents[split], sizes[split] = hashes, [size for _, size in images]
+        counts[split] = len(dataset)
     return [
         SplitFacts(
             split,
-            sizes[split],
+            counts[split],
             len(hashes),
             len(hashes) - len(set(hashes)),
             {
@@ -61,18 +68,32 @@ def gather_facts(data: Any) -> list[SplitFacts]:
                 for other, theirs in contents.items()
                 if other != split
             },
+            _spread(sizes[split]),
         )
         for split, hashes in contents.items()
     ]
 
 
-def _hashes(dataset: Any) -> list[str]:
-    count = min(len(dataset), _MAX)
-    return [_hash(dataset, i) for i in range(count)]
+def _images(dataset: Any) -> list[tuple[str, tuple[int, int]]]:
+    """The content hash and the (width, height) of each image, of the first ones of many."""
+    indices = range(min(len(dataset), _MAX))
+    named = [dataset.name(i) if hasattr(dataset, "name") else "" for i in indices]
+    if named and all(name and Path(name).is_file() for name in named):
+        checks = list(inspect_images(named))
+        if all(check.info is not None for check in checks):
+            return [(c.content, (c.info.width, c.info.height)) for c in checks if c.info]
+    return [_image(np.ascontiguousarray(dataset.image(i))) for i in indices]
 
 
-def _hash(dataset: Any, index: int) -> str:
-    name = dataset.name(index) if hasattr(dataset, "name") else ""
-    if name and Path(name).is_file():
-        return file_hash(name)
-    return hashlib.sha256(np.ascontiguousarray(dataset.image(index)).tobytes()).hexdigest()
+def _image(image: Pixels) -> tuple[str, tuple[int, int]]:
+    content = hashlib.sha256(image.tobytes()).hexdigest()
+    return content, (image.shape[1], image.shape[0])
+
+
+def _spread(
+    sizes: list[tuple[int, int]],
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """The smallest, the median and the largest size."""
+    order = sorted(sizes, key=lambda size: size[0] * size[1])
+    width, height = np.median(np.array(sizes), axis=0).round().astype(int).tolist()
+    return order[0], (width, height), order[-1]

@@ -12,6 +12,7 @@ from torch import Tensor
 from visus.apps.report.subject import Subject
 from visus.models.attacks import AttackGoal, fgsm, fit_patch, pgd, random_places
 from visus.tasks.base import Batch
+from visus.tasks.folded_norms import fold_frozen_norms
 from visus.vision.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from visus.vision.errors import VisusError
 from visus.vision.progress import track
@@ -20,7 +21,7 @@ from visus.vision.resize import Geometry
 _CORRUPTED = 64
 """Samples that are corrupted, 35 times each."""
 
-_ATTACKED = 32
+_ATTACKED = 24
 """Images that are attacked."""
 
 _EPSILONS = (2 / 255, 8 / 255)
@@ -28,7 +29,7 @@ _EPSILONS = (2 / 255, 8 / 255)
 
 _STEPS = 20
 _PATCH_AREA = 0.05
-_PATCH_STEPS = 40
+_PATCH_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,9 @@ def _measure_attacks(subject: Subject, sources: Sequence[str]) -> tuple[list[Att
     first = next(subject.batches(sources[:2]))
     if not task.spec.attacks(task, _on_device(subject, first)):
         return [], f"{task.spec.title} is not attacked; classes, pixels, objects and faces are"
+    # Without gradients of the weights, and of the norms, a step takes a third less time.
+    task.requires_grad_(False)
+    fold_frozen_norms(task.network)
     kinds = [("FGSM", epsilon) for epsilon in _EPSILONS] + [("PGD", e) for e in _EPSILONS]
     if first["image"].ndim == 4:
         kinds.append(("patch", _PATCH_AREA))

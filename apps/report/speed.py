@@ -33,13 +33,13 @@ class SpeedReport:
 
 def measure_speed(subject: Subject) -> SpeedReport:
     """Measure every installed runtime on one core and on all; the task is exported for them."""
-    checkpoint = subject.evaluation.checkpoint
-    sizes = {checkpoint.name: _megabytes(checkpoint)}
-    model = torch_model(str(checkpoint), subject.task)
+    name, checkpoint = subject.evaluation.model, subject.evaluation.checkpoint
+    sizes = {} if checkpoint is None else {checkpoint.name: _megabytes(checkpoint)}
+    model = torch_model(name, subject.task)
     with TemporaryDirectory() as folder:
         exported = export_for_benchmark(model, Path(folder))
         sizes[exported.name if exported.is_file() else "exported folder"] = _megabytes(exported)
-    return SpeedReport(measure_all(str(checkpoint), seconds=_SECONDS), sizes)
+    return SpeedReport(measure_all(name, seconds=_SECONDS), sizes)
 
 
 def _megabytes(path: Path) -> float:

@@ -30,7 +30,7 @@ def write_report(
     """Measure a model on its test data, and write `output` and the JSON file beside it.
 
     Args:
-        model: A checkpoint, a run folder or `latest`.
+        model: A checkpoint, a run folder, `latest`, or the name of ready-made weights.
         data: Arguments of `visus test` that choose the data.
         output: The page.
         sections: Names of sections, in their order.
@@ -39,14 +39,14 @@ def write_report(
     Raises:
         VisusError: If the model or its data cannot be used.
     """
-    evaluation = load_evaluation([model, *data])
+    evaluation = load_evaluation(model, data)
     if calibrate:
-        refuse_without_temperature(evaluation.task)
+        refuse_without_temperature(evaluation)
     subject = evaluate(evaluation)
     built: list[Section] = []
     numbers: dict[str, Any] = {
         "model": model,
-        "checkpoint": str(subject.evaluation.checkpoint.resolve()),
+        "checkpoint": evaluation.checkpoint and str(evaluation.checkpoint.resolve()),
         "split": subject.split,
     }
     for name in sections:
@@ -55,10 +55,10 @@ def write_report(
         numbers[name] = measured
     if calibrate:
         numbers["calibrated"] = store_temperature(subject)
-    page = report_page(subject, model, built)
     beside = output.with_suffix(".json")
-    write_text(output, page)
     write_text(beside, json.dumps(numbers, indent=2, allow_nan=False) + "\n")
+    page = report_page(subject, built)
+    write_text(output, page)
     print(printable(f"{output}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser"))
     print(printable(f"{beside}: all numbers"))
 

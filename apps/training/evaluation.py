@@ -23,30 +23,36 @@ class Evaluation:
     Attributes:
         task: In evaluation mode, on the GPU if there is one.
         data: The data module.
-        checkpoint: Path of the checkpoint.
+        model: The model as the user named it.
+        checkpoint: Path of the checkpoint; None for ready-made weights that a configuration
+            measures.
     """
 
     task: VisionTask
     data: VisionDataModule[Any]
-    checkpoint: Path
+    model: str
+    checkpoint: Path | None
 
 
-def load_evaluation(argv: Sequence[str]) -> Evaluation:
+def load_evaluation(model: str, arguments: Sequence[str] = ()) -> Evaluation:
     """A trained task and its data module, as `visus test` uses them.
 
     Args:
-        argv: The arguments after `visus test`, of which the first is a checkpoint, a run folder or
-            `latest`.
+        model: A checkpoint, a run folder, `latest`, or the name of ready-made weights.
+        arguments: Further arguments of `visus test`.
 
     Raises:
         VisusError: If the model or its data cannot be used.
     """
-    cli, keywords = prepare("test", parse_arguments("test", argv), _EvaluationCLI)
-    path = Path(keywords["ckpt_path"])
-    task = load_task(path).to("cuda" if torch.cuda.is_available() else "cpu")
+    given = parse_arguments("test", [model, *arguments])
+    cli, keywords = prepare("test", given, _EvaluationCLI)
+    path = Path(keywords["ckpt_path"]) if "ckpt_path" in keywords else None
+    task = cli.model if path is None else load_task(path)
+    assert isinstance(task, VisionTask)
     cli.datamodule.prepare_data()
     cli.datamodule.setup("test")
-    return Evaluation(task, cli.datamodule, path)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Evaluation(task.eval().to(device), cli.datamodule, model, path)
 
 
 class _EvaluationCLI(VisusCLI):

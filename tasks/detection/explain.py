@@ -1,11 +1,11 @@
-"""Explain detections by Grad-CAM for each box."""
+"""Explain detections by HiResCAM for each box."""
 
 import numpy as np
 import torch
 
 from visus.tasks.base import VisionTask
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.tasks.explaining import explanation, grad_cam
+from visus.tasks.explaining import explanation, hires_cam
 from visus.tasks.spec import Explanation
 from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.images import Pixels
@@ -16,7 +16,7 @@ _BOXES = 3
 
 
 def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
-    """Grad-CAM of the scores of the best boxes that are reported, each with its box.
+    """HiResCAM of the scores of the best boxes that are reported, each with its box.
 
     Args:
         task: A detector in evaluation mode.
@@ -31,8 +31,8 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     explained = []
     for i in range(min(_BOXES, len(shown))):
         # The outputs are in the order of the scores, as the prediction is.
-        heat = grad_cam(task, images, lambda outputs, i=i: outputs[1][0, i])  # type: ignore[misc]
-        caption = f"Grad-CAM: {shown.label(i)} {shown.scores[i]:.2f}"
+        heat = hires_cam(task, images, lambda outputs, i=i: outputs[1][0, i])  # type: ignore[misc]
+        caption = f"HiResCAM: {shown.label(i)} {shown.scores[i]:.2f}"
         drawn = explanation(image, heat, geometry, caption)
         boxed = draw_boxes(drawn.image, shown.boxes[[i]], [shown.label(i)], np.zeros(1, np.int64))
         explained.append(Explanation(boxed, caption, drawn.heat))

@@ -1,10 +1,10 @@
-"""Explain a segmentation by Grad-CAM for each class in the image."""
+"""Explain a segmentation by HiResCAM for each class in the image."""
 
 import torch
 from torch import Tensor
 
 from visus.tasks.base import VisionTask
-from visus.tasks.explaining import explanation, grad_cam
+from visus.tasks.explaining import explanation, hires_cam
 from visus.tasks.spec import Explanation
 from visus.vision.images import Pixels
 from visus.vision.resize import preprocess_image
@@ -14,7 +14,7 @@ _CLASSES = 3
 
 
 def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
-    """Grad-CAM of the largest classes: of the mean logit of the pixels of each.
+    """HiResCAM of the largest classes: of the mean logit of the pixels of each.
 
     After "Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation
     Mapping" (Vinogradova et al. 2020, arXiv:2002.11434).
@@ -35,7 +35,7 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
         def chosen(outputs: tuple[Tensor, ...], index: int = index) -> Tensor:
             return outputs[0][0, index][classes == index].mean()
 
-        heat = grad_cam(task, images, chosen)
-        caption = f"Grad-CAM: {task.class_names[index]}"
+        heat = hires_cam(task, images, chosen)
+        caption = f"HiResCAM: {task.class_names[index]}"
         explained.append(explanation(image, heat, geometry, caption))
     return explained

@@ -8,12 +8,11 @@ from visus.apps.report.subject import Subject
 from visus.vision.printable import printable
 
 
-def report_page(subject: Subject, model: str, sections: Sequence[Section]) -> str:
+def report_page(subject: Subject, sections: Sequence[Section]) -> str:
     """The page as one HTML document.
 
     Args:
         subject: What is reported on.
-        model: The model as the user named it.
         sections: In their order.
     """
     task = subject.task
@@ -24,7 +23,7 @@ def report_page(subject: Subject, model: str, sections: Sequence[Section]) -> st
         ["report/report.css"],
         [],
         {each.name: each.data for each in sections if each.data is not None},
-        title=f"{printable(model)}: report",
+        title=f"{printable(subject.evaluation.model)}: report",
         subtitle=f"{task.spec.title}, {task.describe_outputs()}; {parameters:,} parameters; "
         f"{count:,} {subject.assessment.unit} of the {subject.split} split",
         sections=sections,

@@ -74,9 +74,10 @@ def _plots(quality: Quality) -> list[tuple[str, Any]]:
 
 def _training_curves(subject: Subject) -> str:
     """The curves of the run as a data address; empty where there are none."""
-    path = subject.evaluation.checkpoint.parent / CURVES_FILE
-    if not path.is_file():
+    checkpoint = subject.evaluation.checkpoint
+    if checkpoint is None or not (checkpoint.parent / CURVES_FILE).is_file():
         return ""
+    path = checkpoint.parent / CURVES_FILE
     with Image.open(path) as image:
         image.thumbnail((1100, 1100))
         return data_uri(np.asarray(image.convert("RGB")))

@@ -69,6 +69,7 @@ def test_the_page_has_all_sections_and_the_planted_labels(visus, trained, monkey
     assert [row["class"] for row in quality["classes"]] == list(CLASSES)
     assert np.array(quality["confusion"]).sum() == 24
     assert [each["split"] for each in quality["data"]] == ["train", "val", "test"]
+    assert quality["data"][0]["sizes"] == [[72, 72]] * 3
     listed = [Path(each["source"]).name for each in numbers["errors"]["labels"]]
     assert sum(name.startswith("wrong") for name in listed[:8]) == 3, listed
     maps = numbers["explanations"]["explained"][0]["maps"]
@@ -177,3 +178,26 @@ def test_every_plot_is_visible_in_a_browser(visus, trained, workplace, monkeypat
     assert found["problems"] == [] and found["hidden"] == []
     assert found["plots"] == 3 and found["images"] > 20
     assert found["width"] <= width and found["links"] == [True] * 4
+
+
+def test_copies_between_splits_are_counted(visus, trained, workplace):
+    for split, seeds in (("train", (0, 1, 2, 2)), ("val", (3, 2, 5)), ("test", (6, 7, 8))):
+        for i, seed in enumerate(seeds):
+            for label in CLASSES:
+                save_stripes(workplace / "copied" / split / label / f"{i}.png", seed, label)
+    data = ("--data", "copied")
+    code, _, err = visus("report", trained, *data, "--sections", "quality")
+    assert code == 2 and "in train and val" in err, err
+
+
+def test_attacks_without_memory_are_one_line(visus, trained, monkeypatch):
+    from visus.apps.report import robustness
+
+    def exhausted(*arguments):
+        raise MemoryError
+
+    shorten(monkeypatch)
+    monkeypatch.setattr(robustness, "fgsm", exhausted)
+    code, _, err = visus("report", trained, "--sections", "robustness")
+    assert code == 2 and "the memory does not suffice for attacks" in err
+    assert len(err.strip().splitlines()) == 1

@@ -28,7 +28,7 @@ def digits(tmp_path_factory):
     try:
         arguments = ["--trainer.max_epochs", "6", "--data.num_workers", "0"]
         assert main(["fit", "--config", "classification/digits", *arguments]) == 0
-        evaluation = load_evaluation([str(next(folder.glob("runs/*/*/*")))])
+        evaluation = load_evaluation(str(next(folder.glob("runs/*/*/*"))))
     finally:
         os.chdir(before)
     dataset = evaluation.data.plain_dataset("test")

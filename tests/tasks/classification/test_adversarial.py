@@ -13,7 +13,7 @@ EPSILON = 0.08
 
 def accuracies(run):
     """Accuracy on test images, and on attacked ones."""
-    evaluation = load_evaluation([str(run)])
+    evaluation = load_evaluation(str(run))
     batch = next(iter(make_loader(evaluation.data.plain_dataset("test"), 150, 0)))
     (goal,) = evaluation.task.spec.attacks(evaluation.task, batch)
     attacked = pgd(goal.objective, batch["image"], EPSILON, 10, 1, torch.Generator().manual_seed(0))

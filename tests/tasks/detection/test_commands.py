@@ -276,5 +276,5 @@ def test_boxes_are_explained_by_gradients_and_by_occlusion(visus, workplace, run
     assert visus("export", run, "--output", "m.onnx")[0] == 0
     code, _, err = visus("predict", "m.onnx", *arguments[:3], "--explain", "maps2")
     assert code == 0, err
-    # Grad-CAM and occlusion of three boxes each, beside the image; occlusion alone when exported.
+    # HiResCAM and occlusion of three boxes each, beside the image; occlusion alone when exported.
     assert torch.shape[1] > 1.5 * read_image(Path("maps2/a.jpg")).shape[1]

@@ -305,6 +305,6 @@ def test_a_report_explains_classes_and_attacks_pixels(visus, run, monkeypatch):
     assert set(numbers["quality"]["figures"]) >= {"miou", "boundary_f1"}
     assert "Confusion matrix" in page and "vertical axis" not in page
     maps = numbers["explanations"]["explained"][0]["maps"]
-    assert {name.partition(":")[0] for name in maps} == {"Grad-CAM", "occlusion"}
+    assert {name.partition(":")[0] for name in maps} == {"HiResCAM", "occlusion"}
     goals = {each["goal"] for each in numbers["robustness"]["attacks"]}
     assert goals == {"wrong pixels"}
