@@ -84,5 +84,6 @@ def inspection_page(
         f"multiply-adds for an image of {shape_text(tuple(subject.image.shape[1:]))}",
         drawn=data_uri(prediction.drawn),
         summary=prediction.summary,
+        folder="inspection",
         sections=sections,
     )

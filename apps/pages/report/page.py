@@ -26,5 +26,6 @@ def report_page(subject: Subject, sections: Sequence[Section]) -> str:
         title=f"{printable(subject.evaluation.model)}: report",
         subtitle=f"{task.spec.title}, {task.describe_outputs()}; {parameters:,} parameters; "
         f"{count:,} {subject.assessment.unit} of the {subject.split} split",
+        folder="report",
         sections=sections,
     )
