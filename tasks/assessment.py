@@ -58,10 +58,12 @@ class FigureTable:
     Attributes:
         columns: Headings; the first is that of the names.
         rows: The name, and a value for each further column; NaN where undefined.
+        counts: Whether the last column is a number of samples or objects.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float, ...]], ...]
+    counts: bool = True
 
 
 @dataclass(frozen=True, eq=False)

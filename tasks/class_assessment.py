@@ -32,17 +32,20 @@ class ClassAssessment(Assessment):
     """
 
     main = "accuracy"
-    quality_name = "score of the true class"
 
     def __init__(self, sources: Sequence[str], scored: LabelScores, unit: str = "images") -> None:
         self.sources = sources
         self.scored = scored
         self.unit = unit
+        several = scored.multi_label
+        self.quality_name = "score of the right answers" if several else "score of the true class"
 
     def figures(self, chosen: Indices | None = None) -> dict[str, float]:
         """See `Assessment.figures`."""
         metrics = self._metrics(np.arange(len(self.sources)) if chosen is None else chosen)
-        return metrics.compute().figures
+        figures = metrics.compute().figures
+        # That of `visus test` may have smoothed labels.
+        return {"log_loss" if name == "loss" else name: v for name, v in figures.items()}
 
     @cached_property
     def quality(self) -> Floats:
@@ -70,7 +73,7 @@ class ClassAssessment(Assessment):
         else:
             true, predicted = [int(self.scored.labels[index])], [int(scores.argmax())]
         said = [f"{names[i]} {scores[i]:.2f}" for i in predicted]
-        return ", ".join(names[i] for i in true) or "none", ", ".join(said) or "none"
+        return ", ".join(names[i] for i in true) or "no class", ", ".join(said) or "no class"
 
     def draw(self, index: int, read_image: ReadImage) -> list[tuple[str, Pixels]]:
         """See `Assessment.draw`."""

@@ -80,10 +80,12 @@ def _refuse_file(option: str, folder: Path | None) -> None:
     """Stop where the name of a file is given for a folder.
 
     Raises:
-        CommandError: If it has the suffix of an image or a video.
+        CommandError: If it is a file, or has the suffix of an image or a video.
     """
     if folder is None or folder.is_dir():
         return
+    if folder.exists():
+        raise CommandError(f"{option} {folder}: is a file; name a folder")
     if folder.suffix.lower() in EXTENSIONS | VIDEO_EXTENSIONS:
         raise CommandError(
             f"{option} {folder}: writes one file for each image into a folder; name a folder, "

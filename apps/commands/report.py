@@ -1,5 +1,6 @@
 """visus report: one page on a model's quality, errors, explanations, robustness and speed."""
 
+import os
 from pathlib import Path
 
 from visus.apps.parsing import CommandError, CommandParser
@@ -14,7 +15,7 @@ def main(argv: list[str]) -> int:
         "Measure a model on its test data, and write a page: how good it is, where it is wrong, "
         "why it says so, what breaks it, how fast it is.",
     )
-    parser.add_argument("model", help="a checkpoint, a run folder, latest or a name")
+    parser.add_argument("model", help="a checkpoint, a run folder, latest or faces")
     parser.add_argument("--data", metavar="PATH", help="other data than it was trained with")
     parser.add_argument(
         "--output",
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
     sections = _sections(args.sections)
-    _check_output(args.output, args.model)
+    _check_output(args.output, args.model, args.data)
 
     from visus.apps.report.write import write_report
 
@@ -59,9 +60,28 @@ def _sections(text: str) -> list[str]:
     return [name for name in SECTIONS if name in chosen]
 
 
-def _check_output(path: Path, model: str) -> None:
+def _check_output(path: Path, model: str, data: str | None) -> None:
+    """Refuse an output before anything is measured.
+
+    Raises:
+        CommandError: If it is no HTML file, cannot be a file there, or would replace another file.
+        VisusError: If it is an address, or the model.
+    """
     from visus.apps.outputs import check_outputs
+    from visus.apps.report.numbers_file import is_report
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise CommandError(f"--output {path}: is written as HTML; name a .html file")
-    check_outputs({"--output": path}, [model])
+    beside = path.with_suffix(".json")
+    check_outputs({"--output": path}, [model, data])
+    for each in (path, beside):
+        if each.is_dir():
+            raise CommandError(f"--output {path}: {each} is a folder; name another file")
+    parent = next((folder for folder in path.parents if folder.exists()), Path())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise CommandError(f"--output {path}: {parent} is no folder that can be written to")
+    if beside.exists() and not is_report(beside):
+        raise CommandError(
+            f"--output {path}: the numbers are written to {beside}, which exists and is no report; "
+            "name another file"
+        )

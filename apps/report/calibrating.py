@@ -1,14 +1,11 @@
 """Store a fitted temperature in a checkpoint."""
 
-from typing import Any
-
 from visus.apps.report.quality import measure_calibration_change
 from visus.apps.report.subject import Subject
 from visus.apps.training.evaluation import Evaluation
 from visus.tasks.checkpoint_files import write_checkpoint
 from visus.tasks.checkpoints import read_checkpoint
 from visus.vision.errors import VisusError
-from visus.vision.printable import printable
 
 _ARGUMENT = "temperature"
 
@@ -28,7 +25,7 @@ def refuse_without_temperature(evaluation: Evaluation) -> None:
         )
 
 
-def store_temperature(subject: Subject) -> dict[str, Any]:
+def store_temperature(subject: Subject) -> str:
     """Fit a temperature on the validation samples, and store it in the checkpoint.
 
     Everything else in the checkpoint stays; exports of it compute calibrated scores, too.
@@ -37,22 +34,19 @@ def store_temperature(subject: Subject) -> dict[str, Any]:
         subject: The task and its samples.
 
     Returns:
-        The stored temperature, and the calibration error before and after.
+        A line on what was stored.
     """
     change = measure_calibration_change(subject)
-    assert change is not None
     path = subject.evaluation.checkpoint
-    assert path is not None
+    assert change is not None and path is not None
     checkpoint = read_checkpoint(path)
     arguments = checkpoint["visus"]["arguments"]
     stored = float(arguments.get(_ARGUMENT, 1.0)) * change.temperature
     arguments[_ARGUMENT] = stored
     write_checkpoint(checkpoint, path)
-    before, after = change.before.error, change.after.error
-    print(
-        printable(
-            f"{path}: temperature {stored:.3f} stored; expected calibration error of the "
-            f"{subject.split} samples {before:.3f} before, {after:.3f} after"
-        )
+    on = "the same samples" if subject.shares_validation else f"the {subject.split} samples"
+    return (
+        f"{path}: temperature {stored:.3f} stored, fitted to {change.samples} validation samples; "
+        f"expected calibration error of {on} {change.before.error:.3f} before, "
+        f"{change.after.error:.3f} after"
     )
-    return {_ARGUMENT: stored, "error_before": before, "error_after": after}

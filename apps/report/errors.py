@@ -24,6 +24,9 @@ from visus.vision.wording import counted
 _SHOWN = 12
 """Samples of each kind that are shown."""
 
+_EXAMINED = 20_000
+"""Most labels that are examined: the classifiers would take hours for millions."""
+
 _ISSUES = 40
 """Labels that are listed."""
 
@@ -131,13 +134,13 @@ def _label_issues(subject: Subject) -> tuple[list[LabelIssue], int, str]:
     """Labels of all splits that look wrong, the number examined, and why none were."""
     task, scored = subject.task, subject.assessment.label_scores()
     if scored is None or scored.multi_label:
-        return [], 0, "labels are examined where each sample has one class"
+        return [], 0, "Not examined, as a sample does not have exactly one class."
     features, labels, sources = _features(subject)
     kept = np.isin(labels, np.flatnonzero(np.bincount(labels) >= 2))
     features, labels = features[kept], labels[kept]
     names = [name for name, keep in zip(sources, kept, strict=True) if keep]
     if len(labels) < MIN_SAMPLES or len(np.unique(labels)) < 2:
-        return [], 0, f"{counted(len(labels), 'label')} of too few classes to examine"
+        return [], 0, f"Not examined: {counted(len(labels), 'label')} of too few classes."
     present, columns = np.unique(labels, return_inverse=True)
     scores = out_of_sample_scores(features, labels)
     listed, likely = rank_label_errors(scores, columns)
@@ -156,13 +159,19 @@ def _label_issues(subject: Subject) -> tuple[list[LabelIssue], int, str]:
 
 
 def _features(subject: Subject) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
-    """Features, labels and names of the samples of all splits, each file once."""
+    """Features, labels and names of the samples of all splits, each file once.
+
+    Of many samples, evenly spaced ones.
+    """
     evaluation, task = subject.evaluation, subject.task
+    datasets = {split: evaluation.data.plain_dataset(split) for split in SPLITS}
+    step = max(1, -(-sum(map(len, datasets.values())) // _EXAMINED))  # type: ignore[arg-type]
     vectors: list[NDArray[np.float32]] = []
     labels: list[int] = []
     sources: dict[str, None] = {}
-    for split in SPLITS:
-        for batch in batches_of(evaluation, evaluation.data.plain_dataset(split)):
+    for split, dataset in datasets.items():
+        chosen = range(0, len(dataset), step)  # type: ignore[arg-type]
+        for batch in batches_of(evaluation, dataset, chosen):
             with torch.inference_mode():
                 features = task.extract_features(batch["image"]).float()
             # Means over the positions of feature maps, or over the frames of clips.

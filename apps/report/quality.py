@@ -133,7 +133,7 @@ def measure_quality(subject: Subject) -> Quality:
         assessment.plots(),
         measure_calibration_change(subject),
         facts,
-        all(each.split != subject.split for each in facts),
+        subject.shares_validation,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset, Subset
 
 from visus.apps.training.evaluation import Evaluation
+from visus.apps.training.reporting import tests_on_validation_data
 from visus.datamodules.core.loading import make_loader
 from visus.tasks.assessment import Assessment
 from visus.tasks.base import Batch, VisionTask
@@ -40,6 +41,16 @@ class Subject:
     def dataset(self) -> Any:
         """The data set of the split, without augmentation."""
         return self.evaluation.data.plain_dataset(self.split)
+
+    @cached_property
+    def shares_validation(self) -> bool:
+        """Whether the split is the validation split, for want of one in the data."""
+        return tests_on_validation_data(self.evaluation.data)
+
+    @property
+    def split_name(self) -> str:
+        """The split in words."""
+        return "validation" if self.shares_validation else self.split
 
     def read_image(self, source: str) -> Pixels:
         """The original image of a sample, uint8 of shape (height, width, channels)."""

@@ -1,6 +1,5 @@
 """Measure a model, and write the report: a page, and all numbers beside it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from visus.apps.pages.section import Section
 from visus.apps.report.calibrating import refuse_without_temperature, store_temperature
 from visus.apps.report.errors import clearest_errors, find_errors
 from visus.apps.report.explanations import explain_samples
+from visus.apps.report.numbers_file import write_numbers
 from visus.apps.report.quality import measure_quality
 from visus.apps.report.robustness import measure_robustness
 from visus.apps.report.speed import measure_speed
@@ -28,6 +28,8 @@ def write_report(
     model: str, data: Sequence[str], output: Path, sections: Sequence[str], calibrate: bool
 ) -> None:
     """Measure a model on its test data, and write `output` and the JSON file beside it.
+
+    The report describes the model before its calibration.
 
     Args:
         model: A checkpoint, a run folder, `latest`, or the name of ready-made weights.
@@ -47,20 +49,21 @@ def write_report(
     numbers: dict[str, Any] = {
         "model": model,
         "checkpoint": evaluation.checkpoint and str(evaluation.checkpoint.resolve()),
-        "split": subject.split,
+        "split": subject.split_name,
     }
     for name in sections:
         section, measured = _SECTIONS[name](subject)
         built.append(section)
         numbers[name] = measured
-    if calibrate:
-        numbers["calibrated"] = store_temperature(subject)
     beside = output.with_suffix(".json")
-    write_text(beside, json.dumps(numbers, indent=2, allow_nan=False) + "\n")
     page = report_page(subject, built)
+    write_numbers(beside, numbers)
     write_text(output, page)
     print(printable(f"{output}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser"))
     print(printable(f"{beside}: all numbers"))
+    if calibrate:
+        # Last: a report that fails leaves the checkpoint as it was.
+        print(printable(store_temperature(subject)))
 
 
 def _quality(subject: Subject) -> tuple[Section, dict[str, Any]]:

@@ -61,6 +61,9 @@ def tidy(
     if unknown:
         known = sorted({option.lstrip("-") for option in options})
         name = unknown[1].rpartition(".")[2]
+        if unknown[1].endswith("data.root") or unknown[1] == "root":
+            remedy = "does not apply, as these data are generated or downloaded; leave --data out"
+            return ArgumentError("data.root", remedy)
         others = [each for each in _parameters() if each != name]
         near = did_you_mean(unknown[1], known) or did_you_mean(name, others)
         return ArgumentError(unknown[1], f"is an unknown option{near}")

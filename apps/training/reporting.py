@@ -143,7 +143,7 @@ class RunReport(Callback):
             lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers),
         )
         lines = task.spec.report()(task, context)
-        shared = split == "test" and _tests_on_validation_data(data)
+        shared = split == "test" and tests_on_validation_data(data)
         where = "test, on the validation split" if shared else split
         table = Table("figure", "value", title=f"{where}: {counted(samples, 'sample')}")
         for key, value in sorted(figures.items()):
@@ -171,7 +171,7 @@ class RunReport(Callback):
         write_text(self.folder / "metrics.json", text)
 
 
-def _tests_on_validation_data(data: Any) -> bool:
+def tests_on_validation_data(data: Any) -> bool:
     """Whether the test split is the validation split, for want of one in the data."""
     if getattr(data, "evaluate_all", False):
         return False

@@ -70,7 +70,8 @@ class SegmentationAssessment(Assessment):
         pixels = result.confusion.sum(1) / max(1, int(result.confusion.sum()))
         named = zip(self.class_names, result.iou, result.boundary_f1, pixels, strict=True)
         rows = tuple((name, tuple(float(value) for value in values)) for name, *values in named)
-        return FigureTable(("class", "IoU", "boundary F1", "fraction of pixels"), rows)
+        columns = ("class", "IoU", "boundary F1", "fraction of pixels")
+        return FigureTable(columns, rows, counts=False)
 
     def plots(self) -> list[Confusion]:  # type: ignore[override]
         """See `Assessment.plots`."""

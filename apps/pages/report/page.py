@@ -25,7 +25,7 @@ def report_page(subject: Subject, sections: Sequence[Section]) -> str:
         {each.name: each.data for each in sections if each.data is not None},
         title=f"{printable(subject.evaluation.model)}: report",
         subtitle=f"{task.spec.title}, {task.describe_outputs()}; {parameters:,} parameters; "
-        f"{count:,} {subject.assessment.unit} of the {subject.split} split",
+        f"{count:,} {subject.assessment.unit} of the {subject.split_name} split",
         folder="report",
         sections=sections,
     )

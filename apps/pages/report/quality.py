@@ -26,10 +26,11 @@ def quality_section(subject: Subject, quality: Quality) -> Section:
         "Quality",
         {
             "quality": quality,
-            "split": subject.split,
+            "split": subject.split_name,
             "figures": [_row(each) for each in quality.figures[:_MAX_FIGURES]],
             "more": max(0, len(quality.figures) - _MAX_FIGURES),
             "rows": _class_rows(quality),
+            "can_calibrate": "temperature" in subject.task.hparams,
             "absent": _absent(quality),
             "plots": _plots(quality),
             "calibration": change and calibration_svg(change.before, change.after),
@@ -39,10 +40,8 @@ def quality_section(subject: Subject, quality: Quality) -> Section:
 
 
 def number(value: float) -> str:
-    """A figure as text: four decimals, whole numbers without."""
-    if not math.isfinite(value):
-        return "undefined"
-    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
+    """A figure as text, with four decimals."""
+    return f"{value:.4f}" if math.isfinite(value) else "undefined"
 
 
 def _row(figure: Figure) -> dict[str, str]:
@@ -52,8 +51,14 @@ def _row(figure: Figure) -> dict[str, str]:
 
 
 def _class_rows(quality: Quality) -> list[tuple[str, list[str]]]:
-    rows = [] if quality.table is None else quality.table.rows
-    return [(name, [number(value) for value in values]) for name, values in rows]
+    table = quality.table
+    if table is None:
+        return []
+    rows = [(name, [number(value) for value in values]) for name, values in table.rows]
+    if table.counts:
+        for (_, texts), (_, values) in zip(rows, table.rows, strict=True):
+            texts[-1] = f"{values[-1]:,.0f}"
+    return rows
 
 
 def _absent(quality: Quality) -> list[str]:
