@@ -63,7 +63,7 @@ def tidy(
         name = unknown[1].rpartition(".")[2]
         if unknown[1].endswith("data.root") or unknown[1] == "root":
             remedy = "does not apply, as these data are generated or downloaded; leave --data out"
-            return ArgumentError("data.root", remedy)
+            return ArgumentError(unknown[1], remedy)
         others = [each for each in _parameters() if each != name]
         near = did_you_mean(unknown[1], known) or did_you_mean(name, others)
         return ArgumentError(unknown[1], f"is an unknown option{near}")

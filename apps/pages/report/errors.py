@@ -10,6 +10,7 @@ from visus.apps.pages.figures import data_uri
 from visus.apps.pages.section import Section
 from visus.apps.report.errors import Errors
 from visus.apps.report.subject import Subject
+from visus.tasks.spec import Explanation, TaskSpec
 from visus.vision.images import ImageError, Pixels, read_image, visible
 
 _SIDE = 320
@@ -49,6 +50,9 @@ def _cards(subject: Subject, indices: Sequence[int]) -> list[dict[str, object]]:
     for index in indices:
         truth, prediction = assessment.describe(index)
         images = assessment.draw(index, subject.read_image)
+        explained = _main_map(subject, assessment.sources[index])
+        if explained is not None:
+            images.append((explained.caption, explained.image))
         cards.append(
             {
                 "source": assessment.sources[index],
@@ -59,6 +63,17 @@ def _cards(subject: Subject, indices: Sequence[int]) -> list[dict[str, object]]:
             }
         )
     return cards
+
+
+def _main_map(subject: Subject, source: str) -> Explanation | None:
+    """The gradient-based map of the main part of a prediction; None for a task without one."""
+    spec = subject.task.spec
+    explain = spec.explain()
+    # Other tasks explain single words, or nothing by gradients.
+    if explain is None or type(spec).targets is TaskSpec.targets:
+        return None
+    maps = explain(subject.task, subject.read_image(source))
+    return maps[0] if maps else None
 
 
 def _label_image(source: str, subject: Subject) -> str:

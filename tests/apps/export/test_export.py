@@ -183,7 +183,7 @@ def test_exported_models_and_existing_folders_are_refused(visus, model):
         (["q.onnx", "--precision", "int8", "--calibration", "empty"], "holds no images"),
         (["q.onnx", "--precision", "int8", "--calibration", "images"], "bad.png"),
         (["q.onnx", "--images", "images"], "bad.png"),
-        (["q.onnx", "--data", "empty"], "--data.root is an unknown option"),
+        (["q.onnx", "--data", "empty"], "--data.root does not apply, as these data are generated"),
     ],
 )
 def test_a_failed_export_leaves_no_file(visus, calibration, model, arguments, words):

@@ -191,10 +191,16 @@ def test_explanations_are_written(visus, workplace, photos, model):
     code, _, err = visus("predict", model[1], photos / "circle" / "0.png", "--explain", "why")
     assert code == 0, err
     image = cv2.imread(str(workplace / "why" / "0.jpg"))
-    # The image, three classes, saliency: five squares of 256 pixels.
-    assert image.shape[1] == 5 * 256
-    code, _, err = visus("predict", model[0], photos, "--explain", "why")
-    assert code == 2 and "--explain needs a model in PyTorch" in err
+    # The image, three classes, saliency, occlusion: six squares of 256 pixels.
+    assert image.shape[1] == 6 * 256
+    # An exported file is explained by occlusion alone.
+    one = photos / "circle" / "0.png"
+    code, _, err = visus("predict", model[0], one, "--explain", "exported")
+    assert code == 0, err
+    assert cv2.imread("exported/0.jpg").shape[1] == 2 * 256
+    (workplace / "file").write_text("x")
+    code, _, err = visus("predict", model[0], one, "--explain", "file")
+    assert code == 2 and "--explain file: is a file; name a folder" in err
 
 
 def test_images_of_all_sizes_become_one_video_and_keep_their_shape(visus, workplace, model):
