@@ -16,7 +16,12 @@ def main(argv: list[str]) -> int:
         "why it says so, what breaks it, how fast it is.",
     )
     parser.add_argument("model", help="a checkpoint, a run folder, latest or faces")
-    parser.add_argument("--data", metavar="PATH", help="other data than it was trained with")
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="other data than it was trained with; options of the data "
+        "module, such as --data.pairs FILE, are those of visus test",
+    )
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -34,15 +39,30 @@ def main(argv: list[str]) -> int:
         action="store_true",
         help="fit a temperature on the validation data, and store it in the checkpoint",
     )
-    args = parser.parse_args(argv)
+    own, options = _split(argv)
+    args = parser.parse_args(own)
     sections = _sections(args.sections)
     _check_output(args.output, args.model, args.data)
 
     from visus.apps.report.write import write_report
 
     place = [] if args.data is None else ["--data", args.data]
-    write_report(args.model, place, args.output, sections, args.calibrate)
+    write_report(args.model, [*place, *options], args.output, sections, args.calibrate)
     return 0
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments of this command, and those of the data module: `--data.pairs FILE`."""
+    own, options = [], []
+    words = iter(argv)
+    for word in words:
+        if not word.startswith("--data."):
+            own.append(word)
+            continue
+        options.append(word)
+        if "=" not in word:
+            options += [next(words, "")]
+    return own, options
 
 
 def _sections(text: str) -> list[str]:

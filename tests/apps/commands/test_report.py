@@ -1,5 +1,6 @@
 """visus report on classifiers: the page, planted label errors, calibration, wrong arguments."""
 
+import json
 import os
 import re
 import shutil
@@ -137,6 +138,19 @@ def test_wrong_arguments(visus, trained, workplace, arguments, words):
     code, _, err = visus("report", trained, *arguments)
     assert code == 2 and words in err and "Traceback" not in err, err
     assert not list(workplace.glob("report.*"))
+
+
+def test_options_of_the_data_are_those_of_test(visus, trained, workplace):
+    for i in range(3):
+        save_stripes(workplace / "some" / CLASSES[0] / f"{i}.png", i, CLASSES[0])
+    (workplace / "some" / CLASSES[0] / "bad.png").write_bytes(b"no image")
+    arguments = ("report", trained, "--data", "some", "--sections", "quality")
+    code, _, err = visus(*arguments)
+    assert code == 2 and "--data.skip_bad true" in err
+    assert visus(*arguments, "--data.skip_bad", "true")[0] == 0
+    assert json.loads(Path("report.json").read_text())["quality"]["images"] == 3
+    code, _, err = visus(*arguments, "--data.skip_worse=true")
+    assert code == 2 and "skip_worse" in err
 
 
 def test_other_files_are_not_replaced(visus, trained, workplace):
