@@ -8,6 +8,9 @@ from torch import Tensor
 from visus.models.attacks import AttackGoal
 from visus.tasks.base import Batch, VisionTask
 
+_DARKER = 0.9
+"""Brightness of the copy of an image that it is compared with."""
+
 
 class SimilarityAttack:
     """Changes how similar faces are to others; see `visus.models.attacks.AttackObjective`.
@@ -39,24 +42,26 @@ class SimilarityAttack:
 
 
 def face_attacks(task: VisionTask, batch: Batch) -> list[AttackGoal]:
-    """To be less similar to one's own face, and to be taken for the next person of the batch.
+    """To be recognised no more, and to be taken for the next person of the batch.
 
-    The second succeeds where the similarity reaches the calibrated threshold; it is left out for a
-    batch of one person.
+    The first succeeds where the similarity to a darker copy of the own image falls below the
+    calibrated threshold, the second where that to the other person reaches it; the second is left
+    out for a batch of one person.
     """
+    images: Tensor = batch["image"]
     with torch.no_grad():
-        embeddings: Tensor = task(batch["image"])[0].float()
-    goals = [AttackGoal("not recognised", SimilarityAttack(task, embeddings, -1))]
+        # To the very same image the similarity has no gradient.
+        darker: Tensor = task((images * _DARKER).to(images.dtype))[0].float()
+        embeddings: Tensor = task(images)[0].float()
+    threshold = float(task.options()["threshold"])
+    hidden = SimilarityAttack(task, darker, -1)
+    goals = [AttackGoal("not recognised", hidden, lambda x: -hidden.damage(x) < threshold)]
     others = [_next_person(batch["name"], i) for i in range(len(batch["name"]))]
     if None in others:
         return goals
-    objective = SimilarityAttack(task, embeddings[others], 1)
-    threshold = float(task.options()["threshold"])
-
-    def succeeded(images: Tensor) -> Tensor:
-        return objective.damage(images) >= threshold
-
-    return [*goals, AttackGoal("taken for another person", objective, succeeded)]
+    posing = SimilarityAttack(task, embeddings[others], 1)
+    goal = "taken for another person"
+    return [*goals, AttackGoal(goal, posing, lambda x: posing.damage(x) >= threshold)]
 
 
 def _next_person(names: Sequence[str], index: int) -> int | None:

@@ -108,7 +108,11 @@ class FaceRecognitionSpec(TaskSpec):
         from visus.tasks.torch_network import run_images
 
         pairs = data.pairs(split)
-        return assess_pairs(task.measure(batches), pairs, lambda faces: run_images(task, faces)[0])
+        found = assess_pairs(task.measure(batches), pairs, lambda faces: run_images(task, faces)[0])
+        if task.options()["far"] is None:
+            # Ready weights have no threshold before they are measured.
+            task.after_validation(found.result)
+        return found
 
     def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
         """See `TaskSpec.attacks`."""
