@@ -108,12 +108,12 @@ class Robustness:
             },
             "attacked": self.attacked,
             "attacked_clean": _plain(self.attacked_clean),
-            "attacks": [asdict(each) for each in self.attacks],
+            "attacks": [{**asdict(each), "figure": _plain(each.figure)} for each in self.attacks],
         }
 
 
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _plain(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def measure_robustness(subject: Subject) -> Robustness:

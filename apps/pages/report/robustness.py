@@ -1,5 +1,7 @@
 """The section on robustness."""
 
+import math
+
 from visus.apps.pages.report.plots import lines_svg
 from visus.apps.pages.report.quality import number
 from visus.apps.pages.section import Section
@@ -12,7 +14,7 @@ def robustness_section(robustness: Robustness) -> Section:
     lines = {each.name: each.figures for each in robustness.corruptions}
     plot = lines_svg("Corruptions", SEVERITIES, lines, "severity", robustness.main)
     rows = [
-        (each.name, [number(value) for value in each.figures], f"{each.drop:+.1%}")
+        (each.name, [number(value) for value in each.figures], _percent(each.drop))
         for each in robustness.corruptions
     ]
     attacks = [
@@ -33,6 +35,7 @@ def robustness_section(robustness: Robustness) -> Section:
         {
             "robustness": robustness,
             "clean": number(robustness.clean),
+            "mean_drop": _percent(robustness.mean_drop),
             "attacked_clean": number(robustness.attacked_clean),
             "severities": SEVERITIES,
             "plot": plot,
@@ -41,3 +44,8 @@ def robustness_section(robustness: Robustness) -> Section:
             "with_success": any(each["success"] for each in attacks),
         },
     )
+
+
+def _percent(drop: float) -> str:
+    """A relative loss as text; undefined where the figure is 0 without a corruption."""
+    return f"{drop:+.1%}" if math.isfinite(drop) else "undefined"
