@@ -103,11 +103,24 @@ class ClassificationMetrics:
         return ClassificationResult(figures, confusion.astype(np.int64))
 
     def _add_to_bins(self, confidence: NDArray[np.float32], correct: NDArray[Any]) -> None:
-        """Add to the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
-        index = (confidence * _BINS).astype(int)
-        for row, values in enumerate((np.ones(len(index)), confidence, correct)):
-            weights = np.asarray(values, np.float64)
-            self.records[0]["bins"][row] += np.bincount(index, weights, _BINS + 1)
+        self.records[0]["bins"] += calibration_bins(confidence, correct)
+
+
+def calibration_bins(confidence: NDArray[Any], correct: NDArray[Any]) -> Counts:
+    """Sums for the expected calibration error (Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+        confidence: Of each answer, shape (answers,), 0 to 1.
+        correct: Whether it is right, shape (answers,).
+
+    Returns:
+        Shape (3, bins): number of answers, sum of confidences and number of right answers in bins
+        of equal width.
+    """
+    index = (confidence * _BINS).astype(int)
+    rows = (np.ones(len(index)), confidence, correct)
+    weights = [np.asarray(row, np.float64) for row in rows]
+    return np.stack([np.bincount(index, each, _BINS + 1) for each in weights]).astype(np.float64)
 
 
 def _hits(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from visus.tasks.assessment import Floats, LabelScores
+from visus.tasks.class_metrics import calibration_bins
 
-_BINS = 15
 _LEAST = 1e-12
 
 
@@ -36,13 +36,9 @@ def measure_calibration(confidence: Floats, right: NDArray[np.bool_]) -> Calibra
         confidence: Of each answer, shape (answers,), 0 to 1.
         right: Whether it is right, shape (answers,).
     """
-    index = np.minimum((confidence * _BINS).astype(int), _BINS)
-    counts, sums, hits = (
-        np.bincount(index, weights, _BINS + 1).astype(np.float64)
-        for weights in (np.ones(len(index)), confidence, right.astype(np.float64))
-    )
+    counts, sums, hits = calibration_bins(confidence, right)
     used = counts > 0
-    gap = float(np.abs(sums - hits).sum() / max(1, len(index)))
+    gap = float(np.abs(sums - hits).sum() / max(1, len(confidence)))
     return Calibration(sums[used] / counts[used], hits[used] / counts[used], counts[used], gap)
 
 
