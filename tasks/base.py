@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from visus.models.channels import ChannelPlan
 from visus.models.weights_digest import weights_digest
 from visus.tasks.data_info import InputInfo
 from visus.tasks.evaluation import Batch as Batch
@@ -42,6 +43,10 @@ class VisionTask(EvaluatedModule):
             for all.
         freeze_batch_norm: Freeze the batch norm statistics of a pretrained backbone, for
             fine-tuning with small batches; its weights are trained.
+
+    Attributes:
+        channels: Sizes of layers that differ from those of the architecture, by the layer's name;
+            see `visus.models.channels.ChannelPlan`.
 
     Raises:
         VisusError: If there is no `data_info`.
@@ -87,6 +92,7 @@ class VisionTask(EvaluatedModule):
         self.freeze_epochs = freeze_epochs
         self.freeze_batch_norm = freeze_batch_norm
         self.backbone_is_trained = bool(pretrained)
+        self.channels: ChannelPlan = {}
         self._scheduled_rate = learning_rate
 
     @property
@@ -277,6 +283,8 @@ class VisionTask(EvaluatedModule):
             "arguments": plain(dict(self.hparams)),
             "backbone_is_trained": self.backbone_is_trained,
         }
+        if self.channels:
+            more["channels"] = plain(self.channels)
         checkpoint.setdefault("visus", {}).update(self.metadata.to_dict() | more)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from visus.models.weights_file import load_plain
 from visus.tasks.base import VisionTask
 from visus.tasks.checkpoint_files import refuse_altered_weights
+from visus.tasks.compressed import set_channels
 from visus.tasks.data_info import info_from_plain
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
@@ -55,6 +56,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def load_initial_weights(task: VisionTask, path: str | Path) -> list[str]:
     """Initialise a task with the weights of a trained one.
 
+    The layers get the channels of a compressed model.
+
     Args:
         task: A task of the same kind, with the same network.
         path: A checkpoint of visus.
@@ -80,6 +83,8 @@ def load_initial_weights(task: VisionTask, path: str | Path) -> list[str]:
             f"--init-from {path}: is another network, only one of the two has {others[0]}; give "
             f"the arguments that it was trained with (--model.backbone {backbone})"
         )
+    set_channels(task, checkpoint["visus"].get("channels", {}))
+    own = task.state_dict()
     reset = [name for name, value in own.items() if given[name].shape != value.shape]
     task.load_state_dict({**given, **{name: own[name] for name in reset}})
     task.backbone_is_trained = True
@@ -99,6 +104,7 @@ def load_task(path: str | Path) -> VisionTask:
     try:
         info = info_from_plain(spec.data_info, arguments.pop("data_info"))
         task = spec.lightning_class()(**{**arguments, "data_info": info, "pretrained": False})
+        set_channels(task, stored.get("channels", {}))
         task.load_state_dict(checkpoint["state_dict"])
     except VisusError as error:
         raise VisusError(f"{path}: its arguments are refused: {error}") from None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
+    from visus.tasks.distillation import Distillation
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
     from visus.vision.model import Model, Postprocess, Preprocess
@@ -174,6 +175,14 @@ class TaskSpec(ABC):
             batch: An unaugmented batch on the task's device.
         """
         return []
+
+    def distillation(self, task: VisionTask) -> Distillation:
+        """How the task's network is pruned, and learns from another one, for `visus compress`.
+
+        Raises:
+            VisusError: If it cannot be compressed.
+        """
+        raise VisusError(f"models for {self.title} cannot be compressed")
 
     def class_scores(self, task: VisionTask) -> Callable[[tuple[Tensor, ...]], Tensor] | None:
         """The function from the outputs of `forward` to a score of each class for a whole image.

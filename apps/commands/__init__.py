@@ -2,6 +2,7 @@
 
 HELP = {
     "fit": "train a network",
+    "tune": "search for better arguments of a training, within a time budget",
     "validate": "measure a model on its validation data",
     "test": "measure a model on its test data",
     "report": "write a page on a model: quality, errors, explanations, robustness, speed",
@@ -9,6 +10,7 @@ HELP = {
     "live": "run a model on a camera or a video, in a window or to a file",
     "serve": "answer images over HTTP",
     "export": "write a model as a file for a runtime, or as a small checkpoint",
+    "compress": "make a model smaller and faster, within a limit of its accuracy",
     "benchmark": "measure how fast a model runs in each runtime",
     "inspect": "show a network layer by layer, in the terminal or as a page",
     "backbones": "list the networks that tasks can be built on",
@@ -28,6 +30,10 @@ OTHER_NAMES = {
     "val": "validate",
     "eval": "test",
     "evaluate": "test",
+    "optimize": "tune",
+    "sweep": "tune",
+    "prune": "compress",
+    "quantize": "compress",
     "check": "data check",
     "convert": "data convert",
     "summary": "inspect",

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.scenes import make_scene
+
+if TYPE_CHECKING:
+    from visus.tasks.base import VisionTask
 
 _FRAMES = 32
 _WARM_UP = 3
@@ -102,6 +105,32 @@ def export_for_benchmark(model: Model, folder: Path, precision: str = "fp32") ->
     path = folder / f"{precision}.onnx"
     export_onnx(task, path, precision)
     return path
+
+
+def network_latency(task: "VisionTask", seconds: float = 1.0) -> float:
+    """Median milliseconds of a task's network for one image, exported to the fastest runtime.
+
+    Args:
+        task: A task of one network.
+        seconds: For how long it runs.
+    """
+    from visus.apps.export.onnx_file import export_onnx
+    from visus.apps.inference.exported import load_exported
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        training = task.training
+        export_onnx(task.eval(), path)
+        task.train(training)
+        model = load_exported(path, installed_runtimes(path.suffix)[0])
+        shape = (1, task.in_channels, *task.image_size)
+        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        times: list[float] = []
+        while sum(times) < seconds or len(times) < _WARM_UP + 5:
+            start = time.perf_counter()
+            model.run(images)
+            times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[_WARM_UP:]))
 
 
 def benchmark_images(source: str | None) -> list[Pixels]:

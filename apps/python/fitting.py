@@ -1,24 +1,15 @@
 """Train from Python: keywords as the options of `visus fit`."""
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from pydoc import locate
 from typing import Any
-
-import yaml
 
 from visus.apps.python.model import Model, load
 from visus.apps.python.options import in_python, to_arguments, unknown_option
 from visus.apps.training.arguments import TRAINING_SLIPS, recognised_config, trainer_arguments
+from visus.apps.training.config_options import TOP_OPTIONS, known_options
 from visus.configs import config_names, find_config
 from visus.vision.errors import VisusError
-
-_TOP = ("seed_everything", "optimizer", "lr_scheduler")
-"""Options of `visus fit` that have no section."""
-
-_FROM_ELSEWHERE = {"self", "kwargs", "args", "data_info", "root"}
-"""Arguments that follow from the data, or have a name of their own here."""
 
 
 def fit(
@@ -31,7 +22,7 @@ def fit(
 ) -> Model:
     """Train a model; see `visus.fit`."""
     name = _config(data, task, config)
-    known = _known_options(find_config(name))
+    known = known_options(find_config(name))
     arguments = {}
     for option, value in options.items():
         if option in known:
@@ -69,31 +60,6 @@ def _config(data: str | Path | None, task: str | None, config: str | Path | None
     return recognised_config(str(data))
 
 
-def _known_options(config: Path) -> dict[str, str]:
-    """The dotted name of each option by its last part; those of the model take precedence."""
-    content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    known = {name: name for name in _TOP}
-    known |= {name: f"trainer.{name}" for name in trainer_arguments()}
-    for section in ("data", "model"):
-        chosen = (content or {}).get(section)
-        path = chosen.get("class_path") if isinstance(chosen, dict) else chosen
-        for name in _constructor_arguments(str(path)):
-            known[name] = f"{section}.{name}"
-    return known
-
-
-def _constructor_arguments(class_path: str) -> list[str]:
-    """The arguments of a class and of those that it passes the others on to."""
-    found = locate(class_path) if class_path.startswith("visus.") else None
-    if not isinstance(found, type):
-        return []
-    names: list[str] = []
-    for each in found.__mro__:
-        if each.__module__.startswith("visus.") and "__init__" in vars(each):
-            names += inspect.signature(vars(each)["__init__"]).parameters
-    return [name for name in dict.fromkeys(names) if name not in _FROM_ELSEWHERE]
-
-
 def _refuse(option: str, known: Mapping[str, str], config: str) -> None:
     """Refuse an unknown option.
 
@@ -106,4 +72,4 @@ def _refuse(option: str, known: Mapping[str, str], config: str) -> None:
         raise TypeError(f"unknown option {option}; here it is {meant}")
     sections = ("model.", "data.")
     own = [name for name, dotted in known.items() if dotted.startswith(sections)]
-    raise unknown_option(option, [*own, *_TOP, *trainer_arguments()], f"fit with {config}")
+    raise unknown_option(option, [*own, *TOP_OPTIONS, *trainer_arguments()], f"fit with {config}")

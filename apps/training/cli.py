@@ -31,10 +31,7 @@ from visus.apps.training.last_checkpoint import LastCheckpoint, SafeCheckpointIO
 from visus.apps.training.model_arguments import drop_options_of_another_backbone, refuse_null
 from visus.apps.training.parser_messages import tidy
 from visus.apps.training.reporting import RunReport
-from visus.apps.training.resuming import (
-    ContinuedFitLoop,
-    refuse_finished,
-)
+from visus.apps.training.resuming import ContinuedFitLoop, refuse_finished
 from visus.apps.training.schedules import schedule_of
 from visus.apps.training.time_limit import punctual
 from visus.apps.training.trainer_checks import (
@@ -48,6 +45,7 @@ from visus.apps.training.trainer_defaults import set_trainer_defaults
 from visus.tasks.base import VisionTask
 from visus.tasks.checkpoint_files import remove_partial_files
 from visus.tasks.checkpoints import load_initial_weights
+from visus.tasks.compressed import set_channels
 from visus.tasks.data_info import InputInfo, info_from_data, info_from_plain
 from visus.tasks.plain_values import plain
 from visus.tasks.registry import task_spec, trusted_packages
@@ -130,6 +128,9 @@ class VisusCLI(LightningCLI):
             type=str,
             help="a trained model of the same task, whose weights are the initial weights",
         )
+        parser.add_argument(
+            "--tune", type=dict, help="the search space of visus tune; not used here"
+        )
         parser.link_arguments(
             "data",
             "model.init_args.data_info",
@@ -203,6 +204,7 @@ class VisusCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with the run folder's loggers, checkpoints and report."""
+        set_channels(self.model, (self.stored or {}).get("channels", {}))
         if self.config.init_from and self.checkpoint is None:
             # Before the run folder is created: weights that do not match leave none behind.
             self._load_initial_weights(find_checkpoint(self.config.init_from))

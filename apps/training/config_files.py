@@ -9,7 +9,7 @@ from visus.apps.yaml_files import place, read_mapping
 
 SECTIONS = (
     *("model", "data", "trainer", "optimizer", "lr_scheduler"),
-    *("seed_everything", "init_from"),
+    *("seed_everything", "init_from", "tune"),
 )
 """The keys of a configuration."""
 

@@ -34,18 +34,20 @@ class Evaluation:
     checkpoint: Path | None
 
 
-def load_evaluation(model: str, arguments: Sequence[str] = ()) -> Evaluation:
+def load_evaluation(model: str, arguments: Sequence[str] = (), trains: bool = False) -> Evaluation:
     """A trained task and its data module, as `visus test` uses them.
 
     Args:
         model: A checkpoint, a run folder, `latest`, or the name of ready-made weights.
         arguments: Further arguments of `visus test`.
+        trains: Whether the task will be trained: data without a test split are divided as in
+            `visus fit`, instead of being test data as a whole.
 
     Raises:
         VisusError: If the model or its data cannot be used.
     """
     given = parse_arguments("test", [model, *arguments])
-    cli, keywords = prepare("test", given, _EvaluationCLI)
+    cli, keywords = prepare("test", given, _TrainingCLI if trains else _EvaluationCLI)
     path = Path(keywords["ckpt_path"]) if "ckpt_path" in keywords else None
     task = cli.model if path is None else load_task(path)
     assert isinstance(task, VisionTask)
@@ -67,3 +69,14 @@ class _EvaluationCLI(VisusCLI):
             enable_progress_bar=False,
             enable_model_summary=False,
         )
+
+
+class _TrainingCLI(_EvaluationCLI):
+    """As above, for data that the task will be trained on."""
+
+    def before_instantiate_classes(self) -> None:
+        """Divide the data as in `visus fit`."""
+        super().before_instantiate_classes()
+        data = self.config.data.init_args
+        if "evaluate_all" in data:
+            data["evaluate_all"] = False

@@ -50,7 +50,7 @@ def run(subcommand: str, given: Arguments) -> int:
     except Finished as finished:
         print(f"visus: {finished}")
         return 0
-    return _start(subcommand, cli, keywords)
+    return start(subcommand, cli, keywords)
 
 
 def train(argv: Sequence[str]) -> Path:
@@ -63,7 +63,7 @@ def train(argv: Sequence[str]) -> Path:
         KeyboardInterrupt: If a signal stopped it.
     """
     cli, keywords = prepare("fit", parse_arguments("fit", argv))
-    if _start("fit", cli, keywords):
+    if start("fit", cli, keywords):
         raise KeyboardInterrupt
     return cli.folder
 
@@ -85,7 +85,7 @@ def measure(
             return tuple(torch.from_numpy(output) for output in exported.run(images.cpu().numpy()))
 
         cli.model.forward = forward
-    _start(subcommand, cli, keywords)
+    start(subcommand, cli, keywords)
     return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
 
 
@@ -161,7 +161,7 @@ def _set_import_rules(allow_custom_classes: bool) -> None:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=trusted_packages())
 
 
-def _start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> int:
+def start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> int:
     """Run the trainer; returns the exit code.
 
     Raises:

@@ -96,15 +96,22 @@ def create_backbone(
 
 
 def accepted_options(name: str) -> set[str]:
-    """Names of the options that a backbone takes; timm's take none.
+    """Names of the options that a backbone takes; see `option_defaults`."""
+    return set(option_defaults(name))
+
+
+def option_defaults(name: str) -> dict[str, Any]:
+    """The options that a backbone takes, with their defaults; timm's take none.
 
     Raises:
         VisusError: If the name is unknown.
     """
     _refuse_unknown(name)
     if name not in _REGISTRY:
-        return set()
-    return set(inspect.signature(_REGISTRY[name]).parameters) - {"in_channels", "image_size"}
+        return {}
+    parameters = inspect.signature(_REGISTRY[name]).parameters
+    names = [key for key in parameters if key not in ("in_channels", "image_size")]
+    return {key: parameters[key].default for key in names}
 
 
 def _refuse_unknown(name: str) -> None:

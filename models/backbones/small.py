@@ -176,23 +176,36 @@ def resnet9(
     init: Init = "he",
     width: int = 32,
     attention: Attention = "none",
+    blocks: int = 1,
+    kernel_size: int = 3,
 ) -> Backbone:
     """ResNet-9 for small images: four convolutions, two residual blocks of two, one layer.
 
     After the network of Page (2018, "How to train your ResNet"), with identity shortcuts as in He
     et al. (2016); `width` is the number of channels of its first layer (64 in the original).
-    `attention` weights the channels of each block before its output is added or passed on.
+    `attention` weights the channels of each block before its output is added or passed on. With
+    `blocks` there are more residual blocks in a row, and `kernel_size` is that of all convolutions:
+    a family of networks to search in.
     """
     act = _activation(activation)
+    if not 1 <= blocks <= 16:
+        raise VisusError(f"blocks {blocks} must be from 1 to 16")
+    if kernel_size not in (1, 3, 5, 7):
+        raise VisusError(f"kernel_size {kernel_size} must be 1, 3, 5 or 7")
 
     def convolution(before: int, after: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), act()
+            nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(after),
+            act(),
         )
 
     def residual(channels: int) -> nn.Module:
         layers = convolution(channels, channels), convolution(channels, channels)
         return Residual(*layers, _attention(attention, channels))
+
+    def residuals(channels: int) -> list[nn.Module]:
+        return [residual(channels) for _ in range(blocks)]
 
     w = width
     stages = [
@@ -200,13 +213,13 @@ def resnet9(
         nn.Sequential(
             convolution(w, 2 * w),
             nn.MaxPool2d(2),
-            residual(2 * w),
+            *residuals(2 * w),
         ),
         nn.Sequential(convolution(2 * w, 4 * w), _attention(attention, 4 * w), nn.MaxPool2d(2)),
         nn.Sequential(
             convolution(4 * w, 8 * w),
             nn.MaxPool2d(2),
-            residual(8 * w),
+            *residuals(8 * w),
         ),
     ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.classification.task import ClassificationTask
+    from visus.tasks.distillation import Distillation
     from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.images import Pixels
     from visus.vision.model import Postprocess
@@ -88,6 +89,12 @@ class ClassificationSpec(TaskSpec):
 
         objective = ClassAttack(lambda images: task(images)[0].float(), batch["label"])
         return [AttackGoal("wrong class", objective)]
+
+    def distillation(self, task: VisionTask) -> Distillation:
+        """See `TaskSpec.distillation`."""
+        from visus.tasks.classification.distillation import describe_distillation
+
+        return describe_distillation(task)
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
         """See `TaskSpec.explain`."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
     from visus.tasks.detection.task import DetectionTask
+    from visus.tasks.distillation import Distillation
     from visus.tasks.options import OptionValues
     from visus.tasks.spec import Arrays, Explanation, Report
     from visus.vision.frames import SourceProperties
@@ -117,6 +118,12 @@ class DetectionSpec(TaskSpec):
         from visus.tasks.detection.report import report_detection
 
         return report_detection
+
+    def distillation(self, task: VisionTask) -> Distillation:
+        """See `TaskSpec.distillation`."""
+        from visus.tasks.detection.distillation import describe_distillation
+
+        return describe_distillation(task)
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
         """See `TaskSpec.explain`."""

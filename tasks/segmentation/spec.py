@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from visus.models.weights_entry import WeightsEntry
     from visus.tasks.assessment import Assessment
     from visus.tasks.base import VisionTask
+    from visus.tasks.distillation import Distillation
     from visus.tasks.options import OptionValues
     from visus.tasks.segmentation.task import SegmentationTask
     from visus.tasks.spec import Arrays, Explanation, Report
@@ -93,6 +94,12 @@ class SegmentationSpec(TaskSpec):
         from visus.tasks.segmentation.report import report_segmentation
 
         return report_segmentation
+
+    def distillation(self, task: VisionTask) -> Distillation:
+        """See `TaskSpec.distillation`."""
+        from visus.tasks.segmentation.distillation import describe_distillation
+
+        return describe_distillation(task)
 
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]]:
         """See `TaskSpec.explain`."""

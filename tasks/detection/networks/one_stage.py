@@ -116,6 +116,20 @@ class OneStageDetector(nn.Module):
             ]
         )
 
+    def level_outputs(self, images: Tensor) -> list[Tensor]:
+        """The score logits of each level, then the logits of the distances of each level.
+
+        Args:
+            images: Normalised, float of shape (batch, in_channels, height, width).
+
+        Returns:
+            Tensors of shape (batch, classes, rows, columns) and (batch, 4 * bins, rows, columns).
+        """
+        maps = list(self.pyramid(images).values())
+        scores = [tower(level) for tower, level in zip(self.score_towers, maps, strict=True)]
+        sides = [tower(level) for tower, level in zip(self.side_towers, maps, strict=True)]
+        return scores + sides
+
     def _select(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         """The detections of one image after non-maximum suppression.
 
@@ -140,13 +154,12 @@ class OneStageDetector(nn.Module):
             Class logits (batch, positions, classes), logits of the distances (batch, positions, 4,
             bins), centres of the positions in pixels (positions, 2), and strides (positions,).
         """
-        maps = list(self.pyramid(images).values())
-        pairs = zip(self.score_towers, maps, strict=True)
-        logits = [tower(level).flatten(2) for tower, level in pairs]
-        pairs = zip(self.side_towers, maps, strict=True)
-        bins = [tower(level).flatten(2) for tower, level in pairs]
+        maps = self.level_outputs(images)
+        levels = len(self.pyramid.strides)
+        logits = [each.flatten(2) for each in maps[:levels]]
+        bins = [each.flatten(2) for each in maps[levels:]]
         positions, strides = [], []
-        for level, stride in zip(maps, self.pyramid.strides, strict=True):
+        for level, stride in zip(maps[:levels], self.pyramid.strides, strict=True):
             rows = torch.arange(level.shape[2], device=level.device) + 0.5
             columns = torch.arange(level.shape[3], device=level.device) + 0.5
             y, x = torch.meshgrid(rows, columns, indexing="ij")

@@ -1,7 +1,6 @@
 """visus report on classifiers: the page, planted label errors, calibration, wrong arguments."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from PIL import Image
 
 from tests.apps.pages.test_inspection import RECORD, in_browser
 from tests.reporting import check_report, shorten
+from tests.training import train_in
 from visus.apps.inference.benchmark import Speed
 from visus.apps.inference.loading import load_model
 from visus.vision.images import read_image
@@ -36,8 +36,6 @@ def save_stripes(path, seed, label):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A classifier of stripes, of whose training images three have a wrong label."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("report")
     seeds = count()
     for label in CLASSES:
@@ -47,16 +45,9 @@ def trained(tmp_path_factory):
     for label, name in ((CLASSES[0], "wrong0"), (CLASSES[0], "wrong1"), (CLASSES[1], "wrong2")):
         other = CLASSES[1 - CLASSES.index(label)]
         save_stripes(folder / "photos" / "train" / label / f"{name}.png", next(seeds), other)
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        arguments = ["--model.backbone", "tf_efficientnet_lite0", "--trainer.max_epochs", "3"]
-        arguments += ["--data.num_workers", "0", "--data.image_size", "[64,64]"]
-        assert main(["fit", "--data", str(folder / "photos"), *arguments]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    arguments = ["--model.backbone", "tf_efficientnet_lite0", "--trainer.max_epochs", "3"]
+    arguments += ["--data.num_workers", "0", "--data.image_size", "[64,64]"]
+    return train_in(folder, "--data", folder / "photos", *arguments)
 
 
 def test_the_page_has_all_sections_and_the_planted_labels(visus, trained, monkeypatch):

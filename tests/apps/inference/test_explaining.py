@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training import inside, train_in
 from visus.apps.inference.explaining import Explainer
 from visus.apps.inference.loading import torch_model
 from visus.apps.report.explanations import measure_deletion
@@ -17,20 +18,11 @@ KINDS = {"Grad-CAM", "saliency", "occlusion"}
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """A classifier of digits, and test images of them."""
-    import os
-
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("digits")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        arguments = ["--trainer.max_epochs", "6", "--data.num_workers", "0"]
-        assert main(["fit", "--config", "classification/digits", *arguments]) == 0
-        evaluation = load_evaluation(str(next(folder.glob("runs/*/*/*"))))
-    finally:
-        os.chdir(before)
+    arguments = ["--trainer.max_epochs", "6", "--data.num_workers", "0"]
+    run = train_in(folder, "--config", "classification/digits", *arguments)
+    with inside(folder):
+        evaluation = load_evaluation(str(run))
     dataset = evaluation.data.plain_dataset("test")
     images = [np.repeat(dataset.image(i), 3, 2) for i in range(24)]
     return evaluation.task, images

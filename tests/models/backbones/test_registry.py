@@ -90,7 +90,11 @@ def test_unknown_names_are_answered_with_similar_ones():
     ("name", "option", "message"),
     [
         ("lenet5", "activaton", r"'lenet5' takes no option 'activaton'; it takes activation, init"),
-        ("resnet9", "colour", r"'resnet9' takes no option 'colour'; it takes .*init, width$"),
+        (
+            "resnet9",
+            "colour",
+            r"'resnet9' takes no option 'colour'; it takes .*kernel_size, width$",
+        ),
         ("resnet18", "activation", r"'resnet18' takes no option 'activation'; it takes none"),
         ("lenet5", "image_size", None),
     ],

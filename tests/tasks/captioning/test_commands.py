@@ -1,7 +1,6 @@
 """Captioning through the command line: beam search, drawing, clips, live, export, the report."""
 
 import json
-import os
 import threading
 from itertools import count
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from tests.conftest import PATIENCE, eventually, newest_figures, save_captions
 from tests.reporting import check_report, shorten
 from tests.tasks.detection.test_commands import write_clip
+from tests.training import train_in
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources.files import VideoSource
 from visus.apps.live.throttled import ThrottledModel
@@ -37,18 +37,9 @@ SHORT = ["--trainer.max_epochs", "2", "--data.num_workers", "0"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The run folder of a tiny captioning model, trained for two epochs."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("captioner")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        scenes = ["--data.count", "64", "--data.image_size", "[64,64]", "--data.batch_size", "4"]
-        assert main(["fit", "--config", "captioning/scenes", *TINY, *SHORT, *scenes]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    scenes = ["--data.count", "64", "--data.image_size", "[64,64]", "--data.batch_size", "4"]
+    return train_in(folder, "--config", "captioning/scenes", *TINY, *SHORT, *scenes)
 
 
 def lines(path):

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from tests.conftest import newest, save_detection
 from tests.datamodules.core.test_detection_files import turn
 from tests.reporting import check_report, shorten
+from tests.training import train_in
 from visus.apps.inference.loading import load_model
 from visus.tasks.detection.spec import DetectionSpec
 from visus.vision.images import read_image
@@ -28,18 +28,9 @@ SCENES = ["--data.count", "8", "--data.image_size", "[128,128]"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The run folder of a tiny, hardly trained detector."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("detector")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        two_stage = [*TWO_STAGE, *SCENES]
-        assert main(["fit", "--config", "detection/scenes", *SHORT, *two_stage]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    two_stage = [*TWO_STAGE, *SCENES]
+    return train_in(folder, "--config", "detection/scenes", *SHORT, *two_stage)
 
 
 def write_clip(path, frames=6):

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -9,6 +8,7 @@ from PIL import Image
 
 import visus as python
 from tests.tasks.detection.test_commands import SCENES, SHORT, TWO_STAGE, write_clip
+from tests.training import train_in
 from visus.vision.images import read_image
 from visus.vision.scenes import make_scene
 
@@ -18,18 +18,9 @@ LOW = ["--threshold", "0.02"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A tiny, hardly trained detector."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("detector")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        arguments = ["--config", "detection/scenes", *SHORT, *TWO_STAGE, *SCENES]
-        assert main(["fit", *arguments]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    arguments = ["--config", "detection/scenes", *SHORT, *TWO_STAGE, *SCENES]
+    return train_in(folder, *arguments)
 
 
 def lines_of(path):

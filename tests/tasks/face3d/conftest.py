@@ -1,11 +1,10 @@
 """A tiny network for 3D faces, and its prediction for a photograph."""
 
-import os
-
 import pytest
 import skimage.data
 
 from tests.edge import edge
+from tests.training import train_in
 
 __all__ = ["edge", "prediction", "run", "tiny"]
 
@@ -27,17 +26,8 @@ def tiny():
 @pytest.fixture(scope="session")
 def run(tiny, tmp_path_factory):
     """The run folder of a network that is hardly trained: it predicts the mean face."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("face3d")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        assert main([*tiny]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    return train_in(folder, *tiny[1:])
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.conftest import newest, save_detection, save_masked
 from tests.reporting import check_report, shorten
 from tests.tasks.detection.test_commands import write_clip
+from tests.training import train_in
 from visus.apps.inference.loading import load_model, torch_model
 from visus.datamodules.segmentation.spec import SegmentationDataSpec
 from visus.tasks.segmentation.data_info import SegmentationInfo
@@ -34,18 +35,9 @@ SHORT = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The run folder of a tiny, hardly trained segmenter."""
-    from visus.apps.cli import main
-
     folder = tmp_path_factory.mktemp("segmenter")
-    before = os.getcwd()
-    os.chdir(folder)
-    os.environ.pop("VISUS_RUN_FOLDER", None)
-    try:
-        deeplab = ["--model.architecture", "deeplabv3plus"]
-        assert main(["fit", "--config", "segmentation/scenes", *SHORT, *deeplab]) == 0
-        return next(folder.glob("runs/*/*/*"))
-    finally:
-        os.chdir(before)
+    deeplab = ["--model.architecture", "deeplabv3plus"]
+    return train_in(folder, "--config", "segmentation/scenes", *SHORT, *deeplab)
 
 
 def test_masks_are_written_in_the_images_own_size(visus, workplace, run):

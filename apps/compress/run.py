@@ -1,0 +1,168 @@
+"""Compress a model: search, write the smallest one, quantise it, measure it on the test data."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from visus.apps.compress.int8 import measure_int8, refuse_foreign_file, write_int8
+from visus.apps.compress.measuring import Measured, Stopwatch, assess, assess_file
+from visus.apps.compress.search import Limits, Search
+from visus.apps.compress.table import PathTable, print_test
+from visus.apps.compress.training import Student
+from visus.apps.training.evaluation import Evaluation, load_evaluation
+from visus.apps.training.reporting import tests_on_validation_data
+from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import write_checkpoint
+from visus.tasks.checkpoints import load_task, read_checkpoint
+from visus.tasks.plain_values import plain
+from visus.vision.errors import VisusError
+from visus.vision.printable import printable
+
+
+def compress(model: str, data: Sequence[str], output: Path | None, limits: Limits) -> None:
+    """Compress a model.
+
+    Args:
+        model: A checkpoint, a run folder or `latest`.
+        data: Arguments of `visus test` that choose the data.
+        output: The checkpoint to write; beside that of the model by default. The int8 file is
+            written beside it.
+        limits: What ends the search.
+
+    Raises:
+        VisusError: If the model or its data cannot be used, a file would be lost, or no smaller
+            model is within the limits.
+    """
+    evaluation = load_evaluation(model, data, trains=True)
+    source = evaluation.checkpoint
+    if source is None:
+        raise VisusError(f"{model} is ready made; compress a checkpoint of a run")
+    target = output or source.with_name("compressed.ckpt")
+    refuse_foreign_file(target.with_suffix(".onnx"))
+    with Stopwatch(evaluation.task) as stopwatch:
+        compression = _Compression(evaluation, source, target, limits, stopwatch)
+        compression.search_smallest()
+        quantised = compression.quantise()
+    compression.table.print()
+    best = load_task(target)
+    data_module = evaluation.data
+    batch = data_module.batch_size
+    tested = {
+        "original": assess(evaluation.task, data_module, "test", batch),
+        "compressed": assess(best, data_module, "test", batch),
+    }
+    if quantised is not None:
+        tested["compressed, int8"] = assess_file(quantised, best, data_module, "test")
+    print_test(tested, "validation" if tests_on_validation_data(data_module) else "test")
+    print(printable(f"{target}: a checkpoint like any other"))
+    if quantised is not None:
+        print(printable(f"{quantised}: int8, {quantised.stat().st_size / 1e6:.1f} MB"))
+
+
+class _Compression:
+    """The steps of a compression.
+
+    Args:
+        evaluation: The original with its data.
+        source: Its checkpoint.
+        target: The checkpoint to write.
+        limits: What ends the search.
+        stopwatch: Of the original.
+    """
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        source: Path,
+        target: Path,
+        limits: Limits,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self.table = PathTable()
+        self._evaluation = evaluation
+        self._source = source
+        self._target = target
+        self._limits = limits
+        self._stopwatch = stopwatch
+        self._student = self._learner(source)
+        self._search = Search(self._student, evaluation.data, limits, stopwatch)
+        self._kept: Measured | None = None
+        self.table.add(self._search.original, "")
+
+    def search_smallest(self) -> None:
+        """Search, and write each model that is within the limits.
+
+        Raises:
+            VisusError: If there is none.
+        """
+        self._search.run(self._measured)
+        if self._kept is None:
+            raise VisusError(
+                f"no smaller model is within --max-drop {self._limits.max_drop:g}; allow a larger "
+                "drop, or a longer --budget"
+            )
+
+    def quantise(self) -> Path | None:
+        """Write the smallest model in int8; returns the file if it is within the limits.
+
+        If quantisation alone costs too much, the model is first trained to compute in int8.
+        """
+        assert self._kept is not None
+        if find_spec("nncf") is None:
+            print('no int8 file: that needs NNCF; pip install "visus[int8]"')
+            return None
+        learner = self._learner(self._target)
+        if not self._write_int8(learner.task, "int8"):
+            seconds = self._limits.budget.left - 2 * self._search.overhead
+            if seconds < self._search.overhead:
+                return None
+            learner.learn(seconds, int8=True)
+            figure = assess(learner.task, self._evaluation.data, "val", batch=1)
+            if not self._search.is_within(figure):
+                return None
+            if not self._write_int8(learner.task, "int8, trained for it"):
+                return None
+            self._write(learner.task)
+        return self._target.with_suffix(".onnx")
+
+    def _learner(self, checkpoint: Path) -> Student:
+        """A model that learns from the original."""
+        original = self._evaluation.task
+        stored = read_checkpoint(self._source)["visus"]
+        settings = stored.get("training", {}).get("trainer", {})
+        task = load_task(checkpoint).to(original.device)
+        return Student(task, original, self._evaluation.data, settings)
+
+    def _measured(self, model: Measured, within: bool) -> None:
+        self._add(model, within)
+        if within:
+            self._write(self._student.task)
+            self._kept = model
+
+    def _add(self, model: Measured, within: bool) -> None:
+        drop = self._search.drop(model.figure)
+        self.table.add(model, f"drop {drop:+.3f}: {'kept' if within else 'too much'}")
+
+    def _write(self, task: VisionTask) -> None:
+        """Write a task as a checkpoint of weights alone."""
+        checkpoint = read_checkpoint(self._source)
+        stored = checkpoint["visus"] | task.metadata.to_dict() | {"channels": plain(task.channels)}
+        names = ("epoch", "global_step", "pytorch-lightning_version")
+        kept = {name: checkpoint[name] for name in names if name in checkpoint}
+        weights = {name: value.cpu() for name, value in task.state_dict().items()}
+        write_checkpoint({**kept, "visus": stored, "state_dict": weights}, self._target)
+
+    def _write_int8(self, task: VisionTask, step: str) -> bool:
+        """Write a task in int8, unless its figure is not within the limits."""
+        assert self._kept is not None
+        target = self._target.with_suffix(".onnx")
+        with TemporaryDirectory(dir=target.parent, prefix=".compress") as folder:
+            path = Path(folder) / target.name
+            write_int8(task.cpu(), self._evaluation.data, path)
+            model = measure_int8(path, task, self._evaluation.data, self._stopwatch, step)
+            within = self._search.is_within(model.figure)
+            self._add(model, within)
+            if within:
+                path.replace(target)
+        return within

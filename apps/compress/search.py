@@ -1,0 +1,143 @@
+"""Search for the smallest model whose main figure drops no more than allowed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from visus.apps.compress.measuring import Figure, Measured, Stopwatch, assess, weights_megabytes
+from visus.apps.compress.training import Student
+from visus.apps.parsing import CommandError
+from visus.apps.training.budget.clock import Budget
+from visus.datamodules.core.base import VisionDataModule
+from visus.vision.errors import VisusError
+
+_SHRINK = 0.75
+"""Each step leaves this fraction of the multiply-adds of the one before."""
+
+_STEPS = 8
+"""The most steps, which leave a tenth of the multiply-adds."""
+
+_FOR_THE_END = 0.15
+"""Fraction of the budget for int8 and the test data."""
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a search.
+
+    Attributes:
+        max_drop: By how much the main figure may drop.
+        speedup: The speed at which the model is fast enough, relative to the original; None to
+            search for the smallest one.
+        budget: The time budget of the whole command.
+    """
+
+    max_drop: float
+    speedup: float | None
+    budget: Budget
+
+
+class Search:
+    """Prunes step by step, and keeps the smallest model within the limits.
+
+    Each step removes channels of the model before, trains what is left, and measures it on the
+    validation data. A model that drops too much is trained once more; where that does not help, or
+    the time is over, the search ends.
+
+    Args:
+        student: A copy of the original, which becomes smaller.
+        data: Its data.
+        limits: What ends the search.
+        stopwatch: Of the original.
+
+    Attributes:
+        original: The unpruned model.
+        overhead: Seconds that measuring a model takes.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        data: VisionDataModule[Any],
+        limits: Limits,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._student = student
+        self._data = data
+        self._limits = limits
+        self._stopwatch = stopwatch
+        began = limits.budget.elapsed
+        self.original = self._measure("original")
+        self.overhead = limits.budget.elapsed - began
+
+    def run(self, measured: Callable[[Measured, bool], None]) -> None:
+        """Search until a limit is reached.
+
+        Args:
+            measured: Called with each model, and whether it is within the limits; the student is
+                that model then.
+
+        Raises:
+            CommandError: If the budget is too short for one step.
+            VisusError: If the model cannot be pruned.
+        """
+        steps, seconds = self._plan()
+        limits = self._limits
+        for step in range(1, steps + 1):
+            try:
+                self._student.prune(int(_SHRINK * self._student.multiply_adds))
+            except VisusError:
+                if step == 1:
+                    raise
+                return
+            model = self._train(f"pruned {step}", seconds)
+            if not self.is_within(model.figure) and self._time_for(seconds):
+                measured(model, False)
+                model = self._train(f"pruned {step}, trained again", seconds)
+            within = self.is_within(model.figure)
+            measured(model, within)
+            fast = limits.speedup is not None and model.speedup >= limits.speedup
+            if not within or fast or not self._time_for(seconds):
+                return
+
+    def drop(self, figure: Figure) -> float:
+        """By how much a validation figure is worse than the original's."""
+        return figure.drop_from(self.original.figure)
+
+    def is_within(self, figure: Figure) -> bool:
+        """Whether a validation figure is as good as required."""
+        return self.drop(figure) <= self._limits.max_drop
+
+    def _plan(self) -> tuple[int, float]:
+        """The number of steps, and the seconds that each may train."""
+        budget = self._limits.budget
+        available = budget.left - _FOR_THE_END * budget.seconds
+        # A step that trains for less than it is measured would be a waste.
+        steps = min(_STEPS, int(available / (2 * self.overhead)))
+        if steps < 1:
+            needed = (budget.elapsed + 3 * self.overhead) / (1 - _FOR_THE_END)
+            raise CommandError(
+                f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
+                f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"
+            )
+        return steps, available / steps - self.overhead
+
+    def _time_for(self, seconds: float) -> bool:
+        budget = self._limits.budget
+        return budget.left > seconds + self.overhead + _FOR_THE_END * budget.seconds
+
+    def _train(self, step: str, seconds: float) -> Measured:
+        self._student.learn(seconds)
+        return self._measure(step)
+
+    def _measure(self, step: str) -> Measured:
+        task = self._student.task
+        return Measured(
+            step,
+            assess(task, self._data, "val", min(_BATCH, self._data.batch_size)),
+            self._student.multiply_adds,
+            weights_megabytes(task),
+            self._stopwatch.measure(task),
+        )

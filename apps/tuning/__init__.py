@@ -1,0 +1,1 @@
+"""Search for better arguments of a training."""

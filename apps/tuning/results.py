@@ -1,0 +1,152 @@
+"""What came out of a study: a table, the best configuration, a plot."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+from rich.table import Table
+
+from visus.apps.console import console
+from visus.apps.tuning.space import Space
+from visus.apps.tuning.study import StudyPlan, best_trial
+from visus.apps.tuning.trial import PROBLEM, RUN
+from visus.vision.output_files import replacing, write_text
+from visus.vision.printable import printable
+
+_SHOWN = 5
+_NEEDED = 4
+"""Complete trials that importances need."""
+
+
+def describe(trial: FrozenTrial, plan: StudyPlan) -> str:
+    """A line on a finished trial."""
+    seconds = 0.0 if trial.duration is None else trial.duration.total_seconds()
+    values = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
+    if trial.state == TrialState.COMPLETE:
+        outcome = f"{plan.figure} {trial.value:.4f}"
+    elif PROBLEM not in trial.user_attrs:
+        return f"trial {trial.number}: interrupted"
+    else:
+        outcome = "ended early" if trial.state == TrialState.PRUNED else "failed"
+        outcome += f", {trial.user_attrs[PROBLEM]}"
+    own = " (the configuration's own values)" if trial.number == 0 and plan.tries_own_values else ""
+    return f"trial {trial.number}{own}: {outcome} in {seconds / 60:.1f} min with {values}"
+
+
+def print_best(study: optuna.Study, plan: StudyPlan) -> None:
+    """Print the best trials as a table."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    ordered = sorted(complete, key=_value, reverse=plan.direction == "maximize")
+    table = Table("trial", plan.figure, *plan.space, "run folder")
+    for trial in ordered[:_SHOWN]:
+        name = str(trial.number) + (
+            " (own values)" if trial.number == 0 and plan.tries_own_values else ""
+        )
+        values = [_short(trial.params[key]) for key in plan.space]
+        table.add_row(name, f"{trial.value:.4f}", *values, trial.user_attrs[RUN])
+    console().print(table)
+
+
+def write_results(
+    study: optuna.Study, plan: StudyPlan, config: Mapping[str, Any], folder: Path
+) -> None:
+    """Write `best.yaml`, `trials.csv`, and `importance.png` where there are enough trials.
+
+    Args:
+        study: With a complete trial.
+        plan: Of the study.
+        config: The content of the configuration, without its `tune:` block.
+        folder: Of the study.
+    """
+    best = best_trial(study)
+    assert best is not None
+    content = f"# {plan.figure} {best.value:.4f} in trial {best.number} of visus tune.\n"
+    content += yaml.safe_dump(with_values(config, best.params), sort_keys=False)
+    write_text(folder / "best.yaml", content)
+    write_text(folder / "trials.csv", _csv(study, plan.space))
+    if _has_importances(study, plan.space):
+        _plot(study, plan, folder / "importance.png")
+
+
+def with_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with other values of some options.
+
+    Args:
+        config: Its content.
+        values: By dotted name, such as `model.backbone_options.width`.
+    """
+    content: dict[str, Any] = yaml.safe_load(yaml.safe_dump(dict(config)))
+    for key, value in values.items():
+        section, *parts = key.split(".")
+        place = content.setdefault(section, {})
+        if section != "trainer":
+            if not isinstance(place, dict):
+                place = content[section] = {"class_path": place}
+            place = place.setdefault("init_args", {})
+        for part in parts[:-1]:
+            place[part] = place = place.get(part) or {}
+        place[parts[-1]] = value
+    return content
+
+
+def _csv(study: optuna.Study, space: Space) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["trial", "state", "value", "seconds", *space, "run", "problem"])
+    for trial in study.get_trials(deepcopy=False):
+        seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
+        values = [trial.params.get(key, "") for key in space]
+        more = [trial.user_attrs.get(name, "") for name in (RUN, PROBLEM)]
+        writer.writerow(
+            [trial.number, trial.state.name.lower(), trial.value, seconds, *values, *more]
+        )
+    return written.getvalue()
+
+
+def _has_importances(study: optuna.Study, space: Space) -> bool:
+    """Whether enough trials of different results are complete."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return len(complete) >= _NEEDED and len({trial.value for trial in complete}) > 1
+
+
+def _plot(study: optuna.Study, plan: StudyPlan, path: Path) -> None:
+    """The importance of each option (functional ANOVA), and the best figure after each trial."""
+    # Imported late: it takes a second.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from optuna.importance import get_param_importances
+
+    importances = get_param_importances(study)
+    page = Figure(figsize=(9, 3.6), dpi=100, layout="constrained")
+    left, right = page.subplots(1, 2)
+    names = list(importances)[::-1]
+    left.barh(names, [importances[name] for name in names], color="tab:blue")
+    left.set_xlabel(f"share in the variation of {plan.figure}")
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    numbers = [trial.number for trial in complete]
+    values = [_value(trial) for trial in complete]
+    better = max if plan.direction == "maximize" else min
+    so_far = [better(values[: i + 1]) for i in range(len(values))]
+    right.plot(numbers, values, "o", alpha=0.5, label="trial")
+    right.step(numbers, so_far, where="post", label="best so far")
+    right.set_xlabel("trial")
+    right.set_ylabel(plan.figure)
+    right.grid(alpha=0.3)
+    right.legend()
+    with replacing(path) as part:
+        FigureCanvasAgg(page)
+        page.savefig(part, format="png")
+
+
+def _value(trial: FrozenTrial) -> float:
+    return math.nan if trial.value is None else trial.value
+
+
+def _short(value: object) -> str:
+    return printable(f"{value:.3g}" if isinstance(value, float) else str(value))

@@ -1,0 +1,224 @@
+"""A study: its storage, and its trials on several processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from visus.apps.parsing import CommandError
+from visus.apps.tuning.space import Choices, Range, Space
+
+_STORAGE = "study.db"
+_PLAN = "study.json"
+_BEAT = 5
+"""Seconds between two signs of life of a process; after four without one its trial has failed."""
+
+_GRACE = 20.0
+"""Seconds in which a process that was told to stop may end."""
+
+_POLL = 0.5
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What a study searches, and how.
+
+    Attributes:
+        arguments: Of `visus fit`, for all trials.
+        space: What differs from trial to trial.
+        defaults: The configuration's own values in that space, which are tried first.
+        figure: The figure that is optimised, such as `val/accuracy`.
+        direction: `maximize` or `minimize`.
+        max_latency: The most milliseconds that the network may take for an image, or None.
+        prunes: Whether trials that do worse than others end early.
+        sampler: `tpe` (Bergstra et al. 2011), or `random` to compare it with.
+        seed: Of the sampler.
+    """
+
+    arguments: list[str]
+    space: Space
+    defaults: dict[str, Any]
+    figure: str
+    direction: Literal["minimize", "maximize"]
+    max_latency: float | None = None
+    prunes: bool = True
+    sampler: str = "tpe"
+    seed: int = 0
+
+    def to_json(self) -> str:
+        """As text, for the processes of the study, and to recognise it when it is continued."""
+        space = {key: asdict(each) for key, each in self.space.items()}
+        return json.dumps({**vars(self), "space": space}, indent=2, default=str) + "\n"
+
+    @property
+    def tries_own_values(self) -> bool:
+        """Whether the first trial has the configuration's own values throughout."""
+        return self.defaults.keys() == self.space.keys()
+
+    @classmethod
+    def from_json(cls, text: str) -> "StudyPlan":
+        """The plan that `to_json` wrote."""
+        values = json.loads(text)
+        space: dict[str, Choices | Range] = {}
+        for key, each in values.pop("space").items():
+            space[key] = Choices(tuple(each["values"])) if "values" in each else Range(**each)
+        return cls(space=space, **values)
+
+
+def read_plan(folder: Path) -> StudyPlan:
+    """The plan of a study's folder."""
+    return StudyPlan.from_json((folder / _PLAN).read_text(encoding="utf-8"))
+
+
+def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
+    """The study in a folder, created if there is none.
+
+    Args:
+        folder: Holds the storage.
+        plan: Of the study.
+        process: The process that will run trials, from 0; each draws other arguments.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        # Repeating the trials of processes that died may change in a later version.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = RDBStorage(
+            f"sqlite:///{folder / _STORAGE}",
+            heartbeat_interval=_BEAT,
+            grace_period=4 * _BEAT,
+            failed_trial_callback=RetryFailedTrialCallback(max_retry=1),
+        )
+    seed = plan.seed + 1000 * process
+    sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed)
+    if plan.sampler == "tpe":
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if plan.prunes:
+        # Validations are at percentages of a training; the first third says little.
+        pruner = optuna.pruners.PercentilePruner(
+            50.0, n_startup_trials=4, n_warmup_steps=30, interval_steps=1
+        )
+    return optuna.create_study(
+        study_name="tune",
+        storage=storage,
+        sampler=sampler,
+        pruner=pruner,
+        direction=plan.direction,
+        load_if_exists=True,
+    )
+
+
+def start_study(folder: Path, plan: StudyPlan) -> optuna.Study:
+    """Create a study, or continue that in the folder.
+
+    Raises:
+        CommandError: If the folder holds another study, or other files.
+    """
+    path = folder / _PLAN
+    if path.is_file():
+        if read_plan(folder).to_json() != plan.to_json():
+            raise CommandError(
+                f"--output {folder}: holds a study of another search space or other options; name "
+                "another folder, or remove it"
+            )
+        return open_study(folder, plan)
+    if folder.exists() and any(folder.iterdir()):
+        raise CommandError(f"--output {folder}: holds other files; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(plan.to_json(), encoding="utf-8")
+    study = open_study(folder, plan)
+    if plan.defaults:
+        study.enqueue_trial(plan.defaults)
+    return study
+
+
+@dataclass
+class Workers:
+    """Processes that run the trials of a study.
+
+    Attributes:
+        folder: Of the study.
+        count: Number of processes.
+        seconds: For how long they start new trials.
+    """
+
+    folder: Path
+    count: int
+    seconds: float
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self, finished: Callable[[], None]) -> None:
+        """Run trials until the time is over; `finished` is called several times a second."""
+        try:
+            self._start()
+            end = time.monotonic() + self.seconds
+            while any(each.poll() is None for each in self._running):
+                finished()
+                if time.monotonic() > end:
+                    break
+                time.sleep(_POLL)
+        finally:
+            self._stop()
+        finished()
+
+    def _start(self) -> None:
+        for index in range(self.count):
+            log = open(self.folder / f"process-{index}.log", "ab")
+            command = [sys.executable, "-m", "visus.apps.tuning.worker", str(self.folder)]
+            command += [str(index), str(self.seconds)]
+            with log:
+                self._running.append(
+                    subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        # Ctrl+C goes to this process, which stops the others.
+                        start_new_session=os.name != "nt",
+                    )
+                )
+
+    def _stop(self) -> None:
+        for each in self._running:
+            if each.poll() is None:
+                each.send_signal(signal.SIGTERM)
+        end = time.monotonic() + _GRACE
+        for each in self._running:
+            try:
+                each.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.kill()
+                each.wait()
+
+
+def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
+    """Remove the checkpoints of all trials but the best.
+
+    Args:
+        study: The study.
+        stopped: Whether no trial goes on, so that one that was interrupted loses its own, too.
+    """
+    best = best_trial(study)
+    for trial in study.get_trials(deepcopy=False):
+        folder = trial.user_attrs.get("run")
+        ended = stopped or trial.state.is_finished()
+        if folder is not None and ended and (best is None or trial.number != best.number):
+            for path in Path(folder).glob("*.ckpt"):
+                path.unlink()
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """The best finished trial; None if there is none."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.best_trial if complete else None

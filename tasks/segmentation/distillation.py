@@ -1,0 +1,35 @@
+"""How a segmenter is pruned, and learns from another one."""
+
+from torch import Tensor
+
+from visus.tasks.base import VisionTask
+from visus.tasks.distillation import Distillation, class_imitation
+from visus.tasks.segmentation.networks.network import Segmenter
+from visus.vision.errors import VisusError
+
+
+def describe_distillation(task: VisionTask) -> Distillation:
+    """See `TaskSpec.distillation`.
+
+    Raises:
+        VisusError: If the network is one of torchvision's.
+    """
+    network = task.network
+    if not isinstance(network, Segmenter):
+        raise VisusError(
+            f"architecture {task.hparams['architecture']} cannot be compressed; choose fcn, unet "
+            "or deeplabv3plus"
+        )
+    # The layers after the logits have a channel for each class.
+    after = [name for name in ("refinement", "upsampling") if getattr(network, name) is not None]
+    return Distillation(
+        imitated=["network"],
+        fixed=["network.head.to_logits", *(f"network.{name}" for name in after)],
+        run=_run,
+        loss=lambda student, teacher: class_imitation(student[0], teacher[0]),
+    )
+
+
+def _run(task: VisionTask, images: Tensor) -> Tensor:
+    logits: Tensor = task.network(images)
+    return logits

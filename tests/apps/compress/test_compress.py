@@ -1,0 +1,108 @@
+"""visus compress: what it writes is a checkpoint like any other, and limits are kept."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import newest
+from tests.training import train_in
+from visus.apps.inference.loading import load_model
+from visus.tasks.checkpoints import load_task, read_checkpoint
+from visus.vision.scenes import make_scene
+
+SMALL = ["--data.num_workers", "0", "--data.image_size", "[64,64]", "--trainer.max_epochs", "1"]
+SCENES = {
+    "classification": [*SMALL, "--model.backbone", "resnet9", "--data.count", "128"],
+    "segmentation": [*SMALL, "--model.backbone", "test_resnet", "--data.count", "32"],
+    "detection": [
+        *SMALL,
+        *("--model.backbone", "test_resnet", "--model.channels", "32", "--data.count", "32"),
+        *("--model.architecture", "one_stage", "--model.strides", "[8,16,32]"),
+    ],
+}
+WIDE = ("--max-drop", "0.9", "--budget", "10m")
+
+
+def parameters(path):
+    """Number of weights of the network in a checkpoint."""
+    return sum(p.numel() for p in load_task(path).network.parameters())
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A step of a second, and short measurements."""
+    from visus.apps.compress import measuring
+    from visus.apps.compress.search import Search
+    from visus.apps.report import intervals
+
+    monkeypatch.setattr(measuring, "_SECONDS", 0.05)
+    monkeypatch.setattr(intervals, "_RESAMPLES", 20)
+    monkeypatch.setattr(Search, "_plan", lambda self: (1, 1.0))
+
+
+@pytest.fixture(scope="module", params=SCENES)
+def run(request, tmp_path_factory):
+    """A tiny, hardly trained model of each task."""
+    task = request.param
+    options = [*SCENES[task], "--model.pretrained", "false", "--seed_everything", "1"]
+    if task == "classification":
+        options.remove("--model.pretrained")
+        options.remove("false")
+    return train_in(tmp_path_factory.mktemp(task), "--config", f"{task}/scenes", *options)
+
+
+def test_the_result_is_a_checkpoint_like_any_other(visus, workplace, run, quick):
+    code, out, err = visus("compress", run, *WIDE, "--output", "small.ckpt")
+    assert code == 0, err
+    assert "pruned 1" in out and "int8" in out and "on the test data" in out, out
+    before, after = load_task(run / "best.ckpt"), load_task("small.ckpt")
+    assert after.channels and not before.channels
+    assert parameters("small.ckpt") < 0.85 * parameters(run / "best.ckpt")
+    # Plain values: nothing of the library that pruned it is needed.
+    stored = read_checkpoint("small.ckpt")
+    assert "optimizer_states" not in stored
+    assert all(isinstance(v, int) for s in stored["visus"]["channels"].values() for v in s.values())
+    check = "import sys; from visus.tasks.checkpoints import load_task; load_task('small.ckpt')"
+    check += "; assert 'torch_pruning' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True)
+    code, out, err = visus("test", "small.ckpt")
+    assert code == 0, err
+    code, out, err = visus("export", "small.ckpt", "--output", "small.onnx")
+    assert code == 0 and "100%" in out, err
+    Image.fromarray(make_scene(3, (64, 80)).image).save("scene.png")
+    for model in ("small.ckpt", "small.onnx"):
+        code, out, err = visus("predict", model, "scene.png")
+        assert code == 0 and out, err
+
+
+def test_a_compressed_model_is_trained_and_compressed_further(visus, workplace, quick):
+    run = train_in(workplace, "--config", "classification/scenes", *SCENES["classification"])
+    code, _, err = visus("compress", run, *WIDE, "--speedup", "1.01")
+    assert code == 0, err
+    small = run / "compressed.ckpt"
+    options = [*SCENES["classification"], "--init-from", small]
+    code, _, err = visus("fit", "--config", "classification/scenes", *options)
+    assert code == 0, err
+    trained = newest("runs/*/*/*") / "best.ckpt"
+    assert trained.parent != run
+    assert load_task(trained).channels == load_task(small).channels
+    code, _, err = visus("compress", small, *WIDE, "--output", "smaller.ckpt")
+    assert code == 0, err
+    assert parameters("smaller.ckpt") < parameters(small)
+
+
+def test_a_phone_program_of_a_compressed_classifier_agrees(visus, workplace, quick):
+    options = ["convnet" if word == "resnet9" else word for word in SCENES["classification"]]
+    run = train_in(workplace, "--config", "classification/scenes", *options)
+    code, _, err = visus("compress", run, *WIDE)
+    assert code == 0, err
+    code, out, err = visus("export", run / "compressed.ckpt", "--output", "small.pte")
+    assert code == 0 and "100%" in out, err
+    image = make_scene(5, (64, 64)).image
+    exact, phone = (
+        load_model(str(name)).predict(image) for name in (run / "compressed.ckpt", "small.pte")
+    )
+    assert np.allclose(exact.scores, phone.scores, atol=1e-4)

@@ -1,0 +1,187 @@
+"""visus tune: trials, the best configuration, continuing, wrong search spaces."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from tests.conftest import PATIENCE
+from visus.apps.tuning.space import Choices, Range
+from visus.apps.tuning.study import StudyPlan
+from visus.apps.tuning.trial import run_trial
+from visus.configs import find_config
+
+SHORT = (
+    *("--data.num_workers", "0", "--trainer.max_epochs", "1"),
+    *("--trainer.limit_train_batches", "8"),
+)
+DIGITS = ("--config", "classification/digits")
+SPACE = {
+    "model.learning_rate": {"low": 0.0005, "high": 0.02, "log": True},
+    "model.backbone_options.activation": ["relu", "tanh"],
+    "data.batch_size": {"low": 8, "high": 32, "step": 8},
+}
+
+
+def write_config(path, space):
+    content = yaml.safe_load(find_config("classification/digits").read_text())
+    path.write_text(yaml.safe_dump({**content, "tune": space}))
+    return path
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "trials.csv").open()))
+
+
+def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workplace):
+    config = write_config(workplace / "my.yaml", SPACE)
+    command = ("tune", "--config", config, "--budget", "20s", "--processes", "2", *SHORT)
+    code, out, err = visus(*command, "--output", "found")
+    assert code == 0, err
+    found = rows(workplace / "found")
+    complete = [row for row in found if row["state"] == "complete"]
+    assert len(complete) >= 2 and "trial 0 (the configuration's own values)" in out
+    best = max(complete, key=lambda row: float(row["value"]))
+    written = yaml.safe_load((workplace / "found" / "best.yaml").read_text())
+    model = written["model"]["init_args"]
+    assert model["learning_rate"] == pytest.approx(float(best["model.learning_rate"]))
+    assert model["backbone_options"]["activation"] == best["model.backbone_options.activation"]
+    assert model["backbone_options"]["init"] == "he" and "tune" not in written
+    # Own values first; weights of the best trial alone stay.
+    assert float(next(r for r in found if r["trial"] == "0")["model.learning_rate"]) == 0.002
+    kept = {str(path.parent) for path in Path("runs").glob("*/*/*/best.ckpt")}
+    assert kept == {best["run"]}
+    code, out, err = visus("fit", "--config", "found/best.yaml", *SHORT)
+    assert code == 0, err
+    code, out, err = visus(*command, "--output", "found")
+    finished = sum(row["state"] != "running" for row in found)
+    assert code == 0 and f"found: continues after {finished} trials" in out, err
+    assert len(rows(workplace / "found")) > len(found)
+    code, _, err = visus(*command, "--output", "found", "--max-latency", "9ms")
+    assert code == 2 and "another search space or other options" in err
+
+
+def test_a_killed_search_repeats_the_interrupted_trial(workplace):
+    config = write_config(workplace / "my.yaml", SPACE)
+    command = [Path(sys.executable).with_name("visus"), "tune", "--config", config]
+    command += ["--budget", "300s", "--output", "found", *SHORT[:2], "--trainer.max_epochs", "400"]
+    log = workplace / "found" / "process-0.log"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        end = time.monotonic() + PATIENCE
+        while not (log.exists() and "epoch 2" in log.read_text()) and time.monotonic() < end:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    # No process of it goes on.
+    size = log.stat().st_size
+    time.sleep(1)
+    assert log.stat().st_size == size
+    assert next(Path("runs").glob("*/*/*/last.ckpt")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"model.learning_rat": [1]}, "my.yaml:"),
+        ({"model.learning_rat": [1]}, "there is no such option; did you mean model.learning_rate"),
+        ({"model.learning_rate": {"low": 1, "high": 1}}, "the range from 1 to 1 is empty"),
+        ({"model.learning_rate": {"low": 0, "high": 1, "log": True}}, "must be above 0"),
+        ({"model.learning_rate": {"low": "1e-3", "high": 1}}, "write 1.0e-3"),
+        ({"model.learning_rate": {"low": 0.1}}, "is no range; write {low: 1, high: 8}"),
+        (
+            {"model.learning_rate": {"low": 1, "high": 2, "lok": True}},
+            "unknown 'lok'; did you mean low",
+        ),
+        (
+            {"model.backbone_options.activatio": ["relu"]},
+            "did you mean model.backbone_opt",
+        ),
+        ({"model.backbone": []}, "the list of choices is empty"),
+        ({"data.image_size": [[32, 32]]}, "choices are numbers, words"),
+        ([], "tune: is no mapping"),
+        ({}, "tune: is no mapping"),
+    ],
+)
+def test_wrong_search_spaces_are_refused_before_any_trial(visus, workplace, space, message):
+    config = write_config(workplace / "my.yaml", space)
+    code, _, err = visus("tune", "--config", config, "--budget", "60s")
+    assert code == 2 and message in err.replace("learning_rate?", "learning_rate"), err
+    assert err.count("\n") == 1 and not (workplace / "runs").exists()
+
+
+def test_wrong_arguments_are_one_line(visus, workplace):
+    for arguments, message in (
+        (DIGITS, "--budget"),
+        (("--budget", "60s"), "name your data"),
+        ((*DIGITS, "--budget", "5"), "--budget '5' is not a duration"),
+        (
+            (*DIGITS, "--budget", "9s", "--trial-time", "1m"),
+            "too short",
+        ),
+        ((*DIGITS, "--budget", "9s", "--processes", "0"), "1 to 64"),
+    ):
+        code, _, err = visus("tune", *arguments)
+        assert code == 2 and message in err and err.count("\n") == 1, err
+
+
+def test_a_budget_without_a_trial_is_an_error(visus, workplace):
+    arguments = ("--config", "classification/digits", "--budget", "1s", "--output", "found")
+    code, _, err = visus("tune", *arguments)
+    assert code == 2 and "no trial ended within --budget 1s" in err, err
+
+
+def plan(**options):
+    arguments = ["--config", "classification/digits", *SHORT]
+    space = {"model.learning_rate": Range(0.001, 0.01)}
+    return StudyPlan(arguments, space, {}, "val/accuracy", "maximize", **options)
+
+
+class Trial(optuna.trial.FixedTrial):
+    """A trial with fixed values, which the study may end."""
+
+    prunes = False
+    reported: list
+
+    def report(self, value, step):
+        self.__dict__.setdefault("reported", []).append((step, value))
+
+    def should_prune(self):
+        return self.prunes
+
+
+def test_a_trial_that_is_worse_than_others_ends_early(workplace, capfd):
+    trial = Trial({"model.learning_rate": 0.002})
+    arguments = ["--trainer.max_epochs", "4"]
+    long = plan()
+    long = StudyPlan(**{**vars(long), "arguments": [*long.arguments, *arguments]})
+    value = run_trial(trial, long)
+    assert [step for step, _ in trial.reported] == [25, 50, 75, 100]
+    assert value == max(value for _, value in trial.reported)
+    worse = Trial({"model.learning_rate": 0.002})
+    worse.prunes = True
+    with pytest.raises(optuna.TrialPruned):
+        run_trial(worse, long)
+    assert [step for step, _ in worse.reported] == [25]
+    assert worse.user_attrs["problem"] == "worse than others so far"
+
+
+def test_a_network_that_is_too_slow_is_not_trained(workplace):
+    trial = Trial({"model.learning_rate": 0.002})
+    with pytest.raises(optuna.TrialPruned):
+        run_trial(trial, plan(max_latency=1e-6))
+    assert "ms an image" in trial.user_attrs["problem"]
+    assert not any(Path("runs").glob("*/*/*"))
+
+
+def test_a_plan_is_read_as_it_was_written():
+    space = {"a": Choices(("x", 1, None)), "b": Range(1, 8, step=2), "c": Range(0.1, 1.0, True)}
+    written = StudyPlan(["--x"], space, {"a": 1}, "val/map", "maximize", 5.0)
+    assert StudyPlan.from_json(written.to_json()) == written
+    assert json.loads(written.to_json())["space"]["b"]["step"] == 2

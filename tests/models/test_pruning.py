@@ -1,0 +1,121 @@
+"""Pruned networks: fewer multiply-adds, sizes as plain values, unimportant channels gone."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from visus.models.backbones.classifier import create_classifier
+from visus.models.channel_statistics import ChannelStatistics
+from visus.models.channels import apply_plan, layer_sizes, plan_between
+from visus.models.pruning import count_multiply_adds, prune
+from visus.vision.errors import VisusError
+
+
+def classifier(name="resnet9", size=32):
+    torch.manual_seed(0)
+    network, _ = create_classifier(name, 5, 3, False, (size, size), 0.0)
+    return network.eval()
+
+
+def statistics_of(network, images):
+    """The importance of channels for the squared outputs."""
+    statistics = ChannelStatistics(network)
+    with statistics.recording():
+        network(images).square().mean().backward()
+    return statistics
+
+
+@pytest.mark.parametrize("name", ["resnet9", "test_resnet", "mobilenetv3_small_050"])
+def test_a_pruned_network_is_built_again_from_plain_values(name):
+    network, images = classifier(name), torch.rand(1, 3, 32, 32)
+    before, cost = layer_sizes(network), count_multiply_adds(network, network, images)
+    last = [each for each in network.modules() if isinstance(each, nn.Linear)][-1]
+    statistics = statistics_of(network, torch.rand(4, 3, 32, 32))
+    prune(network, network, images, [last], int(0.6 * cost), statistics)
+    left = count_multiply_adds(network, network, images)
+    assert 0.4 * cost < left <= 0.6 * cost
+    plan = plan_between(before, layer_sizes(network))
+    again = classifier(name)
+    apply_plan(again, plan)
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again(images), network(images)) and network(images).shape == (1, 5)
+
+
+def test_channels_without_influence_go_first():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 4, 1)).eval()
+    with torch.no_grad():
+        network[2].weight[:, ::2] = 0
+    images = torch.rand(2, 3, 16, 16)
+    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    statistics = statistics_of(network, images)
+    prune(network, network, images[:1], [network[2]], int(0.55 * cost), statistics)
+    assert network[0].out_channels == 16
+    assert torch.allclose(network(images), expected, atol=1e-6)
+
+
+def test_channels_that_others_determine_are_replaced_by_them():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.Conv2d(32, 4, 3, padding=1)).eval()
+    with torch.no_grad():
+        # Without an activation between, half of the channels are sums of the others.
+        mixing = torch.randn(16, 16) / 4
+        network[0].weight[16:] = torch.einsum("ij,jklm->iklm", mixing, network[0].weight[:16])
+        network[0].bias[16:] = mixing @ network[0].bias[:16]
+    images = torch.rand(8, 3, 16, 16)
+    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    statistics = statistics_of(network, images)
+    prune(network, network, images[:1], [network[1]], int(0.6 * cost), statistics)
+    assert network[0].out_channels == 16
+    # The padding has no samples of its own.
+    error = (network(images) - expected)[..., 1:-1, 1:-1].std() / expected.std()
+    assert error < 0.02
+
+
+def test_a_layer_that_cannot_be_pruned_is_named():
+    network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.GroupNorm(4, 16), nn.Conv2d(16, 2, 1))
+    with pytest.raises(VisusError, match=r"layer 1 \(GroupNorm\) cannot be pruned"):
+        prune(network, network, torch.rand(1, 3, 8, 8), [], 1, ChannelStatistics(network))
+
+
+def test_a_target_out_of_reach_is_an_error():
+    network = classifier()
+    with pytest.raises(VisusError, match="no channels are left to prune"):
+        prune(
+            network,
+            network,
+            torch.rand(1, 3, 32, 32),
+            [network.head],
+            10,
+            ChannelStatistics(network),
+        )
+
+
+SIZES = st.one_of(st.integers(-3, 100), st.booleans(), st.text(max_size=3), st.floats(), st.none())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["0", "1", "2", "3", "x", ""]),
+        st.dictionaries(
+            st.sampled_from(["out_channels", "in_channels", "groups", "num_features", "bias"]),
+            SIZES,
+            max_size=3,
+        ),
+        max_size=3,
+    )
+)
+def test_a_wrong_plan_is_refused_or_gives_a_network_of_these_sizes(plan):
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, groups=4)
+    )
+    before = layer_sizes(network)
+    try:
+        apply_plan(network, plan)
+    except ValueError:
+        return
+    for name, sizes in layer_sizes(network).items():
+        assert sizes == {**before[name], **plan.get(name, {})}
+    assert network[0].weight.shape[:2] == (network[0].out_channels, network[0].in_channels)
