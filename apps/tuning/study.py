@@ -21,6 +21,10 @@ from visus.apps.tuning.space import Choices, Range, Space
 
 _STORAGE = "study.db"
 _PLAN = "study.json"
+
+CONFIG = "config.yaml"
+"""The configuration in a study's folder, without its search space."""
+
 _BEAT = 5
 """Seconds between two signs of life of a process; after four without one its trial has failed."""
 

@@ -134,7 +134,7 @@ def test_wrong_arguments_are_one_line(visus, workplace):
 def test_a_budget_without_a_trial_is_an_error(visus, workplace):
     arguments = ("--config", "classification/digits", "--budget", "1s", "--output", "found")
     code, _, err = visus("tune", *arguments)
-    assert code == 2 and "no trial ended within --budget 1s" in err, err
+    assert code == 2 and "no trial ended within 1 s" in err, err
 
 
 def plan(**options):

@@ -1,0 +1,69 @@
+"""Run a study, and write what came out of it."""
+
+from pathlib import Path
+
+import optuna
+import yaml
+
+from visus.apps.parsing import CommandError
+from visus.apps.tuning.results import describe, print_best, write_results
+from visus.apps.tuning.space import BLOCK
+from visus.apps.tuning.study import (
+    CONFIG,
+    StudyPlan,
+    Workers,
+    best_trial,
+    keep_best_weights,
+    start_study,
+)
+from visus.apps.tuning.trial import PROBLEM
+
+
+def run_study(
+    config: Path, folder: Path, plan: StudyPlan, seconds: float, processes: int
+) -> optuna.Study:
+    """Run the trials that fit in the time, print them, and write the results into the folder.
+
+    Args:
+        config: The configuration that the plan was made from.
+        folder: Of the study, which is continued if there is one.
+        plan: Of the study.
+        seconds: The time.
+        processes: Number of trials at the same time.
+
+    Raises:
+        CommandError: If no trial was completed, or the folder holds something else.
+    """
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    content.pop(BLOCK, None)
+    study = start_study(folder, plan)
+    (folder / CONFIG).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    known = {each.number for each in study.trials if each.state.is_finished()}
+    if known:
+        print(f"{folder}: continues after {len(known)} trials")
+
+    def report() -> None:
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state.is_finished() and trial.number not in known:
+                known.add(trial.number)
+                print(describe(trial, plan), flush=True)
+                keep_best_weights(study)
+
+    Workers(folder, processes, seconds).run(report)
+    keep_best_weights(study, stopped=True)
+    if best_trial(study) is None:
+        raise CommandError(_nothing(study, folder, seconds))
+    print_best(study, plan)
+    write_results(study, plan, content, folder)
+    return study
+
+
+def _nothing(study: optuna.Study, folder: Path, seconds: float) -> str:
+    """Why no trial is complete."""
+    problems = [each.user_attrs[PROBLEM] for each in study.trials if PROBLEM in each.user_attrs]
+    if problems:
+        return f"no trial succeeded: {problems[-1]}"
+    return (
+        f"no trial ended within {seconds:g} s; give a longer --budget, or --trial-time; the same "
+        f"command continues {folder}"
+    )
