@@ -20,7 +20,7 @@ test: $(VENV)/installed
 
 # The tests of reliability with the counts of docs/reliability.md, such as 200 kills.
 soak: $(VENV)/installed
-	VISUS_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/reliability
+	VISUS_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/reliability tests/test_deploy.py
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

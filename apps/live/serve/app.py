@@ -81,9 +81,7 @@ class _Handlers:
 
     async def health(self, request: Request) -> Response:
         """Whether the process answers."""
-        model = next(iter(self._server.sessions.values())).model
-        entry = {"status": "ok", "model": model.name, "task": model.metadata.task}
-        return json_answer(entry | {"runtime": model.runtime})
+        return json_answer({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
         """Whether an image would be accepted."""

@@ -19,6 +19,9 @@ COOKIE = "visus"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?", re.ASCII | re.IGNORECASE)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(.+)", re.IGNORECASE)
 
+_PROBES = ("/health", "/ready")
+"""What is answered without the token: load balancers ask, and learn nothing but the state."""
+
 _WHILE_CLOSING = ("/health", "/metrics")
 """What is answered while the last requests are finished."""
 
@@ -72,7 +75,7 @@ class Guard:
         return host
 
     def _check_token(self, scope: Scope, headers: Headers) -> None:
-        if not self._token:
+        if not self._token or scope["path"] in _PROBES:
             return
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         offered = [_cookie(headers), bearer if scheme.lower() == "bearer" else ""]

@@ -94,14 +94,17 @@ def test_other_machines_need_the_token(model, monkeypatch, workplace):
     with serve(model[0], address="0.0.0.0:0") as server:
         # The URL has the machine's name; the user's own token is not printed.
         assert server.url.endswith("/?token=$VISUS_TOKEN") and "0.0.0.0" not in server.url
-        for path in ("/", "/health", "/stream", "/metrics", "/?token=wrong", "/docs?token=s3cret"):
+        for path in ("/", "/models", "/stream", "/metrics", "/?token=wrong", "/docs?token=s3cret"):
             assert request(server, "GET", path)[0] == 401
         assert request(server, "POST", "/predict", png(workplace))[0] == 401
-        assert request(server, "GET", "/health", Authorization="Bearer s3cret")[0] == 200
-        assert request(server, "GET", "/health", Authorization="Bearer wrong")[0] == 401
-        assert request(server, "GET", "/health", Authorization="Bearer \xe9")[0] == 401
+        # Load balancers have no token, and learn nothing but the state.
+        assert request(server, "GET", "/health") == (200, {"status": "ok"})
+        assert request(server, "GET", "/ready") == (200, {"status": "ready", "waiting": 0})
+        assert request(server, "GET", "/models", Authorization="Bearer s3cret")[0] == 200
+        assert request(server, "GET", "/models", Authorization="Bearer wrong")[0] == 401
+        assert request(server, "GET", "/models", Authorization="Bearer \xe9")[0] == 401
         assert request(server, "GET", "/?token=s3cret")[0] == 200
-        assert request(server, "GET", "/health", Cookie="a=b; visus=s3cret")[0] == 200
+        assert request(server, "GET", "/models", Cookie="a=b; visus=s3cret")[0] == 200
         assert request(server, "GET", "/openapi.json", Cookie="visus=s3cret")[1]["security"]
         opened = raw(server, b"GET /?token=s3cret HTTP/1.0\r\nHost: x\r\n\r\n").lower()
         assert b"set-cookie: visus=s3cret; httponly; path=/; samesite=strict" in opened
