@@ -1,5 +1,6 @@
 """Compress a model: search, write the smallest one, quantise it, measure it on the test data."""
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,8 +43,13 @@ def compress(model: str, data: Sequence[str], output: Path | None, limits: Limit
     refuse_foreign_file(target.with_suffix(".onnx"))
     with Stopwatch(evaluation.task) as stopwatch:
         compression = _Compression(evaluation, source, target, limits, stopwatch)
-        compression.search_smallest()
-        quantised = compression.quantise()
+        try:
+            compression.search_smallest()
+            quantised = compression.quantise()
+        except KeyboardInterrupt:
+            if compression.kept is not None:
+                print(f"{target}: the smallest model so far", file=sys.stderr)
+            raise
     compression.table.print()
     best = load_task(target)
     data_module = evaluation.data
@@ -69,6 +75,10 @@ class _Compression:
         target: The checkpoint to write.
         limits: What ends the search.
         stopwatch: Of the original.
+
+    Attributes:
+        table: The measured models.
+        kept: The smallest model within the limits, which is written.
     """
 
     def __init__(
@@ -87,7 +97,7 @@ class _Compression:
         self._stopwatch = stopwatch
         self._student = self._learner(source)
         self._search = Search(self._student, evaluation.data, limits, stopwatch)
-        self._kept: Measured | None = None
+        self.kept: Measured | None = None
         self.table.add(self._search.original, "")
 
     def search_smallest(self) -> None:
@@ -97,7 +107,7 @@ class _Compression:
             VisusError: If there is none.
         """
         self._search.run(self._measured)
-        if self._kept is None:
+        if self.kept is None:
             raise VisusError(
                 f"no smaller model is within --max-drop {self._limits.max_drop:g}; allow a larger "
                 "drop, or a longer --budget"
@@ -108,7 +118,7 @@ class _Compression:
 
         If quantisation alone costs too much, the model is first trained to compute in int8.
         """
-        assert self._kept is not None
+        assert self.kept is not None
         if find_spec("nncf") is None:
             print('no int8 file: that needs NNCF; pip install "visus[int8]"')
             return None
@@ -138,7 +148,7 @@ class _Compression:
         self._add(model, within)
         if within:
             self._write(self._student.task)
-            self._kept = model
+            self.kept = model
 
     def _add(self, model: Measured, within: bool) -> None:
         drop = self._search.drop(model.figure)
@@ -155,7 +165,7 @@ class _Compression:
 
     def _write_int8(self, task: VisionTask, step: str) -> bool:
         """Write a task in int8, unless its figure is not within the limits."""
-        assert self._kept is not None
+        assert self.kept is not None
         target = self._target.with_suffix(".onnx")
         with TemporaryDirectory(dir=target.parent, prefix=".compress") as folder:
             path = Path(folder) / target.name

@@ -43,8 +43,8 @@ class Search:
     """Prunes step by step, and keeps the smallest model within the limits.
 
     Each step removes channels of the model before, trains what is left, and measures it on the
-    validation data. A model that drops too much is trained once more; where that does not help, or
-    the time is over, the search ends.
+    validation data. A model that drops too much is trained on; where that does not help, or the
+    time is over, the search ends.
 
     Args:
         student: A copy of the original, which becomes smaller.
@@ -84,6 +84,7 @@ class Search:
             VisusError: If the model cannot be pruned.
         """
         steps, seconds = self._plan()
+        print(f"at most {steps} steps, each trained for {seconds / 60:.1f} minutes", flush=True)
         limits = self._limits
         for step in range(1, steps + 1):
             try:
@@ -93,9 +94,11 @@ class Search:
                     raise
                 return
             model = self._train(f"pruned {step}", seconds)
-            if not self.is_within(model.figure) and self._time_for(seconds):
+            while not self.is_within(model.figure) and self._time_for(seconds):
                 measured(model, False)
-                model = self._train(f"pruned {step}, trained again", seconds)
+                before, model = model, self._train(f"pruned {step}, trained on", seconds)
+                if self.drop(model.figure) >= self.drop(before.figure):
+                    break
             within = self.is_within(model.figure)
             measured(model, within)
             fast = limits.speedup is not None and model.speedup >= limits.speedup

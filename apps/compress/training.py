@@ -26,11 +26,11 @@ from visus.models.fake_quantisation import fake_quantised
 from visus.models.pruning import count_multiply_adds, prune
 from visus.tasks.base import Batch, VisionTask
 
-_GRADIENT_BATCHES = 8
-"""Training batches whose gradients say which channels matter."""
+_GRADIENT_IMAGES = 128
+"""Training images whose gradients say which channels matter."""
 
-_RATE = 1e-3
-"""Peak learning rate: many weights have to move a little."""
+_RATE = 3e-4
+"""Peak learning rate; ten times as much destroys what pruning left."""
 
 _BATCH = 8
 """Images in a batch where batch norms have fixed statistics: small batches give more steps."""
@@ -38,8 +38,8 @@ _BATCH = 8
 _MAPS_WEIGHT = 3.0
 """Weight of the relative error of the feature maps, beside the loss of the outputs."""
 
-_NORM_BATCHES = 16
-"""Training batches from which batch norms take new statistics after pruning."""
+_NORM_IMAGES = 256
+"""Training images from which batch norms take new statistics after pruning."""
 
 
 class Student:
@@ -91,7 +91,7 @@ class Student:
         task.requires_grad_(True).eval()
         statistics = ChannelStatistics(task.network)
         with statistics.recording():
-            for batch in self._batches(_GRADIENT_BATCHES):
+            for batch in self._batches(_GRADIENT_IMAGES):
                 self._loss(batch).backward()  # type: ignore[no-untyped-call]
         fixed = [task.get_submodule(name) for name in parts.fixed]
         prune(
@@ -134,11 +134,19 @@ class Student:
         device = self.task.device
         self.teacher.to(device)
         self.task.train()
+        for module in self.task.modules():
+            if isinstance(module, nn.Dropout):
+                # The teacher's answers have no noise.
+                module.eval()
         rounding = fake_quantised(self.task.network) if int8 else nullcontext()
         with rounding, self._imitating(), warnings.catch_warnings():
             # It is measured after the training.
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
-            trainer.fit(self.task, train_dataloaders=self._loader())
+            try:
+                trainer.fit(self.task, train_dataloaders=self._loader())
+            except SystemExit:
+                # Lightning exits after Ctrl+C, with a code that looks like a failure.
+                raise KeyboardInterrupt from None
         # `log` works in a training or without a trainer, but not between.
         self.task.trainer = None
         self.task.eval().to(device)
@@ -202,7 +210,7 @@ class Student:
             norm.momentum = None
             norm.train()
         with torch.no_grad():
-            for batch in self._batches(_NORM_BATCHES):
+            for batch in self._batches(_NORM_IMAGES):
                 self._loss(batch)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -217,15 +225,19 @@ class Student:
         assert isinstance(loss, Tensor)
         return loss
 
-    def _batches(self, count: int) -> Iterator[Batch]:
-        """A few training batches on the task's device."""
-        for batch in islice(self._loader(), count):
+    def _batches(self, images: int) -> Iterator[Batch]:
+        """Training batches of so many images on the task's device."""
+        for batch in islice(self._loader(), -(-images // self._batch_size)):
             yield self.task.transfer_batch_to_device(batch, self.task.device, 0)
+
+    @property
+    def _batch_size(self) -> int:
+        own = self._data.batch_size
+        return min(_BATCH, own) if self.task.freeze_batch_norm else own
 
     def _loader(self) -> Any:
         data = copy.copy(self._data)
-        if self.task.freeze_batch_norm:
-            data.batch_size = min(_BATCH, data.batch_size)
+        data.batch_size = self._batch_size
         return data.train_loader(data.dataset("train"))
 
 

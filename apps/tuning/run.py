@@ -17,6 +17,7 @@ from visus.apps.tuning.study import (
     start_study,
 )
 from visus.apps.tuning.trial import PROBLEM
+from visus.vision.wording import counted
 
 
 def run_study(
@@ -39,8 +40,8 @@ def run_study(
     study = start_study(folder, plan)
     (folder / CONFIG).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     known = {each.number for each in study.trials if each.state.is_finished()}
-    if known:
-        print(f"{folder}: continues after {len(known)} trials")
+    done = f"continues after {len(known)} trials" if known else f"searches for {plan.figure}"
+    print(f"{folder}: {done}, {counted(len(plan.space), 'option')}", flush=True)
 
     def report() -> None:
         for trial in study.get_trials(deepcopy=False):
