@@ -140,8 +140,9 @@ class Student:
                 module.eval()
         rounding = fake_quantised(self.task.network) if int8 else nullcontext()
         with rounding, self._imitating(), warnings.catch_warnings():
-            # It is measured after the training.
+            # It is measured after the training, and dropout is off on purpose.
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
+            warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
             try:
                 trainer.fit(self.task, train_dataloaders=self._loader())
             except SystemExit:

@@ -78,7 +78,10 @@ def test_the_result_is_a_checkpoint_like_any_other(visus, workplace, run, quick)
         assert code == 0 and out, err
 
 
-def test_a_compressed_model_is_trained_and_compressed_further(visus, workplace, quick):
+def test_a_compressed_model_is_trained_and_compressed_further(visus, workplace, quick, monkeypatch):
+    from visus.apps.compress.run import _Compression
+
+    monkeypatch.setattr(_Compression, "quantise", lambda self: None)
     run = train_in(workplace, "--config", "classification/scenes", *SCENES["classification"])
     code, _, err = visus("compress", run, *WIDE, "--speedup", "1.01")
     assert code == 0, err
