@@ -78,34 +78,46 @@ def test_the_result_is_a_checkpoint_like_any_other(visus, workplace, run, quick)
         assert code == 0 and out, err
 
 
-def test_a_compressed_model_is_trained_and_compressed_further(visus, workplace, quick, monkeypatch):
+def test_a_compressed_model_is_exported_for_phones_and_trained_further(
+    visus, workplace, quick, monkeypatch
+):
     from visus.apps.compress.run import _Compression
 
     monkeypatch.setattr(_Compression, "quantise", lambda self: None)
-    run = train_in(workplace, "--config", "classification/scenes", *SCENES["classification"])
+    options = ["convnet" if word == "resnet9" else word for word in SCENES["classification"]]
+    run = train_in(workplace, "--config", "classification/scenes", *options)
     code, _, err = visus("compress", run, *WIDE, "--speedup", "1.01")
     assert code == 0, err
     small = run / "compressed.ckpt"
-    options = [*SCENES["classification"], "--init-from", small]
-    code, _, err = visus("fit", "--config", "classification/scenes", *options)
+    code, out, err = visus("export", small, "--output", "small.pte")
+    assert code == 0 and "100%" in out, err
+    image = make_scene(5, (64, 64)).image
+    exact, phone = (load_model(str(name)).predict(image) for name in (small, "small.pte"))
+    assert np.allclose(exact.scores, phone.scores, atol=1e-4)
+    code, _, err = visus("fit", "--config", "classification/scenes", *options, "--init-from", small)
     assert code == 0, err
     trained = newest("runs/*/*/*") / "best.ckpt"
     assert trained.parent != run
     assert load_task(trained).channels == load_task(small).channels
-    code, _, err = visus("compress", small, *WIDE, "--output", "smaller.ckpt")
-    assert code == 0, err
-    assert parameters("smaller.ckpt") < parameters(small)
 
 
-def test_a_phone_program_of_a_compressed_classifier_agrees(visus, workplace, quick):
+def test_a_step_that_drops_too_much_is_an_error_and_leaves_other_files_alone(
+    visus, workplace, tmp_path_factory, quick
+):
+    folder = tmp_path_factory.mktemp("kept")
     options = ["convnet" if word == "resnet9" else word for word in SCENES["classification"]]
-    run = train_in(workplace, "--config", "classification/scenes", *options)
-    code, _, err = visus("compress", run, *WIDE)
-    assert code == 0, err
-    code, out, err = visus("export", run / "compressed.ckpt", "--output", "small.pte")
-    assert code == 0 and "100%" in out, err
-    image = make_scene(5, (64, 64)).image
-    exact, phone = (
-        load_model(str(name)).predict(image) for name in (run / "compressed.ckpt", "small.pte")
-    )
-    assert np.allclose(exact.scores, phone.scores, atol=1e-4)
+    run = train_in(folder, "--config", "classification/scenes", *options)
+    (workplace / "small.onnx").write_text("mine")
+    code, _, err = visus("compress", run, *WIDE, "--output", "small.ckpt")
+    assert code == 2 and "small.onnx: exists, and the int8 model would replace it" in err
+    assert (workplace / "small.onnx").read_text() == "mine"
+    for arguments, message in (
+        (("--max-drop", "2"), "--max-drop 2: must be at least 0 and below 1"),
+        (("--speedup", "1"), "--speedup 1: must be above 1"),
+        (("--output", "small.onnx"), "name a .ckpt file"),
+        (("--budget", "3s"), "--budget 3s: trains nothing"),
+    ):
+        code, _, err = visus("compress", run, *arguments)
+        assert code == 2 and message in err and err.count("\n") == 1, err
+    code, _, err = visus("compress", "imagenet")
+    assert code == 2 and "imagenet is ready made" in err, err

@@ -1,0 +1,55 @@
+"""Which models can be compressed, and the losses by which a student imitates its teacher."""
+
+import pytest
+import torch
+
+from visus.tasks.detection.data_info import DetectionInfo
+from visus.tasks.detection.task import DetectionTask
+from visus.tasks.distillation import class_imitation, label_imitation
+from visus.tasks.registry import task_spec
+from visus.vision.errors import VisusError
+
+INFO = {
+    "image_size": (64, 64),
+    "class_names": ("a", "b"),
+    "in_channels": 3,
+    "resize_mode": "letterbox",
+}
+
+
+def detector(**options):
+    torch.manual_seed(0)
+    info = DetectionInfo(
+        image_size=SIZE, class_names=("a", "b"), in_channels=3, resize_mode="letterbox"
+    )
+    return DetectionTask(data_info=info, backbone="test_resnet", channels=16, **options).eval()
+
+
+def test_detectors_of_two_stages_and_other_tasks_are_refused():
+    task = detector()
+    with pytest.raises(VisusError, match="architecture faster_rcnn cannot be compressed"):
+        task.spec.distillation(task)
+    with pytest.raises(VisusError, match=r"models for .* cannot be compressed"):
+        task_spec("captioning").distillation(task)
+
+
+@pytest.mark.parametrize("imitation", [class_imitation, label_imitation])
+def test_imitation_is_least_for_the_teachers_own_outputs(imitation):
+    torch.manual_seed(0)
+    teacher, other = torch.randn(4, 5), torch.randn(4, 5)
+    own, different = imitation(teacher, teacher), imitation(other, teacher)
+    assert own < different
+    student = teacher.clone().requires_grad_(True)
+    imitation(student, teacher).backward()
+    assert student.grad.abs().max() < 1e-5
+
+
+def test_a_detectors_imitation_is_least_for_its_own_outputs():
+    task = detector(architecture="one_stage")
+    parts = task.spec.distillation(task)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        own = parts.run(task, images)
+        other = [each + torch.randn_like(each) for each in own]
+        assert len(own) == len(parts.imitated)
+        assert parts.loss(own, own) < parts.loss(other, own)
