@@ -20,7 +20,7 @@ INFO = {
 def detector(**options):
     torch.manual_seed(0)
     info = DetectionInfo(
-        image_size=SIZE, class_names=("a", "b"), in_channels=3, resize_mode="letterbox"
+        image_size=(64, 64), class_names=("a", "b"), in_channels=3, resize_mode="letterbox"
     )
     return DetectionTask(data_info=info, backbone="test_resnet", channels=16, **options).eval()
 
