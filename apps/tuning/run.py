@@ -34,6 +34,7 @@ def run_study(
 
     Raises:
         CommandError: If no trial was completed, or the folder holds something else.
+        KeyboardInterrupt: If a signal ended it, once the results so far are written.
     """
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content.pop(BLOCK, None)
@@ -50,12 +51,15 @@ def run_study(
                 print(describe(trial, plan), flush=True)
                 keep_best_weights(study)
 
-    Workers(folder, processes, seconds).run(report)
+    ended = Workers(folder, processes, seconds).run(report)
     keep_best_weights(study, stopped=True)
-    if best_trial(study) is None:
+    if best_trial(study) is not None:
+        print_best(study, plan)
+        write_results(study, plan, content, folder)
+    elif ended:
         raise CommandError(_nothing(study, folder, seconds))
-    print_best(study, plan)
-    write_results(study, plan, content, folder)
+    if not ended:
+        raise KeyboardInterrupt
     return study
 
 

@@ -16,6 +16,7 @@ import optuna
 from optuna.storages import RDBStorage, RetryFailedTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from visus.apps.live.stopping import until_stopped
 from visus.apps.parsing import CommandError
 from visus.apps.tuning.space import Choices, Range, Space
 
@@ -162,19 +163,28 @@ class Workers:
     seconds: float
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def run(self, finished: Callable[[], None]) -> None:
-        """Run trials until the time is over; `finished` is called several times a second."""
-        try:
-            self._start()
-            end = time.monotonic() + self.seconds
-            while any(each.poll() is None for each in self._running):
-                finished()
-                if time.monotonic() > end:
-                    break
-                time.sleep(_POLL)
-        finally:
-            self._stop()
+    def run(self, finished: Callable[[], None]) -> bool:
+        """Run trials until the time is over, or a signal arrives.
+
+        Args:
+            finished: Called several times a second, and at the end.
+
+        Returns:
+            Whether no signal arrived.
+        """
+        ended = False
+        with until_stopped():
+            try:
+                self._start()
+                end = time.monotonic() + self.seconds
+                while time.monotonic() < end and any(e.poll() is None for e in self._running):
+                    finished()
+                    time.sleep(_POLL)
+                ended = True
+            finally:
+                self._stop()
         finished()
+        return ended
 
     def _start(self) -> None:
         for index in range(self.count):

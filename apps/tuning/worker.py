@@ -4,6 +4,7 @@ Started as a program with the study's folder, the number of the process and the 
 may start trials.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -20,12 +21,13 @@ _FAILURES = 3
 
 
 def run_trials(folder: Path, process: int, seconds: float) -> None:
-    """Run trials while there is time for the longest one so far."""
+    """Run trials while there is time for the longest one so far, and the command runs."""
     end = time.monotonic() + seconds
     plan = read_plan(folder)
     study = open_study(folder, plan, process)
-    longest = 0.0
-    while time.monotonic() + longest < end:
+    longest, command = 0.0, os.getppid()
+    # A process whose parent was killed gets another one.
+    while time.monotonic() + longest < end and os.getppid() == command:
         began = time.monotonic()
         study.optimize(lambda trial: run_trial(trial, plan), n_trials=1, catch=(VisusError,))
         longest = max(longest, time.monotonic() - began)
