@@ -36,6 +36,13 @@ def fold_frozen_norms(network: nn.Module) -> int:
     return len(pairs)
 
 
+def unfold_norms(network: nn.Module) -> None:
+    """Undo `fold_frozen_norms`, for what looks at how layers depend on each other."""
+    for module in network.modules():
+        if isinstance(module, _Convolution | _Norm) and _is_prepared(module):
+            del vars(module)["forward"]
+
+
 def _is_prepared(module: nn.Module) -> bool:
     return "forward" in vars(module)
 

@@ -25,6 +25,7 @@ from visus.models.channels import layer_sizes, plan_between
 from visus.models.fake_quantisation import fake_quantised
 from visus.models.pruning import count_multiply_adds, prune
 from visus.tasks.base import Batch, VisionTask
+from visus.tasks.folded_norms import unfold_norms
 
 _GRADIENT_IMAGES = 128
 """Training images whose gradients say which channels matter."""
@@ -151,6 +152,7 @@ class Student:
         # `log` works in a training or without a trainer, but not between.
         self.task.trainer = None
         self.task.eval().to(device)
+        unfold_norms(self.task)
         self._choose_threshold()
 
     @contextmanager

@@ -3,9 +3,13 @@
 import pytest
 import torch
 
+from visus.models.backbones.classifier import create_classifier
+from visus.models.channel_statistics import ChannelStatistics
+from visus.models.pruning import count_multiply_adds, prune
 from visus.tasks.detection.data_info import DetectionInfo
 from visus.tasks.detection.task import DetectionTask
 from visus.tasks.distillation import class_imitation, label_imitation
+from visus.tasks.folded_norms import fold_frozen_norms, unfold_norms
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
 
@@ -42,6 +46,22 @@ def test_imitation_is_least_for_the_teachers_own_outputs(imitation):
     student = teacher.clone().requires_grad_(True)
     imitation(student, teacher).backward()
     assert student.grad.abs().max() < 1e-5
+
+
+def test_a_network_with_folded_norms_is_traced_again_once_they_are_unfolded():
+    torch.manual_seed(0)
+    network, _ = create_classifier("tf_efficientnet_lite0", 3, 3, False, (32, 32), 0.0)
+    assert fold_frozen_norms(network.eval()) > 40
+    unfold_norms(network)
+    images = torch.rand(1, 3, 32, 32)
+    statistics = ChannelStatistics(network)
+    with statistics.recording():
+        network(images).sum().backward()
+    cost = count_multiply_adds(network, network, images)
+    fixed = [network.get_submodule("head")]
+    prune(network, network, images, fixed, int(0.8 * cost), statistics)
+    assert count_multiply_adds(network, network, images) <= 0.8 * cost
+    assert fold_frozen_norms(network) > 40
 
 
 def test_a_detectors_imitation_is_least_for_its_own_outputs():
