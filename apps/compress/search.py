@@ -117,10 +117,10 @@ class Search:
         """The number of steps, and the seconds that each may train."""
         budget = self._limits.budget
         available = budget.left - _FOR_THE_END * budget.seconds
-        # A step that trains for less than it is measured would be a waste.
-        steps = min(_STEPS, int(available / (2 * self.overhead)))
+        # A step that is trained for too short a time is a step too many: most of it is training.
+        steps = min(_STEPS, int(available / (4 * self.overhead)))
         if steps < 1:
-            needed = (budget.elapsed + 3 * self.overhead) / (1 - _FOR_THE_END)
+            needed = (budget.elapsed + 5 * self.overhead) / (1 - _FOR_THE_END)
             raise CommandError(
                 f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
                 f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"

@@ -68,7 +68,7 @@ def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workpla
     assert code == 2 and "another search space or other options" in err
 
 
-def test_a_killed_search_repeats_the_interrupted_trial(workplace):
+def test_a_stopped_search_stops_its_processes(workplace):
     config = write_config(workplace / "my.yaml", SPACE)
     command = [Path(sys.executable).with_name("visus"), "tune", "--config", config]
     command += ["--budget", "300s", "--output", "found", *SHORT[:2], "--trainer.max_epochs", "400"]
@@ -83,7 +83,9 @@ def test_a_killed_search_repeats_the_interrupted_trial(workplace):
     size = log.stat().st_size
     time.sleep(1)
     assert log.stat().st_size == size
-    assert next(Path("runs").glob("*/*/*/last.ckpt")).is_file()
+    # The trial that was interrupted is repeated from its start when the search continues.
+    assert next(Path("runs").glob("*/*/*")).is_dir()
+    assert not any(Path("runs").glob("*/*/*/*.ckpt"))
 
 
 @pytest.mark.parametrize(
