@@ -120,4 +120,4 @@ def test_a_step_that_drops_too_much_is_an_error_and_leaves_other_files_alone(
         code, _, err = visus("compress", run, *arguments)
         assert code == 2 and message in err and err.count("\n") == 1, err
     code, _, err = visus("compress", "imagenet")
-    assert code == 2 and "imagenet is ready made" in err, err
+    assert code == 2 and "'imagenet' is ready made" in err, err

@@ -77,7 +77,7 @@ def test_a_stopped_search_stops_its_processes(workplace):
         end = time.monotonic() + PATIENCE
         while not (log.exists() and "epoch 2" in log.read_text()) and time.monotonic() < end:
             time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 130
     # No process of it goes on.
     size = log.stat().st_size
