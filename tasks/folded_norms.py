@@ -37,7 +37,7 @@ def fold_frozen_norms(network: nn.Module) -> int:
 
 
 def unfold_norms(network: nn.Module) -> None:
-    """Undo `fold_frozen_norms`, for what looks at how layers depend on each other."""
+    """Undo `fold_frozen_norms`, for tools that trace how layers depend on each other."""
     for module in network.modules():
         if isinstance(module, _Convolution | _Norm) and _is_prepared(module):
             del vars(module)["forward"]

@@ -1,5 +1,6 @@
 """visus compress: make a trained model smaller and faster, within a limit of its figure."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from visus.apps.parsing import CommandError, CommandParser
@@ -48,6 +49,8 @@ def main(argv: list[str]) -> int:
     if args.output is not None and args.output.suffix != ".ckpt":
         raise CommandError(f"--output {args.output}: is a checkpoint; name a .ckpt file")
 
+    if find_spec("torch_pruning") is None:
+        raise CommandError('visus compress needs torch-pruning; pip install "visus[compress]"')
     from visus.apps.training.budget.clock import parse_budget
 
     budget = parse_budget(args.budget)

@@ -149,6 +149,8 @@ class _Compression:
         if within:
             self._write(self._student.task)
             self.kept = model
+            # That of an earlier compression does not belong to this checkpoint.
+            self._target.with_suffix(".onnx").unlink(missing_ok=True)
 
     def _add(self, model: Measured, within: bool) -> None:
         drop = self._search.drop(model.figure)

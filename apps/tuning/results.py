@@ -14,8 +14,7 @@ from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.tuning.space import Space
-from visus.apps.tuning.study import StudyPlan, best_trial
-from visus.apps.tuning.trial import PROBLEM, RUN
+from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan, best_trial
 from visus.vision.output_files import replacing, write_text
 from visus.vision.printable import printable
 
@@ -45,9 +44,8 @@ def print_best(study: optuna.Study, plan: StudyPlan) -> None:
     ordered = sorted(complete, key=_value, reverse=plan.direction == "maximize")
     table = Table("trial", plan.figure, *plan.space, "run folder")
     for trial in ordered[:_SHOWN]:
-        name = str(trial.number) + (
-            " (own values)" if trial.number == 0 and plan.tries_own_values else ""
-        )
+        is_own = trial.number == 0 and plan.tries_own_values
+        name = f"{trial.number} (own values)" if is_own else str(trial.number)
         values = [_short(trial.params[key]) for key in plan.space]
         table.add_row(name, f"{trial.value:.4f}", *values, trial.user_attrs[RUN])
     console().print(table)
@@ -70,7 +68,7 @@ def write_results(
     content += yaml.safe_dump(with_values(config, best.params), sort_keys=False)
     write_text(folder / "best.yaml", content)
     write_text(folder / "trials.csv", _csv(study, plan.space))
-    if _has_importances(study, plan.space):
+    if _has_importances(study):
         _plot(study, plan, folder / "importance.png")
 
 
@@ -109,7 +107,7 @@ def _csv(study: optuna.Study, space: Space) -> str:
     return written.getvalue()
 
 
-def _has_importances(study: optuna.Study, space: Space) -> bool:
+def _has_importances(study: optuna.Study) -> bool:
     """Whether enough trials of different results are complete."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return len(complete) >= _NEEDED and len({trial.value for trial in complete}) > 1

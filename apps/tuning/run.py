@@ -10,13 +10,13 @@ from visus.apps.tuning.results import describe, print_best, write_results
 from visus.apps.tuning.space import BLOCK
 from visus.apps.tuning.study import (
     CONFIG,
+    PROBLEM,
     StudyPlan,
     Workers,
     best_trial,
     keep_best_weights,
     start_study,
 )
-from visus.apps.tuning.trial import PROBLEM
 from visus.vision.wording import counted
 
 

@@ -39,11 +39,6 @@ class Choices:
         chosen: Value = trial.suggest_categorical(key, self.values)
         return chosen
 
-    @property
-    def text(self) -> str:
-        """The choices in words."""
-        return ", ".join(map(str, self.values))
-
 
 @dataclass(frozen=True)
 class Range:
@@ -71,11 +66,6 @@ class Range:
                 key, self.low, self.high, step=int(self.step or 1), log=self.log
             )
         return trial.suggest_float(key, self.low, self.high, step=self.step, log=self.log)
-
-    @property
-    def text(self) -> str:
-        """The range in words."""
-        return f"{self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
 
 
 Space = Mapping[str, Choices | Range]

@@ -26,6 +26,12 @@ _PLAN = "study.json"
 CONFIG = "config.yaml"
 """The configuration in a study's folder, without its search space."""
 
+RUN = "run"
+"""Attribute of a trial: its run folder."""
+
+PROBLEM = "problem"
+"""Attribute of a trial: why it failed or was ended, in words."""
+
 _BEAT = 5
 """Seconds between two signs of life of a process; after four without one its trial has failed."""
 
@@ -225,7 +231,7 @@ def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
     """
     best = best_trial(study)
     for trial in study.get_trials(deepcopy=False):
-        folder = trial.user_attrs.get("run")
+        folder = trial.user_attrs.get(RUN)
         ended = stopped or trial.state.is_finished()
         if folder is not None and ended and (best is None or trial.number != best.number):
             for path in Path(folder).glob("*.ckpt"):

@@ -10,16 +10,10 @@ from visus.apps.inference.benchmark import network_latency
 from visus.apps.training.arguments import parse_arguments
 from visus.apps.training.cli import VisusCLI
 from visus.apps.training.run import prepare, start
-from visus.apps.tuning.study import StudyPlan
+from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan
 from visus.tasks.base import VisionTask
 from visus.tasks.optimisation import training_position
 from visus.vision.errors import VisusError
-
-RUN = "run"
-"""Attribute of a trial: its run folder."""
-
-PROBLEM = "problem"
-"""Attribute of a trial: why it failed or was ended, in words."""
 
 
 class TrialEnd(pl.Callback):

@@ -101,9 +101,7 @@ def test_a_compressed_model_is_exported_for_phones_and_trained_further(
     assert load_task(trained).channels == load_task(small).channels
 
 
-def test_a_step_that_drops_too_much_is_an_error_and_leaves_other_files_alone(
-    visus, workplace, tmp_path_factory, quick
-):
+def test_wrong_arguments_and_files_of_others_are_refused(visus, workplace, tmp_path_factory, quick):
     folder = tmp_path_factory.mktemp("kept")
     options = ["convnet" if word == "resnet9" else word for word in SCENES["classification"]]
     run = train_in(folder, "--config", "classification/scenes", *options)
