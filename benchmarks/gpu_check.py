@@ -59,17 +59,24 @@ class Results:
 
     Attributes:
         rows: Check, result, and `ok`, `FAILED` or why it did not run.
+        start: Time of the start, in seconds of the clock `perf_counter`.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    start: float = field(default_factory=time.perf_counter)
 
     def add(self, check: str, result: str, passed: bool) -> None:
-        """Add a check."""
-        self.rows.append((check, result, "ok" if passed else "FAILED"))
+        """Add a check, and print it: a later one may take too long."""
+        self._add(check, result, "ok" if passed else "FAILED")
 
     def skip(self, check: str, reason: str) -> None:
         """Add a check that cannot run here."""
-        self.rows.append((check, "", reason))
+        self._add(check, "", reason)
+
+    def _add(self, *row: str) -> None:
+        self.rows.append((row[0], row[1], row[2]))
+        minutes = (time.perf_counter() - self.start) / 60
+        print(f"{minutes:4.1f} min  {row[0]}: {row[2]}  {row[1]}", file=sys.stderr, flush=True)
 
     @property
     def failed(self) -> bool:
@@ -262,14 +269,14 @@ def main() -> int:
     """Run all checks, print the table; returns 1 on a disagreement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
-    parser.add_argument("--steps", type=int, default=200, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each training")
     given = parser.parse_args()
     if given.device == "gpu" and not torch.cuda.is_available():
         print("gpu_check: PyTorch finds no GPU here; visus doctor says more", file=sys.stderr)
         return 2
     card = torch.cuda.get_device_name() if given.device == "gpu" else "CPU, a dry run"
     quieten()
-    results, start = Results(), time.perf_counter()
+    results = Results()
     with TemporaryDirectory() as folder, chdir(folder):
         list(write_samples(Path("samples")))
         classifier = check_training(results, given.device, given.steps)
@@ -277,7 +284,7 @@ def main() -> int:
         check_out_of_memory(results, given.device)
         check_onnx(results, classifier)
         check_speed(results, given.device, given.steps)
-    minutes = (time.perf_counter() - start) / 60
+    minutes = (time.perf_counter() - results.start) / 60
     versions = f"torch {torch.__version__}, CUDA {torch.version.cuda}, {minutes:.1f} minutes"
     table = Table("check", "result", "", title=f"{card}, {versions}")
     for row in results.rows:

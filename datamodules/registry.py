@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from visus.datamodules.core.shards.index import ShardIndex
+from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.spec import DataSpec
 from visus.vision.entry_points import load_entry_point
 from visus.vision.errors import VisusError
@@ -54,11 +56,11 @@ def data_spec(task: str) -> DataSpec:
     return spec
 
 
-def recognise(path: Path) -> tuple[DataSpec, str]:
+def recognise(root: Path | str) -> tuple[DataSpec, str]:
     """Recognise the task of a data set.
 
     Args:
-        path: A folder or a file.
+        root: A folder, a file, or the address of a data set in shards.
 
     Returns:
         The task's data, and the name of the recognised layout.
@@ -66,6 +68,9 @@ def recognise(path: Path) -> tuple[DataSpec, str]:
     Raises:
         VisusError: If the path is missing, or holds no data of any task or those of several.
     """
+    if is_shards(root):
+        return data_spec(ShardIndex(str(root)).header.task), "shards"
+    path = Path(root)
     if not path.exists():
         raise VisusError(f"{path}: there is no such folder or file; check the path")
     for fallback in (False, True):

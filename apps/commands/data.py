@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visus.apps.parsing import EXIT_BAD_INPUT, ActionParser, CommandError, CommandParser
+from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.registry import data_spec, data_specs, recognise
 from visus.vision.errors import VisusError
 
@@ -20,11 +21,11 @@ def main(argv: list[str]) -> int:
     convert = actions.add_parser("convert", help="write a data set in another format")
     formats = sorted({name for spec in data_specs().values() for name in spec.conversions})
     for action in (check, convert):
-        action.add_argument("path", type=Path, help="a folder or a file of data")
+        action.add_argument("path", help="a folder or a file of data, or the address of shards")
+        action.add_argument(
+            "--task", metavar="TASK", help="the task of the data; by default the recognised one"
+        )
         _add_options(action)
-    check.add_argument(
-        "--task", metavar="TASK", help="the task of the data; by default the recognised one"
-    )
     check.add_argument(
         "--draw", metavar="DIR", type=Path, help="draw the labels of some images there"
     )
@@ -44,6 +45,9 @@ def main(argv: list[str]) -> int:
         for line in write_samples(args.output):
             print(line)
         return 0
+    if is_shards(args.path):
+        return _check_shards(args)
+    args.path = Path(args.path)
     if not args.path.exists():
         raise CommandError(f"{args.path}: there is no such folder or file; check the path")
     return _convert(args) if args.subcommand == "convert" else _check(args)
@@ -93,7 +97,7 @@ def _check(args: argparse.Namespace) -> int:
         raise CommandError("--draw reads the labels by itself; leave --data CLASS out")
     if args.data is not None:
         return _check_module(args)
-    spec = data_spec(args.task) if args.task else _recognised(args)
+    spec = _recognised(args)
     values = _values(args, spec)
     report = spec.check(args.path, values)
     code = _print(report)
@@ -104,7 +108,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _recognised(args: argparse.Namespace) -> "DataSpec":
-    """The task of the data: that of an option that only one task has, or the recognised one."""
+    """The named task, that of an option that only one task has, or the recognised one."""
+    if args.task:
+        return data_spec(args.task)
     given = {
         spec.task: spec
         for spec in data_specs().values()
@@ -168,8 +174,26 @@ def _print(report: "DataReport") -> int:
     return EXIT_BAD_INPUT if stopping else 0
 
 
+def _check_shards(args: argparse.Namespace) -> int:
+    """Compare every file in shards with its checksum."""
+    from visus.datamodules.core.shards.data import check_shards
+
+    if args.subcommand == "convert" or args.draw or args.data or args.task:
+        raise CommandError(
+            f"{args.path}: is in shards, which visus data check reads without options; draw or "
+            "convert the folder that they were made from"
+        )
+    return _print(check_shards(args.path))
+
+
 def _convert(args: argparse.Namespace) -> int:
     able = [spec for spec in data_specs().values() if args.to in spec.conversions]
-    spec = able[0]
+    spec = able[0] if len(able) == 1 and not args.task else _recognised(args)
+    if spec not in able:
+        tasks = ", ".join(each.task for each in able)
+        raise CommandError(
+            f"{args.path}: holds {spec.task} data, which cannot be written as {args.to}; data of "
+            f"these tasks can: {tasks}"
+        )
     report = spec.convert(args.path, _values(args, spec), args.to, args.output)
     return _print(report)

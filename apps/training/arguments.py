@@ -151,7 +151,7 @@ def recognised_config(root: str) -> str:
     Raises:
         VisusError: If the data are not recognised.
     """
-    spec, what = recognise(Path(root))
+    spec, what = recognise(root)
     config = f"{spec.task}/custom"
     print(f"{root}: {what}; --config {config}")
     return config

@@ -1,5 +1,6 @@
 """Data module of the user's own clips."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -113,7 +114,7 @@ class VideoActionData(ActionData):
         return listing
 
     @cached_property
-    def splits(self) -> dict[str, list[Clip]]:
+    def splits(self) -> Mapping[str, Sequence[Clip]]:
         """The clips of each split."""
         return split_samples(
             self.listing.clips,
@@ -128,7 +129,7 @@ class VideoActionData(ActionData):
         """The decoded frames."""
         return FrameCache(self.cache_bytes)
 
-    def clips(self, split: str) -> list[Clip]:
+    def clips(self, split: str) -> Sequence[Clip]:
         """See `ActionData.clips`."""
         return self.splits[split]
 

@@ -1,11 +1,12 @@
 """Data modules of images with captions, and a user's own data set."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from visus.datamodules.captioning import shards
 from visus.datamodules.captioning.augment import CaptionAugmentation, CaptionTransform
 from visus.datamodules.captioning.dataset import CaptioningDataset, CaptionSample
 from visus.datamodules.captioning.files import (
@@ -19,6 +20,8 @@ from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.loading import default_workers
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.shards.location import is_shards
+from visus.datamodules.core.shards.writer import ShardSource
 from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
@@ -53,7 +56,8 @@ class ImageCaptioningData(CaptioningData):
     of the training images are computed once and cached on disk.
 
     Args:
-        root: See `visus.datamodules.captioning.files.read_labels`.
+        root: See `visus.datamodules.captioning.files.read_labels`; or the folder or address of
+            shards that `visus data convert` wrote.
         image_size: (height, width) in pixels.
         resize_mode: How images are resized to that size.
         min_count: Minimum number of occurrences of a word in the training captions.
@@ -105,6 +109,7 @@ class ImageCaptioningData(CaptioningData):
             val_share=val_share,
             fold=fold,
         )
+        self.location = root
         self.root = Path(root)
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.resize_mode = resize_mode
@@ -125,6 +130,8 @@ class ImageCaptioningData(CaptioningData):
 
     def read_listing(self) -> CaptionListing:
         """The images with their captions, every file checked."""
+        if is_shards(self.location):
+            return shards.read_listing(self.location)
         return check_captions(self.read_labels(), self.root)
 
     @cached_property
@@ -139,7 +146,7 @@ class ImageCaptioningData(CaptioningData):
         return listing
 
     @cached_property
-    def splits(self) -> dict[str, list[CaptionedImage]]:
+    def splits(self) -> Mapping[str, Sequence[CaptionedImage]]:
         """The images of each split."""
         return split_samples(
             self.listing.images, _no_group, self.val_share, self.fold, self.evaluate_all
@@ -156,7 +163,8 @@ class ImageCaptioningData(CaptioningData):
                 f"{self.root}: holds no images of the split train, only of {splits}; add images "
                 "for training"
             )
-        captions = (tokenise(text) for captions in self.train_captions for text in captions)
+        images = self.splits["train"]
+        captions = (tokenise(text) for image in images for text in image.captions)
         words = build_vocabulary(captions, self.min_count)
         if len(words) == len(SPECIAL_TOKENS):
             raise VisusError(
@@ -186,6 +194,12 @@ class ImageCaptioningData(CaptioningData):
             transform,
         )
 
+    def shard_source(self) -> ShardSource[CaptionedImage]:
+        """See `VisionDataModule.shard_source`."""
+        stated = any(each.split == "val" for each in self.listing.images)
+        held_out = None if stated else (self.val_share, self.fold)
+        return ShardSource("captioning", self.root, self.splits, held_out, {}, shards.codec())
+
     def feature_contents(self) -> list[str]:
         """See `VisionDataModule.feature_contents`."""
         return [image.content for image in self.splits["train"]]
@@ -197,7 +211,7 @@ class ImageCaptioningData(CaptioningData):
 
 
 def _read_sample(image: Any) -> CaptionSample:
-    return CaptionSample(read_image(image.path), CaptionTruth(image.captions))
+    return CaptionSample(read_image(image.image_source), CaptionTruth(image.captions))
 
 
 def _no_group(image: CaptionedImage) -> tuple[()]:

@@ -16,6 +16,7 @@ from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles, image_folders
 from visus.datamodules.core.pairing import unread_files
 from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.shards.samples import ShardFile
 from visus.datamodules.core.splits import unstated_splits
 from visus.datamodules.core.text_files import first_unrecognised
 from visus.vision.errors import VisusError
@@ -32,6 +33,7 @@ class CaptionedImage:
         split: `train`, `val`, `test`, or empty if the data set does not state one.
         place: File and line or entry of the first caption.
         content: `content_hash` of the image file; empty before it is checked.
+        stored: Where the image lies, if that is a shard; `path` is its name then.
     """
 
     path: Path
@@ -39,6 +41,12 @@ class CaptionedImage:
     split: str
     place: str
     content: str = ""
+    stored: ShardFile | None = None
+
+    @property
+    def image_source(self) -> Path | ShardFile:
+        """What the image is decoded from."""
+        return self.stored or self.path
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class CaptionListing:
         left_out: Number of images that are left out because of errors.
     """
 
-    images: tuple[CaptionedImage, ...]
+    images: Sequence[CaptionedImage]
     problems: tuple[Problem, ...]
     left_out: int
 

@@ -17,6 +17,7 @@ class CaptioningDataSpec(DataSpec):
 
     task = "captioning"
     options = (ALLOW_OUTSIDE,)
+    conversions = ("shards",)
     sample_folder = "captioned"
 
     def data_modules(self) -> "tuple[type[VisionDataModule[Any]], ...]":

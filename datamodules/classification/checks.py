@@ -29,7 +29,7 @@ class Listing:
         left_out: Number of samples that were left out.
     """
 
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     class_names: tuple[str, ...]
     multi_label: bool
     problems: tuple[Problem, ...]

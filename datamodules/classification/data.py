@@ -1,5 +1,6 @@
 """Data modules for classification: their base class, and the user's own images."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from visus.datamodules.classification import shards
 from visus.datamodules.classification.augment import (
     Augmentation,
     TrainingTransform,
@@ -16,10 +18,13 @@ from visus.datamodules.classification.checks import Listing, check_labels
 from visus.datamodules.classification.files import Labels, Sample, read_labels
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.class_labels import count_classes, encode_labels, refuse_several
+from visus.datamodules.core.images import spread
 from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.shards.location import is_shards
+from visus.datamodules.core.shards.writer import ShardSource
 from visus.datamodules.core.splits import split_samples
-from visus.vision.images import read_image
+from visus.vision.images import Pixels, read_image
 from visus.vision.metadata import ResizeMode
 
 
@@ -43,7 +48,8 @@ class ImageClassificationData(ClassificationData):
     detection of duplicates, `skip_bad`, the splits and `visus data check` stay the same.
 
     Args:
-        root: See `visus.datamodules.classification.files.read_labels`.
+        root: See `visus.datamodules.classification.files.read_labels`; or the folder or address of
+            shards that `visus data convert` wrote.
         image_size: (height, width) in pixels; by default derived from the images, at most 256.
         train_scale: Size of the training images relative to `image_size`, rounded to multiples of
             32. Random crops enlarge the objects relative to whole images, which a scale below 1
@@ -91,6 +97,7 @@ class ImageClassificationData(ClassificationData):
             in_channels=in_channels,
         )
         self.given_multi_label = multi_label
+        self.location = root
         self.root = Path(root)
         self.given_size = image_size
         self.train_scale = train_scale
@@ -114,6 +121,8 @@ class ImageClassificationData(ClassificationData):
 
     def read_listing(self) -> Listing:
         """Read the labels and check every file; returns problems instead of raising them."""
+        if is_shards(self.location):
+            return shards.read_listing(self.location, self.given_names)
         return check_labels(self.read_labels(), self.root, self.given_names)
 
     @cached_property
@@ -125,7 +134,7 @@ class ImageClassificationData(ClassificationData):
         return listing
 
     @cached_property
-    def splits(self) -> dict[str, list[Sample]]:
+    def splits(self) -> Mapping[str, Sequence[Sample]]:
         """The samples of each split."""
         return split_samples(
             self.listing.samples,
@@ -156,7 +165,7 @@ class ImageClassificationData(ClassificationData):
         """The given size, or a square of the median shorter side, rounded to a multiple of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        median = int(np.median([min(sample.size) for sample in self.listing.samples]))
+        median = int(np.median([min(sample.size) for sample in spread(self.listing.samples)]))
         side = min(256, max(32, (median + 16) // 32 * 32))
         return side, side
 
@@ -170,21 +179,30 @@ class ImageClassificationData(ClassificationData):
         samples = self.splits[split]
         if not self.multi_label:
             refuse_several(samples)
-        names = [sample.labels for sample in samples]
+        labels = (sample.labels for sample in samples)
         transform, read_augmented = None, None
         if split == "train":
             transform = TrainingTransform(self.augment, self.train_size, self.resize_mode)
             transform.scale = self._growth
-            read_augmented = partial(read_image, least_side=transform.least_side)
+            read_augmented = partial(_read_image, least_side=transform.least_side)
         return ImageDataset(
-            [sample.file for sample in samples],
-            read_image,
-            encode_labels(names, self.class_names, self.multi_label),
+            samples,
+            _read_image,
+            encode_labels(labels, self.class_names, self.multi_label),
             self.image_size,
             self.resize_mode,
             self.in_channels,
             transform,
             read_augmented,
+        )
+
+    def shard_source(self) -> ShardSource[Sample]:
+        """See `VisionDataModule.shard_source`."""
+        stated = any(each.split == "val" for each in self.listing.samples)
+        held_out = None if stated else (self.val_share, self.fold)
+        content = shards.content(self.listing)
+        return ShardSource(
+            "classification", self.root, self.splits, held_out, content, shards.codec()
         )
 
     def feature_contents(self) -> list[str]:
@@ -195,3 +213,7 @@ class ImageClassificationData(ClassificationData):
     def feature_recipe(self) -> str:
         """See `VisionDataModule.feature_recipe`."""
         return f"{super().feature_recipe} {self.train_size}"
+
+
+def _read_image(sample: Sample, least_side: int | None = None) -> Pixels:
+    return read_image(sample.image_source, least_side=least_side)

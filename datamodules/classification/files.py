@@ -10,6 +10,7 @@ from visus.datamodules.core.named_files import NamedFileError, NamedFiles
 from visus.datamodules.core.named_folders import find_named_folders, is_split, subfolders
 from visus.datamodules.core.pairing import unread_files
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.shards.samples import ShardFile
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.datamodules.core.tables import read_table
 from visus.vision.csv_files import csv_columns
@@ -30,6 +31,7 @@ class Sample:
             line in it.
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) in pixels; (0, 0) before it is checked.
+        stored: Where the image lies, if that is a shard; `file` is its name then.
     """
 
     file: Path | str
@@ -38,11 +40,17 @@ class Sample:
     place: str
     content: str = ""
     size: tuple[int, int] = (0, 0)
+    stored: ShardFile | None = None
 
     @property
     def path(self) -> Path:
         """The image file."""
         return Path(self.file)
+
+    @property
+    def image_source(self) -> Path | str | ShardFile:
+        """What the image is decoded from."""
+        return self.stored or self.file
 
 
 @dataclass(frozen=True)

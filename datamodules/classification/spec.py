@@ -19,6 +19,7 @@ class ClassificationDataSpec(DataSpec):
     task = "classification"
     fallback = True
     options = (ALLOW_OUTSIDE,)
+    conversions = ("shards",)
     label_formats = ("folders", "csv")
     sample_folder = "photos"
 

@@ -15,6 +15,7 @@ from visus.datamodules.core.features import FeatureCache, FeatureDataset, fill_c
 from visus.datamodules.core.loading import make_loader, make_train_loader
 from visus.datamodules.core.problems import Problem, refuse, screen_report
 from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.shards.writer import ShardSource
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ResizeMode
 
@@ -101,6 +102,14 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     def feature_recipe(self) -> str:
         """Describes preprocessing and augmentation, on which cached features depend."""
         return f"{self.augment} {self.image_size} {self.resize_mode}"
+
+    def shard_source(self) -> ShardSource[Any]:
+        """The checked samples, to be written in shards.
+
+        Raises:
+            VisusError: If samples of this kind cannot be.
+        """
+        raise VisusError(f"{type(self).__name__} cannot be written in shards")
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training images, shuffled and augmented.

@@ -165,7 +165,7 @@ def count_classes(samples: Iterable[LabelledSample], class_names: Sequence[str])
 
 
 def encode_labels(
-    labels: list[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
+    labels: Iterable[tuple[str, ...]], class_names: tuple[str, ...], multi_label: bool
 ) -> NDArray[Any]:
     """Encode labels as class ids, or as indicators of several labels.
 
@@ -180,10 +180,11 @@ def encode_labels(
     """
     index = {name: i for i, name in enumerate(class_names)}
     if not multi_label:
-        return np.array([index[names[0]] for names in labels], np.int64)
-    rows = np.zeros((len(labels), len(class_names)), np.float32)
-    for row, names in zip(rows, labels, strict=True):
-        row[[index[name] for name in names]] = 1
+        return np.fromiter((index[names[0]] for names in labels), np.int64)
+    columns = [[index[name] for name in names] for names in labels]
+    rows = np.zeros((len(columns), len(class_names)), np.float32)
+    for row, ids in zip(rows, columns, strict=True):
+        row[ids] = 1
     return rows
 
 

@@ -36,7 +36,7 @@ class DetectionListing:
     """
 
     format: str
-    images: tuple[LabelledImage, ...]
+    images: Sequence[LabelledImage]
     class_names: tuple[str, ...]
     problems: tuple[Problem, ...]
     left_out: int

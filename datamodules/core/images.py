@@ -41,6 +41,8 @@ Image = TypeVar("Image", bound=ListedImage)
 
 Copy = TypeVar("Copy", bound=Listed)
 
+Item = TypeVar("Item")
+
 _BATCH = 256
 """Images whose results are stored together."""
 
@@ -188,6 +190,15 @@ def group_copies(samples: Iterable[Copy]) -> list[list[Copy]]:
         if earlier is not sample:
             copies.setdefault(sample.content, [earlier]).append(sample)
     return list(copies.values())
+
+
+_SPREAD = 10_000
+"""Samples that are enough for a median."""
+
+
+def spread(samples: Sequence[Item]) -> Sequence[Item]:
+    """All samples, or about 10,000 that are evenly spread over them."""
+    return samples[:: max(1, len(samples) // _SPREAD)]
 
 
 def typical_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.shards.samples import ShardFile
 
 Box = tuple[float, float, float, float]
 """(x1, y1, x2, y2) in pixels, or as fractions of the image size if `LabelledImage.relative`."""
@@ -64,6 +65,7 @@ class LabelledImage:
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) as it is read; (0, 0) before it is checked.
         upright: Whether it is read with its EXIF orientation applied.
+        stored: Where the image lies, if that is a shard; `path` is its name then.
     """
 
     path: Path
@@ -75,6 +77,12 @@ class LabelledImage:
     content: str = ""
     size: tuple[int, int] = (0, 0)
     upright: bool = True
+    stored: ShardFile | None = None
+
+    @property
+    def image_source(self) -> Path | ShardFile:
+        """What the image is decoded from."""
+        return self.stored or self.path
 
 
 @dataclass

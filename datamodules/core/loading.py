@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import EpochBatches, SeededDataset, TrainLoader
-from visus.datamodules.core.packed import PackedSequence
+from visus.datamodules.core.packed import packed
 from visus.vision.cores import usable_cores
 from visus.vision.decoding.budget import DECODING
 from visus.vision.images import Pixels
@@ -61,7 +61,7 @@ class SourceDataset(Dataset[Batch], Generic[Sample, Transform]):
         in_channels: int = 3,
         transform: Transform | None = None,
     ) -> None:
-        self.sources: Sequence[Any] = PackedSequence(sources)
+        self.sources: Sequence[Any] = packed(sources)
         self.read = read
         self.size = size
         self.mode = mode

@@ -2,11 +2,22 @@
 
 import pickle
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from visus.datamodules.core.shards.samples import ShardSamples
+
 Item = TypeVar("Item", covariant=True)
+
+
+def packed(items: Sequence[Any]) -> Sequence[Any]:
+    """The same objects in a form that loading processes share.
+
+    Args:
+        items: The objects; those of a data set in shards, which lie in mapped files, are returned.
+    """
+    return items if isinstance(items, ShardSamples) else PackedSequence(items)
 
 
 class PackedSequence(Sequence[Item]):

@@ -113,6 +113,14 @@ class DataSpec(ABC):
         """
         raise VisusError(f"{type(data).__name__} has no files to check")
 
+    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the data module for the user's own files that are options here.
+
+        Args:
+            values: Values of `options`.
+        """
+        return dict(values)
+
     def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
         """Draw the labels of some images.
 
@@ -130,7 +138,7 @@ class DataSpec(ABC):
         raise VisusError(f"--draw shows boxes or masks; {path} holds none")
 
     def convert(self, path: Path, values: Mapping[str, Any], to: str, output: Path) -> DataReport:
-        """Convert a data set to another format.
+        """Convert a data set to another format; this one writes shards.
 
         Args:
             path: The data set.
@@ -141,7 +149,14 @@ class DataSpec(ABC):
         Raises:
             VisusError: If it cannot be read or written.
         """
-        raise VisusError(f"{path}: data of task {self.task} cannot be converted")
+        from visus.datamodules.core.shards.writer import write_shards
+
+        data = self.data_modules()[0](root=str(path), skip_bad=True, **self.arguments(values))  # type: ignore[call-arg]
+        header = write_shards(data.shard_source(), output)
+        splits = ", ".join(f"{count} {name}" for name, count in header.splits.items() if count)
+        left_out = f"; {data.skipped} bad ones were left out" if data.skipped else ""
+        line = f"{splits} samples written to {output} in {len(header.shards)} shards{left_out}"
+        return DataReport([line], [])
 
     def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
         """The writer of a model's predictions as the labels of a new data set.

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.shards.samples import ShardSamples
 from visus.vision.errors import VisusError
 
 SPLIT_NAMES = {
@@ -114,8 +115,10 @@ def split_samples(
     fraction: float,
     fold: int,
     evaluate_all: bool,
-) -> dict[str, list[Item]]:
+) -> Mapping[str, Sequence[Item]]:
     """The samples of each split: as the data set states, with a hold-out where it states none.
+
+    A data set in shards was split when it was written.
 
     Args:
         items: All samples; those without a split are for training.
@@ -127,6 +130,8 @@ def split_samples(
     Returns:
         `train`, `val` and `test`; `test` is `val` if the data set has no `test` split.
     """
+    if isinstance(items, ShardSamples):
+        return items.splits(fraction, fold, evaluate_all)
     splits = {name: [i for i in items if i.split == name] for name in ("train", "val", "test")}
     splits["train"] += [item for item in items if not item.split]
     if evaluate_all and not splits["test"]:

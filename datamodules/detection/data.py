@@ -1,6 +1,6 @@
 """Data modules for detection: their base class, and the user's own labelled images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -16,11 +16,14 @@ from visus.datamodules.core.detection_files import (
     check_labels,
     read_labels,
 )
-from visus.datamodules.core.images import typical_size
+from visus.datamodules.core.images import spread, typical_size
 from visus.datamodules.core.labels import LabelledImage, Labels
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.shards.location import is_shards
+from visus.datamodules.core.shards.writer import ShardSource
 from visus.datamodules.core.splits import split_samples
+from visus.datamodules.detection import shards
 from visus.datamodules.detection.anchors import AnchorShapes, fit_anchors
 from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform
 from visus.datamodules.detection.dataset import DetectionDataset, object_boxes, read_sample
@@ -51,7 +54,8 @@ class ImageDetectionData(DetectionData):
     box, the detection of duplicates, `skip_bad`, the splits and `visus data check` stay the same.
 
     Args:
-        root: See `visus.datamodules.core.detection_files.read_labels`.
+        root: See `visus.datamodules.core.detection_files.read_labels`; or the folder or address of
+            shards that `visus data convert` wrote.
         format: `coco`, `voc` or `yolo`; recognised by default.
         exif: Which image the labels refer to where it has an EXIF orientation: `apply`, the
             upright one; `ignore`, the one as stored; `auto`, determined from the stated size.
@@ -102,6 +106,7 @@ class ImageDetectionData(DetectionData):
             raise VisusError(
                 "data.augment mosaic does not support masks; use boxes with data.masks true"
             )
+        self.location = root
         self.root = Path(root)
         self.format = format
         self.exif = exif
@@ -123,6 +128,8 @@ class ImageDetectionData(DetectionData):
 
     def read_listing(self) -> DetectionListing:
         """Read the labels and check every image; returns problems instead of raising them."""
+        if is_shards(self.location):
+            return shards.read_listing(self.location, self.given_names)
         return check_labels(self.read_labels(), self.root, self.given_names, self.exif)
 
     @cached_property
@@ -145,7 +152,7 @@ class ImageDetectionData(DetectionData):
             )
 
     @cached_property
-    def splits(self) -> dict[str, list[LabelledImage]]:
+    def splits(self) -> Mapping[str, Sequence[LabelledImage]]:
         """The images of each split."""
         return split_samples(
             self.listing.images, _classes, self.val_share, self.fold, self.evaluate_all
@@ -161,7 +168,7 @@ class ImageDetectionData(DetectionData):
         """The given size, or the median of the images' sizes, scaled down to multiples of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        return typical_size([image.size for image in self.listing.images], _LONGEST_SIDE)
+        return typical_size([image.size for image in spread(self.listing.images)], _LONGEST_SIDE)
 
     @property
     def anchors(self) -> AnchorShapes | None:  # type: ignore[override]
@@ -176,6 +183,13 @@ class ImageDetectionData(DetectionData):
             corners = geometry.points_from_source(boxes.reshape(-1, 2, 2))
             shapes.append(corners[:, 1] - corners[:, 0])
         return fit_anchors(np.concatenate(shapes))
+
+    def shard_source(self) -> ShardSource[LabelledImage]:
+        """See `VisionDataModule.shard_source`."""
+        stated = any(each.split == "val" for each in self.listing.images)
+        held_out = None if stated else (self.val_share, self.fold)
+        content = shards.content(self.listing)
+        return ShardSource("detection", self.root, self.splits, held_out, content, shards.codec())
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""

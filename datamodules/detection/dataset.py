@@ -98,7 +98,7 @@ def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -
         pixels = np.array([object_mask(item, record.size) for item in objects], np.uint8)
         pixels = pixels.reshape(-1, *record.size)
     return DetectionSample(
-        image=read_image(record.path, record.upright),
+        image=read_image(record.image_source, record.upright),
         boxes=boxes,
         labels=np.array([class_ids[item.label] for item in objects], np.int64),
         masks=pixels,

@@ -37,7 +37,7 @@ class DetectionDataSpec(DataSpec):
         ),
         ALLOW_OUTSIDE,
     )
-    conversions = (*_TITLES,)
+    conversions = (*_TITLES, "shards")
     label_formats = (*_TITLES,)
     sample_folder = "boxes"
 
@@ -83,6 +83,8 @@ class DetectionDataSpec(DataSpec):
         """See `DataSpec.convert`."""
         from visus.datamodules.detection.convert import convert
 
+        if to == "shards":
+            return super().convert(path, values, to, output)
         listing = _read(path, values)
         lost = convert(listing, to, output)
         objects = sum(len(image.objects) for image in listing.images)

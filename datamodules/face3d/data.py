@@ -1,6 +1,6 @@
 """Rendered faces with their coefficients as the truth, and optionally photographs beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -111,7 +111,7 @@ class FaceRendersData(VisionDataModule[str]):
         return self.head.face.digest
 
     @cached_property
-    def photographed(self) -> dict[str, list[PhotographedFace]]:
+    def photographed(self) -> Mapping[str, Sequence[PhotographedFace]]:
         """The faces in photographs of each split, detected when first needed.
 
         Raises:

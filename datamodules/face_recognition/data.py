@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +112,7 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
         return chosen
 
     @cached_property
-    def splits(self) -> dict[str, list[FaceImage]]:
+    def splits(self) -> Mapping[str, Sequence[FaceImage]]:
         """The images of each split; no person is in two of them."""
         listed, problems = list_people(self.root)
         raise_or_warn(problems, self.skip_bad)
@@ -121,10 +122,10 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
         # Verification needs two people at least.
         fraction = max(self.val_share, min(0.5, 2 / len(people))) if people else self.val_share
         # A test of a ready-made network needs no people to train on.
-        splits: dict[str, list[FaceImage]] = {"train": [], "val": [], "test": []}
+        splits: dict[str, Sequence[FaceImage]] = {"train": [], "val": [], "test": []}
         if rest:
             # People are held out as wholes: there are no groups within which to keep the fraction.
-            splits = split_samples(rest, lambda image: (), fraction, self.fold, evaluate_all=False)
+            splits |= split_samples(rest, lambda image: (), fraction, self.fold, evaluate_all=False)
         if self.test_pairs:
             names = {name for pair in self.test_pairs for name in (pair.first, pair.second)}
             splits["test"] = [image for image in listed if str(image.path) in names]

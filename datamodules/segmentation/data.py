@@ -1,6 +1,7 @@
 """Data modules of images with masks: the base of all of them, and that of a user's own files."""
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +11,13 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.detection_files import Exif
-from visus.datamodules.core.images import typical_size
+from visus.datamodules.core.images import spread, typical_size
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
+from visus.datamodules.core.shards.location import is_shards
+from visus.datamodules.core.shards.writer import ShardSource
 from visus.datamodules.core.splits import split_samples
+from visus.datamodules.segmentation import shards
 from visus.datamodules.segmentation.augment import MaskAugmentation, MaskTransform
 from visus.datamodules.segmentation.dataset import SegmentationDataset, read_masked
 from visus.datamodules.segmentation.files import SegmentationListing, read_segmentation
@@ -107,7 +111,7 @@ class MaskedImageData(SegmentationData):
         return listing
 
     @cached_property
-    def splits(self) -> dict[str, list[MaskedImage]]:
+    def splits(self) -> Mapping[str, Sequence[MaskedImage]]:
         """The images of each split."""
         return split_samples(
             self.listing.images, _present, self.val_share, self.fold, self.evaluate_all
@@ -136,7 +140,7 @@ class MaskedImageData(SegmentationData):
         """The given size, or the median of the images' sizes; see `MaskedImageData`."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        return typical_size([image.size for image in self.listing.images], _LONGEST_SIDE)
+        return typical_size([image.size for image in spread(self.listing.images)], _LONGEST_SIDE)
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""
@@ -156,7 +160,8 @@ class ImageSegmentationData(MaskedImageData):
     """A user's own images, with masks of class ids or colours, or outlines in COCO format.
 
     Args:
-        root: See `visus.datamodules.segmentation.files.read_segmentation`.
+        root: See `visus.datamodules.segmentation.files.read_segmentation`; or the folder or address
+            of shards that `visus data convert` wrote.
         ignore: The value, or the class of `classes.csv`, of unlabelled pixels.
         exif: How EXIF orientation applies to outlines: `auto`, `apply` or `ignore`.
         allow_outside: Whether annotations may name files outside of the data set's folder.
@@ -172,6 +177,7 @@ class ImageSegmentationData(MaskedImageData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.location = root
         self.root = Path(root)
         self.ignore = ignore
         self.exif = exif
@@ -179,6 +185,8 @@ class ImageSegmentationData(MaskedImageData):
 
     def read_listing(self) -> SegmentationListing:
         """See `MaskedImageData.read_listing`."""
+        if is_shards(self.location):
+            return shards.read_listing(self.location, self.given_names)
         return read_segmentation(
             self.root,
             self.given_names,
@@ -186,6 +194,15 @@ class ImageSegmentationData(MaskedImageData):
             self.exif,
             self.in_channels,
             self.allow_outside,
+        )
+
+    def shard_source(self) -> ShardSource[MaskedImage]:
+        """See `VisionDataModule.shard_source`."""
+        stated = any(each.split == "val" for each in self.listing.images)
+        held_out = None if stated else (self.val_share, self.fold)
+        content = shards.content(self.listing)
+        return ShardSource(
+            "segmentation", self.root, self.splits, held_out, content, shards.codec()
         )
 
 

@@ -1,7 +1,5 @@
 """The data set of images with masks: augmented for training, with ground truth for evaluation."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -42,8 +40,8 @@ def read_masked(sample: MaskedImage, classes: ClassTable) -> Masked:
         sample: A checked sample.
         classes: The meaning of the values in masks.
     """
-    image = read_image(sample.path, sample.upright)
-    if isinstance(sample.mask, Path):
-        return image, classes.to_ids(read_mask(sample.mask, classes.by_colour))
-    ids = {name: i for i, name in enumerate(classes.names)}
-    return image, draw_objects(sample.mask, sample.size, ids)
+    image = read_image(sample.image_source, sample.upright)
+    if isinstance(sample.mask, tuple):
+        ids = {name: i for i, name in enumerate(classes.names)}
+        return image, draw_objects(sample.mask, sample.size, ids)
+    return image, classes.to_ids(read_mask(sample.stored_mask or sample.mask, classes.by_colour))

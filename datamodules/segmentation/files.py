@@ -42,7 +42,7 @@ class SegmentationListing:
         left_out: Number of images that were left out.
     """
 
-    images: tuple[MaskedImage, ...]
+    images: Sequence[MaskedImage]
     classes: ClassTable
     problems: tuple[Problem, ...]
     left_out: int

@@ -8,6 +8,7 @@ from visus.datamodules.core.named_files import NamedFileError, NamedFiles
 from visus.datamodules.core.named_folders import subfolders
 from visus.datamodules.core.pairing import pair_files, subfolder, unread_files
 from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.shards.samples import ShardFile
 from visus.datamodules.core.splits import SPLIT_NAMES, unstated_splits
 from visus.datamodules.core.tables import read_table
 from visus.datamodules.core.text_files import first_unrecognised
@@ -35,6 +36,8 @@ class MaskedImage:
         size: (height, width) in pixels; (0, 0) before it is checked.
         counts: Pixels of each class; empty before it is checked.
         upright: Whether the image is read with its EXIF orientation applied.
+        stored: Where the image lies, if that is a shard; `path` is its name then.
+        stored_mask: Where the mask lies, likewise.
     """
 
     path: Path
@@ -45,6 +48,13 @@ class MaskedImage:
     size: tuple[int, int] = (0, 0)
     counts: tuple[int, ...] = ()
     upright: bool = True
+    stored: ShardFile | None = None
+    stored_mask: ShardFile | None = None
+
+    @property
+    def image_source(self) -> Path | ShardFile:
+        """What the image is decoded from."""
+        return self.stored or self.path
 
 
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:

@@ -37,6 +37,7 @@ class SegmentationDataSpec(DataSpec):
         DataOption("--in-channels", "channels of the images", int, default=3),
         ALLOW_OUTSIDE,
     )
+    conversions = ("shards",)
     label_formats = ("masks",)
     sample_folder = "masks"
 
@@ -67,6 +68,10 @@ class SegmentationDataSpec(DataSpec):
         if not isinstance(data, MaskedImageData):
             return super().check_module(data)
         return _report(data.read_listing(), [])
+
+    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """See `DataSpec.arguments`."""
+        return {**values, "ignore": _ignored(values["ignore"])}
 
     def draw(self, path: Path, values: Mapping[str, Any], folder: Path) -> int:
         """See `DataSpec.draw`."""
@@ -101,18 +106,20 @@ def _read(path: Path, values: Mapping[str, Any]) -> "SegmentationListing":
     """Read a data set with the values of the options."""
     from visus.datamodules.segmentation.files import read_segmentation
 
-    ignore: int | str | None = values["ignore"]
-    if ignore == "null":
-        ignore = None
-    elif isinstance(ignore, str) and ignore.isdecimal():
-        ignore = int(ignore)
     return read_segmentation(
         path,
-        ignore=ignore,
+        ignore=_ignored(values["ignore"]),
         exif=values["exif"],
         in_channels=values["in_channels"],
         allow_outside=values[ALLOW_OUTSIDE.name],
     )
+
+
+def _ignored(value: str) -> int | str | None:
+    """The value or the class that `--ignore` names."""
+    if value == "null":
+        return None
+    return int(value) if value.isdecimal() else value
 
 
 def _report(listing: "SegmentationListing", notes: Sequence[str]) -> DataReport:

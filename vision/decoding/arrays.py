@@ -19,7 +19,7 @@ def is_array(source: Source) -> bool:
     """Whether a source is an array, by its suffix or its first bytes."""
     if isinstance(source, bytes):
         return source.startswith(npy.MAGIC_PREFIX)
-    return Path(source).suffix.lower() == ARRAY_EXTENSION
+    return Path(str(source)).suffix.lower() == ARRAY_EXTENSION
 
 
 def read_array(source: Source, max_pixels: int) -> NDArray[np.uint8]:

@@ -5,10 +5,18 @@ import os
 import stat
 import time
 from pathlib import Path
+from typing import Protocol
 
 from visus.vision.errors import VisusError
 
-Source = Path | str | bytes
+
+class StoredFile(Protocol):
+    """A file that lies elsewhere than in a folder, such as in an archive; `str` names it."""
+
+    def read_bytes(self) -> bytes: ...  # noqa: D102
+
+
+Source = Path | str | bytes | StoredFile
 """A file, or the encoded bytes of one."""
 
 MAX_BYTES = 2**31
@@ -46,18 +54,19 @@ class ImageData(io.BufferedReader):
 
     def __init__(self, source: Source) -> None:
         self.title = name_of(source)
-        if isinstance(source, bytes):
-            self.size = len(source)
-            raw: io.BytesIO | io.FileIO = io.BytesIO(source)
-        else:
+        if isinstance(source, Path | str):
             try:
                 # Opening a pipe waits for its writer, and a device never ends.
                 self.size = _size_of_regular(source)
-                raw = io.FileIO(source)
+                raw: io.BytesIO | io.FileIO = io.FileIO(source)
             except OSError as error:
                 raise ImageError(
                     f"{self.title}: cannot be read ({error.strerror}); check the path"
                 ) from None
+        else:
+            data = source if isinstance(source, bytes) else source.read_bytes()
+            self.size = len(data)
+            raw = io.BytesIO(data)
         super().__init__(raw)
         if not self.size:
             raise ImageError(f"{self.title}: the file is empty; replace or remove it")

@@ -1,5 +1,6 @@
 """The data: a folder of images; the truth is computed from each image itself."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +90,7 @@ class MeanColourData(VisionDataModule[None]):
         self.skip_bad = skip_bad
 
     @cached_property
-    def splits(self) -> dict[str, list[Sample]]:
+    def splits(self) -> Mapping[str, Sequence[Sample]]:
         """The samples of each split."""
         samples, problems = read_samples(self.root)
         raise_or_warn(problems, self.skip_bad)
