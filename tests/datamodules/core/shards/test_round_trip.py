@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training import train_in
 from visus.apps.cli import main
 from visus.datamodules.core.shards.index import ShardIndex
 from visus.datamodules.registry import data_spec, data_specs, recognise
@@ -171,3 +172,20 @@ def test_a_record_is_json_of_the_labels(tmp_path):
     assert set(record) == {"file", "labels", "split", "content", "size"}
     assert record["split"] == "train"
     assert record["file"].startswith("train/")
+
+
+def test_a_training_has_the_same_weights_as_with_the_folder(tmp_path, monkeypatch):
+    write("classification", "", tmp_path / "folder")
+    convert(tmp_path / "folder", tmp_path / "shards")
+    monkeypatch.chdir(tmp_path)
+    weights = []
+    for data in ("folder", "shards"):
+        words = f"--data {data} --model.backbone convnet --model.pretrained false"
+        words += " --data.image_size [32,32] --data.batch_size 4 --data.num_workers 1"
+        run = train_in(tmp_path, *words.split(), *"--trainer.max_epochs 2".split())
+        assert main(["test", str(run), "--data", str(tmp_path / data)]) == 0
+        stored = torch.load(run / "last.ckpt", weights_only=True)
+        assert stored["visus"]["data"]["init_args"]["root"] == data
+        weights.append(stored["state_dict"])
+    first, second = weights
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
