@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+from visus.apps.launched import is_first_process
 from visus.apps.parsing import did_you_mean
 from visus.apps.windows_paths import refuse_windows_path
 from visus.tasks.registry import all_weights, find_weights, task_specs
@@ -26,16 +27,16 @@ _FOREIGN = frozenset({".pt", ".pth"})
 def create_run_folder(task: str, name: str) -> Path:
     """Create the folder of a run.
 
-    With several processes the first one creates it and passes it on to the others through an
-    environment variable.
+    With several processes the first one creates it, and writes all files. Processes that it starts
+    find it in an environment variable; others, such as those on other machines, do not know it.
 
     Args:
         task: Name of the task.
         name: Name of the configuration.
     """
     inherited = os.environ.get(_RUN_FOLDER)
-    if inherited and os.environ.get("LOCAL_RANK", "0") != "0":
-        return Path(inherited)
+    if not is_first_process():
+        return Path(inherited) if inherited else RUNS / task / name / "of the first process"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RUNS / task / name / stamp
     attempt = 1

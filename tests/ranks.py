@@ -32,8 +32,6 @@ def start(rank: int, request: dict) -> int:
     os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(request["port"])}
     os.environ |= {"LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "tests"}
-    if rank:
-        os.environ["VISUS_RUN_FOLDER"] = request["folder"]
     code = main(request["arguments"])
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,9 @@
 """visus predict: run a model on images, folders or videos."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from visus.apps.addresses import is_stream, without_secrets
 from visus.apps.commands.options import (
@@ -21,6 +23,9 @@ from visus.vision.durations import parse_seconds
 from visus.vision.image_files import EXTENSIONS, VIDEO_EXTENSIONS
 from visus.vision.printable import printable
 
+if TYPE_CHECKING:
+    from visus.apps.live.sources import Source
+
 
 def main(argv: list[str]) -> int:
     """Predict, print, and write the requested files."""
@@ -39,6 +44,13 @@ def main(argv: list[str]) -> int:
         type=parse_seconds,
         help="interval between the predicted frames of a video, such as 2s",
     )
+    parser.add_argument(
+        "--engine",
+        metavar="ray",
+        help="predict the images of a folder by the processes of this machine, ray, or of a "
+        "cluster, ray://HOST:10001; --jsonl or --parquet name a folder of partitions then",
+    )
+    parser.add_argument("--parquet", metavar="DIR", type=Path, help="with --engine: Parquet files")
     add_runtime_argument(parser)
     add_task_options(parser, "predict")
     args = parse_with_source(parser, argv)
@@ -53,6 +65,10 @@ def main(argv: list[str]) -> int:
     from visus.tasks.registry import task_spec
 
     source = open_source(args.source, args.size, args.rate)
+    if args.engine is not None:
+        return _predict_on_cluster(args, source)
+    if args.parquet is not None:
+        raise CommandError("--parquet needs --engine ray")
     outputs = {"--jsonl": args.jsonl, **output_files(args)}
     check_outputs(outputs, [*source.files, args.model, *input_files(args)])
     model = load_model(args.model, args.runtime, usable_workers() if source.stored else 1)
@@ -73,6 +89,52 @@ def main(argv: list[str]) -> int:
     result = predict_all(session, source, args.draw, args.jsonl, sinks, name)
     if labels is not None:
         print(printable(labels.finish()), file=sys.stderr if args.jsonl == "-" else sys.stdout)
+    return report_problems(result.frames, result.problems)
+
+
+def _predict_on_cluster(args: Namespace, source: "Source") -> int:
+    """Predict images by the processes of a cluster; returns the exit code."""
+    from visus.apps.cluster.partitions import Partitions
+    from visus.apps.cluster.ray_engine import check_engine, predict_partitions
+    from visus.apps.cluster.worker import Job
+    from visus.apps.inference.loading import load_model
+    from visus.apps.live.sources.files import ImageSource
+    from visus.apps.outputs import check_outputs
+    from visus.apps.runs import find_model
+    from visus.tasks.registry import task_spec
+
+    check_engine(args.engine)
+    given = {"--draw": args.draw, "--explain": args.explain, "--labels": args.labels}
+    given |= {"--every": args.every, **output_files(args)}
+    for option, value in given.items():
+        if value is not None:
+            raise CommandError(f"{option}: works without --engine, on one machine")
+    if not isinstance(source, ImageSource):
+        raise CommandError(f"--engine: predicts images; {args.source} is none, and no folder")
+    if (args.jsonl is None) == (args.parquet is None) or args.jsonl == "-":
+        raise CommandError("--engine: name a folder of partitions, by --jsonl DIR or --parquet DIR")
+    _refuse_file(
+        "--jsonl" if args.parquet is None else "--parquet", args.parquet or Path(args.jsonl)
+    )
+    folder, suffix = (args.parquet, ".parquet") if args.parquet else (Path(args.jsonl), ".jsonl")
+    check_outputs({"the folder": folder}, [args.model])
+    found = find_model(args.model)
+    model = load_model(args.model, args.runtime)
+    (values,) = task_values(args, [model])
+    session = task_spec(model.metadata.task).configure(model, values, source)
+    if session.watchers or session.closing or session.as_a_whole or session.conceal:
+        raise CommandError(
+            "--engine: images are predicted one by one; leave the options out that "
+            "count, follow or blur objects"
+        )
+    partitions = Partitions(folder, suffix, source.files)
+    runtime = model.runtime
+    partitions.claim(found, {"runtime": runtime, **values})
+    place = str(found.absolute()) if isinstance(found, Path) else found
+    job = Job(place, args.runtime, values, str(Path.cwd()), 1, session.private)
+    result = predict_partitions(args.engine, job, partitions)
+    for line in result.written:
+        print(printable(line))
     return report_problems(result.frames, result.problems)
 
 

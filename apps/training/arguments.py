@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from visus.apps.launched import is_first_process
 from visus.apps.parsing import CommandError, did_you_mean
 from visus.apps.training.budget.clock import Budget, parse_budget
 from visus.apps.training.config_files import SECTIONS, check_config
@@ -153,7 +154,8 @@ def recognised_config(root: str) -> str:
     """
     spec, what = recognise(root)
     config = f"{spec.task}/custom"
-    print(f"{root}: {what}; --config {config}")
+    if is_first_process():
+        print(f"{root}: {what}; --config {config}")
     return config
 
 

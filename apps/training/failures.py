@@ -18,6 +18,11 @@ def explain_failure(error: BaseException, cli: VisusCLI) -> VisusError | None:
     """
     if worker_death(error):
         return VisusError(_dead_worker(str(error), cli))
+    if _is_lost_process(error):
+        return VisusError(
+            "another process of this training has ended or cannot be reached, so that this one "
+            f"stops in step {cli.trainer.global_step + 1}; what the other one printed says why"
+        )
     if _is_out_of_memory(error):
         return VisusError(_out_of_memory(error, cli))
     missing = re.match(r"Early stopping conditioned on metric `(.+?)` which", str(error))
@@ -38,6 +43,14 @@ def _dead_worker(message: str, cli: VisusCLI) -> str:
         "processes when memory runs out: lower --data.num_workers "
         f"{cli.datamodule.num_workers} or --data.batch_size {cli.datamodule.batch_size}"
     )
+
+
+def _is_lost_process(error: BaseException) -> bool:
+    """Whether the connection to another process of the training failed."""
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    lost = r"[Cc]onnection (closed|reset) by peer|Broken pipe|gloo.*[Tt]imed? ?out"
+    return isinstance(error, RuntimeError) and bool(re.search(lost, str(error)))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

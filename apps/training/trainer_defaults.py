@@ -8,17 +8,26 @@ from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from visus.apps.launched import launched_processes
 from visus.apps.training.resuming import ContinuedCSVLogger, drop_later_rows
 
 
 def set_trainer_defaults(chosen: Any, folder: Path, resumed: dict[str, Any] | None) -> None:
-    """Set the loggers, the progress bar and other options that the user has not chosen.
+    """Set the options that the user has not chosen, such as loggers and the progress bar.
+
+    The number of processes is that which a launcher has started.
 
     Args:
         chosen: The arguments of the trainer, which are changed.
         folder: The run folder.
         resumed: The content of the checkpoint of a run that continues in its folder.
     """
+    processes = launched_processes()
+    if processes is not None:
+        if chosen["num_nodes"] == 1:
+            chosen["num_nodes"] = processes[0]
+        if chosen["devices"] == "auto":
+            chosen["devices"] = processes[1]
     if chosen["logger"] is None:
         step = None
         if resumed:

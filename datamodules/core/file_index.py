@@ -7,9 +7,11 @@ import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import islice
+
+from filelock import FileLock
 
 from visus.models.weights_entry import cache_folder
 
@@ -55,6 +57,17 @@ class FileIndex:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait while another process checks files of this folder; its results can be read then."""
+        with ExitStack() as stack:
+            with self._tolerant():
+                self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                stack.enter_context(FileLock(self._file.with_suffix(".lock"), mode=0o600))
+                if self._connection is None and self._file.exists():
+                    self._connection = self._connect()
+            yield
 
     def read(self, paths: Iterable[str]) -> Iterator[str | None]:
         """Yield the result of each file; None for one that has none, or has changed since."""

@@ -89,10 +89,16 @@ def inspect_images(paths: Iterable[Path | str]) -> Iterator[ImageCheck]:
             checks = [None if stored is None else _decode(stored) for stored in index.read(names)]
         missing = [i for i, check in enumerate(checks) if check is None]
         if missing:
-            found = _inspect_files([names[i] for i in missing], index)
-            shown = track(found, "Checking images", len(missing))
-            for i, check in zip(missing, shown, strict=True):
-                checks[i] = check
+            with index.alone():
+                # Another process of the same training may have checked them meanwhile.
+                stored = index.read(names[i] for i in missing)
+                for i, each in zip(missing, stored, strict=True):
+                    checks[i] = None if each is None else _decode(each)
+                missing = [i for i in missing if checks[i] is None]
+                found = _inspect_files([names[i] for i in missing], index)
+                shown = track(found, "Checking images", len(missing))
+                for i, check in zip(missing, shown, strict=True):
+                    checks[i] = check
     yield from (check for check in checks if check is not None)
 
 

@@ -104,7 +104,7 @@ def test_a_file_that_was_just_changed_is_decoded_again(cache, photos, opened, mo
         opened.clear()
         list(inspect_images(photos))
         assert len(opened) == 7
-    assert not cache.exists()
+    assert not list(cache.rglob("*.sqlite"))
 
 
 def test_results_of_other_checks_are_not_used(cache, photos, opened, monkeypatch):
