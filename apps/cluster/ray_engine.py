@@ -96,6 +96,8 @@ def _results(
 @contextmanager
 def _connected(engine: str) -> Iterator[Any]:
     """Ray, connected to a cluster or started on this machine, without its messages."""
+    # Ray warns of arguments of actors that this process keeps until the end.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
     import ray.data
@@ -110,7 +112,8 @@ def _connected(engine: str) -> Iterator[Any]:
         )
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         raise VisusError(
-            f"--engine {engine}: cannot be reached ({str(error).splitlines()[0]}); check the address"
+            f"--engine {engine}: cannot be reached ({str(error).splitlines()[0]}); check the "
+            "address, and that the same version of Ray runs there"
         ) from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

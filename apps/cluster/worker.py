@@ -9,7 +9,7 @@ from typing import Any
 
 from visus.apps.inference.loading import load_model
 from visus.apps.live.cameras import Camera
-from visus.apps.live.loop import run_loop
+from visus.apps.live.loop import JsonLinesWriter, run_loop
 from visus.apps.live.sources.files import ImageSource
 from visus.tasks.options import Session
 from visus.tasks.registry import task_spec
@@ -82,14 +82,12 @@ class PartitionPredictor:
             if entry is None:
                 found = (each for each in source.problems if each.startswith(f"{path}: "))
                 entry = {"error": next(found, "was not predicted").removeprefix(f"{path}: ")}
-            rows.append(
-                {**entry, "source": name} if "source" in entry else {"source": name, **entry}
-            )
+            rows.append({"source": name} | {k: v for k, v in entry.items() if k != "source"})
         return rows
 
 
-class _Collected:
-    """Takes the place of a `JsonLinesWriter`."""
+class _Collected(JsonLinesWriter):
+    """Keeps the objects in memory."""
 
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, Any]] = {}

@@ -112,12 +112,12 @@ def _predict_on_cluster(args: Namespace, source: "Source") -> int:
     if not isinstance(source, ImageSource):
         raise CommandError(f"--engine: predicts images; {args.source} is none, and no folder")
     if (args.jsonl is None) == (args.parquet is None) or args.jsonl == "-":
-        raise CommandError("--engine: name a folder of partitions, by --jsonl DIR or --parquet DIR")
+        raise CommandError("--engine: name a folder to write, by --jsonl DIR or --parquet DIR")
     _refuse_file(
         "--jsonl" if args.parquet is None else "--parquet", args.parquet or Path(args.jsonl)
     )
     folder, suffix = (args.parquet, ".parquet") if args.parquet else (Path(args.jsonl), ".jsonl")
-    check_outputs({"the folder": folder}, [args.model])
+    check_outputs({option: folder}, [args.model])
     found = find_model(args.model)
     model = load_model(args.model, args.runtime)
     (values,) = task_values(args, [model])

@@ -11,11 +11,15 @@ from visus.apps.training.budget.clock import Budget
 from visus.datamodules.core.base import VisionDataModule
 from visus.vision.errors import VisusError
 
-_SHRINK = 0.75
-"""Each step leaves this fraction of the multiply-adds of the one before."""
+_SHRINK = 0.9
+"""Each step leaves this fraction of the multiply-adds of the one before.
 
-_STEPS = 8
-"""The most steps, which leave a tenth of the multiply-adds."""
+Training mends small damage quickly: 27 % fewer multiply-adds in three steps of a minute cost a
+flower classifier less than in one step of three minutes.
+"""
+
+_STEPS = 16
+"""The most steps, which leave a fifth of the multiply-adds."""
 
 _FOR_THE_END = 0.15
 """Fraction of the budget for int8 and the test data."""
@@ -83,10 +87,13 @@ class Search:
             CommandError: If the budget is too short for one step.
             VisusError: If the model cannot be pruned.
         """
-        steps, seconds = self._plan()
-        print(f"at most {steps} steps, each trained for {seconds / 60:.1f} minutes", flush=True)
+        plan = self._plan()
+        print(
+            f"at most {len(plan)} steps, trained for {plan[0]:.0f} to {plan[-1]:.0f} s each",
+            flush=True,
+        )
         limits = self._limits
-        for step in range(1, steps + 1):
+        for step, seconds in enumerate(plan, 1):
             try:
                 self._student.prune(int(_SHRINK * self._student.multiply_adds))
             except VisusError:
@@ -113,8 +120,8 @@ class Search:
         """Whether a validation figure is as good as required."""
         return self.drop(figure) <= self._limits.max_drop
 
-    def _plan(self) -> tuple[int, float]:
-        """The number of steps, and the seconds that each may train."""
+    def _plan(self) -> list[float]:
+        """The seconds that each step may train: the smaller the network, the longer."""
         budget = self._limits.budget
         available = budget.left - _FOR_THE_END * budget.seconds
         # A step that is trained for too short a time is a step too many: most of it is training.
@@ -125,7 +132,9 @@ class Search:
                 f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
                 f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"
             )
-        return steps, available / steps - self.overhead
+        training = available - steps * self.overhead
+        # From half of the mean to one and a half.
+        return [training / steps * (0.5 + (i + 0.5) / steps) for i in range(steps)]
 
     def _time_for(self, seconds: float) -> bool:
         budget = self._limits.budget

@@ -15,7 +15,6 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
     MisconfigurationException,
 )
 
-from visus.apps.launched import is_first_process
 from visus.apps.parsing import CommandError
 from visus.apps.runs import create_run_folder, find_checkpoint
 from visus.apps.training.budget.clock import Budget
@@ -244,7 +243,7 @@ class VisusCLI(LightningCLI):
         try:
             trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ImportError, *_WRONG) as error:
-            if self.resumed is None and is_first_process():
+            if self.resumed is None and self.folder.exists():
                 self.folder.rmdir()
             raise explain_refusal(error, vars(chosen)) from error
         trainer.fit_loop = ContinuedFitLoop(trainer)

@@ -27,6 +27,7 @@ from visus.apps.training.memory import keep_freed_memory
 from visus.apps.training.parser_messages import find_visus_error
 from visus.apps.training.resuming import Finished, run_folder_of
 from visus.configs import find_config
+from visus.datamodules.core.loading import default_workers
 from visus.datamodules.registry import migrate_data
 from visus.tasks.checkpoints import read_checkpoint
 from visus.tasks.registry import task_spec, trusted_packages
@@ -215,13 +216,18 @@ def _write_stored_config(checkpoint: dict[str, Any], folder: Path, resumes: bool
             f"the checkpoint lacks {', '.join(sorted(missing))}; it was not written by visus fit"
         )
     model = {key: value for key, value in stored["arguments"].items() if key != "data_info"}
+    data = migrate_data(stored["data"], stored.get("migrated_from", FORMAT))
+    workers = (data.get("init_args") or {}).get("num_workers")
+    if not resumes and isinstance(workers, int):
+        # It may have been trained on a machine with more cores.
+        data["init_args"]["num_workers"] = min(workers, default_workers())
     task_class = task_spec(stored["task"]).lightning_class()
     config = {
         "model": {
             "class_path": f"{task_class.__module__}.{task_class.__name__}",
             "init_args": model,
         },
-        "data": migrate_data(stored["data"], stored.get("migrated_from", FORMAT)),
+        "data": data,
     }
     if resumes:
         config |= stored.get("training", {})

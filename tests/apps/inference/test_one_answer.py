@@ -1,6 +1,8 @@
-"""One model, one answer: PyTorch, ONNX Runtime, OpenVINO and the server agree."""
+"""One model, one answer: PyTorch, ONNX Runtime, OpenVINO, the server and Ray agree."""
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from tests.serving import request, serve
 from tests.training import inside, train_in
 from visus.apps.inference.loading import load_model
+from visus.vision.output_files import write_image
 from visus.vision.scenes import make_scene
 
 SMALL = ["--data.num_workers", "0", "--data.image_size", "[96,96]", "--trainer.max_epochs", "1"]
@@ -61,9 +64,21 @@ def test_all_runtimes_and_the_server_give_the_same_answer(models):
             status, entry = request(server, "POST", place, written.getvalue())
             assert status == 200, entry
             given.append(entry)
+    given.append(_by_ray(models[1], image, low))
     labels, scores = answers(given.pop(0))
     assert len(labels) >= 3
     for entry in given:
         own_labels, own_scores = answers(entry)
         assert own_labels == labels
         assert np.allclose(own_scores, scores, atol=1e-4)
+
+
+def _by_ray(exported, image, low):
+    """The row of the image that `visus predict --engine ray` writes."""
+    from visus.apps.cli import main
+
+    with inside(exported.parent):
+        write_image(Path("images/0.png"), image)
+        words = ["predict", exported.name, "images", "--engine", "ray", "--jsonl", "rows"]
+        assert main([*words, *(["--threshold", str(LOW)] if low else [])]) == 0
+        return json.loads(Path("rows/part-000000.jsonl").read_text())
