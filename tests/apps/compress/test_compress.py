@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import newest
+from tests.conftest import newest, save_scene
 from tests.training import train_in
 from visus.apps.inference.loading import load_model
+from visus.apps.parsing import CommandError
 from visus.tasks.checkpoints import load_task, read_checkpoint
 from visus.vision.scenes import make_scene
 
@@ -33,14 +34,15 @@ def parameters(path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A step of a second, and short measurements."""
-    from visus.apps.compress import measuring
+    """One large step of a second, and short measurements."""
+    from visus.apps.compress import measuring, search
     from visus.apps.compress.search import Search
     from visus.apps.report import intervals
 
     monkeypatch.setattr(measuring, "_SECONDS", 0.05)
     monkeypatch.setattr(intervals, "_RESAMPLES", 20)
-    monkeypatch.setattr(Search, "_plan", lambda self: (1, 1.0))
+    monkeypatch.setattr(Search, "_plan", lambda self: [1.0])
+    monkeypatch.setattr(search, "_SHRINK", 0.75)
 
 
 @pytest.fixture(scope="module", params=SCENES)
@@ -119,3 +121,44 @@ def test_wrong_arguments_and_files_of_others_are_refused(visus, workplace, tmp_p
         assert code == 2 and message in err and err.count("\n") == 1, err
     code, _, err = visus("compress", "imagenet")
     assert code == 2 and "'imagenet' is ready made" in err, err
+
+
+@pytest.fixture(scope="module")
+def photos_run(tmp_path_factory):
+    """A tiny classifier of the folders `star` and `ring`, with them in `photos`."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("star", "ring"):
+        for i in range(8):
+            save_scene(folder / "photos" / name / f"{i}.png", i, name)
+    options = [*SMALL, "--model.backbone", "convnet", "--model.pretrained", "false"]
+    run = train_in(folder, "--data", folder / "photos", *options)
+    (folder / "others").mkdir()
+    for name in ("star", "cross"):
+        for i in range(8):
+            save_scene(folder / "others" / name / f"{i}.png", i, name)
+    return run, folder / "others"
+
+
+def test_data_of_other_classes_are_refused_in_one_line(visus, workplace, photos_run):
+    run, others = photos_run
+    code, _, err = visus("compress", run, "--data", others, "--budget", "1m")
+    assert code == 2
+    assert "Traceback" not in err and "cross" in err, err
+    assert not list(run.glob("compressed*"))
+
+
+def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
+    from types import SimpleNamespace
+
+    from visus.apps.compress.search import Search
+
+    search = Search.__new__(Search)
+    search.overhead = 10.0
+    budget = SimpleNamespace(left=990.0, seconds=1000.0, elapsed=10.0)
+    search._limits = SimpleNamespace(budget=budget)
+    plan = search._plan()
+    assert len(plan) == 16 and plan == sorted(plan)
+    assert sum(plan) + len(plan) * search.overhead == pytest.approx(990 - 150)
+    search.overhead = 300.0
+    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 30m"):
+        search._plan()
