@@ -117,3 +117,15 @@ def test_the_image_is_built():
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0 and "visus" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["train.sbatch", "train_torchrun.sh"])
+def test_the_scripts_of_training_are_those_of_the_documentation(name):
+    script = DEPLOY / name
+    subprocess.run(["sh", "-n", script], check=True)
+    text = script.read_text()
+    assert "visus fit --data photos" in text
+    documented = (ROOT / "docs" / "scale.md").read_text()
+    assert f"deploy/{name}" in documented
+    for option in re.findall(r" (--(?!data)[a-z][a-z-]+)", text.partition("exec")[2]):
+        assert option in documented

@@ -11,6 +11,7 @@ from typing import Any
 from visus.apps.cluster.partitions import Partitions
 from visus.apps.cluster.worker import Job, PartitionPredictor
 from visus.apps.live.loop import LoopResult
+from visus.apps.native_messages import without_native_messages
 from visus.apps.parsing import CommandError
 from visus.vision.errors import VisusError
 from visus.vision.progress import track
@@ -104,12 +105,13 @@ def _connected(engine: str) -> Iterator[Any]:
 
     address = None if engine == "ray" else engine
     try:
-        ray.init(
-            address=address,
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with without_native_messages():
+            ray.init(
+                address=address,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         raise VisusError(
             f"--engine {engine}: cannot be reached ({str(error).splitlines()[0]}); check the "

@@ -1,16 +1,13 @@
 """ExecuTorch: programs for phones, on this machine."""
 
-import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visus.apps.inference.backends.base import damaged
+from visus.apps.native_messages import without_native_messages
 
 
 class ExecuTorchNetwork:
@@ -22,7 +19,7 @@ class ExecuTorchNetwork:
     def __init__(self, path: Path, workers: int = 1) -> None:
         # A program has one set of buffers; XNNPACK uses all cores for each image.
         self._one_at_a_time = threading.Lock()
-        with _quiet():
+        with without_native_messages():
             from executorch.runtime import Runtime
 
             try:
@@ -42,18 +39,3 @@ class ExecuTorchNetwork:
             inputs = [torch.from_numpy(each) for each in (images, *state)]
             outputs = self._forward.execute(inputs)
             return tuple(np.array(output) for output in outputs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress its native code's messages about the CPU, which users cannot act on."""
-    sys.stderr.flush()
-    before = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nowhere)
