@@ -36,7 +36,7 @@ ROW = np.dtype(
 
 @dataclass(frozen=True)
 class Header:
-    """What `index.json` holds.
+    """What `shards.json` holds.
 
     Attributes:
         task: The task of the data.

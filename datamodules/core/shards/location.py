@@ -8,7 +8,7 @@ from visus.vision.errors import VisusError
 
 Result = TypeVar("Result")
 
-INDEX = "index.json"
+INDEX = "shards.json"
 """The file that makes a folder a data set in shards."""
 
 SAMPLES = "samples.npy"

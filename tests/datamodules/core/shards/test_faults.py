@@ -46,14 +46,14 @@ def test_a_missing_file_is_named(shards, name):
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 3}', "\x00", "[1, 2]"])
 def test_an_index_that_is_none(shards, content):
-    (shards / "index.json").write_text(content)
-    with pytest.raises(VisusError, match=r"index.json: is no index of shards"):
+    (shards / "shards.json").write_text(content)
+    with pytest.raises(VisusError, match=r"shards.json: is no index of shards"):
         module("classification", shards).splits  # noqa: B018
 
 
 def test_an_index_of_a_later_format(shards):
-    header = json.loads((shards / "index.json").read_text())
-    (shards / "index.json").write_text(json.dumps({**header, "format": "visus shards 9"}))
+    header = json.loads((shards / "shards.json").read_text())
+    (shards / "shards.json").write_text(json.dumps({**header, "format": "visus shards 9"}))
     with pytest.raises(VisusError, match=r"has the format 'visus shards 9'"):
         module("classification", shards).splits  # noqa: B018
 
@@ -113,4 +113,4 @@ def test_shards_are_not_converted(shards, words, capsys):
 
 def test_an_address_without_its_package(capsys):
     assert main(["data", "check", "nosuchstore://bucket/flowers"]) == 2
-    assert "nosuchstore://bucket/flowers/index.json" in capsys.readouterr().err
+    assert "nosuchstore://bucket/flowers/shards.json" in capsys.readouterr().err

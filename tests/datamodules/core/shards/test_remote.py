@@ -77,10 +77,10 @@ def test_a_copied_index_is_used_again_and_a_damaged_one_replaced(address, cache,
 
 
 def test_a_missing_address(address, cache):
-    with pytest.raises(VisusError, match=r"/none/index.json: there is no such file"):
+    with pytest.raises(VisusError, match=r"/none/shards.json: there is no such file"):
         module("classification", f"{address}/none").splits  # noqa: B018
 
 
 def test_a_server_that_does_not_answer(cache):
-    with pytest.raises(VisusError, match=r"127.0.0.1:9/x/index.json: cannot be read"):
+    with pytest.raises(VisusError, match=r"127.0.0.1:9/x/shards.json: cannot be read"):
         module("classification", "http://127.0.0.1:9/x").splits  # noqa: B018
