@@ -47,7 +47,7 @@ def test_samples_over_http_are_those_of_the_folder(address, cache, tmp_path):
         assert len(got) == len(expected)
         for i in range(len(got)):
             assert_equal(got[i], expected[i])
-    copies = sorted(path.name for path in cache.rglob("*") if path.is_file())
+    copies = sorted(path.name for path in (cache / "shards").rglob("*") if path.is_file())
     assert copies == ["records.bin", "samples.npy"]
 
 
