@@ -47,8 +47,7 @@ class Search:
     """Prunes step by step, and keeps the smallest model within the limits.
 
     Each step removes channels of the model before, trains what is left, and measures it on the
-    validation data. A model that drops too much is trained on; where that does not help, or the
-    time is over, the search ends.
+    validation data. A model that drops too much is trained on until the time is over.
 
     Args:
         student: A copy of the original, which becomes smaller.
@@ -103,9 +102,7 @@ class Search:
             model = self._train(f"pruned {step}", seconds)
             while not self.is_within(model.figure) and self._time_for(seconds):
                 measured(model, False)
-                before, model = model, self._train(f"pruned {step}, trained on", seconds)
-                if self.drop(model.figure) >= self.drop(before.figure):
-                    break
+                model = self._train(f"pruned {step}, trained on", seconds)
             within = self.is_within(model.figure)
             measured(model, within)
             fast = limits.speedup is not None and model.speedup >= limits.speedup

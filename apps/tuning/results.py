@@ -23,6 +23,16 @@ _NEEDED = 4
 """Complete trials that importances need."""
 
 
+_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    # No trial goes on when the table is written.
+    TrialState.RUNNING: "interrupted",
+    TrialState.WAITING: "waiting",
+}
+
+
 def describe(trial: FrozenTrial, plan: StudyPlan) -> str:
     """A line on a finished trial."""
     seconds = 0.0 if trial.duration is None else trial.duration.total_seconds()
@@ -101,9 +111,7 @@ def _csv(study: optuna.Study, space: Space) -> str:
         seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
         values = [trial.params.get(key, "") for key in space]
         more = [trial.user_attrs.get(name, "") for name in (RUN, PROBLEM)]
-        writer.writerow(
-            [trial.number, trial.state.name.lower(), trial.value, seconds, *values, *more]
-        )
+        writer.writerow([trial.number, _STATES[trial.state], trial.value, seconds, *values, *more])
     return written.getvalue()
 
 

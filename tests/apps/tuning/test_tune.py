@@ -61,7 +61,7 @@ def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workpla
     code, out, err = visus("fit", "--config", "found/best.yaml", *SHORT)
     assert code == 0, err
     code, out, err = visus(*command, "--output", "found")
-    finished = sum(row["state"] != "running" for row in found)
+    finished = sum(row["state"] != "interrupted" for row in found)
     assert code == 0 and f"found: continues after {finished} trials" in out, err
     assert len(rows(workplace / "found")) > len(found)
     code, _, err = visus(*command, "--output", "found", "--max-latency", "9ms")
