@@ -30,7 +30,7 @@ def check_engine(engine: str) -> None:
 
     if engine != "ray" and not engine.startswith("ray://"):
         raise CommandError(
-            f"--engine {engine}: is unknown; ray uses this machine, ray://HOST:10001 a cluster"
+            f"--engine {engine}: is unknown; ray uses this machine, ray://HOST:6379 a cluster"
         )
     if find_spec("ray") is None:
         raise CommandError('--engine ray: pip install "visus[ray]"')
@@ -40,8 +40,8 @@ def predict_partitions(engine: str, job: Job, partitions: Partitions) -> LoopRes
     """Predict the partitions that have no file yet.
 
     Args:
-        engine: `ray` for this machine, or the address of a cluster, `ray://HOST:PORT`, whose
-            machines read and write the same paths.
+        engine: `ray` for this machine; or, on a machine of a cluster, the address that `ray start`
+            was given, `ray://HOST:PORT`. Its machines read and write the same paths.
         job: What all partitions have in common; its number of cores is chosen here.
         partitions: The partitions.
 
@@ -103,7 +103,7 @@ def _connected(engine: str) -> Iterator[Any]:
     import ray
     import ray.data
 
-    address = None if engine == "ray" else engine
+    address = engine.removeprefix("ray://") if engine != "ray" else None
     try:
         with without_native_messages():
             ray.init(

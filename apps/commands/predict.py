@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         "--engine",
         metavar="ray",
         help="predict the images of a folder by the processes of this machine, ray, or of a "
-        "cluster, ray://HOST:10001; --jsonl or --parquet name a folder of partitions then",
+        "cluster, ray://HOST:6379; --jsonl or --parquet name a folder of partitions then",
     )
     parser.add_argument("--parquet", metavar="DIR", type=Path, help="with --engine: Parquet files")
     add_runtime_argument(parser)

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -164,3 +166,15 @@ if SOAK:
             killer.join()
             assert len(killed) == 10
             assert_equal_to_local(rows("killed"))
+
+    def test_a_cluster_that_runs_already(place, monkeypatch):
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        ray = Path(sys.executable).with_name("ray")
+        start = [ray, "start", "--head", "--num-cpus", "1", "--include-dashboard", "false"]
+        subprocess.run([*start, "--disable-usage-stats"], check=True, capture_output=True)
+        try:
+            with inside(place):
+                assert predict("--engine", "ray://127.0.0.1:6379", "--jsonl", "cluster") == 3
+                assert_equal_to_local(rows("cluster"))
+        finally:
+            subprocess.run([ray, "stop"], check=True, capture_output=True)
