@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from visus.apps.native_messages import without_native_messages
 from visus.apps.parsing import CommandError
 from visus.vision.errors import VisusError
 from visus.vision.progress import track
+
+_ANSWER = 10.0
+"""Seconds within which a cluster must answer."""
 
 _ACTOR_CORES = 4
 """Cores of an actor, at most: a killed one delays no more of a large machine."""
@@ -94,6 +98,20 @@ def _results(
         ) from error
 
 
+def _check_answer(address: str) -> None:
+    """Refuse an address at which nothing answers; Ray would try it for many minutes.
+
+    Raises:
+        OSError: If nothing answers.
+        ValueError: If it is no HOST:PORT.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("it names no port, such as ray://HOST:6379")
+    with socket.create_connection((host, int(port)), _ANSWER):
+        pass
+
+
 @contextmanager
 def _connected(engine: str) -> Iterator[Any]:
     """Ray, connected to a cluster or started on this machine, without its messages."""
@@ -105,6 +123,8 @@ def _connected(engine: str) -> Iterator[Any]:
 
     address = engine.removeprefix("ray://") if engine != "ray" else None
     try:
+        if address is not None:
+            _check_answer(address)
         with without_native_messages():
             ray.init(
                 address=address,

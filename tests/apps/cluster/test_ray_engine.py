@@ -133,6 +133,7 @@ def test_parquet_holds_the_same_rows(place):
         (["--parquet", "x"], "--parquet needs --engine ray"),
         (["--engine", "ray", "--jsonl", "local.jsonl"], "local.jsonl: is a file; name a folder"),
         (["--engine", "ray://127.0.0.1:1", "--jsonl", "new"], "cannot be reached"),
+        (["--engine", "ray://head", "--jsonl", "new"], "it names no port, such as ray://HOST:6379"),
     ],
 )
 def test_bad_arguments(place, capsys, words, message):
