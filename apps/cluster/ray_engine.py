@@ -115,7 +115,8 @@ def _check_answer(address: str) -> None:
 @contextmanager
 def _connected(engine: str) -> Iterator[Any]:
     """Ray, connected to a cluster or started on this machine, without its messages."""
-    # Ray warns of arguments of actors that this process keeps until the end.
+    # Ray warns of arguments of actors that this process keeps until the end, and of machines
+    # without a GPU.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray

@@ -59,13 +59,13 @@ class PartitionPredictor:
         """
         rows = self.predict([str(name) for name in row["images"]])
         with replacing(Path(row["file"])) as part:
+            if self._job.private:
+                part.touch(0o600)
             if part.suffix == ".parquet":
                 _write_parquet(rows, part)
             else:
                 lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
                 part.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
-            if self._job.private:
-                part.chmod(0o600)
         return {"images": len(rows), "problems": sum("error" in each for each in rows)}
 
     def predict(self, names: list[str]) -> list[dict[str, Any]]:

@@ -113,10 +113,9 @@ def _predict_on_cluster(args: Namespace, source: "Source") -> int:
         raise CommandError(f"--engine: predicts images; {args.source} is none, and no folder")
     if (args.jsonl is None) == (args.parquet is None) or args.jsonl == "-":
         raise CommandError("--engine: name a folder to write, by --jsonl DIR or --parquet DIR")
-    _refuse_file(
-        "--jsonl" if args.parquet is None else "--parquet", args.parquet or Path(args.jsonl)
-    )
-    folder, suffix = (args.parquet, ".parquet") if args.parquet else (Path(args.jsonl), ".jsonl")
+    option, suffix = ("--parquet", ".parquet") if args.parquet else ("--jsonl", ".jsonl")
+    folder = args.parquet or Path(args.jsonl)
+    _refuse_file(option, folder)
     check_outputs({option: folder}, [args.model])
     found = find_model(args.model)
     model = load_model(args.model, args.runtime)
@@ -128,8 +127,7 @@ def _predict_on_cluster(args: Namespace, source: "Source") -> int:
             "count, follow or blur objects"
         )
     partitions = Partitions(folder, suffix, source.files)
-    runtime = model.runtime
-    partitions.claim(found, {"runtime": runtime, **values})
+    partitions.claim(found, {"runtime": model.runtime, **values})
     place = str(found.absolute()) if isinstance(found, Path) else found
     job = Job(place, args.runtime, values, str(Path.cwd()), 1, session.private)
     result = predict_partitions(args.engine, job, partitions)

@@ -18,7 +18,7 @@ def explain_failure(error: BaseException, cli: VisusCLI) -> VisusError | None:
     """
     if worker_death(error):
         return VisusError(_dead_worker(str(error), cli))
-    if _is_lost_process(error):
+    if cli.trainer.world_size > 1 and _is_lost_process(error):
         return VisusError(
             "another process of this training has ended or cannot be reached, so that this one "
             f"stops in step {cli.trainer.global_step + 1}; what the other one printed says why"

@@ -47,7 +47,7 @@ if SOAK:
         assert len(finished[-1]) > len(finished[-2])
         rows = list(csv.DictReader(Path("found/trials.csv").open()))
         assert [row["trial"] for row in rows] == [str(number) for number in range(len(rows))]
-        # The killed ones are told from those that ended, and repeated.
+        # Killed trials are marked as such, and repeated.
         killed = [row for row in rows if row["state"] in ("failed", "interrupted")]
         assert 0 < len(killed) <= 4
         best = max(

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -118,6 +119,16 @@ def test_parquet_holds_the_same_rows(place):
                 k: row[k] for k in ("source", "width", "height")
             }
             assert given == local[row["source"]] and row["error"] is None
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_private_rows_are_readable_by_the_user_alone(place, suffix):
+    pytest.importorskip("pyarrow")
+    with inside(place):
+        job = Job("model.onnx", None, {"threshold": 0.01}, str(place), 1, True)
+        file = Path(f"private{suffix}")
+        PartitionPredictor(job)({"images": ["images/00000.png"], "file": str(file)})
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
