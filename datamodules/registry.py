@@ -6,7 +6,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from visus.datamodules.core.shards.index import ShardIndex
 from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.spec import DataSpec
 from visus.vision.entry_points import load_entry_point
@@ -69,6 +68,9 @@ def recognise(root: Path | str) -> tuple[DataSpec, str]:
         VisusError: If the path is missing, or holds no data of any task or those of several.
     """
     if is_shards(root):
+        # Imported late: the specifications of the data need no NumPy.
+        from visus.datamodules.core.shards.index import ShardIndex
+
         return data_spec(ShardIndex(str(root)).header.task), "shards"
     path = Path(root)
     if not path.exists():

@@ -4,15 +4,17 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from pydantic_core.core_schema import CoreSchema, is_instance_schema
-
-from visus.datamodules.core.shards.codec import SampleCodec
 from visus.datamodules.core.shards.index import ShardIndex
 from visus.datamodules.core.shards.location import Store
 from visus.vision.decoding.data import ImageError
 from visus.vision.errors import VisusError
+
+if TYPE_CHECKING:
+    from pydantic_core.core_schema import CoreSchema
+
+    from visus.datamodules.core.shards.codec import SampleCodec
 
 Sample = TypeVar("Sample")
 
@@ -38,8 +40,10 @@ class ShardFile:
     name: str
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> "CoreSchema":
         """Pydantic takes an object of this class as it is."""
+        from pydantic_core.core_schema import is_instance_schema
+
         return is_instance_schema(cls)
 
     def __str__(self) -> str:
@@ -93,7 +97,7 @@ class ShardSamples(Sequence[Sample]):
         numbers: Numbers of the samples.
     """
 
-    def __init__(self, index: ShardIndex, codec: SampleCodec[Sample], numbers: range) -> None:
+    def __init__(self, index: ShardIndex, codec: "SampleCodec[Sample]", numbers: range) -> None:
         self.shard_index = index
         self._codec = codec
         self._numbers = numbers
