@@ -1,5 +1,7 @@
 """Close holes of triangle meshes, such as eyes and mouths."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,8 @@ def close_holes(vertices: NDArray[np.floating], triangles: NDArray[np.int32]) ->
     Returns:
         int32 of shape (more triangles, 3): the given triangles, followed by new ones.
     """
-    loops = [(loop, _perimeter(vertices[loop])) for loop in border_loops(triangles)]
+    packed = np.ascontiguousarray(triangles, np.int32).tobytes()
+    loops = [(loop, _perimeter(vertices[loop])) for loop in _known_loops(packed)]
     longest = max((length for _, length in loops), default=0.0)
     limit = _MAX_PERIMETER * longest
     added = [_triangulate(vertices, loop) for loop, length in loops if length < limit]
@@ -53,6 +56,12 @@ def border_loops(triangles: NDArray[np.int32]) -> list[NDArray[np.int32]]:
         # The last vertex is the first again.
         loops.append(np.array(loop[:-1], np.int32))
     return loops
+
+
+@lru_cache(maxsize=4)
+def _known_loops(packed: bytes) -> list[NDArray[np.int32]]:
+    """`border_loops` of int32 triangles: all faces of a face model share them."""
+    return border_loops(np.frombuffer(packed, np.int32).reshape(-1, 3))
 
 
 def _perimeter(points: NDArray[np.floating]) -> float:

@@ -4,6 +4,7 @@ import base64
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -168,6 +169,19 @@ class Face3DPrediction:
         return "  ".join(f"{name} {value:+.0f}°" for name, value in self.pose(i).items())
 
 
+@lru_cache(maxsize=8)
+def unpack_triangles(packed: str) -> NDArray[np.int32]:
+    """The triangles that a model's options hold, int32 (triangles, 3), read-only.
+
+    Args:
+        packed: Vertex indices as little-endian int32, compressed, in base 85.
+    """
+    indices = np.frombuffer(zlib.decompress(base64.b85decode(packed)), "<i4")
+    triangles = indices.reshape(-1, 3).astype(np.int32)
+    triangles.flags.writeable = False
+    return triangles
+
+
 def postprocess(outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata) -> Face3DPrediction:
     """Map the network's outputs from crops to pixels of the image.
 
@@ -186,7 +200,6 @@ def postprocess(outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata) -> 
     left_top, side = crops.squares[:, :2], crops.squares[:, 2]
     zoom = side / metadata.image_size[1]
     options = metadata.options
-    packed = zlib.decompress(base64.b85decode(options["triangles"]))
     return Face3DPrediction(
         crops.faces,
         vertices,
@@ -195,7 +208,7 @@ def postprocess(outputs: Outputs, crops: FaceCrops, metadata: ModelMetadata) -> 
         np.asarray(positions * zoom[:, None] + left_top, np.float32),
         coefficients,
         tuple(options["expressions"]),
-        np.frombuffer(packed, "<i4").reshape(-1, 3).astype(np.int32),
+        unpack_triangles(options["triangles"]),
         np.array(options["landmarks"], np.int32),
         float(options["millimetres"]),
     )

@@ -1,6 +1,6 @@
 """Detect faces: run MTCNN's three networks, in any runtime, from coarse to fine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ _WINDOW, _STEP = 12, 2
 _SHRINK = 0.709
 _THRESHOLDS = (0.6, 0.7, 0.7)
 _MOST_CANDIDATES = 512
+
+_SMALLEST_HALF = 48
+"""Side in pixels below which an image is not halved."""
 
 Boxes = NDArray[np.float32]
 
@@ -50,15 +53,16 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
             square.
     """
     size = (image.shape[0], image.shape[1])
-    boxes = _propose(image, stages.propose, min_face)
+    halves = _Halves(image)
+    boxes = _propose(halves, stages.propose, min_face)
     if len(boxes):
         squares = _squares(boxes)
-        score, offset = stages.refine(_crops(image, squares, 24))
+        score, offset = stages.refine(_crops(halves, squares, 24))
         boxes = _refined(squares, score, offset, _THRESHOLDS[1])
     if not len(boxes):
         return FoundFaces.none(size)
     squares = _squares(boxes)
-    score, offset, points = stages.output(_crops(image, squares, 48))
+    score, offset, points = stages.output(_crops(halves, squares, 48))
     sides = squares[:, 2:] - squares[:, :2]
     xy = points.reshape(-1, 2, 5).transpose(0, 2, 1)
     landmarks = squares[:, None, :2] + xy * sides[:, None]
@@ -74,31 +78,112 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
     )
 
 
-def _propose(image: Pixels, network: Network, min_face: int) -> Boxes:
+class _Halves:
+    """An image and its copies of half, a quarter, ... of its size, to resize smaller ones from.
+
+    Averaging over the whole image again for every level and every crop would take most of the time
+    of a detection.
+
+    Args:
+        image: uint8 RGB of shape (height, width, 3).
+    """
+
+    def __init__(self, image: Pixels) -> None:
+        self._images = [image]
+        # A side of an odd length would shift all that is found in the smaller copy.
+        while all(side % 2 == 0 and side >= 2 * _SMALLEST_HALF for side in image.shape[:2]):
+            half = (image.shape[1] // 2, image.shape[0] // 2)
+            image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+            self._images.append(image)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the image in pixels."""
+        return self._images[0].shape[0], self._images[0].shape[1]
+
+    def above(self, scale: float) -> tuple[Pixels, int]:
+        """The smallest copy with twice the resolution of a scale, and how often it is halved."""
+        times = 0
+        while times + 1 < len(self._images) and 0.5 ** (times + 1) >= 2 * scale:
+            times += 1
+        return self._images[times], times
+
+
+def _propose(halves: _Halves, network: Network, min_face: int) -> Boxes:
     """Boxes (N, 4) from windows over an image pyramid, sorted by descending score."""
     candidates = [np.zeros((0, 9), np.float32)]
-    for scale, small in _pyramid(image, min_face):
-        scores, offsets = network(_batch(small[None]))
-        rows, columns = np.nonzero(scores[0] > _THRESHOLDS[0])
-        corners = np.stack([columns, rows], 1) * np.float32(_STEP)
-        boxes = np.concatenate([corners, corners + _WINDOW], 1) / scale
-        score = scores[0][rows, columns]
-        keep = _suppress(boxes, score, 0.5)
-        offset = offsets[0][:, rows[keep], columns[keep]].T
-        candidates.append(np.column_stack([boxes[keep], score[keep], offset]).astype(np.float32))
+    levels = list(_pyramid(halves, min_face))
+    if levels:
+        canvas, corners = _pack([small for _, small in levels])
+        all_scores, all_offsets = network(_batch(canvas[None]))
+        for (scale, small), (left, top) in zip(levels, corners, strict=True):
+            # Windows inside this level alone.
+            height, width = (1 + (side - _WINDOW) // _STEP for side in small.shape[:2])
+            left, top = left // _STEP, top // _STEP
+            scores = all_scores[0, top : top + height, left : left + width]
+            offsets = all_offsets[0, :, top : top + height, left : left + width]
+            candidates.append(_likely_windows(scores, offsets, scale))
     every = np.concatenate(candidates)
     every = every[_suppress(every[:, :4], every[:, 4], 0.7)][:_MOST_CANDIDATES]
     sides = every[:, 2:4] - every[:, :2]
     return every[:, :4] + every[:, 5:] * np.tile(sides, 2)
 
 
-def _pyramid(image: Pixels, min_face: int) -> Iterator[tuple[float, Pixels]]:
+def _likely_windows(
+    scores: NDArray[np.float32], offsets: NDArray[np.float32], scale: float
+) -> NDArray[np.float32]:
+    """The windows of a level with high scores: box, score and offsets, shape (N, 9).
+
+    Args:
+        scores: Shape (rows, columns).
+        offsets: Shape (4, rows, columns).
+        scale: That of the level.
+    """
+    rows, columns = np.nonzero(scores > _THRESHOLDS[0])
+    corners = np.stack([columns, rows], 1) * np.float32(_STEP)
+    boxes = np.concatenate([corners, corners + _WINDOW], 1) / scale
+    score = scores[rows, columns]
+    keep = _suppress(boxes, score, 0.5)
+    offset = offsets[:, rows[keep], columns[keep]].T
+    return np.column_stack([boxes[keep], score[keep], offset]).astype(np.float32)
+
+
+def _pack(images: Sequence[Pixels]) -> tuple[Pixels, list[tuple[int, int]]]:
+    """Arrange images in rows of one image, so that a network runs once over all of them.
+
+    Args:
+        images: uint8 RGB in descending size, at least one.
+
+    Returns:
+        The image that contains them, and (left, top) of each in pixels, multiples of the step
+        between windows.
+    """
+    spaces = [[-(-side // _STEP) * _STEP for side in image.shape[:2]] for image in images]
+    limit = spaces[0][1]
+    used: list[int] = []
+    tops = [0]
+    corners = []
+    for height, width in spaces:
+        row = next((i for i, taken in enumerate(used) if taken + width <= limit), len(used))
+        if row == len(used):
+            used.append(0)
+            tops.append(tops[-1] + height)
+        corners.append((used[row], tops[row]))
+        used[row] += width
+    canvas = np.zeros((tops[-1], limit, 3), np.uint8)
+    for image, (left, top) in zip(images, corners, strict=True):
+        canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return canvas, corners
+
+
+def _pyramid(halves: _Halves, min_face: int) -> Iterator[tuple[float, Pixels]]:
     """The image at ever smaller scales, at which a window covers an ever larger face."""
-    height, width = image.shape[:2]
+    height, width = halves.size
     scale = _WINDOW / min_face
     while min(height, width) * scale >= _WINDOW:
         small = (max(_WINDOW, round(width * scale)), max(_WINDOW, round(height * scale)))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image, _ = halves.above(scale)
         yield scale, np.asarray(cv2.resize(image, small, interpolation=method), np.uint8)
         scale *= _SHRINK
 
@@ -120,12 +205,13 @@ def _squares(boxes: Boxes) -> Boxes:
     return np.concatenate([centres - half, centres + half], 1).astype(np.float32)
 
 
-def _crops(image: Pixels, squares: Boxes, side: int) -> NDArray[np.uint8]:
+def _crops(halves: _Halves, squares: Boxes, side: int) -> NDArray[np.uint8]:
     """Crops of the squares, black beyond the image, uint8 (N, 3, side, side)."""
-    height, width = image.shape[:2]
     crops = np.zeros((len(squares), side, side, 3), np.uint8)
-    for crop, square in zip(crops, np.rint(squares).astype(int), strict=True):
-        x1, y1, x2, y2 = square.tolist()
+    for crop, square in zip(crops, squares, strict=True):
+        image, times = halves.above(side / float(square[2] - square[0]))
+        height, width = image.shape[:2]
+        x1, y1, x2, y2 = (round(each * 0.5**times) for each in square.tolist())
         left, top, right, bottom = max(0, x1), max(0, y1), min(width, x2), min(height, y2)
         if left >= right or top >= bottom:
             continue

@@ -15,6 +15,7 @@ from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.plan import Growth
 from visus.apps.training.resuming import data_module_of
 from visus.apps.training.time_limit import PunctualTimer
+from visus.datamodules.core.features import FeatureDataset
 from visus.datamodules.core.loading import Batch, make_loader
 from visus.tasks.base import VisionTask
 from visus.vision.busy_cores import AdaptiveThreads
@@ -119,10 +120,13 @@ class BusyMachine(Callback):
 
 
 class CachedViews(Callback):
-    """Sets how many augmented copies of each sample have cached features.
+    """Trains the head alone on cached features, to which it is fitted before the first epoch.
+
+    What is left of a short budget after computing features may be a few epochs, too few for a
+    random head.
 
     Args:
-        views: Their number.
+        views: Number of augmented copies of each sample that have cached features.
     """
 
     def __init__(self, views: int) -> None:
@@ -131,6 +135,16 @@ class CachedViews(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Set it before the features are computed."""
         data_module_of(trainer).views = self._views
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fit the head, unless a training is continued, or features cannot be cached."""
+        loader: Any = trainer.train_dataloader
+        if trainer.ckpt_path is not None or not isinstance(loader.dataset, FeatureDataset):
+            return
+        assert isinstance(pl_module, VisionTask)
+        data = data_module_of(trainer)
+        loader = make_loader(loader.dataset, data.batch_size, data.num_workers)
+        pl_module.fit_head((batch["features"], batch) for batch in loader)
 
 
 class HeadFirst(Callback):
