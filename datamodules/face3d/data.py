@@ -47,6 +47,8 @@ class FaceRendersData(VisionDataModule[str]):
         photographs: A folder of photographs of people: their faces are trained on too, with the
             five landmarks of the face detector. A tenth is held out for validation and test.
         photographs_per_batch: Faces in photographs beside the renders of a batch.
+        photographs_by_person: Whether each subfolder of `photographs` holds those of one person,
+            whose identity is then the same in all of them.
 
     Attributes:
         model_digest: Hash of the face that is reconstructed, `FaceModel.digest`.
@@ -69,6 +71,7 @@ class FaceRendersData(VisionDataModule[str]):
         num_workers: int | None = None,
         photographs: str | None = None,
         photographs_per_batch: int = 16,
+        photographs_by_person: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, "none")
@@ -93,6 +96,7 @@ class FaceRendersData(VisionDataModule[str]):
         self.seed = seed
         self.photographs = Path(photographs) if photographs else None
         self.photographs_per_batch = photographs_per_batch
+        self.photographs_by_person = photographs_by_person
 
     @cached_property
     def head(self) -> FaceModel:
@@ -119,7 +123,7 @@ class FaceRendersData(VisionDataModule[str]):
         """
         if self.photographs is None:
             return {}
-        detected = detect_photographs(self.photographs)
+        detected = detect_photographs(self.photographs, self.photographs_by_person)
         raise_or_warn(detected.problems, skip_bad=True)
         self.skipped = len(detected.problems)
         return split_samples(detected.faces, lambda face: (), _HELD_OUT, 0, evaluate_all=False)

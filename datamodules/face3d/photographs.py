@@ -30,12 +30,14 @@ class PhotographedFace:
         path: The file.
         landmarks: float32 (5, 2): (x, y) of the five landmarks in pixels of the photograph.
         content: `content_hash` of the file: all faces of a photograph are in one split.
+        person: The subfolder of the person it shows; empty if that is unknown.
         split: Empty, since photographs state no split.
     """
 
     path: Path
     landmarks: NDArray[np.float32]
     content: str
+    person: str = ""
     split: str = ""
 
 
@@ -54,11 +56,13 @@ class DetectedPhotographs:
     problems: list[Problem]
 
 
-def detect_photographs(folder: Path) -> DetectedPhotographs:
+def detect_photographs(folder: Path, by_person: bool = False) -> DetectedPhotographs:
     """Detect the faces of all photographs of a folder.
 
     Args:
         folder: A folder of images, which may have subfolders.
+        by_person: Whether each subfolder holds photographs of one person: the largest face of
+            each; who the others are is unknown.
 
     Raises:
         VisusError: If there are no images.
@@ -79,10 +83,12 @@ def detect_photographs(folder: Path) -> DetectedPhotographs:
         reasons = [crop_problem(file.faces, i) for i in range(len(file.faces))]
         if all(reasons):
             problems.append(Problem(str(path), f"its face is {reasons[0]}", "warning"))
+        person = path.parent.name if by_person and path.parent != folder else ""
+        largest = int(file.faces.sides.argmax())
         faces += [
-            PhotographedFace(path, landmarks, file.content)
-            for landmarks, reason in zip(file.faces.landmarks, reasons, strict=True)
-            if not reason
+            PhotographedFace(path, landmarks, file.content, person if i == largest else "")
+            for i, landmarks in enumerate(file.faces.landmarks)
+            if not reasons[i]
         ]
     if not faces:
         message = (
@@ -100,6 +106,9 @@ class Photographs:
         faces: The faces.
         size: (height, width) of the crops in pixels.
         count: Number of faces that `sample` draws.
+
+    Attributes:
+        people: The indices of the faces of each person with several.
     """
 
     def __init__(
@@ -108,10 +117,20 @@ class Photographs:
         self.faces = faces
         self.size = size
         self.count = count
+        by_person: dict[str, list[int]] = {}
+        for i, face in enumerate(faces):
+            by_person.setdefault(face.person, []).append(i)
+        by_person.pop("", None)
+        self.people = [each for each in by_person.values() if len(each) > 1]
 
     def sample(self, rng: np.random.Generator) -> Batch:
-        """Random faces, augmented by jittered crops and mirroring; see `select`."""
-        chosen = [self.faces[i] for i in rng.integers(len(self.faces), size=self.count)]
+        """Random faces, augmented by jittered crops and mirroring; see `select`.
+
+        Where people are known the first half of them are pairs, each of one person, and `person`,
+        int64 (faces,), is equal for faces of the same person only.
+        """
+        indices = self._draw(rng)
+        chosen = [self.faces[i] for i in indices]
         squares = face_square(np.stack([face.landmarks for face in chosen]))
         crops = self._crop(chosen, jitter_squares(squares, [rng] * self.count))
         for i in np.flatnonzero(rng.random(self.count) < 0.5):
@@ -120,7 +139,18 @@ class Photographs:
             crops["five_points"][i] = points * torch.tensor([-1, 1]) + torch.tensor(
                 [self.size[1], 0]
             )
+        if self.people:
+            names = [self.faces[i].person or f"/{i}" for i in indices]
+            crops["person"] = torch.from_numpy(np.unique(names, return_inverse=True)[1])
         return crops
+
+    def _draw(self, rng: np.random.Generator) -> list[int]:
+        """Indices of random faces: pairs of some people first, then any."""
+        drawn: list[int] = []
+        pairs = min(self.count // 4, len(self.people))
+        for person in rng.choice(len(self.people), pairs, replace=False) if pairs else []:
+            drawn += rng.choice(self.people[int(person)], 2, replace=False).tolist()
+        return drawn + rng.integers(len(self.faces), size=self.count - len(drawn)).tolist()
 
     def select(self, indices: Sequence[int]) -> Batch:
         """Faces by index, cropped as for prediction.

@@ -32,6 +32,7 @@ LOSS_WEIGHTS = {
     "coefficients": 0.3,
     "light": 0.1,
     "photographs": 10.0,
+    "people": 0.3,
 }
 """Default weights of the losses; `visus.tasks.face3d.networks.losses` defines the losses."""
 
@@ -45,7 +46,7 @@ class Face3DTask(VisionTask):
             the 68 landmarks.
         hidden_size: Number of units of the hidden layers.
         loss_weights: Weights of the losses `vertices`, `landmarks`, `points`, `pose`,
-            `coefficients`, `light` and `photographs`; missing ones keep their defaults.
+            `coefficients`, `light`, `photographs` and `people`; missing ones keep their defaults.
         flip_at_test: Average the predictions for an image and its mirror image.
         kwargs: See `VisionTask`.
 
@@ -135,6 +136,8 @@ class Face3DTask(VisionTask):
         if "photograph" in batch:
             face = self.network(self.normalise(batch["photograph"]))
             losses["photographs"] = self.losses.of_photographs(face, batch["five_points"])
+            if "person" in batch:
+                losses["people"] = self.losses.of_people(face.identity, batch["person"])
         for name, value in losses.items():
             self.log(f"train/{name}", value.detach())
         loss = self.weighted_sum(losses)

@@ -80,6 +80,27 @@ class FaceLosses:
         of_mesh = self._distance(mean_landmarks(landmarks), five_points)
         return of_mesh + self._distance(mean_landmarks(located), five_points)
 
+    def of_people(self, identity: Tensor, people: Tensor) -> Tensor:
+        """How much the shapes of a person differ between photographs.
+
+        Args:
+            identity: Identity coefficients, shape (batch, components).
+            people: int64 (batch,), equal for faces of the same person only.
+
+        Returns:
+            The mean square distance of shapes without expression of one person, as a fraction of
+            that of different people, so that it does not shrink with all differences alike; 0
+            where the batch shows nobody twice.
+        """
+        shapes = identity.float() @ self.shapes.identity
+        distances = torch.cdist(shapes, shapes).square()
+        same = people[:, None] == people
+        others = distances[~same]
+        pairs = distances[same & ~torch.eye(len(people), dtype=torch.bool, device=same.device)]
+        if not len(pairs) or not len(others):
+            return shapes.sum() * 0
+        return pairs.mean() / others.mean().clamp(min=1e-6)
+
     def _landmarks(self, face: FaceCoefficients, vertices: Tensor) -> Tensor:
         return self.shapes.project_landmarks(vertices, face.rotation, face.scale, face.position)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import skimage.data
@@ -45,6 +47,16 @@ def test_the_landmarks_follow_the_crop(dotted):
         assert batch["five_points"][i, 0, 0] < batch["five_points"][i, 1, 0]
         not_mirrored += unchanged
     assert 4 < not_mirrored < 20
+
+
+def test_half_of_the_faces_are_pairs_of_one_person(dotted):
+    people = ("a", "a", "a", "b", "", "c", "c", "d")
+    faces = [replace(dotted, person=person) for person in people]
+    photographs = Photographs(faces, (32, 32), 8)
+    for seed in range(20):
+        person = photographs.sample(np.random.default_rng(seed))["person"]
+        assert person[0] == person[1] != person[2] == person[3]
+    assert "person" not in Photographs([dotted] * 3, (32, 32), 8).sample(np.random.default_rng(0))
 
 
 @given(st.integers(0, 1000), st.floats(20, 500))

@@ -42,6 +42,14 @@ def test_photographs_are_trained_on_beside_renders(run, tiny, visus, workplace):
     assert code == 2 and "data.photographs 'nowhere': there is no such folder" in err
 
 
+def test_the_identity_of_a_person_is_compared_between_photographs(run, tiny, visus, workplace):
+    save_photographs(workplace / "photos")
+    options = ("--data.photographs", "photos", "--data.photographs_by_person", "true")
+    code, _, err = visus(*tiny, "--init-from", run, *options)
+    assert code == 0, err
+    assert newest_figures()["train/people"] > 0
+
+
 def test_weights_of_losses_are_given_by_name(tiny, visus, workplace):
     code, _, err = visus(*tiny, "--model.loss_weights", "{numbers: 1}")
     assert code == 2 and "model.loss_weights 'numbers': there is no such loss" in err, err
