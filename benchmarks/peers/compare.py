@@ -67,7 +67,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--seeds", nargs="+", type=int, default=[1, 3], help="number of seeds for each of --minutes"
     )
     parser.add_argument(
-        "--entries", nargs="+", metavar="NAME", help="visus or folders of peers; all by default"
+        "--entries", nargs="+", metavar="NAME", help="entries.py names them; all by default"
     )
     parser.add_argument(
         "--ignore", type=int, default=IGNORE, help="value of unlabelled pixels in masks"
@@ -135,9 +135,10 @@ def compare(given: argparse.Namespace) -> int:
     work = given.output.resolve().with_suffix("")
     stored = work.with_suffix(".json")
     results = read_results(stored)
-    for peer in given.entries:
-        if peer != "visus":
-            interpreter(peer, given.environments)
+    chosen = {entry.name: entry for task in given.tasks for entry in entries(task)}
+    for name in given.entries:
+        if chosen[name].options is None:
+            interpreter(name, given.environments)
     pairs = zip(given.tasks, given.data, strict=True)
     datasets = [prepare(task, path, work / "data", given.ignore) for task, path in pairs]
     machine = describe_machine()

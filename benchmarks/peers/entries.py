@@ -23,12 +23,14 @@ class Entry:
         title: What trains what.
         weights: The starting weights.
         note: What is not comparable.
+        options: Options of `visus fit` beside data, budget and seed; None for a peer.
     """
 
     name: str
     title: str
     weights: str
     note: str
+    options: tuple[str, ...] | None = None
 
 
 VISUS = Entry(
@@ -38,7 +40,28 @@ VISUS = Entry(
     "measures machine and data within the minutes, and chooses its recipe by that; may take a "
     "larger backbone of the family if its weights are installed; the last weights are measured, "
     "not those that were best on the validation images",
+    (),
 )
+
+SMALL = Entry(
+    "visus_small",
+    "visus fit --budget, one stage on a small backbone",
+    "none: random",
+    "MobileNetV4-Conv-S from random weights, to be compared with Ultralytics' smallest",
+    (
+        *("--config", "detection/one_stage", "--model.backbone", "mobilenetv4_conv_small"),
+        *("--model.pretrained", "false", "--model.freeze_batch_norm", "false"),
+        *("--model.backbone_learning_rate", "null", "--model.channels", "64"),
+        *("--data.batch_size", "8"),
+    ),
+)
+
+OWN: dict[str, tuple[Entry, ...]] = {
+    "classification": (VISUS,),
+    "detection": (VISUS, SMALL),
+    "segmentation": (VISUS,),
+}
+"""The entries of visus of each task."""
 
 PEERS: dict[str, tuple[Entry, ...]] = {
     "classification": (
@@ -78,4 +101,9 @@ PEERS: dict[str, tuple[Entry, ...]] = {
 
 def entries(task: str) -> tuple[Entry, ...]:
     """Visus and its peers for a task."""
-    return (VISUS, *PEERS[task])
+    return (*OWN[task], *PEERS[task])
+
+
+def own_options(task: str, name: str) -> tuple[str, ...] | None:
+    """The options of an entry of visus; None for a peer."""
+    return next(entry.options for entry in entries(task) if entry.name == name)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,11 +16,19 @@ from visus.vision.errors import VisusError
 _PROGRAM = str(Path(sys.executable).with_name("visus"))
 
 
-def train(dataset: Dataset, minutes: float, seed: int, folder: Path, log: TextIO) -> float:
+def train(
+    dataset: Dataset,
+    options: Sequence[str],
+    minutes: float,
+    seed: int,
+    folder: Path,
+    log: TextIO,
+) -> float:
     """Train within a time; returns the seconds that the process took.
 
     Args:
         dataset: The data.
+        options: Options of `visus fit` beside those of the trial.
         minutes: The time.
         seed: Seed of all random numbers.
         folder: The working folder of the run.
@@ -29,7 +37,8 @@ def train(dataset: Dataset, minutes: float, seed: int, folder: Path, log: TextIO
     Raises:
         VisusError: If it fails.
     """
-    command = [_PROGRAM, "fit", "--data", str(dataset.root), "--seed_everything", str(seed)]
+    command = [_PROGRAM, "fit", *options, "--data", str(dataset.root)]
+    command += ["--seed_everything", str(seed)]
     start = time.perf_counter()
     _run([*command, "--budget", f"{60 * minutes:g}s"], folder, log)
     return time.perf_counter() - start

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import own
-from entries import VISUS
+from entries import own_options
 from environments import environment, interpreter, script
 from prepared import Dataset
 from scores import SUFFIXES, score
@@ -83,15 +83,16 @@ def run_trial(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     output = folder / SUFFIXES[dataset.task]
-    python = None if entry == VISUS.name else interpreter(entry, environments)
+    options = own_options(dataset.task, entry)
     before, start = _computed(), time.perf_counter()
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        if python is None:
-            trained = own.train(dataset, minutes, seed, folder, log)
+        if options is not None:
+            trained = own.train(dataset, options, minutes, seed, folder, log)
             own.predict(dataset, folder, output, log)
             versions = {name: version(name) for name in ("visus", "torch")}
         else:
-            command = [str(python), str(script(entry)), *_arguments(dataset, minutes, seed, output)]
+            python = str(interpreter(entry, environments))
+            command = [python, str(script(entry)), *_arguments(dataset, minutes, seed, output)]
             _run_script(command, log)
             report = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
             trained, versions = report["seconds"], report["versions"]
