@@ -52,7 +52,7 @@ class DetectionTask(VisionTask):
         self,
         data_info: DetectionInfo | None = None,
         architecture: Architecture = "faster_rcnn",
-        channels: int = 128,
+        channels: int = 64,
         proposals: int = 200,
         strides: list[int] | None = None,
         **kwargs: Any,

@@ -117,8 +117,8 @@ def _propose(halves: _Halves, network: Network, min_face: int) -> Boxes:
         canvas, corners = _pack([small for _, small in levels])
         all_scores, all_offsets = network(_batch(canvas[None]))
         for (scale, small), (left, top) in zip(levels, corners, strict=True):
-            # Windows inside this level alone.
-            height, width = (1 + (side - _WINDOW) // _STEP for side in small.shape[:2])
+            # Windows inside this level, and the black edge of one whose side is odd.
+            height, width = (1 - (_WINDOW - side) // _STEP for side in small.shape[:2])
             left, top = left // _STEP, top // _STEP
             scores = all_scores[0, top : top + height, left : left + width]
             offsets = all_offsets[0, :, top : top + height, left : left + width]

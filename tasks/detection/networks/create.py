@@ -39,7 +39,7 @@ def create_detector(
     in_channels: int = 3,
     pretrained: bool | str = False,
     image_size: tuple[int, int] | None = None,
-    channels: int = 128,
+    channels: int = 64,
     anchors: AnchorShapes | None = None,
     proposals: int = 200,
     masks: bool = False,
