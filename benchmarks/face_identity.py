@@ -62,9 +62,9 @@ def _shapes(
     """Shapes without expression in mm, (people, photographs, coordinates)."""
     coefficients = []
     for paths in track(people, "Reconstructing"):
-        found = [_identity(model, Path(path)) for path in paths]
+        found = [each for path in paths if (each := _identity(model, Path(path))) is not None]
         # A person without a shape in one photograph is left out.
-        if all(each is not None for each in found):
+        if len(found) == len(paths):
             coefficients.append(found)
     face = open_face_model(face_model, None).face
     basis = face.identity.reshape(len(face.identity), -1)[: len(coefficients[0][0])]
@@ -80,7 +80,7 @@ def _identity(model: Face3DPipeline, path: Path) -> NDArray[np.float32] | None:
     if not len(prediction):
         return None
     largest = int(prediction.faces.sides[prediction.shaped].argmax())
-    return prediction.coefficients[largest][: -len(prediction.expressions)]
+    return np.asarray(prediction.coefficients[largest][: -len(prediction.expressions)], np.float32)
 
 
 def _variances(shapes: NDArray[np.float64]) -> tuple[float, float]:

@@ -17,6 +17,9 @@ from visus.tasks.detection.networks import (
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.ranges import WIDTH, Range
 
+_CHANNELS, _CHANNELS_OF_MASKS = 64, 128
+"""Channels of the feature pyramid: masks gain from more of them, boxes do not."""
+
 
 class DetectionTask(VisionTask):
     """Detect objects in an image.
@@ -28,7 +31,8 @@ class DetectionTask(VisionTask):
             `fast_rcnn` and `rcnn`, with regions from selective search; or one of
             torchvision's detectors, which have their own backbone and COCO weights:
             `fasterrcnn_resnet50_fpn_v2`, `fasterrcnn_mobilenet_v3_large_fpn`.
-        channels: Channels of the feature pyramid.
+        channels: Channels of the feature pyramid and of what follows it; 64 for `null`, and 128 for
+            masks.
         proposals: Region proposals per image in the second stage of Faster R-CNN at inference; in
             that of Fast R-CNN and R-CNN always.
         strides: Strides of the one-stage detector's feature maps, finest first: 4, 8 and 16 suit
@@ -52,13 +56,15 @@ class DetectionTask(VisionTask):
         self,
         data_info: DetectionInfo | None = None,
         architecture: Architecture = "faster_rcnn",
-        channels: int = 64,
+        channels: int | None = None,
         proposals: int = 200,
         strides: list[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(data_info=data_info, **kwargs)
         assert data_info is not None
+        channels = channels or (_CHANNELS_OF_MASKS if data_info.masks else _CHANNELS)
+        self.hparams["channels"] = channels
         self.network, (mean, std) = create_detector(
             architecture,
             len(self.class_names),

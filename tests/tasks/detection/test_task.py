@@ -140,3 +140,17 @@ def test_a_checkpoint_of_format_1_predicts_as_before():
         assert entry["label"] == before["label"]
         assert entry["box"] == pytest.approx(before["box"], abs=0.02)
         assert entry["score"] == pytest.approx(before["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("masks", "channels"), [(False, 64), (True, 128)])
+def test_masks_have_more_channels_by_default(masks, channels):
+    info = DetectionInfo(
+        image_size=(64, 64),
+        class_names=("cell",),
+        in_channels=3,
+        resize_mode="letterbox",
+        masks=masks,
+    )
+    task = DetectionTask(data_info=info, backbone="test_resnet").eval()
+    assert task.hparams["channels"] == channels
+    assert task(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))[0].shape[2] == 4
