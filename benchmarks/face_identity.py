@@ -39,7 +39,7 @@ def main() -> None:
     people, count = shapes.shape[:2]
     print(f"{given.folder}: {people} people, {count} photographs each")
     rng = np.random.default_rng(0)
-    draws = [shapes[rng.integers(people, size=people)] for _ in range(DRAWS)]
+    draws = (shapes[rng.integers(people, size=people)] for _ in range(DRAWS))
     within, between = _variances(shapes)
     print(f"  standard deviation within people {within**0.5:.2f} mm, between {between**0.5:.2f} mm")
     low, high = np.percentile([np.divide(*_variances(draw)) for draw in draws], [2.5, 97.5])
@@ -59,7 +59,10 @@ def _choose(folder: Path, people: int) -> list[list[Path]]:
 def _shapes(
     model: Face3DPipeline, people: list[list[Path]], face_model: str
 ) -> NDArray[np.float64]:
-    """Shapes without expression in mm, (people, photographs, coordinates)."""
+    """Shapes without expression, (people, photographs, components).
+
+    Distances between them are those of their vertices, root mean square, in mm.
+    """
     coefficients = []
     for paths in track(people, "Reconstructing"):
         found = [each for path in paths if (each := _identity(model, Path(path))) is not None]
@@ -68,9 +71,8 @@ def _shapes(
             coefficients.append(found)
     face = open_face_model(face_model, None).face
     basis = face.identity.reshape(len(face.identity), -1)[: len(coefficients[0][0])]
-    # Per vertex, so that a variance is a mean square distance.
-    scale = face.millimetres / len(face.neutral) ** 0.5
-    return np.asarray(np.array(coefficients, np.float64) @ basis * scale, np.float64)
+    products = basis.astype(np.float64) @ basis.T * (face.millimetres**2 / len(face.neutral))
+    return np.asarray(np.array(coefficients, np.float64) @ np.linalg.cholesky(products))
 
 
 def _identity(model: Face3DPipeline, path: Path) -> NDArray[np.float32] | None:

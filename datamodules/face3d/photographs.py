@@ -150,7 +150,8 @@ class Photographs:
         pairs = min(self.count // 4, len(self.people))
         for person in rng.choice(len(self.people), pairs, replace=False) if pairs else []:
             drawn += rng.choice(self.people[int(person)], 2, replace=False).tolist()
-        return drawn + rng.integers(len(self.faces), size=self.count - len(drawn)).tolist()
+        rest = rng.integers(len(self.faces), size=self.count - len(drawn))
+        return [*drawn, *map(int, rest)]
 
     def select(self, indices: Sequence[int]) -> Batch:
         """Faces by index, cropped as for prediction.
