@@ -38,6 +38,8 @@ class DetectionTask(VisionTask):
         strides: Strides of the one-stage detector's feature maps, finest first: 4, 8 and 16 suit
             small objects. Layers of the backbone beyond the last are removed. 8, 16 and 32 for
             `null`.
+        shared_towers: Whether the levels of the one-stage detector share the convolutions of their
+            towers: fewer parameters, which learn from objects of all sizes.
         kwargs: See `VisionTask`.
     """
 
@@ -59,6 +61,7 @@ class DetectionTask(VisionTask):
         channels: int | None = None,
         proposals: int = 200,
         strides: list[int] | None = None,
+        shared_towers: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(data_info=data_info, **kwargs)
@@ -77,6 +80,7 @@ class DetectionTask(VisionTask):
             proposals,
             data_info.masks,
             strides,
+            shared_towers,
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)

@@ -44,6 +44,7 @@ def create_detector(
     proposals: int = 200,
     masks: bool = False,
     strides: Sequence[int] | None = None,
+    shared_towers: bool = False,
     **backbone_options: Any,
 ) -> tuple[TwoStageDetector | OneStageDetector, Constants]:
     """Build a detector.
@@ -64,6 +65,7 @@ def create_detector(
         masks: Whether to predict instance masks as well.
         strides: Strides of the one-stage detector's feature maps, finest first; 8, 16 and 32 for
             None.
+        shared_towers: See `OneStageDetector`.
         backbone_options: Arguments of the backbone's own.
 
     Returns:
@@ -99,7 +101,7 @@ def create_detector(
             **backbone_options,
         )
         pyramid = FeaturePyramid(body, strides or (8, 16, 32), channels)
-        return OneStageDetector(pyramid, num_classes), (body.mean, body.std)
+        return OneStageDetector(pyramid, num_classes, shared_towers), (body.mean, body.std)
     if architecture == "rcnn":
         image_size = (CROP_SIDE, CROP_SIDE)
     body = create_backbone(backbone, in_channels, pretrained, image_size, **backbone_options)

@@ -43,18 +43,23 @@ class OneStageDetector(nn.Module):
     Args:
         pyramid: The feature pyramid.
         num_classes: Number of classes.
+        shared_towers: Whether all levels share the convolutions of their towers, with a batch norm
+            of each level's own (Lyu et al. 2022, "RTMDet"): fewer parameters, which learn from
+            objects of all sizes.
     """
 
     bin_values: Tensor
     loss_names = ("scores", "boxes", "sides")
 
-    def __init__(self, pyramid: FeaturePyramid, num_classes: int) -> None:
+    def __init__(
+        self, pyramid: FeaturePyramid, num_classes: int, shared_towers: bool = False
+    ) -> None:
         super().__init__()
         self.pyramid = pyramid
         self.num_classes = num_classes
-        channels = pyramid.out_channels
-        self.score_towers = nn.ModuleList(_tower(channels, num_classes) for _ in pyramid.strides)
-        self.side_towers = nn.ModuleList(_tower(channels, 4 * _BINS) for _ in pyramid.strides)
+        channels, levels = pyramid.out_channels, len(pyramid.strides)
+        self.score_towers = _towers(levels, channels, num_classes, shared_towers)
+        self.side_towers = _towers(levels, channels, 4 * _BINS, shared_towers)
         for tower in self.score_towers:
             # Few positions show an object: low initial scores (Lin et al. 2017, "Focal Loss").
             last = tower.get_submodule("last")
@@ -175,6 +180,16 @@ class OneStageDetector(nn.Module):
         """Boxes (batch, positions, 4) from the distributions of the distances to their sides."""
         distances = (bins.softmax(-1) * self.bin_values).sum(-1) * strides[:, None]
         return torch.cat([positions - distances[..., :2], positions + distances[..., 2:]], dim=-1)
+
+
+def _towers(levels: int, channels: int, outputs: int, shared: bool) -> nn.ModuleList:
+    """A tower for each level, with convolutions of its own or those of the first one."""
+    towers = nn.ModuleList(_tower(channels, outputs) for _ in range(levels))
+    if shared:
+        for tower in towers[1:]:
+            for name in ("conv0", "conv1", "last"):
+                setattr(tower, name, towers[0].get_submodule(name))
+    return towers
 
 
 def _tower(channels: int, outputs: int) -> nn.Sequential:

@@ -22,6 +22,7 @@ SCENES = {
         *SMALL,
         *("--model.backbone", "test_resnet", "--model.channels", "32", "--data.count", "32"),
         *("--model.architecture", "one_stage", "--model.strides", "[8,16,32]"),
+        *("--model.shared_towers", "true"),
     ],
 }
 WIDE = ("--max-drop", "0.9", "--budget", "10m")

@@ -154,3 +154,20 @@ def test_masks_have_more_channels_by_default(masks, channels):
     task = DetectionTask(data_info=info, backbone="test_resnet").eval()
     assert task.hparams["channels"] == channels
     assert task(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))[0].shape[2] == 4
+
+
+def test_levels_share_the_convolutions_of_their_towers():
+    arguments = {"architecture": "one_stage", "backbone": "test_resnet", "channels": 16}
+    info = info_from_data(DetectionInfo, scenes())
+    shared, own = (
+        DetectionTask(data_info=info, shared_towers=value, **arguments) for value in (True, False)
+    )
+    first, *others = shared.network.score_towers
+    assert all(tower.conv1 is first.conv1 and tower.norm1 is not first.norm1 for tower in others)
+    count = {task: sum(p.numel() for p in task.parameters()) for task in (shared, own)}
+    assert count[shared] < count[own]
+    images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
+    expected = shared.eval()(images)
+    copy = DetectionTask(data_info=info, shared_towers=True, **arguments).eval()
+    copy.load_state_dict(shared.state_dict())
+    assert torch.equal(copy(images)[0], expected[0])
