@@ -44,7 +44,7 @@ def main() -> None:
     )
     fcn = SegmentationTask(data_info=info, architecture="fcn")
     networks: dict[str, nn.Module] = {
-        "visus FCN, lite0": fcn.network,
+        "visus FCN, lite0": nn.Sequential(fcn.network, nn.Upsample(SIZE, mode="bilinear")),
         "U-Net, MobileNetV2": smp.Unet("mobilenet_v2", encoder_weights=None, classes=CLASSES),
         "U-Net, lite0": smp.Unet("tu-tf_efficientnet_lite0", encoder_weights=None, classes=CLASSES),
     }
