@@ -26,7 +26,7 @@ class DetectionTask(VisionTask):
 
     Args:
         data_info: Properties of the data; the command line takes them from the data module.
-        architecture: `faster_rcnn` (two-stage, more accurate) or `one_stage` (faster) on any
+        architecture: `faster_rcnn` (two-stage, with masks) or `one_stage` (faster) on any
             backbone with feature maps of the strides 4 (one-stage: 8) to 32; their predecessors
             `fast_rcnn` and `rcnn`, with regions from selective search; or one of
             torchvision's detectors, which have their own backbone and COCO weights:
