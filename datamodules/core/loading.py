@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -228,6 +229,8 @@ class ShareDecodingMemory:
         # A garbage collection would write to all objects of the main process, and so copy them.
         gc.freeze()
         DECODING.divide(self.workers, self.lock)
+        # A forked copy of OpenCV's threads may wait for one that was not copied; 0 does without them.
+        cv2.setNumThreads(0)
         _leave_signals_to_the_main_process()
 
 

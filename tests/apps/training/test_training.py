@@ -142,7 +142,10 @@ def figures(run):
     return json.loads((run / "metrics.json").read_text())["metrics"]
 
 
-OPTIONAL = ("val/true", "val/correlation/", "val/five_point_error", "train/photographs")
+OPTIONAL = (
+    *("val/true", "val/correlation/", "val/five_point_error"),
+    *("train/photographs", "train/people"),
+)
 """Figures that depend on the data, and on what is predicted."""
 
 

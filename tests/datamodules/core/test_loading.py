@@ -1,6 +1,7 @@
 import pickle
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -105,3 +106,32 @@ def test_data_sets_can_be_pickled_for_spawned_workers(photos):
         assert again[0]["image"].shape == (3, 64, 64)
     scenes = pickle.loads(pickle.dumps(ScenesClassificationData(8, num_workers=0).dataset("train")))
     assert scenes[3]["image"].shape == (3, 64, 64)
+
+
+class Threads(Dataset):
+    """The number of OpenCV's threads in the process that loads a sample."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        cv2.resize(np.zeros((512, 512), np.uint8), (700, 700))
+        return {"threads": torch.tensor(cv2.getNumThreads())}
+
+
+def test_loading_processes_do_without_opencvs_threads():
+    """A forked process may wait forever for a thread that exists in the main process only."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    try:
+        cv2.resize(np.zeros((512, 512), np.uint8), (700, 700))
+        loaders = [
+            make_loader(Threads(), 1, 2),
+            make_train_loader(Threads(), ShuffledBatches(4, 1, 0, 1), 2),
+        ]
+        for loader in loaders:
+            loader.timeout = 60
+            assert [int(batch["threads"]) for batch in loader] == [1] * 4
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(before)

@@ -71,6 +71,8 @@ def test_keys_write_snapshots_and_recordings_without_the_figures(window):
     assert 9 <= VideoSource(recording).declared <= 13
 
 
+# Without a file for the standard error stream, which the limit would concern too.
+@pytest.mark.usefixtures("capsys")
 def test_a_full_disk_is_shown_and_the_window_stays(window):
     sink, shown, keys = window
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
