@@ -229,7 +229,7 @@ class ShareDecodingMemory:
         # A garbage collection would write to all objects of the main process, and so copy them.
         gc.freeze()
         DECODING.divide(self.workers, self.lock)
-        # A forked copy of OpenCV's threads may wait for one that was not copied; 0 does without them.
+        # A forked process would wait for threads that it lacks; 0 does without any.
         cv2.setNumThreads(0)
         _leave_signals_to_the_main_process()
 
