@@ -31,6 +31,6 @@ def build_wheel(folder: Path, checkout: Path = ROOT) -> Path:
 def copy_checkout(checkout: Path, target: Path) -> None:
     """Copy what a build reads."""
     ignored = shutil.ignore_patterns(
-        ".git", ".venv", "runs", "demo", "build", "*.egg-info", "__pycache__"
+        ".git", ".venv", ".*_cache", "runs", "demo", "build", "*.egg-info", "__pycache__"
     )
     shutil.copytree(checkout, target, ignore=ignored, symlinks=True)

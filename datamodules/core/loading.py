@@ -186,9 +186,8 @@ class ArrayDataset(Dataset[Batch]):
 
 def _image_of(sample: Any) -> Pixels:
     """The image of a sample: the sample itself, its attribute `image`, or its first item."""
-    if isinstance(sample, tuple):
-        sample = sample[0]
-    return np.asarray(getattr(sample, "image", sample))
+    first = sample[0] if isinstance(sample, tuple) else sample
+    return np.asarray(getattr(first, "image", first))
 
 
 def to_tensor(image: Pixels) -> Tensor:
@@ -204,8 +203,7 @@ def collate(samples: list[Batch] | Batch) -> Batch:
     """
     if isinstance(samples, dict):
         return samples
-    keys = samples[0].keys()
-    columns = {key: [sample[key] for sample in samples] for key in keys}
+    columns = {key: [sample[key] for sample in samples] for key in samples[0]}
     return {
         key: torch.stack(values) if isinstance(values[0], Tensor) else values
         for key, values in columns.items()
@@ -229,8 +227,7 @@ class ShareDecodingMemory:
         # A garbage collection would write to all objects of the main process, and so copy them.
         gc.freeze()
         DECODING.divide(self.workers, self.lock)
-        # A forked process would wait for threads that it lacks; 0 does without any.
-        cv2.setNumThreads(0)
+        cv2.setNumThreads(0)  # a forked process would wait for threads that it lacks
         _leave_signals_to_the_main_process()
 
 
