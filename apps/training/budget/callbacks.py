@@ -139,11 +139,13 @@ class CachedViews(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fit the head, unless a training is continued, or features cannot be cached."""
         loader: Any = trainer.train_dataloader
-        if trainer.ckpt_path is not None or not isinstance(loader.dataset, FeatureDataset):
+        # Samples are drawn from it with a seed of their own.
+        cached = loader.dataset.dataset
+        if trainer.ckpt_path is not None or not isinstance(cached, FeatureDataset):
             return
         assert isinstance(pl_module, VisionTask)
         data = data_module_of(trainer)
-        loader = make_loader(loader.dataset, data.batch_size, data.num_workers)
+        loader = make_loader(cached, data.batch_size, data.num_workers)
         pl_module.fit_head((batch["features"], batch) for batch in loader)
 
 

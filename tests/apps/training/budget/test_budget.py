@@ -113,11 +113,17 @@ def test_a_slow_machine_trains_the_head_on_features_of_some_views(
     assert code == 0, err
     model = Path(newest("runs/classification/custom/*")) / "last.ckpt"
     monkeypatch.setattr(planned, "make_plan", partial(_slower, planned.make_plan))
+    fit_head, fitted = ClassificationTask.fit_head, []
+
+    def record(self, samples):
+        fitted.append(fit_head(self, samples))
+
+    monkeypatch.setattr(ClassificationTask, "fit_head", record)
     ticking(0.05)
     start = ("--init-from", model, "--budget", "60s")
     code, out, err = visus("fit", *SMALL, "--data", data, *start)
     assert code == 0, err
-    assert "the head alone" in out
+    assert "the head alone" in out and len(fitted) == 1
     before, after = (weights(path)[0] for path in (model.parent, newest("runs/*/custom/*")))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(".head." in name for name in changed)
