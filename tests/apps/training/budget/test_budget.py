@@ -109,6 +109,8 @@ def test_the_head_of_a_trained_network_is_fitted_first(visus, data, ticking):
 def test_a_slow_machine_trains_the_head_on_features_of_some_views(
     visus, data, ticking, monkeypatch
 ):
+    from visus.tasks.classification.task import ClassificationTask
+
     code, _, err = visus("fit", *SMALL, "--data", data, "--trainer.max_epochs", "1")
     assert code == 0, err
     model = Path(newest("runs/classification/custom/*")) / "last.ckpt"
