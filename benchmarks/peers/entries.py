@@ -51,7 +51,7 @@ SMALL = Entry(
     (
         *("--config", "detection/one_stage", "--model.backbone", "mobilenetv4_conv_small"),
         *("--model.pretrained", "false", "--model.freeze_batch_norm", "false"),
-        *("--model.backbone_learning_rate", "null", "--model.channels", "64"),
+        *("--model.backbone_learning_rate", "null", "--model.shared_towers", "false"),
         *("--data.batch_size", "8"),
     ),
 )

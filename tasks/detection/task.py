@@ -18,7 +18,7 @@ from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.ranges import WIDTH, Range
 
 _CHANNELS, _CHANNELS_OF_MASKS = 64, 128
-"""Channels of the feature pyramid: masks gain from more of them, boxes do not."""
+"""Channels of the feature pyramid: masks gain from more of them, boxes hardly do."""
 
 
 class DetectionTask(VisionTask):

@@ -233,7 +233,7 @@ def test_arguments_of_format_1_are_migrated():
     info = new.pop("data_info")
     learner = Face3DTask(Face3DInfo(**info), **new)
     assert learner.network.last.in_features == 8 and info["components"] == 6
-    assert list(learner.loss_weights.values())[:7] == [0, 1, 2, 3, 4, 5, 6]
+    assert list(learner.loss_weights.values()) == [0, 1, 2, 3, 4, 5, 6, 0.3]
     assert learner.loss_weights["coefficients"] == 4
 
 
