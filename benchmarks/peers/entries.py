@@ -49,7 +49,7 @@ SMALL = Entry(
     "none: random",
     "MobileNetV4-Conv-S from random weights, to be compared with Ultralytics' smallest",
     (
-        *("--config", "detection/one_stage", "--model.backbone", "mobilenetv4_conv_small"),
+        *("--model.backbone", "mobilenetv4_conv_small"),
         *("--model.pretrained", "false", "--model.freeze_batch_norm", "false"),
         *("--model.backbone_learning_rate", "null", "--model.shared_towers", "false"),
         *("--data.batch_size", "8"),

@@ -80,7 +80,12 @@ def create_detector(
     if masks and architecture != "faster_rcnn":
         raise VisusError(
             f"masks need model.architecture faster_rcnn, not {architecture!r}; "
-            "set data.masks to false, or change the architecture"
+            "set data.masks to false, or train with --config detection/faster_rcnn"
+        )
+    if anchors and architecture != "faster_rcnn":
+        raise VisusError(
+            f"fitted anchors need model.architecture faster_rcnn, not {architecture!r}; "
+            "leave data.anchors out, or train with --config detection/faster_rcnn"
         )
     if strides and (architecture != "one_stage" or list(strides) != sorted(set(strides))):
         raise VisusError(

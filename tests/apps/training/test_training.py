@@ -98,7 +98,7 @@ ARGUMENTS = {
         "0",
     ],
     "detection/custom": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
-    "detection/one_stage": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
+    "detection/faster_rcnn": [*_DETECTOR, "--data.root", "boxes", "--data.num_workers", "0"],
     "segmentation/scenes": [
         *_SMALL_MASKS,
         "--data.count",

@@ -157,7 +157,7 @@ def test_an_exported_detector_predicts_the_same_without_torch(visus, workplace, 
 
 def test_masks_are_trained_reported_and_drawn(visus, workplace):
     save_detection(workplace / "boxes", "coco")
-    arguments = ["--config", "detection/custom", "--data", "boxes", *SHORT]
+    arguments = ["--config", "detection/faster_rcnn", "--data", "boxes", *SHORT]
     code, _, err = visus("fit", *arguments, "--data.masks", "true", "--data.anchors", "auto")
     assert code == 0, err
     code, out, err = visus("test", "latest")
@@ -176,16 +176,24 @@ def test_masks_are_trained_reported_and_drawn(visus, workplace):
 
 def test_masks_need_polygons_or_run_lengths(visus, workplace):
     save_detection(workplace / "boxes", "voc")
-    arguments = ["--config", "detection/custom", "--data", "boxes", *SHORT]
+    arguments = ["--config", "detection/faster_rcnn", "--data", "boxes", *SHORT]
     code, _, err = visus("fit", *arguments, "--data.masks", "true")
     assert code == 2 and "no polygon or run lengths" in err
+
+
+@pytest.mark.parametrize("option", ["masks true", "anchors auto"])
+def test_what_only_faster_rcnn_has_names_its_configuration(visus, workplace, option):
+    save_detection(workplace / "boxes", "coco")
+    name, value = option.split()
+    code, _, err = visus("fit", "--data", "boxes", *SHORT, f"--data.{name}", value)
+    assert code == 2 and "--config detection/faster_rcnn" in err
 
 
 def test_bad_boxes_stop_training_unless_skip_bad_is_set(visus, workplace):
     root = save_detection(workplace / "boxes", "yolo")
     path = root / "labels" / "train" / "train0.txt"
     path.write_text("0 0.5 0.5 0.2 0.2\n0 0.5 nan 0.2 0.2\n")
-    arguments = ["fit", "--config", "detection/custom", "--data", "boxes", *SHORT]
+    arguments = ["fit", "--data", "boxes", *SHORT]
     code, _, err = visus(*arguments)
     assert code == 2 and f"{path.relative_to(workplace)}:2" in err and "--data.skip_bad" in err
     code, out, err = visus(*arguments, "--data.skip_bad", "true")
@@ -198,7 +206,7 @@ def test_an_ambiguous_exif_orientation_stops_training(visus, workplace):
     labelled = json.loads((root / "annotations" / "instances_train.json").read_text())
     name = labelled["images"][labelled["annotations"][0]["image_id"] - 1]["file_name"]
     turn(root / "train" / name, 6)
-    arguments = ["fit", "--config", "detection/custom", "--data", "boxes", *SHORT]
+    arguments = ["fit", "--data", "boxes", *SHORT]
     code, _, err = visus(*arguments, "--data.skip_bad", "true")
     assert code == 2 and name not in err.splitlines()[-1]
     assert "--data.exif apply or ignore" in err and not list(Path().glob("runs/*/*/*/*.ckpt"))
