@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from visus.apps.live.stopping import until_stopped
@@ -108,7 +108,7 @@ def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
             f"sqlite:///{folder / _STORAGE}",
             heartbeat_interval=_BEAT,
             grace_period=4 * _BEAT,
-            failed_trial_callback=RetryFailedTrialCallback(max_retry=1),
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
         )
     seed = plan.seed + 1000 * process
     sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed)
