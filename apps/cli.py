@@ -14,6 +14,7 @@ from visus.apps.parsing import (
     CommandParser,
     did_you_mean,
 )
+from visus.apps.standard_streams import guarded_streams
 from visus.vision.cores import configure_threads
 from visus.vision.errors import VisusError
 from visus.vision.printable import printable
@@ -36,10 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     """
     configure_threads()
     argv = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in argv
-    argv = [argument for argument in argv if argument != "--debug"]
+    with guarded_streams():
+        return _run_reporting([each for each in argv if each != "--debug"], "--debug" in argv)
+
+
+def _run_reporting(argv: list[str], debug: bool) -> int:
+    """Run a subcommand; expected errors are one line on standard error."""
     try:
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()
+        return code
     except VisusError as error:
         message = traceback.format_exc() if debug else f"visus: {_message_of(error)}"
         print(printable(hide_secrets(message), lines=True), file=sys.stderr)
@@ -48,8 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         print("visus: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of the output has ended, as `head` does; Python must not report it again.
-        sys.stdout = None
+        # The reader of the output has ended, as `head` does.
         return 0
     except OSError as error:
         if debug or error.filename is None:

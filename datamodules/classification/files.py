@@ -43,7 +43,7 @@ class Sample:
     stored: ShardFile | None = None
 
     def __reduce__(self) -> tuple[type["Sample"], tuple[object, ...]]:
-        # Takes 0.6 of the time of pickling a data class with slots, of which there may be a million.
+        # Takes 0.6 of the time of pickling a data class with slots; there may be a million.
         values = (self.file, self.labels, self.split, self.place)
         return Sample, (*values, self.content, self.size, self.stored)
 

@@ -1,6 +1,8 @@
 """A full disk: one line that names the output, and the earlier file is unchanged."""
 
+import json
 import resource
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,3 +119,40 @@ def test_control_characters_in_names_are_escaped(visus, images):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("photos/c\x1b[2J/x\x1b.png")
     code, out, err = visus("data", "check", "photos", "--task", "classification")
     assert "\x1b" not in out + err
+
+
+def full_device():
+    return open("/dev/full", "w", encoding="utf-8", buffering=1)
+
+
+COMMANDS = [
+    ("predict", CLASSIFIER, "images"),
+    ("live", CLASSIFIER, "images", "--jsonl", "-"),
+    ("weights", "list"),
+    ("--help",),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_full_disk_behind_standard_output_is_one_line(words, visus, images, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", full_device())
+        code, _, err = visus(*words)
+        # Python flushes it again at its end, and would end with another exit code.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    assert code == 2
+    assert err == (
+        "visus: standard output: cannot be written (No space left on device); check its folder "
+        "and the disk\n"
+    )
+
+
+@pytest.mark.parametrize("stream", [full_device, lambda: None], ids=["full", "closed"])
+def test_lost_messages_stop_nothing_and_do_not_become_output(stream, visus, images, monkeypatch):
+    (Path("images") / "broken.png").write_text("no image")
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", stream())
+        code, out, _ = visus("predict", CLASSIFIER, "images", "--jsonl", "-")
+    assert code == 3
+    assert len([json.loads(line)["source"] for line in out.splitlines()]) == 40
