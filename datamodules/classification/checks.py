@@ -77,8 +77,9 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
             problems.append(too_few_classes(root, names, "image"))
     known, strangers = unknown_labels(samples, names)
     checked, broken = _check_files(known)
-    good, duplicates = _check_duplicates(checked)
-    problems += strangers + broken + duplicates
+    distinct, duplicates = _check_duplicates(checked)
+    good, divided = _check_groups(distinct)
+    problems += strangers + broken + duplicates + divided
     if not good:
         problems.append(Problem(str(root), "holds no readable image; check the path", "fatal"))
     elif class_names is None:
@@ -131,3 +132,24 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
                 for s in others
             ]
     return [s for s in samples if id(s) not in left_out], problems
+
+
+def _check_groups(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """Leave out training samples of groups that occur in several splits, and report them."""
+    splits: dict[str, set[str]] = {}
+    for sample in samples:
+        if sample.group:
+            splits.setdefault(sample.group, set()).add(sample.split or "train")
+    divided = {group for group, names in splits.items() if len(names) > 1}
+    kept, problems = [], []
+    for sample in samples:
+        names = splits.get(sample.group, set())
+        if sample.group not in divided or sample.split == ("test" if "test" in names else "val"):
+            kept.append(sample)
+            continue
+        message = (
+            f"its group {sample.group!r} is in {' and '.join(sorted(names))}: the figures would be "
+            "too good; give all its images one split"
+        )
+        problems.append(Problem(sample.place, message, "error"))
+    return kept, problems

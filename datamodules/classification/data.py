@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from visus.datamodules.classification.checks import Listing, check_labels
 from visus.datamodules.classification.files import Labels, Sample, read_labels
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.class_labels import count_classes, encode_labels, refuse_several
+from visus.datamodules.core.groups import group_images
 from visus.datamodules.core.images import spread
 from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
@@ -67,6 +69,8 @@ class ImageClassificationData(ClassificationData):
         evaluate_all: Validate and test on all images if the data set has no splits; the command
             line sets it for data other than those that a checkpoint was trained on.
         allow_outside: Whether annotations may name files outside of the data set's folder.
+        group_similar: Whether images that look alike, such as slices of one head, are held out
+            together, as are those of one `group` in a CSV.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class ImageClassificationData(ClassificationData):
         in_channels: int = 3,
         evaluate_all: bool = False,
         allow_outside: bool = False,
+        group_similar: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -109,6 +114,7 @@ class ImageClassificationData(ClassificationData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
         self.allow_outside = allow_outside
+        self.group_similar = group_similar
         self._growth = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
 
     def scale_training_images(self, scale: float) -> None:
@@ -142,6 +148,7 @@ class ImageClassificationData(ClassificationData):
             self.val_share,
             self.fold,
             self.evaluate_all,
+            partial(group_images, similar=self.group_similar, stated=attrgetter("group")),
         )
 
     @property

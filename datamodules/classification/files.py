@@ -32,6 +32,8 @@ class Sample:
         content: `content_hash` of the file; empty before it is checked.
         size: (height, width) in pixels; (0, 0) before it is checked.
         stored: Where the image lies, if that is a shard; `file` is its name then.
+        group: What the image has in common with others, such as a patient: a hold-out keeps them
+            on one side. Empty for none.
     """
 
     file: Path | str
@@ -41,11 +43,12 @@ class Sample:
     content: str = ""
     size: tuple[int, int] = (0, 0)
     stored: ShardFile | None = None
+    group: str = ""
 
     def __reduce__(self) -> tuple[type["Sample"], tuple[object, ...]]:
         # Takes 0.6 of the time of pickling a data class with slots; there may be a million.
         values = (self.file, self.labels, self.split, self.place)
-        return Sample, (*values, self.content, self.size, self.stored)
+        return Sample, (*values, self.content, self.size, self.stored, self.group)
 
     @property
     def path(self) -> Path:
@@ -81,8 +84,8 @@ def read_labels(root: Path, allow_outside: bool = False) -> Labels:
     Args:
         root: A folder of class folders, a folder of splits (`train`, `val`, `test`) of class
             folders, a folder with a `labels.csv`, or a CSV with the columns `path`, `label`
-            (several labels separated by `|`) and optionally `split`; paths are relative to the
-            CSV.
+            (several labels separated by `|`) and optionally `split` and `group`; paths are
+            relative to the CSV.
         allow_outside: Whether the CSV may name images outside of its folder.
 
     Raises:
@@ -135,7 +138,7 @@ def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:
     several = False
     used: list[Path | str] = [path]
     files = NamedFiles(path.parent, allow_outside)
-    rows, problems = read_table(path, {"path", "label"}, {"split"})
+    rows, problems = read_table(path, {"path", "label"}, {"split", "group"})
     for place, row in rows:
         labels, separated, message = parse_labels(row["label"])
         several |= separated
@@ -148,6 +151,6 @@ def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:
         if message:
             problems.append(Problem(place, message, "error"))
         else:
-            samples.append(Sample(file, labels, row["split"], place))
+            samples.append(Sample(file, labels, row["split"], place, group=row["group"]))
     problems += unread_files(root, used)
     return Labels(samples, problems, several)

@@ -1,7 +1,7 @@
 """Assign samples to splits: as the data set states, or by a hash of their content."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -67,20 +67,26 @@ def unstated_splits(samples: Sequence[PlacedSample]) -> list[Problem]:
 
 
 def held_out(
-    hashes: Sequence[str], groups: Sequence[Hashable], fraction: float, fold: int = 0
+    hashes: Sequence[str],
+    strata: Sequence[Hashable],
+    fraction: float,
+    fold: int = 0,
+    groups: Sequence[str] | None = None,
 ) -> list[bool]:
     """Choose the samples of a stratified hold-out, the same ones on every machine.
 
-    Samples of equal content are held out together. Within each group the distinct contents are
-    sorted by their hash, which is as good as a shuffle; the groups are then interleaved, and the
-    `fold`-th slice of the sequence is held out, so that each group contributes its fraction as
-    closely as whole samples allow.
+    Samples of equal content are held out together, and so are those of a group. Within each
+    stratum the groups are sorted by their hash, which is as good as a shuffle; the strata are then
+    interleaved, and the `fold`-th slice of the sequence is held out, so that each stratum
+    contributes its fraction as closely as whole groups allow.
 
     Args:
         hashes: `content_hash` of each sample.
-        groups: Group of each sample, such as its class; the split is stratified by groups.
+        strata: Stratum of each sample, such as its class.
         fraction: Fraction of the samples to hold out, above 0 and below 1.
         fold: Index of the slice, from 0; the folds of one fraction do not overlap.
+        groups: Group of each sample, see `visus.datamodules.core.groups`; by default those of equal
+            content.
 
     Returns:
         For each sample whether it is held out.
@@ -93,28 +99,36 @@ def held_out(
             f"data.val_share {fraction} with data.fold {fold}: val_share must lie between 0 and 1 "
             "and (fold + 1) * val_share must not exceed 1"
         )
-    # A content that occurs in several groups counts for the first one.
+    groups = hashes if groups is None else groups
+    # A group that occurs in several strata counts for the first one.
     members: dict[Hashable, list[str]] = defaultdict(list)
-    for value, group in dict(zip(reversed(hashes), reversed(groups), strict=True)).items():
-        members[group].append(value)
+    for group, stratum in dict(zip(reversed(groups), reversed(strata), strict=True)).items():
+        members[stratum].append(group)
     positions = [
         ((i + 0.5) / len(values), value)
         for values in members.values()
         for i, value in enumerate(sorted(values))
     ]
-    order = [value for _, value in sorted(positions)]
-    first, last = round(len(order) * fold * fraction), round(len(order) * (fold + 1) * fraction)
-    chosen = set(order[first:last])
-    return [value in chosen for value in hashes]
+    sizes = Counter(group for group, _ in set(zip(groups, hashes, strict=True)))
+    count = sizes.total()
+    first, last = round(count * fold * fraction), round(count * (fold + 1) * fraction)
+    chosen, start = set(), 0
+    for _, group in sorted(positions):
+        # A group lies in the slice that its middle lies in.
+        if first <= start + (sizes[group] - 1) / 2 < last:
+            chosen.add(group)
+        start += sizes[group]
+    return [group in chosen for group in groups]
 
 
 @collection_paused()
 def split_samples(
     items: Sequence[Item],
-    group: Callable[[Item], Hashable],
+    stratum: Callable[[Item], Hashable],
     fraction: float,
     fold: int,
     evaluate_all: bool,
+    groups: Callable[[Sequence[Item]], Sequence[str] | None] | None = None,
 ) -> Mapping[str, Sequence[Item]]:
     """The samples of each split: as the data set states, with a hold-out where it states none.
 
@@ -122,13 +136,18 @@ def split_samples(
 
     Args:
         items: All samples; those without a split are for training.
-        group: Function from a sample to its group; the hold-out is stratified by groups.
+        stratum: Function from a sample to its stratum; the hold-out is stratified.
         fraction: Fraction of the training samples to hold out if the data set has no `val` split.
         fold: Index of the hold-out, from 0, for cross-validation.
         evaluate_all: Validate and test on all samples if the data set has no `val` or `test` split.
+        groups: Function from samples to the group of each, which the hold-out keeps on one side; or
+            to None if each is on its own.
 
     Returns:
         `train`, `val` and `test`; `test` is `val` if the data set has no `test` split.
+
+    Raises:
+        VisusError: If the fraction or the fold is impossible, or nearly all samples are one group.
     """
     if isinstance(items, ShardSamples):
         return items.splits(fraction, fold, evaluate_all)
@@ -139,7 +158,13 @@ def split_samples(
         return splits | {"val": chosen, "test": chosen}
     if not splits["val"]:
         pool = splits["train"]
-        out = held_out([item.content for item in pool], [group(i) for i in pool], fraction, fold)
+        contents, grouped = [item.content for item in pool], groups and groups(pool)
+        out = held_out(contents, [stratum(item) for item in pool], fraction, fold, grouped)
+        if grouped and len(set(out)) == 1:
+            raise VisusError(
+                f"nothing can be held out: {Counter(grouped).most_common(1)[0][1]} of {len(pool)} "
+                "images belong together; state the splits, or leave data.group_similar out"
+            )
         splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
         splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]
     splits["test"] = splits["test"] or splits["val"]

@@ -16,6 +16,7 @@ from visus.datamodules.core.detection_files import (
     check_labels,
     read_labels,
 )
+from visus.datamodules.core.groups import group_images
 from visus.datamodules.core.images import spread, typical_size
 from visus.datamodules.core.labels import LabelledImage, Labels
 from visus.datamodules.core.loading import Batch, default_workers
@@ -75,6 +76,8 @@ class ImageDetectionData(DetectionData):
         in_channels: 3 for RGB, 1 for grey.
         evaluate_all: Validate and test on all images if the data set has no splits; the command
             line sets it for data other than those that a checkpoint was trained on.
+        group_similar: Whether images that look alike, as frames of one video do, are held out
+            together.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class ImageDetectionData(DetectionData):
         class_names: list[str] | None = None,
         in_channels: int = 3,
         evaluate_all: bool = False,
+        group_similar: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -121,6 +125,7 @@ class ImageDetectionData(DetectionData):
         self.given_names = class_names
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
+        self.group_similar = group_similar
 
     def read_labels(self) -> Labels:
         """Read the labels, without opening an image; a subclass reads another format here."""
@@ -155,7 +160,12 @@ class ImageDetectionData(DetectionData):
     def splits(self) -> Mapping[str, Sequence[LabelledImage]]:
         """The images of each split."""
         return split_samples(
-            self.listing.images, _classes, self.val_share, self.fold, self.evaluate_all
+            self.listing.images,
+            _classes,
+            self.val_share,
+            self.fold,
+            self.evaluate_all,
+            partial(group_images, similar=self.group_similar),
         )
 
     @property

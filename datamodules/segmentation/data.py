@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.detection_files import Exif
+from visus.datamodules.core.groups import group_images
 from visus.datamodules.core.images import spread, typical_size
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
@@ -62,6 +63,8 @@ class MaskedImageData(SegmentationData):
         in_channels: Channels of the images: 3 for RGB, 1 for grey; others for `.npy` files.
         evaluate_all: Validate and test on all images if the data set has no splits; set by the
             command line for other data than those a checkpoint was trained on.
+        group_similar: Whether images that look alike, as frames of one video do, are held out
+            together.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class MaskedImageData(SegmentationData):
         class_names: list[str] | None = None,
         in_channels: int = 3,
         evaluate_all: bool = False,
+        group_similar: bool = False,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -97,6 +101,7 @@ class MaskedImageData(SegmentationData):
         self.given_names = class_names
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
+        self.group_similar = group_similar
 
     @abstractmethod
     def read_listing(self) -> SegmentationListing:
@@ -114,7 +119,12 @@ class MaskedImageData(SegmentationData):
     def splits(self) -> Mapping[str, Sequence[MaskedImage]]:
         """The images of each split."""
         return split_samples(
-            self.listing.images, _present, self.val_share, self.fold, self.evaluate_all
+            self.listing.images,
+            _present,
+            self.val_share,
+            self.fold,
+            self.evaluate_all,
+            partial(group_images, similar=self.group_similar),
         )
 
     @property

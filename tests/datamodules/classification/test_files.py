@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.conftest import save_scene
 from visus.datamodules.classification.checks import read_listing
+from visus.datamodules.classification.data import ImageClassificationData
 from visus.datamodules.core.problems import DataError, refuse
 from visus.vision.errors import VisusError
 
@@ -126,6 +127,25 @@ def test_csv_with_every_mistake(photos):
     assert "no label" in messages[f"{path}:6"]
     assert "dev" in messages[f"{path}:7"]
     assert not listing.multi_label
+
+
+def test_a_group_stays_on_one_side_or_is_reported(photos):
+    path = photos / "labels.csv"
+    files = [f"{label}/{i}.png,{label}" for label in ("circle", "cross") for i in range(5)]
+    rows = [f"{file},p{i % 5}" for i, file in enumerate(files)]
+    path.write_text("\n".join(["path,label,group", *rows]))
+    for fold in range(5):
+        module = ImageClassificationData(str(path), num_workers=0, fold=fold)
+        assert len({sample.group for sample in module.splits["val"]}) == 1
+        assert len(module.splits["val"]) == 2
+    rows = [f"{row},{'val' if i > 7 else 'train'}" for i, row in enumerate(rows)]
+    path.write_text("\n".join(["path,label,group,split", *rows]))
+    listing = read_listing(path)
+    errors = [problem for problem in listing.problems if problem.severity == "error"]
+    assert [problem.place for problem in errors] == [f"{path}:5", f"{path}:6"]
+    assert "its group 'p3' is in train and val" in errors[0].message
+    training = {sample.group for sample in listing.samples if sample.split == "train"}
+    assert training == {"p0", "p1", "p2"}
 
 
 def test_csv_with_several_labels(photos):

@@ -169,7 +169,7 @@ def test_a_record_is_json_of_the_labels(tmp_path):
     write("classification", "splits", tmp_path / "folder")
     convert(tmp_path / "folder", tmp_path / "shards")
     record = json.loads(ShardIndex(str(tmp_path / "shards")).record(0))
-    assert set(record) == {"file", "labels", "split", "content", "size"}
+    assert set(record) == {"file", "labels", "split", "content", "size", "group"}
     assert record["split"] == "train"
     assert record["file"].startswith("train/")
 
