@@ -67,12 +67,12 @@ def start(root: Path) -> None:
 
 def _copied_by_worker(dataset: object) -> int:
     """Bytes of private memory that a worker process gains by reading every source."""
-    from visus.datamodules.core.loading import ShareDecodingMemory
+    from visus.datamodules.core.loading_processes import LoadingProcess
 
     receiver, sender = os.pipe()
     if not os.fork():
         try:
-            ShareDecodingMemory(1)(0)
+            LoadingProcess(1)(0)
             before = _private()
             for _ in dataset.sources:  # type: ignore[attr-defined]
                 pass

@@ -1,13 +1,8 @@
 """Data sets, collation and loaders."""
 
-import gc
-import multiprocessing
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visus.datamodules.core.epochs import EpochBatches, SeededDataset, TrainLoader
+from visus.datamodules.core.loading_processes import LoadingProcess
 from visus.datamodules.core.packed import packed
 from visus.vision.cores import usable_cores
-from visus.vision.decoding.budget import DECODING
 from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input, to_channels, to_planes
@@ -210,38 +205,6 @@ def collate(samples: list[Batch] | Batch) -> Batch:
     }
 
 
-class ShareDecodingMemory:
-    """Divides the memory for decoding among the worker processes of a loader.
-
-    Args:
-        workers: Number of worker processes.
-    """
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.lock = multiprocessing.Lock() if workers else None
-
-    def __call__(self, worker: int) -> None:
-        """Called in each worker process when it starts."""
-        assert self.lock is not None
-        # A garbage collection would write to all objects of the main process, and so copy them.
-        gc.freeze()
-        DECODING.divide(self.workers, self.lock)
-        cv2.setNumThreads(0)  # a forked process would wait for threads that it lacks
-        _leave_signals_to_the_main_process()
-
-
-def _leave_signals_to_the_main_process() -> None:
-    """Load on after a signal to the process group, as the main process finishes its batch.
-
-    A second SIGTERM ends this process: so does PyTorch with one that hangs.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
-    if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
 def make_train_loader(
     dataset: Dataset[Batch], batches: EpochBatches, num_workers: int
 ) -> TrainLoader:
@@ -257,7 +220,7 @@ def make_train_loader(
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=collate,
-        worker_init_fn=ShareDecodingMemory(num_workers),
+        worker_init_fn=LoadingProcess(num_workers),
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
@@ -288,7 +251,7 @@ def make_loader(
         sampler=range(rank, size, world_size),
         num_workers=num_workers,
         collate_fn=collate,
-        worker_init_fn=ShareDecodingMemory(num_workers),
+        worker_init_fn=LoadingProcess(num_workers),
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )

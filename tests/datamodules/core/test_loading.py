@@ -1,4 +1,5 @@
 import pickle
+import sys
 from collections import Counter
 
 import cv2
@@ -135,3 +136,21 @@ def test_loading_processes_do_without_opencvs_threads():
         assert cv2.getNumThreads() == 4
     finally:
         cv2.setNumThreads(before)
+
+
+class Reports(Dataset):
+    """What a thread of a loading process reports."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        for error in (EOFError("eof"), ConnectionResetError("reset"), ValueError("defect")):
+            sys.excepthook(type(error), error, None)
+        return {"index": torch.tensor(index)}
+
+
+def test_a_loading_process_does_not_report_that_the_main_process_ended(capfd):
+    for _ in make_loader(Reports(), 1, 1):
+        pass
+    assert capfd.readouterr().err == "ValueError: defect\n"
