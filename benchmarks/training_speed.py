@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from visus.apps.training.cli import VisusCLI
 
-CASES = ("classification", "detection", "segmentation")
+CASES = {
+    "classification": "classification/custom",
+    "detection": "detection/faster_rcnn",
+    "segmentation": "segmentation/custom",
+}
+"""The configuration of each case."""
+
 WARM_UP = 5
 """Steps before the clock starts: workers start and memory is allocated."""
 
@@ -33,7 +39,7 @@ def create_cli(case: str, data: Path, steps: int) -> "VisusCLI":
     from visus.configs import find_config
 
     quieten()
-    arguments = ["--config", str(find_config(f"{case}/custom")), "--data.root", str(data)]
+    arguments = ["--config", str(find_config(CASES[case])), "--data.root", str(data)]
     arguments += ["--data.skip_bad", "true", "--trainer.max_epochs", "1000"]
     arguments += [f"--trainer.max_steps={WARM_UP + steps}", "--trainer.limit_val_batches", "0"]
     return VisusCLI("fit", arguments, "benchmark", None)
