@@ -19,8 +19,17 @@ _SHRINK = 0.709
 _THRESHOLDS = (0.6, 0.7, 0.7)
 _MOST_CANDIDATES = 512
 
+_OVERLAP = 0.5
+"""Intersection over union above which the weaker of two candidates is removed."""
+
+_COVERED = 0.7
+"""Share of a face's area inside another one of a higher score from which it is removed."""
+
 _SMALLEST_HALF = 48
 """Side in pixels below which an image is not halved."""
+
+_BLOCK = 128
+"""Boxes that are compared with each other at once."""
 
 Boxes = NDArray[np.float32]
 
@@ -68,7 +77,7 @@ def find_faces(image: Pixels, stages: FaceStages, min_face: int) -> FoundFaces:
     landmarks = squares[:, None, :2] + xy * sides[:, None]
     adjusted = squares + offset * np.tile(sides, 2)
     likely = np.flatnonzero(score > _THRESHOLDS[2])
-    keep = likely[_suppress(adjusted[likely], score[likely], 0.7, relative_to_smaller=True)]
+    keep = likely[_suppress(adjusted[likely], score[likely], _COVERED, relative_to_smaller=True)]
     limits = np.array([size[1], size[0]] * 2, np.float32)
     clipped = np.clip(adjusted[keep], 0, limits).astype(np.float32)
     inside = (clipped[:, 2:] > clipped[:, :2]).all(1)
@@ -124,7 +133,7 @@ def _propose(halves: _Halves, network: Network, min_face: int) -> Boxes:
             offsets = all_offsets[0, :, top : top + height, left : left + width]
             candidates.append(_likely_windows(scores, offsets, scale))
     every = np.concatenate(candidates)
-    every = every[_suppress(every[:, :4], every[:, 4], 0.7)][:_MOST_CANDIDATES]
+    every = every[_suppress(every[:, :4], every[:, 4], _OVERLAP)][:_MOST_CANDIDATES]
     sides = every[:, 2:4] - every[:, :2]
     return every[:, :4] + every[:, 5:] * np.tile(sides, 2)
 
@@ -143,7 +152,7 @@ def _likely_windows(
     corners = np.stack([columns, rows], 1) * np.float32(_STEP)
     boxes = np.concatenate([corners, corners + _WINDOW], 1) / scale
     score = scores[rows, columns]
-    keep = _suppress(boxes, score, 0.5)
+    keep = _suppress(boxes, score, _OVERLAP)
     offset = offsets[:, rows[keep], columns[keep]].T
     return np.column_stack([boxes[keep], score[keep], offset]).astype(np.float32)
 
@@ -193,7 +202,7 @@ def _refined(
 ) -> Boxes:
     """The boxes above the threshold after suppression, moved by the predicted offsets."""
     likely = np.flatnonzero(scores > threshold)
-    keep = likely[_suppress(squares[likely], scores[likely], 0.7)]
+    keep = likely[_suppress(squares[likely], scores[likely], _OVERLAP)]
     sides = squares[keep, 2:] - squares[keep, :2]
     return squares[keep] + offsets[keep] * np.tile(sides, 2)
 
@@ -245,18 +254,32 @@ def _suppress(
             union.
     """
     order = np.argsort(-scores, kind="stable")
-    areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
-    keep = []
+    keep: list[int] = []
     while len(order):
-        first, rest = order[0], order[1:]
-        keep.append(first)
-        low = np.maximum(boxes[first, :2], boxes[rest, :2])
-        high = np.minimum(boxes[first, 2:], boxes[rest, 2:])
-        intersection = (high - low).clip(0).prod(1)
-        whole = (
-            np.minimum(areas[first], areas[rest])
-            if relative_to_smaller
-            else areas[first] + areas[rest] - intersection
-        )
-        order = rest[intersection <= limit * whole]
+        block, order = order[:_BLOCK], order[_BLOCK:]
+        overlapping = _overlaps(boxes[block], boxes[block], relative_to_smaller) > limit
+        remaining = np.ones(len(block), bool)
+        for i in range(len(block)):
+            if remaining[i]:
+                remaining[i + 1 :] &= ~overlapping[i, i + 1 :]
+        kept = block[remaining]
+        keep += kept.tolist()
+        if len(order):
+            overlapping = _overlaps(boxes[kept], boxes[order], relative_to_smaller) > limit
+            order = order[~overlapping.any(0)]
     return np.array(keep, int)
+
+
+def _overlaps(
+    some: NDArray[np.floating], others: NDArray[np.floating], relative_to_smaller: bool
+) -> NDArray[np.floating]:
+    """Intersections of boxes over their unions, or over the smaller areas, shape (some, others)."""
+    low = np.maximum(some[:, None, :2], others[:, :2])
+    high = np.minimum(some[:, None, 2:], others[:, 2:])
+    intersections = (high - low).clip(0).prod(2)
+    areas = [(each[:, 2:] - each[:, :2]).clip(0).prod(1) for each in (some, others)]
+    if relative_to_smaller:
+        whole = np.minimum(areas[0][:, None], areas[1])
+    else:
+        whole = areas[0][:, None] + areas[1] - intersections
+    return np.asarray(intersections / np.maximum(whole, 1e-9))
