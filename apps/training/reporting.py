@@ -153,8 +153,8 @@ class RunReport(Callback):
         self._print(table)
         if shared:
             self._print(
-                "the data has no test split; the best weights were chosen by these same samples, "
-                "so that the figures are better than on new ones"
+                "the data has no test split; best.ckpt was chosen by these same samples, so that "
+                "its figures are better than on new ones; those of last.ckpt are not"
             )
         if data.skipped:
             self._print(f"{counted(data.skipped, 'bad sample')} left out")

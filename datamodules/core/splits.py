@@ -104,12 +104,13 @@ def held_out(
     members: dict[Hashable, list[str]] = defaultdict(list)
     for group, stratum in dict(zip(reversed(groups), reversed(strata), strict=True)).items():
         members[stratum].append(group)
-    positions = [
-        ((i + 0.5) / len(values), value)
-        for values in members.values()
-        for i, value in enumerate(sorted(values))
-    ]
     sizes = Counter(group for group, _ in set(zip(groups, hashes, strict=True)))
+    positions = []
+    for values in members.values():
+        total, start = sum(sizes[value] for value in values), 0
+        for value in sorted(values):
+            positions.append(((start + sizes[value] / 2) / total, value))
+            start += sizes[value]
     count = sizes.total()
     first, last = round(count * fold * fraction), round(count * (fold + 1) * fraction)
     chosen, start = set(), 0

@@ -10,7 +10,7 @@ from tests.conftest import newest
 
 TINY = ("--model.backbone", "lenet5", "--model.pretrained", "false", "--data.num_workers", "0",
         "--data.batch_size", "8", "--data.image_size", "[32, 32]")  # fmt: skip
-NOTE = "the data has no test split; the best weights were chosen by these same samples"
+NOTE = "the data has no test split; best.ckpt was chosen by these same samples"
 
 
 @pytest.fixture

@@ -47,6 +47,17 @@ def test_large_groups_share_the_hold_out_as_evenly_as_they_can():
         assert sum(held_out(contents, [0] * 200, 0.2, fold, groups)) == 40
 
 
+def test_each_class_has_its_fraction_of_the_hold_out():
+    contents = [content_hash(str(i).encode()) for i in range(300)]
+    # Ten images of each patient in one class, copies of one image in another, single ones else.
+    stated = [f"patient {i // 10}" if i < 200 else "" for i in range(300)]
+    strata = [0] * 200 + [1] * 100
+    groups = group_samples(contents, stated)
+    for fold in range(5):
+        sides = np.array(held_out(contents, strata, 0.2, fold, groups))
+        assert abs(sides[:200].sum() - 40) <= 10 and abs(sides[200:].sum() - 20) <= 5
+
+
 def test_changed_copies_are_similar_and_other_images_are_not(tmp_path):
     paths = []
     for i in range(12):
