@@ -48,6 +48,11 @@ class Figure:
         difference = other.value - self.value
         return difference if self.higher_is_better else -difference
 
+    @property
+    def standard_error(self) -> float:
+        """A quarter of the interval; 0 with few samples."""
+        return 0.0 if self.interval is None else (self.interval[1] - self.interval[0]) / 4
+
     def __str__(self) -> str:
         if self.interval is None:
             return f"{self.value:.3f}"

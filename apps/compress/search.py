@@ -47,7 +47,8 @@ class Search:
     """Prunes step by step, and keeps the smallest model within the limits.
 
     Each step removes channels of the model before, trains what is left, and measures it on the
-    validation data. A model that drops too much is trained on until the time is over.
+    validation data. A model that misses the limit by less than its standard error may do so by
+    chance: the search goes on. One that misses it by more is trained on until the time is over.
 
     Args:
         student: A copy of the original, which becomes smaller.
@@ -100,13 +101,13 @@ class Search:
                     raise
                 return
             model = self._train(f"pruned {step}", seconds)
-            while not self.is_within(model.figure) and self._time_for(seconds):
-                measured(model, False)
-                model = self._train(f"pruned {step}, trained on", seconds)
-            within = self.is_within(model.figure)
-            measured(model, within)
             fast = limits.speedup is not None and model.speedup >= limits.speedup
-            if not within or fast or not self._time_for(seconds):
+            last = fast or step == len(plan)
+            while not self._is_enough(model.figure, last) and self._time_for(seconds):
+                measured(model, self.is_within(model.figure))
+                model = self._train(f"pruned {step}, trained on", seconds)
+            measured(model, self.is_within(model.figure))
+            if last or not self._time_for(seconds):
                 return
 
     def drop(self, figure: Figure) -> float:
@@ -116,6 +117,11 @@ class Search:
     def is_within(self, figure: Figure) -> bool:
         """Whether a validation figure is as good as required."""
         return self.drop(figure) <= self._limits.max_drop
+
+    def _is_enough(self, figure: Figure, last: bool) -> bool:
+        """Whether a step need not be trained on."""
+        tolerance = 0.0 if last else figure.standard_error
+        return self.drop(figure) <= self._limits.max_drop + tolerance
 
     def _plan(self) -> list[float]:
         """The seconds that each step may train: the smaller the network, the longer."""

@@ -149,7 +149,7 @@ class ImageCaptioningData(CaptioningData):
     def splits(self) -> Mapping[str, Sequence[CaptionedImage]]:
         """The images of each split."""
         return split_samples(
-            self.listing.images, _no_group, self.val_share, self.fold, self.evaluate_all
+            self.listing.images, _one_stratum, self.val_share, self.fold, self.evaluate_all
         )
 
     @cached_property
@@ -214,8 +214,8 @@ def _read_sample(image: Any) -> CaptionSample:
     return CaptionSample(read_image(image.image_source), CaptionTruth(image.captions))
 
 
-def _no_group(image: CaptionedImage) -> tuple[()]:
-    """Captions form no groups by which a split could be stratified."""
+def _one_stratum(image: CaptionedImage) -> tuple[()]:
+    """Captions have no classes by which a hold-out could be stratified."""
     return ()
 
 

@@ -163,3 +163,39 @@ def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
     search.overhead = 300.0
     with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 31m"):
         search._plan()
+
+
+def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
+    from types import SimpleNamespace
+
+    from visus.apps.compress.measuring import Figure, Measured
+    from visus.apps.compress.search import Limits, Search
+
+    accuracies = iter([0.90, 0.885, 0.892, 0.86, 0.87, 0.865, 0.85, 0.86])
+    student = SimpleNamespace(multiply_adds=1000.0)
+    student.prune = lambda target: setattr(student, "multiply_adds", target)
+    budget = SimpleNamespace(left=100.0, seconds=100.0)
+    search = Search.__new__(Search)
+    search._student, search.overhead = student, 1.0
+    search._limits = Limits(max_drop=0.01, speedup=None, budget=budget)
+    search.original = SimpleNamespace(figure=Figure("accuracy", 0.90, (0.88, 0.92), True))
+
+    def train(step, seconds):
+        budget.left -= seconds
+        value = next(accuracies)
+        figure = Figure("accuracy", value, (value - 0.02, value + 0.02), True)
+        return Measured(step, figure, student.multiply_adds, 1.0, {})
+
+    monkeypatch.setattr(search, "_train", train)
+    monkeypatch.setattr(search, "_plan", lambda: [10.0] * 8)
+    found = []
+    search.run(lambda model, within: found.append((model.step, model.multiply_adds, within)))
+    assert found == [
+        ("pruned 1", 900, True),
+        # 0.015 is more than allowed, but by less than the standard error of 0.01.
+        ("pruned 2", 810, False),
+        ("pruned 3", 729, True),
+        # 0.04 is not: it is trained on, and no smaller one is tried, until the time is over.
+        ("pruned 4", 656, False),
+        *[("pruned 4, trained on", 656, False)] * 4,
+    ]
