@@ -100,70 +100,78 @@ def prune(
     costs = _layer_costs(network, compute, images)
     left = sum(costs.values())
     while left > multiply_adds:
-        groups = graph.get_all_groups(
+        found = graph.get_all_groups(
             ignored_layers=ignored, root_module_types=[nn.Conv2d, nn.Linear]
         )
-        candidates = list(_candidates(graph, groups, statistics.scores, costs, least))
-        candidates = [each for each in candidates if each.producers == 1] or candidates
-        if not candidates:
+        groups = list(_channel_groups(graph, found, statistics.scores, costs))
+        chunks = [chunk for group in groups for chunk in _chunks(group, least[group.root])]
+        chunks = [each for each in chunks if each.group.producers == 1] or chunks
+        if not chunks:
             raise VisusError(
                 f"no channels are left to prune at {left / 1e6:,.0f} million multiply-adds"
             )
-        saved = 0.0
-        changed: set[nn.Module] = set()
-        for each in sorted(candidates, key=lambda each: each.loss / each.saving):
-            if changed.intersection(each.layers):
-                continue
-            changed.update(each.layers)
-            group = graph.get_pruning_group(each.root, each.function, each.indices)
-            for dep, indices in group:
+        # Some at a time, as counting takes a while.
+        for group, count in _choose(chunks, min(left - multiply_adds, _PART * left)).items():
+            chosen = group.order[:count].tolist()
+            removal = graph.get_pruning_group(group.root, group.function, chosen)
+            for dep, indices in removal:
                 if graph.is_in_channel_pruning_fn(dep.handler):
                     statistics.replace(dep.target.module, indices)
-            group.prune()
-            saved += each.saving
-            # Several at a time, as counting takes a while.
-            if saved >= min(left - multiply_adds, _PART * left):
-                break
+            removal.prune()
         costs = _layer_costs(network, compute, images)
         left = sum(costs.values())
 
 
 @dataclass(frozen=True, eq=False)
-class _Candidate:
-    """Channels that can be removed together.
+class _ChannelGroup:
+    """Layers whose channels are removed together.
 
     Attributes:
         root: The layer whose output channels they are.
         function: Removes them there, in the dependency graph.
-        indices: Of the channels.
-        loss: Their importance.
-        saving: Multiply-adds that they cost.
+        order: The channels, the least important first.
+        losses: Their importance in that order.
+        saving: Multiply-adds that a channel costs.
         producers: Number of layers that compute them; several where their outputs are added.
         layers: All layers that lose channels.
     """
 
     root: nn.Module
     function: Any
-    indices: list[int]
-    loss: float
+    order: Tensor
+    losses: Tensor
     saving: float
     producers: int
     layers: Collection[nn.Module]
 
 
-def _candidates(
+@dataclass(frozen=True)
+class _Chunk:
+    """Channels of a group that are removed after its less important ones.
+
+    Attributes:
+        group: The group.
+        end: Number of channels that are gone with it.
+        size: Its number of channels.
+        ratio: Importance for a multiply-add that is saved.
+    """
+
+    group: _ChannelGroup
+    end: int
+    size: int
+    ratio: float
+
+
+def _channel_groups(
     graph: Any,
-    groups: Iterator[Any],
+    found: Iterator[Any],
     scores: Mapping[nn.Module, Tensor],
     costs: Mapping[nn.Module, int],
-    least: Mapping[nn.Module, int],
-) -> Iterator[_Candidate]:
-    """The least important channels of each group of layers that depend on each other."""
-    for group in groups:
+) -> Iterator[_ChannelGroup]:
+    """The groups of layers that depend on each other, with their channels by importance."""
+    for group in found:
         root, function = group[0].dep.target.module, group[0].dep.handler
         channels = _out_channels(root)
-        if channels - _MULTIPLE < least[root]:
-            continue
         total = torch.zeros(channels)
         layers: set[nn.Module] = set()
         producers = 0
@@ -178,13 +186,39 @@ def _candidates(
                 own = scores[module][list(indices)].cpu()
                 # After a flattening there are several values for each channel.
                 total += own.reshape(channels, -1).sum(1)
-        # So many that a multiple is left.
-        count = channels % _MULTIPLE or _MULTIPLE
-        lowest = total.argsort()[:count]
-        saving = sum(costs[layer] for layer in layers if layer in costs) * count / channels
-        if saving > 0:
-            loss = float(total[lowest].sum())
-            yield _Candidate(root, function, lowest.tolist(), loss, saving, producers, layers)
+        losses, order = total.sort()
+        saving = sum(costs[layer] for layer in layers if layer in costs) / channels
+        yield _ChannelGroup(root, function, order, losses, saving, producers, layers)
+
+
+def _chunks(group: _ChannelGroup, least: int) -> Iterator[_Chunk]:
+    """The channels that a group may lose, in chunks after each of which a multiple is left."""
+    channels, end = len(group.order), 0
+    while group.saving > 0:
+        size = (channels - end) % _MULTIPLE or _MULTIPLE
+        if channels - end - size < least:
+            return
+        loss = float(group.losses[end : end + size].mean())
+        end += size
+        yield _Chunk(group, end, size, loss / group.saving)
+
+
+def _choose(chunks: Collection[_Chunk], saving: float) -> dict[_ChannelGroup, int]:
+    """How many channels each group loses to save so many multiply-adds."""
+    chosen: dict[_ChannelGroup, int] = {}
+    taken: dict[nn.Module, _ChannelGroup] = {}
+    saved = 0.0
+    for chunk in sorted(chunks, key=lambda each: each.ratio):
+        group = chunk.group
+        # Two groups with a common layer would count its multiply-adds twice.
+        if any(taken.get(layer, group) is not group for layer in group.layers):
+            continue
+        taken |= dict.fromkeys(group.layers, group)
+        chosen[group] = chunk.end
+        saved += chunk.size * group.saving
+        if saved >= saving:
+            break
+    return chosen
 
 
 def _out_channels(module: nn.Module) -> int:
