@@ -56,6 +56,24 @@ def test_channels_without_influence_go_first():
     assert torch.allclose(network(images), expected, atol=1e-6)
 
 
+def test_layers_whose_channels_matter_keep_them():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(64, 64, 1) for _ in range(24)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight)
+    network = nn.Sequential(nn.Conv2d(3, 64, 3), *layers, nn.Conv2d(64, 4, 1)).eval()
+    with torch.no_grad():
+        network[3].weight[:, 16:] = 0
+    images = torch.rand(2, 3, 16, 16)
+    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    # Of the layer before, and of what reads it, three quarters can go.
+    free = 2 * 48 * 64 * 14 * 14
+    statistics = statistics_of(network, images)
+    prune(network, network, images[:1], [network[-1]], cost - free + 1000, statistics)
+    assert [each.out_channels for each in network] == [64, 64, 16, *[64] * 22, 4]
+    assert torch.allclose(network(images), expected, atol=1e-6)
+
+
 def test_channels_that_others_determine_are_replaced_by_them():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.Conv2d(32, 4, 3, padding=1)).eval()
