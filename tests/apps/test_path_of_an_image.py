@@ -27,6 +27,7 @@ PATH = {
     "vision/printable.py",
     "vision/progress.py",
     "apps/live/printing.py",
+    "apps/standard_streams.py",
 }
 
 
