@@ -116,8 +116,8 @@ def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if plan.prunes:
-        # Validations are at percentages of a training. A later or rarer end saved much less in
-        # trials on digits that were recorded to their end, and an earlier one missed the best.
+        # Validations are at percentages of a training. In trials that were recorded to their end,
+        # starting later saved less, and keeping fewer than half missed the best trial.
         pruner = optuna.pruners.PercentilePruner(
             50.0, n_startup_trials=2, n_warmup_steps=10, interval_steps=1
         )

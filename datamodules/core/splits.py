@@ -164,7 +164,8 @@ def split_samples(
         if grouped and len(set(out)) == 1:
             raise VisusError(
                 f"nothing can be held out: {Counter(grouped).most_common(1)[0][1]} of {len(pool)} "
-                "images belong together; state the splits, or leave data.group_similar out"
+                "images belong together; state the splits, or leave data.group_similar or the "
+                "column group out"
             )
         splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
         splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]
