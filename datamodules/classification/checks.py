@@ -141,6 +141,8 @@ def _check_groups(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem
         if sample.group:
             splits.setdefault(sample.group, set()).add(sample.split or "train")
     divided = {group for group, names in splits.items() if len(names) > 1}
+    if not divided:
+        return list(samples), []
     kept, problems = [], []
     for sample in samples:
         names = splits.get(sample.group, set())
