@@ -10,6 +10,7 @@ from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.spec import DataSpec
 from visus.vision.entry_points import load_entry_point
 from visus.vision.errors import VisusError
+from visus.vision.image_files import folders_listed_once
 
 ENTRY_POINTS = "visus.datamodules"
 """The entry-point group under which a package registers a subclass of `DataSpec`."""
@@ -55,6 +56,7 @@ def data_spec(task: str) -> DataSpec:
     return spec
 
 
+@folders_listed_once()
 def recognise(root: Path | str) -> tuple[DataSpec, str]:
     """Recognise the task of a data set.
 

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -45,6 +47,25 @@ class FolderFiles:
     unreadable: tuple[str, ...]
 
 
+_listings: ContextVar[dict[Path, FolderFiles] | None] = ContextVar("listings", default=None)
+
+
+@contextmanager
+def folders_listed_once() -> Iterator[None]:
+    """A context in which `list_files` reads each folder once.
+
+    Several readers look through the same million files; what is added meanwhile is not seen.
+    """
+    if _listings.get() is not None:
+        yield
+        return
+    token = _listings.set({})
+    try:
+        yield
+    finally:
+        _listings.reset(token)
+
+
 def list_files(folder: Path) -> FolderFiles:
     """Every file in a folder and its subfolders, links to folders included.
 
@@ -53,10 +74,16 @@ def list_files(folder: Path) -> FolderFiles:
     Args:
         folder: The folder.
     """
+    listings = _listings.get()
+    if listings is not None and folder in listings:
+        return listings[folder]
     found: dict[_Kind, list[str]] = {kind: [] for kind in get_args(_Kind)}
     for kind, path in _walk(folder):
         found[kind].append(path)
-    return FolderFiles(**{kind: tuple(paths) for kind, paths in found.items()})
+    files = FolderFiles(**{kind: tuple(paths) for kind, paths in found.items()})
+    if listings is not None:
+        listings[folder] = files
+    return files
 
 
 def list_images(folder: Path, arrays: bool = False) -> list[Path]:

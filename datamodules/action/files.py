@@ -7,14 +7,19 @@ from pathlib import Path
 
 from visus.datamodules.core.class_labels import parse_labels
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles
-from visus.datamodules.core.named_folders import find_named_folders, is_split, subfolders
+from visus.datamodules.core.named_folders import (
+    files_in,
+    find_named_folders,
+    is_split,
+    subfolders,
+)
 from visus.datamodules.core.pairing import unread_files
 from visus.datamodules.core.problems import Problem, shown
 from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.datamodules.core.tables import read_table
 from visus.vision.csv_files import Row, csv_columns
 from visus.vision.errors import VisusError
-from visus.vision.image_files import list_files
+from visus.vision.image_files import folders_listed_once, list_files
 from visus.vision.videos.recognition import is_video
 
 CLIPS_FILE = "clips.csv"
@@ -121,22 +126,24 @@ def has_class_folders(path: Path) -> bool:
     """
     if not path.is_dir() or (path / CLIPS_FILE).is_file():
         return False
-    return any(
-        any(map(is_video, map(Path, list_files(folder).others)))
+    folders = [
+        ("", folder)
         for folder in subfolders(path)
         # Splits without class folders: videos that have no labels.
         if folder.name.lower() not in SPLIT_NAMES or is_split(folder)
-    )
+    ]
+    return any(is_video(Path(file)) for _, _, file in files_in(folders, list_files(path).others))
 
 
+@folders_listed_once()
 def _read_folders(root: Path) -> ClipLabels:
     folders, problems, unread = find_named_folders(root)
-    clips = []
-    filled = set()
-    for split, folder in folders:
-        for path in filter(is_video, map(Path, list_files(folder).others)):
-            filled.add(folder.name)
-            clips.append(Clip(path, (folder.name,), split, str(path)))
+    clips = [
+        Clip(Path(file), (folder.name,), split, file)
+        for split, folder, file in files_in(folders, list_files(root).others)
+        if is_video(Path(file))
+    ]
+    filled = {label for clip in clips for label in clip.labels}
     empty = sorted({folder.name for _, folder in folders} - filled)
     problems += unread_files(root, [*(clip.path for clip in clips), *unread])
     return ClipLabels(clips, problems, empty=empty)

@@ -7,7 +7,12 @@ from pathlib import Path
 from visus.datamodules.core.class_labels import parse_labels
 from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles
-from visus.datamodules.core.named_folders import find_named_folders, is_split, subfolders
+from visus.datamodules.core.named_folders import (
+    files_in,
+    find_named_folders,
+    is_split,
+    subfolders,
+)
 from visus.datamodules.core.pairing import unread_files
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.shards.samples import ShardFile
@@ -15,7 +20,12 @@ from visus.datamodules.core.splits import SPLIT_NAMES
 from visus.datamodules.core.tables import read_table
 from visus.vision.csv_files import csv_columns
 from visus.vision.errors import VisusError
-from visus.vision.image_files import iterate_images
+from visus.vision.image_files import (
+    ARRAY_EXTENSION,
+    folders_listed_once,
+    iterate_images,
+    list_files,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +129,16 @@ def has_class_folders(path: Path) -> bool:
 
 
 @collection_paused()
+@folders_listed_once()
 def _read_folders(root: Path) -> Labels:
     folders, problems, unread = find_named_folders(root)
-    samples = []
-    filled = set()
-    for split, folder in folders:
-        labels = (folder.name,)
-        for path in iterate_images(folder):
-            filled.add(folder.name)
-            samples.append(Sample(path, labels, split, path))
+    labels = {folder: (folder.name,) for _, folder in folders}
+    samples = [
+        Sample(path, labels[folder], split, path)
+        for split, folder, path in files_in(folders, list_files(root).images)
+        if not path.lower().endswith(ARRAY_EXTENSION)
+    ]
+    filled = {sample.labels[0] for sample in samples}
     empty = sorted({folder.name for _, folder in folders} - filled)
     problems += unread_files(root, [*(sample.file for sample in samples), *unread])
     return Labels(samples, problems, empty=empty)

@@ -1,6 +1,7 @@
 """Find the folders whose names are labels, such as classes or people, perhaps within splits."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from visus.datamodules.core.problems import Problem
@@ -51,3 +52,24 @@ def find_named_folders(
             problems.append(Problem(str(folder), message, "warning"))
             unread += [*files.images, *files.others]
     return named, problems, unread
+
+
+def files_in(
+    folders: Iterable[tuple[str, Path]], files: Iterable[str]
+) -> Iterator[tuple[str, Path, str]]:
+    """Yield those of the files that lie in named folders, with the split and the folder of each.
+
+    Args:
+        folders: See `find_named_folders`.
+        files: Of the data set's folder, see `FolderFiles`.
+    """
+    named = {str(folder): (split, folder) for split, folder in folders}
+    above: dict[str, tuple[str, Path] | None] = {}
+    for file in files:
+        home = file[: file.rfind(os.sep)]
+        if home not in above:
+            parents = map(str, Path(file).parents)
+            above[home] = next((named[each] for each in parents if each in named), None)
+        found = above[home]
+        if found is not None:
+            yield (*found, file)

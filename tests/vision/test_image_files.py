@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from visus.vision.decoding.formats import _FORMATS
-from visus.vision.image_files import EXTENSIONS, list_files, list_images
+from visus.vision.image_files import EXTENSIONS, folders_listed_once, list_files, list_images
 
 
 def names(paths, folder):
@@ -69,3 +69,13 @@ def test_what_is_no_file_or_may_not_be_listed_is_said(tmp_path):
     if os.access(tmp_path / "closed", os.R_OK):
         pytest.skip("this user may list every folder")
     assert names(list_files(tmp_path).unreadable, tmp_path) == ["closed", "pipe.png"]
+
+
+def test_a_folder_is_read_once_where_that_is_asked_for(tmp_path):
+    (tmp_path / "1.png").touch()
+    with folders_listed_once():
+        with folders_listed_once():
+            assert names(list_files(tmp_path).images, tmp_path) == ["1.png"]
+        (tmp_path / "2.png").touch()
+        assert names(list_files(tmp_path).images, tmp_path) == ["1.png"]
+    assert names(list_files(tmp_path).images, tmp_path) == ["1.png", "2.png"]
