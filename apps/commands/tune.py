@@ -1,6 +1,5 @@
 """visus tune: search for better arguments of a training, within a time budget."""
 
-from argparse import ArgumentTypeError
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +20,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--config", help="a configuration or its name; recognised from the data")
     parser.add_argument("--data", metavar="PATH", help="your own data set")
     parser.add_argument(
-        "--budget", metavar="TIME", required=True, help="of the search, such as 60m"
+        "--budget",
+        metavar="TIME",
+        type=parse_seconds,
+        required=True,
+        help="of the search, such as 60m",
     )
     parser.add_argument(
         "--trial-time",
@@ -47,13 +50,9 @@ def main(argv: list[str]) -> int:
     args, rest = parser.parse_known_args(argv)
     if args.processes is not None and not 1 <= args.processes <= 64:
         raise CommandError(f"--processes {args.processes}: must be from 1 to 64")
-    try:
-        seconds = parse_seconds(args.budget)
-    except ArgumentTypeError as error:
-        raise CommandError(f"--budget {error}") from None
-    if args.trial_time is not None and args.trial_time > seconds:
+    if args.trial_time is not None and args.trial_time > args.budget:
         raise CommandError(
-            f"--budget {args.budget} is too short for one trial of {args.trial_time:g} s"
+            f"--budget {args.budget:g} s is too short for one trial of {args.trial_time:g} s"
         )
     if args.config is None:
         if args.data is None:
@@ -75,7 +74,7 @@ def main(argv: list[str]) -> int:
 
     latency = None if args.max_latency is None else 1000 * args.max_latency
     plan = plan_study(config, folder, arguments, latency)
-    run_study(config, folder, plan, seconds, args.processes or max(1, usable_cores() // 4))
+    run_study(config, folder, plan, args.budget, args.processes or max(1, usable_cores() // 4))
     best = folder / "best.yaml"
     print(f"{best}: the best values; visus fit --config {' '.join([str(best), *data])}")
     return 0
