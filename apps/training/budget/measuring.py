@@ -31,6 +31,9 @@ _SHARE = 0.1
 _STRIDE = 32
 """Sides of the input are multiples of this, the largest stride of backbones."""
 
+_LEAST_CROP = 128
+"""Sides of training crops in pixels, below which they show too little of their surroundings."""
+
 
 class Measurer:
     """Trains a few steps with each candidate.
@@ -81,18 +84,18 @@ class Measurer:
         seconds: dict[Candidate, float] = {}
         limit = _SHARE / 4 * budget.seconds
         for size in (sizes[0], sizes[-1]):
-            candidate = Candidate(backbones[0], size)
+            candidate = self._candidate(backbones[0], size)
             if candidate not in seconds:
                 seconds[candidate] = self._sample_seconds(candidate, limit)
         ends = dict(seconds)
         for size in sizes[1:-1]:
-            seconds[Candidate(backbones[0], size)] = _interpolate(ends, size)
-        last = Candidate(backbones[0], sizes[-1])
+            seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
+        last = self._candidate(backbones[0], sizes[-1])
         for backbone in backbones[1:]:
             pays = budget.left >= self.choices.epochs * samples * seconds[last]
             if not pays or budget.elapsed > _SHARE * budget.seconds:
                 break
-            last = Candidate(backbone, sizes[-1])
+            last = self._candidate(backbone, sizes[-1])
             seconds[last] = self._sample_seconds(last, limit)
         ordered = sorted(seconds, key=lambda each: (backbones.index(each.backbone), each.size))
         return Measured(
@@ -118,6 +121,19 @@ class Measurer:
         }
         return sorted(scaled)
 
+    def _candidate(self, backbone: str, size: tuple[int, int]) -> Candidate:
+        if "--data.crop_size" in self._given or "crop_size" not in self._arguments:
+            return Candidate(backbone, size)
+        own, whole = self._arguments["crop_size"], self.data.image_size
+        scales = [self.choices.crop] * 2
+        if own is not None:
+            scales = [part / side for part, side in zip(own, whole, strict=True)]
+        height, width = (
+            min(side, max(_LEAST_CROP, _multiple(side * scale)))
+            for side, scale in zip(size, scales, strict=True)
+        )
+        return Candidate(backbone, size, (height, width))
+
     def _backbones(self) -> list[str]:
         """The backbone of the configuration, or a family whose weights are on this machine."""
         own = self._model["backbone"]
@@ -131,6 +147,8 @@ class Measurer:
         arguments = self._arguments | {"batch_size": min(_BATCH, self.data.batch_size)}
         if candidate.size != tuple(self.data.image_size):
             arguments["image_size"] = list(candidate.size)
+        if candidate.crop is not None:
+            arguments["crop_size"] = list(candidate.crop)
         data = self._data_class(**arguments)
         self.share_listing(data)
         # Random weights are as fast as trained ones.

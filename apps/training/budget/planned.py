@@ -153,6 +153,8 @@ def _apply(plan: Plan, config: Any, given: Collection[str], measurer: Measurer) 
         model["backbone"] = plan.candidate.backbone
     if tuple(plan.candidate.size) != tuple(measurer.data.image_size):
         data["image_size"] = tuple(plan.candidate.size)
+    if plan.candidate.crop is not None:
+        data["crop_size"] = tuple(plan.candidate.crop)
     if plan.views:
         model["freeze_epochs"] = -1
     if "--data.batch_size" not in given:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-from tests.conftest import newest, save_scene
+from tests.conftest import newest, save_masked, save_scene
 from visus.apps.training.budget import clock, planned
+from visus.configs import find_config
 
 SMALL = (
     *("--config", "classification/custom", "--data.image_size", "[32,32]"),
@@ -165,3 +167,42 @@ def test_a_budget_that_is_spent_before_the_training_is_refused(visus, data, tick
 def test_options_of_training_are_refused_elsewhere(visus, command, option):
     code, _, err = visus(command, "latest", option)
     assert code == 2 and f"belongs to visus fit, not to visus {command}" in err
+
+
+SEGMENTER = (
+    *("--model.backbone", "test_resnet", "--model.pretrained", "false"),
+    *("--data.num_workers", "0", "--data.batch_size", "4", "--budget", "60s"),
+)
+
+
+def trained_sizes(visus, *arguments):
+    """The input size and the training crops of a segmenter that is trained within a minute."""
+    code, _, err = visus("fit", *arguments, *SEGMENTER)
+    assert code == 0, err
+    config = Path(newest("runs/segmentation/*/*")) / "config.yaml"
+    data = yaml.safe_load(config.read_text())["data"]["init_args"]
+    return data["image_size"], data["crop_size"]
+
+
+def test_segmenters_learn_from_crops(visus, workplace, ticking):
+    root = save_masked(workplace / "set", "folders", 8, (192, 288))
+    custom = ("--config", "segmentation/custom", "--data", root)
+    whole = (*custom, "--data.image_size", "[192,256]")
+    ticking(0.2)
+    assert trained_sizes(visus, *whole) == ([192, 256], [128, 160])
+    ticking(0.2)
+    own = ("--data.crop_size", "[160,192]")
+    assert trained_sizes(visus, *whole, *own) == ([192, 256], [160, 192])
+
+
+def test_crops_of_a_configuration_are_scaled_with_its_images(
+    visus, workplace, ticking, monkeypatch
+):
+    root = save_masked(workplace / "set", "folders", 8, (192, 288))
+    config = yaml.safe_load(find_config("segmentation/custom").read_text())
+    config["data"]["init_args"] = {"image_size": [384, 512], "crop_size": [288, 320]}
+    Path("mine.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(planned, "make_plan", partial(_slower, planned.make_plan))
+    ticking(0.2)
+    sizes = trained_sizes(visus, "--config", "mine.yaml", "--data", root)
+    assert sizes == ([192, 256], [128, 160])
