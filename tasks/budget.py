@@ -13,8 +13,8 @@ class BudgetChoices:
             tried with the smallest input.
         epochs: Number of epochs after which a larger input, then a larger backbone, improves the
             result more than further epochs do.
-        crop: Sides of training crops relative to the input, where the data have crops: at their full
-            resolution for less time; 1 for whole images.
+        crop: Sides of training crops relative to the input, where the data have crops; smaller ones
+            take less time at the same resolution. 1 for whole images.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
