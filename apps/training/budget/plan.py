@@ -59,6 +59,11 @@ class Candidate:
     size: tuple[int, int]
     crop: tuple[int, int] | None = None
 
+    @property
+    def crop_share(self) -> float:
+        """Fraction of an image's pixels that a training step computes."""
+        return math.prod(self.crop or self.size) / math.prod(self.size)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -163,7 +168,7 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
             )
         )
     growth = _growth(epochs[candidate], choices, rows)
-    validations = _validations(measured, sample_seconds, seconds, rows)
+    validations = _validations(measured, sample_seconds / candidate.crop_share, seconds, rows)
     decay = None
     if steps >= 2 * _FEW_STEPS:
         averaged = min(_MOST_AVERAGED, max(2, round(_AVERAGED * steps)))

@@ -26,6 +26,15 @@ def test_more_time_buys_larger_inputs_then_a_larger_backbone():
     assert row(plan(200), "input size").value == "192 x 192"
 
 
+def test_crops_are_listed_and_validations_are_of_whole_images():
+    cropped = Candidate("a", (256, 256), (128, 128))
+    whole, crops = (plan(400, times={each: 0.04}, val=400) for each in (LARGE, cropped))
+    assert row(crops, "training crops").value == "128 x 128"
+    assert not any(each.setting == "training crops" for each in whole.rows)
+    counts = [int(row(each, "validations").value) for each in (whole, crops)]
+    assert counts[0] >= 3 * counts[1] > 0
+
+
 def test_small_data_sets_have_smaller_batches():
     assert [plan(60, samples=n).batch_size for n in (10_000, 800, 400, 100)] == [32, 32, 16, 8]
 
