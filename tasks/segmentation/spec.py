@@ -41,7 +41,7 @@ class SegmentationSpec(TaskSpec):
     name = "segmentation"
     title = "semantic segmentation"
     data_info = SegmentationInfo
-    budget = BudgetChoices(sizes=(0.5, 0.75, 1.0), epochs=15, crop=2 / 3)
+    budget = BudgetChoices(sizes=(0.5, 0.75, 1.0), epochs=8, crop=2 / 3)
     options = (
         TaskOption(
             "--masks",

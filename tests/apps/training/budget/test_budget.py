@@ -198,7 +198,7 @@ def test_segmenters_learn_from_crops(visus, workplace, ticking):
 def test_crops_of_a_configuration_are_scaled_with_its_images(
     visus, workplace, ticking, monkeypatch
 ):
-    root = save_masked(workplace / "set", "folders", 8, (192, 288))
+    root = save_masked(workplace / "set", "folders", 16, (192, 288))
     config = yaml.safe_load(find_config("segmentation/custom").read_text())
     config["data"]["init_args"] = {"image_size": [384, 512], "crop_size": [288, 320]}
     Path("mine.yaml").write_text(yaml.safe_dump(config))
