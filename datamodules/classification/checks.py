@@ -1,7 +1,7 @@
 """Check the files of any classification data: images, duplicates, splits and classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from visus.datamodules.classification.files import Labels, Sample, read_labels
@@ -97,7 +97,7 @@ def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]
             problems += check.problems(sample.place)
             if check.info is not None:
                 size = (check.info.height, check.info.width)
-                good.append(replace(sample, content=check.content, size=size))
+                good.append(sample.checked(check.content, size))
     return good, problems
 
 
