@@ -105,6 +105,8 @@ class Search:
             last = fast or step == len(plan)
             while not self._is_enough(model.figure, last) and self._time_for(seconds):
                 measured(model, self.is_within(model.figure))
+                # Each schedule starts at the full rate: only a longer one gets further.
+                seconds = min(2 * seconds, self._time_left)
                 model = self._train(f"pruned {step}, trained on", seconds)
             measured(model, self.is_within(model.figure))
             if last or not self._time_for(seconds):
@@ -139,9 +141,14 @@ class Search:
         # From half of the mean to one and a half.
         return [training / steps * (0.5 + (i + 0.5) / steps) for i in range(steps)]
 
-    def _time_for(self, seconds: float) -> bool:
+    @property
+    def _time_left(self) -> float:
+        """Seconds that a training may take, so that its model can be measured."""
         budget = self._limits.budget
-        return budget.left > seconds + self.overhead + _FOR_THE_END * budget.seconds
+        return budget.left - self.overhead - _FOR_THE_END * budget.seconds
+
+    def _time_for(self, seconds: float) -> bool:
+        return self._time_left > seconds
 
     def _train(self, step: str, seconds: float) -> Measured:
         self._student.learn(seconds)

@@ -180,7 +180,10 @@ def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
     search._limits = Limits(max_drop=0.01, speedup=None, budget=budget)
     search.original = SimpleNamespace(figure=Figure("accuracy", 0.90, (0.88, 0.92), True))
 
+    times = []
+
     def train(step, seconds):
+        times.append(seconds)
         budget.left -= seconds
         value = next(accuracies)
         figure = Figure("accuracy", value, (value - 0.02, value + 0.02), True)
@@ -197,5 +200,7 @@ def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
         ("pruned 3", 729, True),
         # 0.04 is not: it is trained on, and no smaller one is tried, until the time is over.
         ("pruned 4", 656, False),
-        *[("pruned 4, trained on", 656, False)] * 4,
+        *[("pruned 4, trained on", 656, False)] * 2,
     ]
+    # For longer and longer; 15 seconds are kept for the end, and one for a measurement.
+    assert times == [10, 10, 10, 10, 20, 24]
