@@ -51,15 +51,17 @@ class ChannelStatistics:
         (received,) = inputs
         if not received.requires_grad:
             return
-        samples = _samples(module, received.detach())
+        # A hook that refers to its own tensor is never freed, nor are the activations.
+        values = received.detach()
+        samples = _samples(module, values)
         if samples is not None:
             moment = samples.T @ samples
             self._moments[module] = self._moments.get(module, torch.zeros_like(moment)) + moment
 
         def add(gradient: Tensor) -> None:
-            values = (received.detach() * gradient).float()
+            products = (values * gradient).float()
             # Of linear layers the channels come last.
-            summed = values.flatten(2).sum(2) if values.ndim == 4 else values.flatten(0, -2)
+            summed = products.flatten(2).sum(2) if products.ndim == 4 else products.flatten(0, -2)
             score = summed.square().sum(0)
             self.scores[module] = self.scores.get(module, torch.zeros_like(score)) + score
 
