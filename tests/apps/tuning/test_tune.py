@@ -122,7 +122,7 @@ def test_wrong_arguments_are_one_line(visus, workplace):
     for arguments, message in (
         (DIGITS, "--budget"),
         (("--budget", "60s"), "name your data"),
-        ((*DIGITS, "--budget", "5"), "--budget '5' is not a duration"),
+        ((*DIGITS, "--budget", "5"), "--budget: '5' is not a duration"),
         (
             (*DIGITS, "--budget", "9s", "--trial-time", "1m"),
             "too short",
