@@ -103,11 +103,12 @@ class Search:
             model = self._train(f"pruned {step}", seconds)
             fast = limits.speedup is not None and model.speedup >= limits.speedup
             last = fast or step == len(plan)
-            while not self._is_enough(model.figure, last) and self._time_for(seconds):
+            longer = seconds
+            while not self._is_enough(model.figure, last) and self._time_for(longer):
                 measured(model, self.is_within(model.figure))
                 # Each schedule starts at the full rate: only a longer one gets further.
-                seconds = min(2 * seconds, self._time_left)
-                model = self._train(f"pruned {step}, trained on", seconds)
+                longer = min(2 * longer, self._time_left)
+                model = self._train(f"pruned {step}, trained on", longer)
             measured(model, self.is_within(model.figure))
             if last or not self._time_for(seconds):
                 return
