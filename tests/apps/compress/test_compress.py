@@ -165,13 +165,14 @@ def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
         search._plan()
 
 
-def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
+def search_path(monkeypatch, values):
+    """The models of a search of 100 s with these accuracies, and the times of its trainings."""
     from types import SimpleNamespace
 
     from visus.apps.compress.measuring import Figure, Measured
     from visus.apps.compress.search import Limits, Search
 
-    accuracies = iter([0.90, 0.885, 0.892, 0.86, 0.87, 0.865, 0.85, 0.86])
+    accuracies = iter(values)
     student = SimpleNamespace(multiply_adds=1000.0)
     student.prune = lambda target: setattr(student, "multiply_adds", target)
     budget = SimpleNamespace(left=100.0, seconds=100.0)
@@ -193,6 +194,12 @@ def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
     monkeypatch.setattr(search, "_plan", lambda: [10.0] * 8)
     found = []
     search.run(lambda model, within: found.append((model.step, model.multiply_adds, within)))
+    return found, times
+
+
+def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
+    values = [0.90, 0.885, 0.892, 0.86, 0.87, 0.865]
+    found, times = search_path(monkeypatch, values)
     assert found == [
         ("pruned 1", 850, True),
         # 0.015 is more than allowed, but by less than the standard error of 0.01.
@@ -204,3 +211,10 @@ def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
     ]
     # For longer and longer; 15 seconds are kept for the end, and one for a measurement.
     assert times == [10, 10, 10, 10, 20, 24]
+
+
+def test_a_step_that_was_trained_on_leaves_its_time_to_the_next(monkeypatch):
+    values = [0.90, 0.90, 0.90, 0.90, 0.86, 0.90, 0.90]
+    found, times = search_path(monkeypatch, values)
+    assert [step for step, _, _ in found][-2:] == ["pruned 5, trained on", "pruned 6"]
+    assert times == [10, 10, 10, 10, 10, 20, 10]
