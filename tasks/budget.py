@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_EPOCH_SAMPLES = 1000
+
 
 @dataclass(frozen=True)
 class BudgetChoices:
@@ -12,9 +14,11 @@ class BudgetChoices:
         backbones: Names of backbones of one family, ascending in accuracy; the first ones are
             tried with the smallest input.
         epochs: Number of epochs after which a larger input, then a larger backbone, improves the
-            result more than further epochs do.
+            result more than further epochs do; see `epochs_needed`.
         crop: Sides of training crops relative to the input, where the data have crops; smaller ones
             take less time at the same resolution. 1 for whole images.
+        enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
+            ascending: networks that were trained on photographs shrink it by a factor of 32.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
@@ -23,5 +27,18 @@ class BudgetChoices:
     backbones: tuple[str, ...] = ()
     epochs: float = 10.0
     crop: float = 1.0
+    enlarged: tuple[int, ...] = ()
     fits_head: bool = False
     grows: bool = False
+
+    def epochs_needed(self, samples: int) -> float:
+        """`epochs` for a data set of so many training samples."""
+        return self.epochs * epoch_share(samples)
+
+
+def epoch_share(samples: int) -> float:
+    """Fraction of an epoch that counts as one: of a large data set, a thousand samples do.
+
+    A sample that is new teaches at least as much as one that is seen again.
+    """
+    return min(1.0, _EPOCH_SAMPLES / max(1, samples))

@@ -1,6 +1,5 @@
 """Augmentation of clips: the same for all frames of a clip."""
 
-import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -16,16 +15,6 @@ from visus.vision.resize import resize_to_input
 
 ClipAugmentation = Literal["none", "clips"]
 """`clips`: random resized crops, colour jitter, and mirroring unless it is switched off."""
-
-_SIDED = re.compile(
-    r"(?<![a-z])(left|right|(counter|anti)?-?clockwise)(?![a-z])|(?<![a-z])c?cw(?![a-z])",
-    re.IGNORECASE,
-)
-
-
-def is_sided(class_names: Sequence[str]) -> bool:
-    """Whether mirroring would exchange classes: a name contains a side or a sense of rotation."""
-    return any(_SIDED.search(name) for name in class_names)
 
 
 class ClipTransform:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from visus.datamodules.action.augment import ClipAugmentation, ClipTransform, is_sided
+from visus.datamodules.action.augment import ClipAugmentation, ClipTransform
 from visus.datamodules.action.base import ActionData
 from visus.datamodules.action.checks import ClipListing, check_clips
 from visus.datamodules.action.dataset import ClipDataset
@@ -140,11 +140,6 @@ class VideoActionData(ActionData):
     def transform(self) -> ClipTransform:
         """See `ActionData.transform`."""
         return ClipTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
-
-    @property
-    def mirrors(self) -> bool:
-        """Whether augmentation mirrors clips."""
-        return not is_sided(self.class_names) if self.flip is None else self.flip
 
     def feature_contents(self) -> list[str]:
         """See `VisionDataModule.feature_contents`."""

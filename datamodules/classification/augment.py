@@ -31,6 +31,7 @@ class TrainingTransform:
         augmentation: Name of the augmentation.
         size: (height, width) of the result in pixels, while `scale` is 1.
         mode: How images are resized, unless the augmentation crops them itself.
+        flip: Whether half of the images are mirrored, by the augmentations that mirror.
 
     Attributes:
         scale: Size of the result relative to `size`, rounded to multiples of 32. A tensor, whose
@@ -42,7 +43,13 @@ class TrainingTransform:
         VisusError: If there is no augmentation of that name.
     """
 
-    def __init__(self, augmentation: Augmentation, size: tuple[int, int], mode: ResizeMode) -> None:
+    def __init__(
+        self,
+        augmentation: Augmentation,
+        size: tuple[int, int],
+        mode: ResizeMode,
+        flip: bool = True,
+    ) -> None:
         if augmentation not in get_args(Augmentation):
             raise VisusError(
                 f"data.augment {augmentation!r} is unknown; "
@@ -52,6 +59,7 @@ class TrainingTransform:
         self.size = size
         self.least_side = 2 * max(size)
         self.mode = mode
+        self.flip = flip
         self.resizes_first = augmentation != "photos"
         self.scale = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
         self.random = AugmentationRandom()
@@ -63,7 +71,7 @@ class TrainingTransform:
         if self.resizes_first:
             image = resize_to_input(image, size, self.mode)[0]
         if size not in self._composed:
-            steps = A.Compose(_steps(self.augmentation, size))
+            steps = A.Compose(_steps(self.augmentation, size, self.flip))
             self._composed[size] = self.random.attach(steps)
         self.random.reseed()
         return np.ascontiguousarray(self._composed[size](image=image)["image"])
@@ -77,7 +85,8 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return height, width
 
 
-def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTransform]:
+def _steps(augmentation: Augmentation, size: tuple[int, int], flip: bool) -> list[A.BasicTransform]:
+    mirror = [A.HorizontalFlip(p=0.5)] if flip else []
     if augmentation == "characters":
         return [
             A.Affine(
@@ -90,7 +99,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTra
         ]
     if augmentation == "small":
         return [
-            A.HorizontalFlip(p=0.5),
+            *mirror,
             A.Pad(max(2, round(min(size) / 14))),
             A.RandomCrop(*size),
             A.CoarseDropout(
@@ -103,7 +112,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int]) -> list[A.BasicTra
     if augmentation == "photos":
         return [
             A.RandomResizedCrop(size, scale=_CROP_SCALE),
-            A.HorizontalFlip(p=0.5),
+            *mirror,
             A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8),
         ]
     return []

@@ -62,6 +62,8 @@ class ImageClassificationData(ClassificationData):
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; one for each core but the first by default.
         augment: Augmentation of the training images.
+        flip: Whether augmentation mirrors images; by default unless a class is named after a side
+            or a sense of rotation, such as `left arrow`.
         skip_bad: Leave bad samples out, instead of raising an error.
         class_names: The classes of a checkpoint, in order; by default those of the data set.
         multi_label: Whether an image may have several labels; by default, whether one has.
@@ -91,6 +93,7 @@ class ImageClassificationData(ClassificationData):
         evaluate_all: bool = False,
         allow_outside: bool = False,
         group_similar: bool = False,
+        flip: bool | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -115,6 +118,7 @@ class ImageClassificationData(ClassificationData):
         self.evaluate_all = evaluate_all
         self.allow_outside = allow_outside
         self.group_similar = group_similar
+        self.flip = flip
         self._growth = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
 
     def scale_training_images(self, scale: float) -> None:
@@ -189,7 +193,9 @@ class ImageClassificationData(ClassificationData):
         labels = (sample.labels for sample in samples)
         transform, read_augmented = None, None
         if split == "train":
-            transform = TrainingTransform(self.augment, self.train_size, self.resize_mode)
+            transform = TrainingTransform(
+                self.augment, self.train_size, self.resize_mode, self.mirrors
+            )
             transform.scale = self._growth
             read_augmented = partial(_read_image, least_side=transform.least_side)
         return ImageDataset(
@@ -219,7 +225,7 @@ class ImageClassificationData(ClassificationData):
     @property
     def feature_recipe(self) -> str:
         """See `VisionDataModule.feature_recipe`."""
-        return f"{super().feature_recipe} {self.train_size}"
+        return f"{super().feature_recipe} {self.train_size} {self.mirrors}"
 
 
 def _read_image(sample: Sample, least_side: int | None = None) -> Pixels:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
 from visus.datamodules.core.features import FeatureCache, FeatureDataset, fill_cache
 from visus.datamodules.core.loading import make_loader, make_train_loader
+from visus.datamodules.core.mirroring import is_sided
 from visus.datamodules.core.problems import Problem, refuse, screen_report
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.writer import ShardSource
@@ -40,6 +41,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         resize_mode: How images are resized to that size.
         skipped: Number of bad samples that were left out.
         views: Number of augmented copies of each training sample whose features are cached.
+        flip: Whether augmentation mirrors images; None for `mirrors` to decide.
+        least_scale: The smallest input, relative to `image_size`, in which objects can be seen.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
             trained with.
 
@@ -53,6 +56,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     resize_mode: ResizeMode
     skipped: int = 0
     views: int = 8
+    flip: bool | None = None
+    least_scale: float = 0.0
     checkpoint_arguments: ClassVar[tuple[str, ...]] = (
         "class_names",
         "image_size",
@@ -78,6 +83,11 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         original image, unless augmented; and the labels, under keys that the task defines. Most
         data sets extend `visus.datamodules.core.loading.SourceDataset`.
         """
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether augmentation mirrors images: by default unless a class is named after a side."""
+        return not is_sided(self.class_names) if self.flip is None else self.flip
 
     def plain_dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split without augmentation."""

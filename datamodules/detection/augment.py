@@ -48,13 +48,18 @@ class BoxTransform:
         augmentation: Name of the augmentation.
         size: (height, width) of the network's input in pixels.
         mode: How images are resized to that size.
+        flip: Whether half of the images are mirrored.
 
     Raises:
         VisusError: If the augmentation is unknown.
     """
 
     def __init__(
-        self, augmentation: BoxAugmentation, size: tuple[int, int], mode: ResizeMode
+        self,
+        augmentation: BoxAugmentation,
+        size: tuple[int, int],
+        mode: ResizeMode,
+        flip: bool = True,
     ) -> None:
         if augmentation not in get_args(BoxAugmentation):
             raise VisusError(
@@ -70,7 +75,8 @@ class BoxTransform:
         fill = LETTERBOX_GREY
         zoom = A.Affine(scale=(0.7, 1.3), translate_percent=(-0.1, 0.1), fill=fill, p=0.7)
         colour = A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.7)
-        self.augment = self._compose([A.HorizontalFlip(p=0.5), zoom, colour] if augments else [])
+        mirror = [A.HorizontalFlip(p=0.5)] if flip else []
+        self.augment = self._compose([*mirror, zoom, colour] if augments else [])
         height, width = size
         self.join = self._compose(
             [A.Mosaic(target_size=size, cell_shape=(height // 2, width // 2), fill=fill, p=1.0)]

@@ -1,5 +1,7 @@
 """Data modules for detection: their base class, and the user's own labelled images."""
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,6 +35,12 @@ from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input
 
 _LONGEST_SIDE = 512
+_LONGEST_SIDE_OF_SMALL_OBJECTS = 1024
+_SMALL = 16.0
+"""Objects whose median side would be smaller than so many pixels have larger inputs."""
+
+_SMALLEST = 12.0
+"""Pixels below which the median side of objects must not be reduced further."""
 
 
 class DetectionData(VisionDataModule[BoxAugmentation]):
@@ -61,13 +69,15 @@ class ImageDetectionData(DetectionData):
         exif: Which image the labels refer to where it has an EXIF orientation: `apply`, the
             upright one; `ignore`, the one as stored; `auto`, determined from the stated size.
         image_size: (height, width) in pixels; by default derived from the images, with at most 512
-            pixels for the longer side.
+            pixels for the longer side, or up to 1024 where most objects are small.
         resize_mode: How images are resized to that size.
         val_share: Fraction held out for validation if the data set has no such split.
         fold: Index of the hold-out, from 0, for cross-validation.
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; one for each core but the first by default.
         augment: Augmentation of the training images.
+        flip: Whether augmentation mirrors images; by default unless a class is named after a side
+            or a sense of rotation, such as `left arrow`.
         anchors: `auto` fits the anchors of Faster R-CNN to the boxes.
         masks: Whether to provide instance masks as well, from polygons or run lengths.
         skip_bad: Leave bad objects and images out, instead of raising an error.
@@ -100,6 +110,7 @@ class ImageDetectionData(DetectionData):
         in_channels: int = 3,
         evaluate_all: bool = False,
         group_similar: bool = False,
+        flip: bool | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -126,6 +137,7 @@ class ImageDetectionData(DetectionData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
         self.group_similar = group_similar
+        self.flip = flip
 
     def read_labels(self) -> Labels:
         """Read the labels, without opening an image; a subclass reads another format here."""
@@ -178,7 +190,24 @@ class ImageDetectionData(DetectionData):
         """The given size, or the median of the images' sizes, scaled down to multiples of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        return typical_size([image.size for image in spread(self.listing.images)], _LONGEST_SIDE)
+        sizes = [image.size for image in spread(self.listing.images)]
+        enlarged = _LONGEST_SIDE * _SMALL / max(1.0, self._object_side(_LONGEST_SIDE))
+        side = min(max(_LONGEST_SIDE, int(enlarged)), _LONGEST_SIDE_OF_SMALL_OBJECTS)
+        return typical_size(sizes, side)
+
+    @property
+    def least_scale(self) -> float:  # type: ignore[override]
+        """See `VisionDataModule`."""
+        return min(1.0, _SMALLEST / max(1.0, self._object_side(max(self.image_size))))
+
+    def _object_side(self, longest: int) -> float:
+        """Median side in pixels of objects in images with a longer side of at most `longest`."""
+        sides = [
+            min(1.0, longest / max(image.size)) * math.sqrt(width * height)
+            for image in spread(self.listing.images)
+            for width, height in _box_sizes(image)
+        ]
+        return statistics.median(sides) if sides else math.inf
 
     @property
     def anchors(self) -> AnchorShapes | None:  # type: ignore[override]
@@ -207,11 +236,17 @@ class ImageDetectionData(DetectionData):
         read = partial(read_sample, class_ids=class_ids, masks=self.masks)
         transform = None
         if split == "train":
-            transform = BoxTransform(self.augment, self.image_size, self.resize_mode)
+            transform = BoxTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
         images = self.splits[split]
         return DetectionDataset(
             images, read, self.image_size, self.resize_mode, self.in_channels, transform
         )
+
+
+def _box_sizes(image: LabelledImage) -> list[tuple[float, float]]:
+    """(width, height) in pixels of the objects that are learnt."""
+    boxes = (item.box for item in image.objects if not item.ignored)
+    return [(x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]
 
 
 def _classes(image: LabelledImage) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class MaskTransform:
         crop: (height, width) in pixels of the random crops of the resized images.
         in_channels: Channels of the network's input; only grey and RGB images are jittered in
             colour, others in brightness and contrast.
+        flip: Whether half of the images are mirrored.
 
     Raises:
         VisusError: If the augmentation is unknown.
@@ -41,6 +42,7 @@ class MaskTransform:
         mode: ResizeMode,
         crop: tuple[int, int],
         in_channels: int = 3,
+        flip: bool = True,
     ) -> None:
         if augmentation not in get_args(MaskAugmentation):
             raise VisusError(
@@ -50,10 +52,9 @@ class MaskTransform:
         self.size = size
         self.mode = mode
         self.random = AugmentationRandom()
-        geometric: list[A.BasicTransform] = [
-            A.RandomScale((-0.5, 1.0), p=1.0),
-            A.HorizontalFlip(p=0.5),
-        ]
+        geometric: list[A.BasicTransform] = [A.RandomScale((-0.5, 1.0), p=1.0)]
+        if flip:
+            geometric.append(A.HorizontalFlip(p=0.5))
         jitter: list[A.BasicTransform] = [A.RandomBrightnessContrast(0.3, 0.3, p=0.8)]
         if in_channels in (1, 3):
             jitter = [A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8)]

@@ -58,6 +58,8 @@ class MaskedImageData(SegmentationData):
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; by default one for each core but one.
         augment: Augmentation of the training images.
+        flip: Whether augmentation mirrors images; by default unless a class is named after a side
+            or a sense of rotation, such as `left arrow`.
         skip_bad: Leave out bad images, and report their number, instead of refusing the data set.
         class_names: The classes in the order of their ids; by default those of the data set.
         in_channels: Channels of the images: 3 for RGB, 1 for grey; others for `.npy` files.
@@ -82,6 +84,7 @@ class MaskedImageData(SegmentationData):
         in_channels: int = 3,
         evaluate_all: bool = False,
         group_similar: bool = False,
+        flip: bool | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         super().__init__(batch_size, workers, augment)
@@ -102,6 +105,7 @@ class MaskedImageData(SegmentationData):
         self.in_channels = in_channels
         self.evaluate_all = evaluate_all
         self.group_similar = group_similar
+        self.flip = flip
 
     @abstractmethod
     def read_listing(self) -> SegmentationListing:
@@ -158,7 +162,12 @@ class MaskedImageData(SegmentationData):
         if split == "train":
             crop = self.given_crop or self.image_size
             transform = MaskTransform(
-                self.augment, self.image_size, self.resize_mode, crop, self.in_channels
+                self.augment,
+                self.image_size,
+                self.resize_mode,
+                crop,
+                self.in_channels,
+                self.mirrors,
             )
         read = partial(read_masked, classes=self.listing.classes)
         return SegmentationDataset(

@@ -12,7 +12,9 @@ class ClassificationInfo(InputInfo):
     Attributes:
         multi_label: Whether an image may have several labels.
         class_counts: Number of training images of each class; None if unknown.
+        mirrors: Whether the mirror image of an image belongs to the same class.
     """
 
     multi_label: bool = False
     class_counts: tuple[int, ...] | None = None
+    mirrors: bool = True

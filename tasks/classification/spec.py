@@ -34,6 +34,7 @@ class ClassificationSpec(TaskSpec):
     data_info = ClassificationInfo
     budget = BudgetChoices(
         sizes=(0.5, 0.75, 1.0),
+        enlarged=(96, 128, 160),
         backbones=("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
         epochs=5,
         fits_head=True,

@@ -14,7 +14,9 @@ class SegmentationInfo(InputInfo):
         class_counts: Training pixels of each class; None where they are not counted.
         class_colours: Colour of each class in drawings, (red, green, blue); None for generated
             colours.
+        mirrors: Whether the mirror image of an object belongs to the same class.
     """
 
     class_counts: tuple[int, ...] | None = None
     class_colours: tuple[Colour, ...] | None = None
+    mirrors: bool = True

@@ -41,7 +41,8 @@ class SegmentationTask(VisionTask):
             `{cross_entropy: 1}` by default.
         class_weights: `balanced` gives pixels of rare classes a larger weight in `cross_entropy`
             and `focal`; in `dice` all classes have equal weight.
-        flip_at_test: Average the logits of an image and its mirror image.
+        flip_at_test: Average the logits of an image and its mirror image, unless the data say that
+            a mirror image is of another class.
         kwargs: See `VisionTask`.
 
     Raises:
@@ -94,7 +95,7 @@ class SegmentationTask(VisionTask):
         self.architecture = architecture
         self.losses = losses
         self.class_colours = data_info.class_colours
-        self.flip_at_test = flip_at_test
+        self.flip_at_test = flip_at_test and data_info.mirrors
         weights = None
         if class_weights == "balanced":
             if data_info.class_counts is None:

@@ -1,5 +1,6 @@
 """What keeps a training to its plan: the timer, growing images, the head that is fitted first."""
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from visus.apps.training.budget.clock import Budget
-from visus.apps.training.budget.plan import Growth
+from visus.apps.training.budget.plan import VALIDATION_SHARE, Growth
 from visus.apps.training.resuming import data_module_of
 from visus.apps.training.time_limit import PunctualTimer
 from visus.datamodules.core.features import FeatureDataset
@@ -35,11 +36,13 @@ class BudgetTimer(PunctualTimer):
 
     Args:
         budget: The budget, whose clock started with the command.
+        validations: Planned number of validations.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, validations: int) -> None:
         super().__init__(Timer(timedelta(seconds=budget.seconds)))
         self._budget = budget
+        self._validations = validations
         self._validation_began = 0.0
         self._closing = _CLOSING + _MARGIN * budget.seconds
 
@@ -62,6 +65,23 @@ class BudgetTimer(PunctualTimer):
         sanity = trainer.sanity_checking
         batches = trainer.num_sanity_val_batches if sanity else trainer.num_val_batches
         self._batch_seconds = (self._budget.elapsed - self._validation_began) / max(1, sum(batches))
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: object) -> None:
+        """Before the first batch, plan fewer validations where they take longer than expected.
+
+        What is done with a network's output, such as masks at the images' own sizes, may take more
+        time than the network.
+        """
+        super().on_train_batch_start(trainer, *args)
+        left = self.time_remaining()
+        if trainer.global_step or not self._reserve or left is None:
+            return
+        affordable = max(1, int(VALIDATION_SHARE * left / self._reserve))
+        if affordable < self._validations:
+            longer = (self._validations - 0.5) / (affordable - 0.5)
+            assert trainer.val_check_batch is not None
+            trainer.val_check_batch = math.ceil(trainer.val_check_batch * longer)
+            self._validations = affordable
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the time that was left."""

@@ -31,6 +31,9 @@ _SHARE = 0.1
 _STRIDE = 32
 """Sides of the input are multiples of this, the largest stride of backbones."""
 
+_LOADED = 4
+"""Samples that are loaded to measure how long that takes."""
+
 _LEAST_CROP = 128
 """Sides of training crops in pixels, below which they show too little of their surroundings."""
 
@@ -71,6 +74,7 @@ class Measurer:
             self.choices,
             grows=self.choices.grows and scales,
             fits_head=self.choices.fits_head and has_weights,
+            enlarged=self.choices.enlarged if self._model.get("pretrained") else (),
         )
 
     def measure(self, budget: Budget) -> Measured:
@@ -92,7 +96,8 @@ class Measurer:
             seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
         last = self._candidate(backbones[0], sizes[-1])
         for backbone in backbones[1:]:
-            pays = budget.left >= self.choices.epochs * samples * seconds[last]
+            needed = self.choices.epochs_needed(samples) * samples
+            pays = budget.left >= needed * seconds[last]
             if not pays or budget.elapsed > _SHARE * budget.seconds:
                 break
             last = self._candidate(backbone, sizes[-1])
@@ -103,6 +108,7 @@ class Measurer:
             len(self.data.dataset("val")),  # type: ignore[arg-type]
             self.data.batch_size,
             {candidate: seconds[candidate] for candidate in ordered},
+            self._load_seconds(),
         )
 
     def share_listing(self, data: Any) -> None:
@@ -116,10 +122,25 @@ class Measurer:
         height, width = (int(side) for side in self.data.image_size)
         if "--data.image_size" in self._given or "image_size" not in self._arguments:
             return [(height, width)]
+        shorter = min(height, width)
+        enlarged = [side / shorter for side in self.choices.enlarged if side > shorter]
+        reduced = [scale for scale in self.choices.sizes if scale >= self.data.least_scale]
+        least = min(self.choices.enlarged, default=0)
         scaled = {
-            (_multiple(height * scale), _multiple(width * scale)) for scale in self.choices.sizes
+            (_multiple(height * scale), _multiple(width * scale))
+            for scale in (*reduced, *enlarged)
+            if scale == 1 or shorter * scale >= least
         }
         return sorted(scaled)
+
+    def _load_seconds(self) -> float:
+        """Mean seconds in which this process loads a training sample without augmentation."""
+        dataset: Any = self.data.plain_dataset("train")
+        start = clock.now()
+        count = min(_LOADED, len(dataset))
+        for index in range(count):
+            dataset[index * len(dataset) // count]
+        return (clock.now() - start) / count
 
     def _candidate(self, backbone: str, size: tuple[int, int]) -> Candidate:
         if "--data.crop_size" in self._given or "crop_size" not in self._arguments:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from visus.tasks.budget import BudgetChoices
+from visus.tasks.budget import BudgetChoices, epoch_share
 from visus.vision.wording import counted
 
-_VALIDATION_SHARE = 0.08
+VALIDATION_SHARE = 0.08
 """Fraction of the time that validations may take."""
 
 _MOST_VALIDATIONS = 10
@@ -16,7 +16,8 @@ _HEAD_SHARE = 0.15
 """Fraction of the time that computing features for the head may take."""
 
 _FEW_EPOCHS = 3
-"""Epochs of all layers below which a head on features of the frozen backbone is better."""
+"""Epochs of all layers below which a head on features of the frozen backbone is better; fewer of
+large data sets, see `epoch_share`."""
 
 _FEATURES_SHARE = 0.6
 """Fraction of the time that computing features may take where only the head is trained."""
@@ -39,6 +40,10 @@ _NEVER = 10**9
 
 _GROWTH = ((0.0, 0.6), (0.3, 0.8), (0.6, 1.0))
 """A `Growth` in three steps."""
+
+_LEAST_GROWING = 112
+"""Shorter side of the input in pixels below which training images do not grow: little would be
+left of them."""
 
 
 Growth = Sequence[Sequence[float]]
@@ -75,12 +80,14 @@ class Measured:
         batch_size: Samples in a batch.
         sample_seconds: Time of a training step for one sample with each candidate, in ascending
             order of the candidates.
+        load_seconds: Time in which one process loads a sample without augmentation.
     """
 
     train_samples: int
     val_samples: int
     batch_size: int
     sample_seconds: Mapping[Candidate, float]
+    load_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ class Plan:
         rows: The choices with their reasons.
         candidate: The backbone and the input size.
         batch_size: Samples in a batch.
-        validation_interval: Training batches between two validations.
+        validations: Number of validations.
+        validation_interval: Training batches between two of them.
         decay: Decay of the moving average of the weights; None for no average.
         head_samples: Number of training samples whose features the head is fitted to first.
         growth: The sizes of training images.
@@ -117,6 +125,7 @@ class Plan:
     rows: tuple[Row, ...]
     candidate: Candidate
     batch_size: int
+    validations: int
     validation_interval: int
     decay: float | None
     head_samples: int
@@ -127,6 +136,7 @@ class Plan:
         """The plan as plain values, for `plan.json` and for checkpoints."""
         return {
             "rows": [[row.setting, row.value, row.reason] for row in self.rows],
+            "validations": self.validations,
             "decay": self.decay,
             "views": self.views,
             "head_samples": self.head_samples,
@@ -143,7 +153,7 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
         seconds: Time for training and validation.
     """
     rows: list[Row] = []
-    training = seconds * (1 - _VALIDATION_SHARE)
+    training = seconds * (1 - VALIDATION_SHARE)
     epochs = {
         candidate: training / (each * measured.train_samples)
         for candidate, each in measured.sample_seconds.items()
@@ -151,13 +161,14 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
     frozen = _head_alone(measured, epochs, choices, seconds)
     if frozen is not None:
         return frozen
-    candidate = _choose(epochs, choices, rows)
+    candidate = _choose(epochs, choices.epochs_needed(measured.train_samples), rows)
     sample_seconds = measured.sample_seconds[candidate]
     batch_size = _batch_size(measured, rows)
     steps = max(1, round(training / (sample_seconds * batch_size)))
     head_samples = 0
     if choices.fits_head:
-        affordable = int(_HEAD_SHARE * seconds * _FORWARD / sample_seconds)
+        each = max(sample_seconds / _FORWARD, measured.load_seconds)
+        affordable = int(_HEAD_SHARE * seconds / each)
         head_samples = min(measured.train_samples, affordable)
         rows.append(
             Row(
@@ -167,7 +178,7 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
                 "trained from a head that fits",
             )
         )
-    growth = _growth(epochs[candidate], choices, rows)
+    growth = _growth(epochs[candidate], candidate, choices, rows)
     validations = _validations(measured, sample_seconds / candidate.crop_share, seconds, rows)
     decay = None
     if steps >= 2 * _FEW_STEPS:
@@ -175,10 +186,11 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
         decay = round(1 - 1 / averaged, 4)
         reason = f"a part of about {steps} steps"
         rows.append(Row("weights", f"averaged over {averaged} steps", reason))
-    interval = max(1, steps // validations)
+    # The last validation is at the end, whatever the number of steps is by then.
+    interval = math.ceil(steps / (validations - 0.5))
     return Plan(
-        tuple(rows), candidate, batch_size, interval, decay, head_samples, growth
-    )  # fmt: skip
+        tuple(rows), candidate, batch_size, validations, interval, decay, head_samples, growth
+    )
 
 
 def _head_alone(
@@ -187,9 +199,10 @@ def _head_alone(
     """A plan that trains the head alone, at the full input size; None where more is possible."""
     first, *_ = epochs
     largest = [each for each in epochs if each.backbone == first.backbone][-1]
-    each_view = measured.train_samples * measured.sample_seconds[largest] / _FORWARD
-    views = min(_MOST_VIEWS, int(_FEATURES_SHARE * seconds / each_view))
-    if not choices.fits_head or epochs[largest] >= _FEW_EPOCHS or views < 1:
+    each = measured.sample_seconds[largest] / _FORWARD + measured.load_seconds
+    views = min(_MOST_VIEWS, int(_FEATURES_SHARE * seconds / (each * measured.train_samples)))
+    few = _FEW_EPOCHS * epoch_share(measured.train_samples)
+    if not choices.fits_head or epochs[largest] >= few or views < 1:
         return None
     height, width = largest.size
     rows = [
@@ -198,21 +211,19 @@ def _head_alone(
         Row(
             "layers",
             "the head alone",
-            f"{epochs[largest]:.1f} epochs of all layers fit in the time, of {_FEW_EPOCHS} needed",
+            f"{epochs[largest]:.1f} epochs of all layers fit in the time, of {few:.2g} needed",
         ),
         Row("views", str(views), "augmented copies whose features are computed once"),
     ]
     batch_size = _batch_size(measured, rows)
     rows.append(Row("validations", "1", "at the end"))
     one_size = ((0.0, 1.0),)
-    return Plan(tuple(rows), largest, batch_size, _NEVER, None, 0, one_size, views)
+    return Plan(tuple(rows), largest, batch_size, 1, _NEVER, None, 0, one_size, views)
 
 
-def _choose(
-    epochs: Mapping[Candidate, float], choices: BudgetChoices, rows: list[Row]
-) -> Candidate:
+def _choose(epochs: Mapping[Candidate, float], needed: float, rows: list[Row]) -> Candidate:
     """The most accurate candidate with enough epochs, else the fastest."""
-    enough = [each for each, count in epochs.items() if count >= choices.epochs]
+    enough = [each for each, count in epochs.items() if count >= needed]
     first, *_ = epochs
     chosen = enough[-1] if enough else first
     height, width = chosen.size
@@ -222,7 +233,7 @@ def _choose(
         what = following[0]
         reason += (
             f"; {epochs[what]:.1f} with {what.backbone} at {what.size[0]} x {what.size[1]}, of "
-            f"{choices.epochs:g} needed"
+            f"{needed:.2g} needed"
         )
     rows += [
         Row("backbone", chosen.backbone, reason),
@@ -247,10 +258,13 @@ def _batch_size(measured: Measured, rows: list[Row]) -> int:
 
 
 def _growth(
-    epochs: float, choices: BudgetChoices, rows: list[Row]
+    epochs: float, candidate: Candidate, choices: BudgetChoices, rows: list[Row]
 ) -> tuple[tuple[float, float], ...]:
     """The sizes of training images over the time."""
     if not choices.grows:
+        return ((0.0, 1.0),)
+    if min(candidate.size) < _LEAST_GROWING:
+        rows.append(Row("training images", "one size", "smaller ones would show too little"))
         return ((0.0, 1.0),)
     if epochs < len(_GROWTH):
         rows.append(Row("training images", "one size", "too few epochs for several"))
@@ -264,8 +278,9 @@ def _growth(
 
 def _validations(measured: Measured, sample_seconds: float, seconds: float, rows: list[Row]) -> int:
     """How often to validate."""
-    each = max(1e-3, measured.val_samples * sample_seconds / 2)
-    count = int(min(_MOST_VALIDATIONS, max(1, _VALIDATION_SHARE * seconds // each)))
+    each_sample = max(sample_seconds / 2, measured.load_seconds)
+    each = max(1e-3, measured.val_samples * each_sample)
+    count = int(min(_MOST_VALIDATIONS, max(1, VALIDATION_SHARE * seconds // each)))
     samples = counted(measured.val_samples, "sample")
     rows.append(Row("validations", str(count), f"each takes about {each:.0f} s for {samples}"))
     return count

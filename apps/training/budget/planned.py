@@ -67,7 +67,11 @@ class PlannedTraining:
         Args:
             users: The callbacks of the configuration; an average of weights there is kept.
         """
-        callbacks: list[Callback] = [BudgetTimer(self.budget), BusyMachine()]
+        callbacks: list[Callback] = [
+            # A run of an older version may be resumed.
+            BudgetTimer(self.budget, self.plan.get("validations", 1)),
+            BusyMachine(),
+        ]
         if len(self.plan["growth"]) > 1:
             callbacks.append(GrowingImages(self.budget, self.plan["growth"]))
         if self.plan["views"]:

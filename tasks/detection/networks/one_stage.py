@@ -15,15 +15,16 @@ from torchvision.ops import batched_nms, complete_box_iou_loss
 from visus.models.backbones import FeaturePyramid
 from visus.tasks.detection.networks.assignment import assign
 from visus.tasks.detection.networks.outputs import (
-    MAX_DETECTIONS,
     SCORE_THRESHOLD,
     Outputs,
     Targets,
     pad_detections,
 )
 
-_CANDIDATES = 1000
+_CANDIDATES = 3000
 """Highest scores of an image that enter non-maximum suppression."""
+_MAX_DETECTIONS = 300
+"""Per image: in crowds there are more objects than the 100 that COCO counts."""
 _MAX_IOU = 0.6
 """IoU threshold of non-maximum suppression, which is applied within each class."""
 _PRIOR = 0.01
@@ -149,7 +150,7 @@ class OneStageDetector(nn.Module):
         index, best = index[selected], best[selected]
         labels = index % self.num_classes
         candidates = boxes[index // self.num_classes]
-        keep = batched_nms(candidates, best, labels, _MAX_IOU)[:MAX_DETECTIONS]
+        keep = batched_nms(candidates, best, labels, _MAX_IOU)[:_MAX_DETECTIONS]
         return {"boxes": candidates[keep], "scores": best[keep], "labels": labels[keep]}
 
     def _predict(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

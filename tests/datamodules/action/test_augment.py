@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from visus.datamodules.action.augment import ClipTransform, is_sided
+from visus.datamodules.action.augment import ClipTransform
 
 FRAME = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
 
@@ -31,17 +31,3 @@ def test_mirroring_is_optional(flip):
         frame = transform([ramp])[0].astype(int)
         mirrored += frame[:, 0].sum() > frame[:, -1].sum()
     assert 10 < mirrored < 30 if flip else mirrored == 0
-
-
-@pytest.mark.parametrize(
-    ("names", "sided"),
-    [
-        (("clap", "jump"), False),
-        (("swipe_left", "rest"), True),
-        (("Right hand", "rest"), True),
-        (("turns counter-clockwise", "rest"), True),
-        (("copyright", "cleft", "clockwork"), False),
-    ],
-)
-def test_classes_named_after_a_side_are_not_mirrored_by_default(names, sided):
-    assert is_sided(names) == sided

@@ -104,8 +104,11 @@ def test_class_weights_follow_the_counts():
     assert loss_weights((10, 11), "auto") is None
     assert loss_weights(None, "balanced") is None
     assert loss_weights((10, 30), "none") is None
-    weights = loss_weights((10, 30), "auto")
+    weights = loss_weights((10, 30), "balanced")
     torch.testing.assert_close(weights, torch.tensor([2.0, 2 / 3]))
+    milder = loss_weights((10, 30), "auto")
+    torch.testing.assert_close(milder[0] / milder[1], torch.tensor(3.0).sqrt())
+    torch.testing.assert_close((milder * torch.tensor([10.0, 30.0])).sum(), torch.tensor(40.0))
 
 
 def test_figures_agree_with_a_hand_count():

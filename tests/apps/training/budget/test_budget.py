@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,10 @@ import yaml
 
 from tests.conftest import newest, save_masked, save_scene
 from visus.apps.training.budget import clock, planned
+from visus.apps.training.budget.callbacks import BudgetTimer
+from visus.apps.training.budget.clock import Budget
 from visus.configs import find_config
+from visus.tasks.checkpoints import load_task
 
 SMALL = (
     *("--config", "classification/custom", "--data.image_size", "[32,32]"),
@@ -106,6 +110,37 @@ def test_the_head_of_a_trained_network_is_fitted_first(visus, data, ticking):
     code, out, err = visus("fit", *SMALL, "--data", data, *start)
     assert code == 0, err
     assert "head first" in out and "samples" in out
+
+
+def test_tiny_images_are_enlarged_for_a_network_of_photographs(visus, data, ticking):
+    ticking(0.5)
+    arguments = ("--config", "classification/custom", "--data", data, "--data.num_workers", "0")
+    code, out, err = visus("fit", *arguments, "--budget", "60s")
+    assert code == 0, err
+    # Images of 40 x 40.
+    assert "160 x 160" in out
+    task = load_task(Path(newest("runs/classification/custom/*"), "last.ckpt"))
+    assert tuple(task.image_size) == (160, 160)
+
+
+def test_validations_that_take_longer_than_planned_are_fewer(ticking):
+    ticks = ticking(0.0)
+    timer = BudgetTimer(Budget(100.0), 5)
+    trainer = SimpleNamespace(
+        sanity_checking=True,
+        num_sanity_val_batches=[2],
+        num_val_batches=[20],
+        global_step=0,
+        val_check_batch=100,
+    )
+    timer.on_validation_start(trainer, None)
+    ticks.time += 0.4
+    timer.on_validation_end(trainer, None)
+    # 4 s each: one in the time for validations, at the end.
+    timer.on_train_batch_start(trainer)
+    assert trainer.val_check_batch == 100 * 4.5 / 0.5
+    timer.on_train_batch_start(trainer)
+    assert trainer.val_check_batch == 900
 
 
 def test_a_slow_machine_trains_the_head_on_features_of_some_views(

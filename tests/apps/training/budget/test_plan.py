@@ -26,6 +26,32 @@ def test_more_time_buys_larger_inputs_then_a_larger_backbone():
     assert row(plan(200), "input size").value == "192 x 192"
 
 
+def test_a_large_data_set_needs_as_many_samples_as_a_small_one():
+    assert plan(1000, samples=10_000).candidate == plan(1000, samples=1000).candidate == BIGGER
+    assert plan(1000, samples=10_000).views == 0
+    assert "1 needed" in row(plan(500, samples=10_000), "backbone").reason
+
+
+def test_the_last_validation_is_the_one_at_the_end():
+    for seconds in (30, 110, 400, 1000):
+        planned = plan(seconds, val=50)
+        steps = 0.92 * seconds / (TIMES[planned.candidate] * planned.batch_size)
+        assert planned.validations - 1 < steps / planned.validation_interval < planned.validations
+
+
+def test_time_for_loading_is_planned():
+    measured = Measured(800, 200, 32, TIMES, load_seconds=0.5)
+    planned = make_plan(measured, CHOICES, 400)
+    assert planned.validations == 1 and planned.head_samples == 120
+    # Features of one view of all images would take 400 s alone.
+    assert make_plan(measured, CHOICES, 100).views == 0
+
+
+def test_tiny_images_do_not_grow():
+    tiny = {Candidate("a", (64, 64)): 0.01}
+    assert plan(600, times=tiny).growth == ((0.0, 1.0),)
+
+
 def test_crops_are_listed_and_validations_are_of_whole_images():
     cropped = Candidate("a", (256, 256), (128, 128))
     whole, crops = (plan(400, times={each: 0.04}, val=400) for each in (LARGE, cropped))
