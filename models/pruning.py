@@ -12,6 +12,11 @@ from visus.models.channel_statistics import ChannelStatistics, reads_channels
 from visus.models.channels import RESIZABLE
 from visus.vision.errors import VisusError
 
+
+class NothingToPruneError(VisusError):
+    """Too few channels are left for the target."""
+
+
 _MULTIPLE = 8
 """Channels are left in multiples of this, which vector instructions process at once."""
 
@@ -79,7 +84,8 @@ def prune(
         statistics: Recorded on the network's data; changed in place.
 
     Raises:
-        VisusError: If a layer cannot be pruned, or too few channels are left for the target.
+        VisusError: If a layer cannot be pruned.
+        NothingToPruneError: If too few channels are left for the target.
     """
     import torch_pruning as pruning
 
@@ -107,7 +113,7 @@ def prune(
         chunks = [chunk for group in groups for chunk in _chunks(group, least[group.root])]
         chunks = [each for each in chunks if each.group.producers == 1] or chunks
         if not chunks:
-            raise VisusError(
+            raise NothingToPruneError(
                 f"no channels are left to prune at {left / 1e6:,.0f} million multiply-adds"
             )
         # Some at a time, as counting takes a while.

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from PIL import Image
 
@@ -56,6 +57,19 @@ def refuse_overwriting(path: Path, source: str | Path) -> None:
     """
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise VisusError(f"{path}: would be overwritten, it is read here; write elsewhere")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a file that cannot be written, before what it will contain is computed.
+
+    Raises:
+        VisusError: If its folder cannot be created or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 @contextmanager

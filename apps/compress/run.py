@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ from visus.apps.compress.int8 import measure_int8, refuse_foreign_file, write_in
 from visus.apps.compress.measuring import Measured, Stopwatch, assess, assess_file
 from visus.apps.compress.search import Limits, Search
 from visus.apps.compress.table import PathTable, print_test
-from visus.apps.compress.training import Student
+from visus.apps.compress.training import Student, refuse_incompressible
 from visus.apps.training.evaluation import Evaluation, load_evaluation
 from visus.apps.training.reporting import tests_on_validation_data
 from visus.tasks.base import VisionTask
@@ -18,6 +19,7 @@ from visus.tasks.checkpoint_files import write_checkpoint
 from visus.tasks.checkpoints import load_task, read_checkpoint
 from visus.tasks.plain_values import plain
 from visus.vision.errors import VisusError
+from visus.vision.output_files import refuse_overwriting, refuse_unwritable
 from visus.vision.printable import printable
 
 
@@ -40,7 +42,10 @@ def compress(model: str, data: Sequence[str], output: Path | None, limits: Limit
     if source is None:
         raise VisusError(f"{model} is ready made; compress a checkpoint of a run")
     target = output or source.with_name("compressed.ckpt")
+    refuse_overwriting(target, source)
     refuse_foreign_file(target.with_suffix(".onnx"))
+    refuse_unwritable(target)
+    refuse_incompressible(evaluation.task)
     with Stopwatch(evaluation.task) as stopwatch:
         compression = _Compression(evaluation, source, target, limits, stopwatch)
         try:
@@ -51,16 +56,7 @@ def compress(model: str, data: Sequence[str], output: Path | None, limits: Limit
                 print(f"{target}: the smallest model so far", file=sys.stderr)
             raise
     compression.table.print()
-    best = load_task(target)
-    data_module = evaluation.data
-    batch = data_module.batch_size
-    tested = {
-        "original": assess(evaluation.task, data_module, "test", batch),
-        "compressed": assess(best, data_module, "test", batch),
-    }
-    if quantised is not None:
-        tested["compressed, int8"] = assess_file(quantised, best, data_module, "test")
-    print_test(tested, "validation" if tests_on_validation_data(data_module) else "test")
+    compression.print_tests(quantised)
     print(printable(f"{target}: a checkpoint like any other"))
     if quantised is not None:
         print(printable(f"{quantised}: int8, {quantised.stat().st_size / 1e6:.1f} MB"))
@@ -96,8 +92,10 @@ class _Compression:
         self._limits = limits
         self._stopwatch = stopwatch
         self._student = self._learner(source)
-        self._search = Search(self._student, evaluation.data, limits, stopwatch)
+        self._shares_split = tests_on_validation_data(evaluation.data)
+        self._search = Search(self._student, evaluation.data, limits, stopwatch, self._tests())
         self.kept: Measured | None = None
+        self._quantised: Measured | None = None
         self.table.add(self._search.original, "")
 
     def search_smallest(self) -> None:
@@ -106,11 +104,23 @@ class _Compression:
         Raises:
             VisusError: If there is none.
         """
-        self._search.run(self._measured)
+        try:
+            self._search.run(self._measured)
+        except (VisusError, RuntimeError, OSError) as error:
+            if self.kept is None:
+                raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            print(f"visus: the search ended early: {reason}", file=sys.stderr)
         if self.kept is None:
             raise VisusError(
                 f"no smaller model is within --max-drop {self._limits.max_drop:g}; allow a larger "
                 "drop, or a longer --budget"
+            )
+        if self._limits.speedup is not None and not self._search.is_fast(self.kept):
+            print(
+                f"--speedup {self._limits.speedup:g}: not reached; the smallest model within "
+                f"--max-drop {self._limits.max_drop:g} is {self.kept.speedup:.2f} x as fast; allow "
+                "a larger drop, or a longer --budget"
             )
 
     def quantise(self) -> Path | None:
@@ -129,12 +139,46 @@ class _Compression:
                 return None
             learner.learn(seconds, int8=True)
             figure = assess(learner.task, self._evaluation.data, "val", batch=1)
-            if not self._search.is_within(figure):
+            within = self._search.is_within(figure)
+            trained = replace(self.kept, step="trained for int8", figure=figure)
+            self._add(trained, within)
+            if not within:
                 return None
             if not self._write_int8(learner.task, "int8, trained for it"):
                 return None
             self._write(learner.task)
+            self.kept = trained
         return self._target.with_suffix(".onnx")
+
+    def print_tests(self, quantised: Path | None) -> None:
+        """Print the figures on the test data.
+
+        Args:
+            quantised: The int8 file.
+        """
+        original, data = self._evaluation.task, self._evaluation.data
+        assert self.kept is not None
+        if self._shares_split:
+            tested = {"original": self._search.original.figure, "compressed": self.kept.figure}
+            if self._quantised is not None:
+                tested["compressed, int8"] = self._quantised.figure
+            print_test(tested, "validation")
+            return
+        best = load_task(self._target).to(original.device)
+        tested = {
+            "original": assess(original, data, "test", data.batch_size),
+            "compressed": assess(best, data, "test", data.batch_size),
+        }
+        if quantised is not None:
+            tested["compressed, int8"] = assess_file(quantised, best, data, "test")
+        print_test(tested, "test")
+
+    def _tests(self) -> float:
+        """Models that will be measured on the test data, in units of the validation data."""
+        if self._shares_split:
+            return 0.0
+        test, val = (len(self._evaluation.data.plain_dataset(each)) for each in ("test", "val"))  # type: ignore[arg-type]
+        return 3 * test / max(1, val)
 
     def _learner(self, checkpoint: Path) -> Student:
         """A model that learns from the original."""
@@ -171,10 +215,13 @@ class _Compression:
         target = self._target.with_suffix(".onnx")
         with TemporaryDirectory(dir=target.parent, prefix=".compress") as folder:
             path = Path(folder) / target.name
+            device = task.device
             write_int8(task.cpu(), self._evaluation.data, path)
             model = measure_int8(path, task, self._evaluation.data, self._stopwatch, step)
+            task.to(device)
             within = self._search.is_within(model.figure)
             self._add(model, within)
             if within:
                 path.replace(target)
+                self._quantised = model
         return within

@@ -1,5 +1,7 @@
 """Search for the smallest model whose main figure drops no more than allowed."""
 
+import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,8 @@ from visus.apps.compress.training import Student
 from visus.apps.parsing import CommandError
 from visus.apps.training.budget.clock import Budget
 from visus.datamodules.core.base import VisionDataModule
+from visus.models.pruning import NothingToPruneError
+from visus.tasks.base import VisionTask
 from visus.vision.errors import VisusError
 
 _SHRINK = 0.85
@@ -20,9 +24,6 @@ flower classifier less than in one step of three minutes.
 
 _STEPS = 10
 """The most steps, which leave a fifth of the multiply-adds."""
-
-_FOR_THE_END = 0.15
-"""Fraction of the budget for int8 and the test data."""
 
 _BATCH = 32
 
@@ -43,22 +44,43 @@ class Limits:
     budget: Budget
 
 
+@dataclass(frozen=True, eq=False)
+class _Near:
+    """A model that misses the limit by less than its standard error.
+
+    Attributes:
+        step: Its number.
+        seconds: How long it was trained.
+        task: The model.
+    """
+
+    step: int
+    seconds: float
+    task: VisionTask
+
+
 class Search:
     """Prunes step by step, and keeps the smallest model within the limits.
 
     Each step removes channels of the model before, trains what is left, and measures it on the
     validation data. A model that misses the limit by less than its standard error may do so by
-    chance: the search goes on. One that misses it by more is trained on until the time is over.
+    chance: the search goes on. Below one that misses it by more there is nothing to be found: it,
+    or the one that nearly kept the limit, is trained on.
 
     Args:
         student: A copy of the original, which becomes smaller.
         data: Its data.
         limits: What ends the search.
         stopwatch: Of the original.
+        tests: Models that will be measured on the test data, in units of the validation data.
+
+    Raises:
+        VisusError: If the original has no figure.
 
     Attributes:
         original: The unpruned model.
-        overhead: Seconds that measuring a model takes.
+        overhead: Seconds that pruning and measuring a model take.
+        reserved: Seconds for what follows the search: int8, and the test data.
     """
 
     def __init__(
@@ -67,6 +89,7 @@ class Search:
         data: VisionDataModule[Any],
         limits: Limits,
         stopwatch: Stopwatch,
+        tests: float,
     ) -> None:
         self._student = student
         self._data = data
@@ -75,6 +98,13 @@ class Search:
         began = limits.budget.elapsed
         self.original = self._measure("original")
         self.overhead = limits.budget.elapsed - began
+        if not math.isfinite(self.original.figure.value):
+            raise VisusError(
+                f"the validation data have no {self.original.figure.name}, by which models are "
+                "chosen; give other --data"
+            )
+        # An int8 model is written and measured, which takes longer than one in PyTorch.
+        self.reserved = self.overhead * (2 + tests)
 
     def run(self, measured: Callable[[Measured, bool], None]) -> None:
         """Search until a limit is reached.
@@ -87,31 +117,67 @@ class Search:
             CommandError: If the budget is too short for one step.
             VisusError: If the model cannot be pruned.
         """
+        began = self._limits.budget.elapsed
+        self._student.prune(self._target)
+        self.overhead += self._limits.budget.elapsed - began
         plan = self._plan()
         print(
             f"at most {len(plan)} steps, trained for {plan[0]:.0f} to {plan[-1]:.0f} s each",
             flush=True,
         )
-        limits = self._limits
-        for step, seconds in enumerate(plan, 1):
-            try:
-                self._student.prune(int(_SHRINK * self._student.multiply_adds))
-            except VisusError:
-                if step == 1:
-                    raise
-                return
+        near: _Near | None = None
+        for step, planned in enumerate(plan, 1):
+            seconds = min(planned, self._time_left)
+            if step > 1 and (seconds < plan[0] or not self._prune()):
+                break
             model = self._train(f"pruned {step}", seconds)
-            fast = limits.speedup is not None and model.speedup >= limits.speedup
-            last = fast or step == len(plan)
-            longer = seconds
-            while not self._is_enough(model.figure, last) and self._time_for(longer):
-                measured(model, self.is_within(model.figure))
-                # Each schedule starts at the full rate: only a longer one gets further.
-                longer = min(2 * longer, self._time_left)
-                model = self._train(f"pruned {step}, trained on", longer)
             measured(model, self.is_within(model.figure))
-            if last or not self._time_for(seconds):
+            fast = self.is_fast(model)
+            if self.is_within(model.figure):
+                near = None
+            elif self._is_near(model.figure) and not fast:
+                near = _Near(step, seconds, copy.deepcopy(self._student.task))
+            else:
+                if near is not None and not fast:
+                    self._student.task, step, seconds = near.task, near.step, near.seconds
+                near = None
+                if not self._train_on(step, seconds, measured):
+                    return
+            if fast:
                 return
+        if near is not None:
+            self._student.task = near.task
+            self._train_on(near.step, near.seconds, measured)
+
+    def is_fast(self, model: Measured) -> bool:
+        """Whether a model is as fast as required; False without a requirement."""
+        return self._limits.speedup is not None and model.speedup >= self._limits.speedup
+
+    def _prune(self) -> bool:
+        """Remove channels; returns False if too few are left."""
+        try:
+            self._student.prune(self._target)
+        except NothingToPruneError:
+            return False
+        return True
+
+    @property
+    def _target(self) -> int:
+        """Multiply-adds of the next step."""
+        return int(_SHRINK * self._student.multiply_adds)
+
+    def _train_on(
+        self, step: int, seconds: float, measured: Callable[[Measured, bool], None]
+    ) -> bool:
+        """Train the student until it is within the limit; returns False if the time is over."""
+        while self._time_left > seconds:
+            # Each schedule starts at the full rate: only a longer one gets further.
+            seconds = min(2 * seconds, self._time_left)
+            model = self._train(f"pruned {step}, trained on", seconds)
+            measured(model, self.is_within(model.figure))
+            if self.is_within(model.figure):
+                return True
+        return False
 
     def drop(self, figure: Figure) -> float:
         """By how much a validation figure is worse than the original's."""
@@ -121,19 +187,18 @@ class Search:
         """Whether a validation figure is as good as required."""
         return self.drop(figure) <= self._limits.max_drop
 
-    def _is_enough(self, figure: Figure, last: bool) -> bool:
-        """Whether a step need not be trained on."""
-        tolerance = 0.0 if last else figure.standard_error
-        return self.drop(figure) <= self._limits.max_drop + tolerance
+    def _is_near(self, figure: Figure) -> bool:
+        """Whether a figure misses the limit by less than its standard error."""
+        return self.drop(figure) <= self._limits.max_drop + figure.standard_error
 
     def _plan(self) -> list[float]:
         """The seconds that each step may train: the smaller the network, the longer."""
         budget = self._limits.budget
-        available = budget.left - _FOR_THE_END * budget.seconds
+        available = budget.left - self.reserved
         # A step that is trained for too short a time is a step too many: most of it is training.
         steps = min(_STEPS, int(available / (4 * self.overhead)))
         if steps < 1:
-            needed = (budget.elapsed + 5 * self.overhead) / (1 - _FOR_THE_END)
+            needed = budget.elapsed + self.reserved + 5 * self.overhead
             raise CommandError(
                 f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
                 f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"
@@ -146,10 +211,7 @@ class Search:
     def _time_left(self) -> float:
         """Seconds that a training may take, so that its model can be measured."""
         budget = self._limits.budget
-        return budget.left - self.overhead - _FOR_THE_END * budget.seconds
-
-    def _time_for(self, seconds: float) -> bool:
-        return self._time_left > seconds
+        return budget.left - self.overhead - self.reserved
 
     def _train(self, step: str, seconds: float) -> Measured:
         self._student.learn(seconds)

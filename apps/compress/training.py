@@ -23,7 +23,7 @@ from visus.datamodules.core.loading import make_loader
 from visus.models.channel_statistics import ChannelStatistics
 from visus.models.channels import layer_sizes, plan_between
 from visus.models.fake_quantisation import fake_quantised
-from visus.models.pruning import count_multiply_adds, prune
+from visus.models.pruning import count_multiply_adds, prune, refuse_unprunable
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.folded_norms import unfold_norms
 
@@ -86,7 +86,8 @@ class Student:
             multiply_adds: What is left of them for one image.
 
         Raises:
-            VisusError: If a layer cannot be pruned, or too few channels are left.
+            VisusError: If a layer cannot be pruned.
+            NothingToPruneError: If too few channels are left.
         """
         task, parts = self.task, self._distillation
         task.requires_grad_(True).eval()
@@ -120,8 +121,11 @@ class Student:
             seconds: The time.
             int8: Whether to compute as the int8 form of the network does.
         """
+        device = self.teacher.device
         trainer = pl.Trainer(
             **self._trainer,
+            accelerator=device.type,
+            devices=1 if device.index is None else [device.index],
             max_epochs=-1,
             limit_val_batches=0,
             num_sanity_val_steps=0,
@@ -132,9 +136,7 @@ class Student:
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        device = self.task.device
-        self.teacher.to(device)
-        self.task.train()
+        self.task.to(device).train()
         for module in self.task.modules():
             if isinstance(module, nn.Dropout):
                 # The teacher's answers have no noise.
@@ -248,6 +250,16 @@ def _relative_error(own: Tensor, expected: Tensor) -> Tensor:
     """The mean squared error, relative to the variance of what is expected."""
     expected = expected.float()
     return (own.float() - expected).square().mean() / expected.var().clamp(min=1e-6)
+
+
+def refuse_incompressible(task: VisionTask) -> None:
+    """Refuse a task whose network cannot be pruned or distilled.
+
+    Raises:
+        VisusError: If it cannot.
+    """
+    fixed = task.spec.distillation(task).fixed
+    refuse_unprunable(task.network, [task.get_submodule(name) for name in fixed])
 
 
 def example_of(task: VisionTask) -> Tensor:

@@ -154,18 +154,18 @@ def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
     from visus.apps.compress.search import Search
 
     search = Search.__new__(Search)
-    search.overhead = 10.0
+    search.overhead, search.reserved = 10.0, 150.0
     budget = SimpleNamespace(left=990.0, seconds=1000.0, elapsed=10.0)
     search._limits = SimpleNamespace(budget=budget)
     plan = search._plan()
     assert len(plan) == 10 and plan == sorted(plan)
     assert sum(plan) + len(plan) * search.overhead == pytest.approx(990 - 150)
     search.overhead = 300.0
-    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 31m"):
+    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 29m"):
         search._plan()
 
 
-def search_path(monkeypatch, values):
+def search_path(monkeypatch, values, steps=8):
     """The models of a search of 100 s with these accuracies, and the times of its trainings."""
     from types import SimpleNamespace
 
@@ -173,11 +173,23 @@ def search_path(monkeypatch, values):
     from visus.apps.compress.search import Limits, Search
 
     accuracies = iter(values)
-    student = SimpleNamespace(multiply_adds=1000.0)
-    student.prune = lambda target: setattr(student, "multiply_adds", target)
-    budget = SimpleNamespace(left=100.0, seconds=100.0)
+
+    class Student:
+        """Its task is the number of its multiply-adds."""
+
+        task = 1000
+
+        @property
+        def multiply_adds(self):
+            return self.task
+
+        def prune(self, target):
+            self.task = target
+
+    student = Student()
+    budget = SimpleNamespace(left=100.0, seconds=100.0, elapsed=0.0)
     search = Search.__new__(Search)
-    search._student, search.overhead = student, 1.0
+    search._student, search.overhead, search.reserved = student, 1.0, 15.0
     search._limits = Limits(max_drop=0.01, speedup=None, budget=budget)
     search.original = SimpleNamespace(figure=Figure("accuracy", 0.90, (0.88, 0.92), True))
 
@@ -191,7 +203,7 @@ def search_path(monkeypatch, values):
         return Measured(step, figure, student.multiply_adds, 1.0, {})
 
     monkeypatch.setattr(search, "_train", train)
-    monkeypatch.setattr(search, "_plan", lambda: [10.0] * 8)
+    monkeypatch.setattr(search, "_plan", lambda: [10.0] * steps)
     found = []
     search.run(lambda model, within: found.append((model.step, model.multiply_adds, within)))
     return found, times
@@ -213,8 +225,73 @@ def test_a_search_goes_on_where_a_drop_may_be_chance(monkeypatch):
     assert times == [10, 10, 10, 10, 20, 24]
 
 
+def test_a_search_returns_to_the_model_that_nearly_kept_the_limit(monkeypatch):
+    values = [0.90, 0.885, 0.86, 0.892, 0.87, 0.895]
+    found, times = search_path(monkeypatch, values)
+    assert found == [
+        ("pruned 1", 850, True),
+        ("pruned 2", 722, False),
+        ("pruned 3", 613, False),
+        ("pruned 2, trained on", 722, True),
+        # From there, with the time of a fourth step.
+        ("pruned 4", 613, False),
+        ("pruned 4, trained on", 613, True),
+    ]
+    assert times == [10, 10, 10, 20, 10, 20]
+
+
+def test_what_is_left_of_the_time_trains_a_model_that_nearly_kept_the_limit(monkeypatch):
+    values = [0.90, 0.885, 0.885, 0.895]
+    found, times = search_path(monkeypatch, values, steps=3)
+    assert found[-1] == ("pruned 3, trained on", 613, True) and times[-1] == 20
+
+
 def test_a_step_that_was_trained_on_leaves_its_time_to_the_next(monkeypatch):
     values = [0.90, 0.90, 0.90, 0.90, 0.86, 0.90, 0.90]
     found, times = search_path(monkeypatch, values)
     assert [step for step, _, _ in found][-2:] == ["pruned 5, trained on", "pruned 6"]
     assert times == [10, 10, 10, 10, 10, 20, 10]
+
+
+def test_a_search_that_fails_keeps_what_it_has_found(
+    visus, workplace, photos_run, quick, monkeypatch
+):
+    from visus.apps.compress.run import _Compression
+    from visus.apps.compress.search import Search
+    from visus.apps.compress.training import Student
+
+    prune, steps = Student.prune, []
+
+    def fail_later(self, target):
+        steps.append(target)
+        if len(steps) == 2:
+            raise RuntimeError("CUDA out of memory.\nTried to allocate")
+        prune(self, target)
+
+    monkeypatch.setattr(Student, "prune", fail_later)
+    monkeypatch.setattr(Search, "_plan", lambda self: [0.5, 0.5])
+    monkeypatch.setattr(_Compression, "quantise", lambda self: None)
+    run, _ = photos_run
+    code, out, err = visus("compress", run, *WIDE, "--speedup", "50", "--output", "small.ckpt")
+    assert code == 0, err
+    assert "the search ended early: CUDA out of memory.\n" in err and "Traceback" not in err
+    # Its figures follow, and that the goal was not reached.
+    assert "compressed" in out and "--speedup 50: not reached" in out
+    assert load_task("small.ckpt").channels
+    # A compressed model is compressed again, but not over itself.
+    (workplace / "compressed.ckpt").write_bytes((workplace / "small.ckpt").read_bytes())
+    code, _, err = visus("compress", "compressed.ckpt", "--budget", "1m")
+    assert code == 2 and "compressed.ckpt: would be overwritten" in err
+    (workplace / "file").write_text("")
+    code, _, err = visus("compress", "small.ckpt", "--budget", "1m", "--output", "file/new.ckpt")
+    assert code == 2 and "file/new.ckpt: cannot be written" in err
+
+
+def test_data_without_a_figure_are_refused(visus, workplace, photos_run, quick, monkeypatch):
+    from visus.apps.compress import search
+    from visus.apps.compress.measuring import Figure
+
+    missing = Figure("map", float("nan"), None, True)
+    monkeypatch.setattr(search, "assess", lambda *arguments: missing)
+    code, _, err = visus("compress", photos_run[0], *WIDE, "--output", "small.ckpt")
+    assert code == 2 and "the validation data have no map" in err and err.count("\n") == 1
