@@ -1,5 +1,6 @@
 """Augmentation of training images for classification."""
 
+import math
 from typing import Literal, get_args
 
 import albumentations as A
@@ -20,6 +21,9 @@ colour jitter."""
 
 _CROP_SCALE = (0.35, 1.0)
 """Areas of the random crops of `photos` relative to the image."""
+
+_CROP_RATIO = (3 / 4, 4 / 3)
+"""Their aspect ratios, width by height, of images that are not much wider or higher."""
 
 
 class TrainingTransform:
@@ -63,18 +67,32 @@ class TrainingTransform:
         self.resizes_first = augmentation != "photos"
         self.scale = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
         self.random = AugmentationRandom()
-        self._composed: dict[tuple[int, int], A.Compose] = {}
+        self._composed: dict[tuple[tuple[int, int], tuple[float, float]], A.Compose] = {}
 
     def __call__(self, image: Pixels) -> Pixels:
         """An augmented copy of an image of shape (height, width, channels)."""
         size = scaled_size(self.size, float(self.scale))
         if self.resizes_first:
             image = resize_to_input(image, size, self.mode)[0]
-        if size not in self._composed:
-            steps = A.Compose(_steps(self.augmentation, size, self.flip))
-            self._composed[size] = self.random.attach(steps)
+        ratio = self._crop_ratio(image)
+        if (size, ratio) not in self._composed:
+            steps = A.Compose(_steps(self.augmentation, size, ratio, self.flip))
+            self._composed[size, ratio] = self.random.attach(steps)
         self.random.reseed()
-        return np.ascontiguousarray(self._composed[size](image=image)["image"])
+        return np.ascontiguousarray(self._composed[size, ratio](image=image)["image"])
+
+    def _crop_ratio(self, image: Pixels) -> tuple[float, float]:
+        """The aspect ratios of random crops.
+
+        Where whole images will be stretched, that of the image is among them: panoramas and lines
+        of text would otherwise be trained on as they never occur in evaluation.
+        """
+        if self.mode != "stretch":
+            return _CROP_RATIO
+        height, width = image.shape[:2]
+        # Rounded, as a pipeline is kept for each.
+        own = 2 ** (round(4 * math.log2(width / height)) / 4)
+        return min(_CROP_RATIO[0], own), max(_CROP_RATIO[1], own)
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -85,7 +103,9 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return height, width
 
 
-def _steps(augmentation: Augmentation, size: tuple[int, int], flip: bool) -> list[A.BasicTransform]:
+def _steps(
+    augmentation: Augmentation, size: tuple[int, int], ratio: tuple[float, float], flip: bool
+) -> list[A.BasicTransform]:
     mirror = [A.HorizontalFlip(p=0.5)] if flip else []
     if augmentation == "characters":
         return [
@@ -111,7 +131,7 @@ def _steps(augmentation: Augmentation, size: tuple[int, int], flip: bool) -> lis
         ]
     if augmentation == "photos":
         return [
-            A.RandomResizedCrop(size, scale=_CROP_SCALE),
+            A.RandomResizedCrop(size, scale=_CROP_SCALE, ratio=ratio),
             *mirror,
             A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8),
         ]

@@ -64,3 +64,17 @@ def test_none_changes_nothing_and_unknown_names_are_refused():
     assert (TrainingTransform("none", (32, 32), "crop")(image) == image).all()
     with pytest.raises(VisusError, match="wild"):
         TrainingTransform("wild", (32, 32), "crop")
+
+
+@pytest.mark.parametrize(("mode", "whole"), [("stretch", True), ("crop", False)])
+def test_crops_of_wide_images_are_as_they_are_stretched_in_evaluation(mode, whole):
+    # From dark to bright in 500 columns of 100 rows.
+    image = np.linspace(0, 250, 500, dtype=np.uint8)[None, :, None].repeat(100, 0).repeat(3, 2)
+    augment = TrainingTransform("photos", (32, 32), mode)
+    torch.manual_seed(0)
+    shares = []
+    for _ in range(50):
+        row = augment(image)[..., 0].astype(int).mean(0)
+        shares.append(abs(row[-1] - row[0]) / 250)
+    assert (max(shares) > 0.6) == whole
+    assert len({round(share, 2) for share in shares}) > 5
