@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visus.apps.export.quantisation import write_network
 from visus.apps.inference.backends import installed_runtimes
-from visus.apps.inference.exported import load_exported
+from visus.apps.inference.exported import load_exported, tensor_forward
 from visus.apps.report.intervals import bootstrap_intervals
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import make_loader
@@ -128,12 +128,8 @@ def assess(task: VisionTask, data: VisionDataModule[Any], split: str, batch: int
 def assess_file(path: Path, task: VisionTask, data: VisionDataModule[Any], split: str) -> Figure:
     """As `assess`, of the exported form of a task in the runtime that is fastest here."""
     model = load_exported(path, installed_runtimes(path.suffix)[0])
-
-    def forward(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(torch.from_numpy(output) for output in model.run(images.cpu().numpy()))
-
     # Lightning and PyTorch call the attribute of the instance.
-    vars(task)["forward"] = forward
+    vars(task)["forward"] = tensor_forward(model)
     try:
         return assess(task, data, split, batch=1)
     finally:

@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 
-from visus.apps.training.budget.callbacks import BusyMachine
+from visus.apps.training.budget.callbacks import ThreadAdapter
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import make_loader
 from visus.models.channel_statistics import ChannelStatistics
@@ -130,7 +130,7 @@ class Student:
             limit_val_batches=0,
             num_sanity_val_steps=0,
             logger=False,
-            callbacks=[BusyMachine(), Timer(timedelta(seconds=seconds), verbose=False)],
+            callbacks=[ThreadAdapter(), Timer(timedelta(seconds=seconds), verbose=False)],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

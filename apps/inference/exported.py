@@ -1,12 +1,19 @@
 """The model in one exported file, without torch."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from visus.apps.inference.backends import damaged, load_network
 from visus.tasks.registry import task_spec
 from visus.vision.metadata import ModelMetadata
-from visus.vision.model import NetworkModel
+from visus.vision.model import Model, NetworkModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
@@ -21,6 +28,16 @@ def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
     return NetworkModel(
         str(path), runtime, network, metadata, spec.preprocess(), spec.postprocess(), workers
     )
+
+
+def tensor_forward(model: Model) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The network of a model as the `forward` of its task: from and to tensors on the CPU."""
+    import torch
+
+    def forward(images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.from_numpy(output) for output in model.run(images.cpu().numpy()))
+
+    return forward
 
 
 def parse_metadata(text: str | None, path: Path) -> ModelMetadata:

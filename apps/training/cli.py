@@ -178,7 +178,7 @@ class VisusCLI(LightningCLI):
             )
         if self.running == "fit":
             extends = any(option.startswith("--trainer.max_") for option in self.given)
-            self.planned = continue_plan(self.stored.get("budget"), self.budget)
+            self.planned = continue_plan(self.stored.get("budget"), self.budget, self.given)
             extends = extends or self.budget is not None
             refuse_finished(self.checkpoint, self.resumed, self.config.trainer, extends)
         model["pretrained"] = False

@@ -15,8 +15,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
-from torch import Tensor
 
+from visus.apps.inference.exported import tensor_forward
 from visus.apps.parsing import CommandError
 from visus.apps.runs import find_checkpoint
 from visus.apps.training.arguments import Arguments, parse_arguments
@@ -81,11 +81,7 @@ def measure(
     """
     cli, keywords = prepare(subcommand, parse_arguments(subcommand, argv))
     if exported is not None:
-
-        def forward(images: Tensor) -> tuple[Tensor, ...]:
-            return tuple(torch.from_numpy(output) for output in exported.run(images.cpu().numpy()))
-
-        cli.model.forward = forward
+        cli.model.forward = tensor_forward(exported)
     start(subcommand, cli, keywords)
     return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
 

@@ -124,7 +124,7 @@ class GrowingImages(Callback):
         self._scale = state_dict["scale"]
 
 
-class BusyMachine(Callback):
+class ThreadAdapter(Callback):
     """Uses fewer threads while other processes need the cores."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from visus.apps.training.budget import clock
-from visus.apps.training.budget.callbacks import BusyMachine
+from visus.apps.training.budget.callbacks import ThreadAdapter
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.plan import Candidate, Measured
 from visus.datamodules.core.base import VisionDataModule
@@ -184,7 +184,7 @@ class Measurer:
             max_steps=_STEPS + 1,
             limit_val_batches=0,
             logger=False,
-            callbacks=[BusyMachine(), timer],
+            callbacks=[ThreadAdapter(), timer],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -14,10 +14,10 @@ from visus.apps.console import console
 from visus.apps.parsing import CommandError
 from visus.apps.training.budget.callbacks import (
     BudgetTimer,
-    BusyMachine,
     CachedViews,
     GrowingImages,
     HeadFirst,
+    ThreadAdapter,
 )
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.measuring import Measurer
@@ -70,7 +70,7 @@ class PlannedTraining:
         callbacks: list[Callback] = [
             # A run of an older version may be resumed.
             BudgetTimer(self.budget, self.plan.get("validations", 1)),
-            BusyMachine(),
+            ThreadAdapter(),
         ]
         if len(self.plan["growth"]) > 1:
             callbacks.append(GrowingImages(self.budget, self.plan["growth"]))
@@ -101,16 +101,22 @@ class PlannedTraining:
         write_text(folder / PLAN_FILE, json.dumps(content, indent=2) + "\n")
 
 
-def continue_plan(stored: dict[str, Any] | None, budget: Budget | None) -> PlannedTraining | None:
+def continue_plan(
+    stored: dict[str, Any] | None, budget: Budget | None, given: Collection[str]
+) -> PlannedTraining | None:
     """The plan of a resumed training; None for a training without a budget.
 
     Args:
         stored: See `PlannedTraining.to_plain`.
         budget: Another budget for the whole training, or None for that of the plan.
+        given: The options of the command line.
 
     Raises:
-        CommandError: If there is a budget, but the training has no plan.
+        CommandError: If there is a budget, but the training has no plan, or an option also says
+            how long to train.
     """
+    if budget is not None:
+        refuse_lengths(given)
     if stored is None:
         if budget is not None:
             raise CommandError(

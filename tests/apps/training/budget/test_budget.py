@@ -94,6 +94,8 @@ def test_a_resumed_run_continues_with_the_time_that_was_left(visus, data, tickin
     monkeypatch.setattr(ClassificationTask, "training_step", step)
     before = weights(newest("runs/classification/custom/*"))[1]
     spent = before["callbacks"]["Timer"]["time_elapsed"]["train"]
+    code, _, err = visus("fit", "--resume", "--budget", "90s", "--trainer.max_time", "00:00:01:00")
+    assert code == 2 and "--trainer.max_time with --budget" in err
     ticks = ticking(0.1)
     code, out, err = visus("fit", "--resume")
     assert code == 0, err
