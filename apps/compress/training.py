@@ -4,7 +4,6 @@ It learns from the teacher's outputs and feature maps without labels: these woul
 that was just damaged away from what the teacher knows, which a few images cannot restore.
 """
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -241,7 +240,7 @@ class Student:
         return min(_BATCH, own) if self.task.freeze_batch_norm else own
 
     def _loader(self) -> Any:
-        data = copy.copy(self._data)
+        data = self._data.weakly_augmented()
         data.batch_size = self._batch_size
         return data.train_loader(data.dataset("train"))
 

@@ -13,14 +13,14 @@ from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import resize_to_input
 
-Augmentation = Literal["none", "characters", "small", "photos"]
+Augmentation = Literal["none", "characters", "small", "photos", "weak"]
 """`characters`: small affine transforms, no mirroring. `small`, for images of about 32 pixels:
 mirroring, random shifts and erasing of a patch. `photos`: random resized crops, mirroring and
-colour jitter."""
+colour jitter. `weak`: the same with crops of at least 0.7 of the image."""
 
 
-_CROP_SCALE = (0.35, 1.0)
-"""Areas of the random crops of `photos` relative to the image."""
+_CROP_SCALES: dict[Augmentation, tuple[float, float]] = {"photos": (0.35, 1.0), "weak": (0.7, 1.0)}
+"""Areas of the random crops relative to the image."""
 
 _CROP_RATIO = (3 / 4, 4 / 3)
 """Their aspect ratios, width by height, of images that are not much wider or higher."""
@@ -64,7 +64,7 @@ class TrainingTransform:
         self.least_side = 2 * max(size)
         self.mode = mode
         self.flip = flip
-        self.resizes_first = augmentation != "photos"
+        self.resizes_first = augmentation not in _CROP_SCALES
         self.scale = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
         self.random = AugmentationRandom()
         self._composed: dict[tuple[tuple[int, int], tuple[float, float]], A.Compose] = {}
@@ -129,9 +129,9 @@ def _steps(
                 p=0.8,
             ),
         ]
-    if augmentation == "photos":
+    if augmentation in _CROP_SCALES:
         return [
-            A.RandomResizedCrop(size, scale=_CROP_SCALE, ratio=ratio),
+            A.RandomResizedCrop(size, scale=_CROP_SCALES[augmentation], ratio=ratio),
             *mirror,
             A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.8),
         ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from operator import attrgetter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class ClassificationData(VisionDataModule[Augmentation]):
 
     class_counts: list[int] | None
     multi_label: bool = False
+    weaker: ClassVar[Mapping[str, str]] = {"photos": "weak"}
 
 
 class ImageClassificationData(ClassificationData):

@@ -3,8 +3,8 @@
 import copy
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
@@ -42,6 +42,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         skipped: Number of bad samples that were left out.
         views: Number of augmented copies of each training sample whose features are cached.
         flip: Whether augmentation mirrors images; None for `mirrors` to decide.
+        weaker: The weaker form of augmentations by their names.
         least_scale: The smallest input, relative to `image_size`, in which objects can be seen.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
             trained with.
@@ -57,6 +58,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     skipped: int = 0
     views: int = 8
     flip: bool | None = None
+    weaker: ClassVar[Mapping[str, str]] = {}
     least_scale: float = 0.0
     checkpoint_arguments: ClassVar[tuple[str, ...]] = (
         "class_names",
@@ -88,6 +90,16 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     def mirrors(self) -> bool:
         """Whether augmentation mirrors images: by default unless a class is named after a side."""
         return not is_sided(self.class_names) if self.flip is None else self.flip
+
+    def weakly_augmented(self) -> Self:
+        """A copy with a weaker augmentation, for a network that imitates a trained one.
+
+        It then learns what images are like in evaluation, and from another network's scores
+        instead of labels, by which it does not overfit so easily.
+        """
+        data: Any = copy.copy(self)
+        data.augment = self.weaker.get(str(self.augment), self.augment)
+        return data  # type: ignore[no-any-return]
 
     def plain_dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split without augmentation."""

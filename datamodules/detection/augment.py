@@ -14,9 +14,10 @@ from visus.vision.images import Pixels
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import LETTERBOX_GREY, resize_to_input
 
-BoxAugmentation = Literal["none", "boxes", "mosaic"]
+BoxAugmentation = Literal["none", "boxes", "mosaic", "weak"]
 """`boxes` crops around the objects, mirrors, scales and recolours; `mosaic` does the same, and
-combines four images with a probability of one half, which suits one-stage detectors."""
+combines four images with a probability of one half, which suits one-stage detectors; `weak` does
+not crop, and scales by 10 % at most."""
 
 _MIN_VISIBILITY = 0.2
 """Objects with a smaller visible fraction of their box after a crop are removed."""
@@ -71,9 +72,12 @@ class BoxTransform:
         self.mosaic = augmentation == "mosaic"
         augments = augmentation != "none"
         self.random = AugmentationRandom()
-        self.crop = self._compose([A.BBoxSafeRandomCrop(p=0.4)] if augments else [])
+        weak = augmentation == "weak"
+        crops = augments and not weak
+        self.crop = self._compose([A.BBoxSafeRandomCrop(p=0.4)] if crops else [])
         fill = LETTERBOX_GREY
-        zoom = A.Affine(scale=(0.7, 1.3), translate_percent=(-0.1, 0.1), fill=fill, p=0.7)
+        scale, shift = ((0.9, 1.1), 0.05) if weak else ((0.7, 1.3), 0.1)
+        zoom = A.Affine(scale=scale, translate_percent=(-shift, shift), fill=fill, p=0.7)
         colour = A.ColorJitter(0.3, 0.3, 0.3, 0.02, p=0.7)
         mirror = [A.HorizontalFlip(p=0.5)] if flip else []
         self.augment = self._compose([*mirror, zoom, colour] if augments else [])

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -54,6 +54,7 @@ class DetectionData(VisionDataModule[BoxAugmentation]):
 
     anchors: AnchorShapes | None = None
     masks: bool = False
+    weaker: ClassVar[Mapping[str, str]] = {"boxes": "weak", "mosaic": "weak"}
 
 
 class ImageDetectionData(DetectionData):

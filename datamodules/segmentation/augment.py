@@ -13,8 +13,9 @@ from visus.vision.masks import IGNORE
 from visus.vision.metadata import ResizeMode
 from visus.vision.resize import LETTERBOX_GREY, resize_to_input
 
-MaskAugmentation = Literal["none", "crops"]
-"""`crops` scales from half to double, crops, flips horizontally and jitters the colours."""
+MaskAugmentation = Literal["none", "crops", "weak"]
+"""`crops` scales from half to double, crops, flips horizontally and jitters the colours; `weak`
+scales by 15 % at most."""
 
 
 class MaskTransform:
@@ -52,7 +53,8 @@ class MaskTransform:
         self.size = size
         self.mode = mode
         self.random = AugmentationRandom()
-        geometric: list[A.BasicTransform] = [A.RandomScale((-0.5, 1.0), p=1.0)]
+        limits = (-0.15, 0.15) if augmentation == "weak" else (-0.5, 1.0)
+        geometric: list[A.BasicTransform] = [A.RandomScale(limits, p=1.0)]
         if flip:
             geometric.append(A.HorizontalFlip(p=0.5))
         jitter: list[A.BasicTransform] = [A.RandomBrightnessContrast(0.3, 0.3, p=0.8)]

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -42,6 +42,7 @@ class SegmentationData(VisionDataModule[MaskAugmentation]):
 
     class_counts: tuple[int, ...] | None = None
     class_colours: tuple[Colour, ...] | None = None
+    weaker: ClassVar[Mapping[str, str]] = {"crops": "weak"}
 
 
 class MaskedImageData(SegmentationData):

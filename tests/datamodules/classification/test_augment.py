@@ -31,7 +31,7 @@ def epochs(monkeypatch, workers, seed, augmentation="photos"):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("augmentation", ["characters", "small", "photos"])
+@pytest.mark.parametrize("augmentation", ["characters", "small", "photos", "weak"])
 def test_augmentations_differ_by_sample_and_epoch_and_repeat_with_the_seed(
     monkeypatch, workers, augmentation
 ):
@@ -78,3 +78,14 @@ def test_crops_of_wide_images_are_as_they_are_stretched_in_evaluation(mode, whol
         shares.append(abs(row[-1] - row[0]) / 250)
     assert (max(shares) > 0.6) == whole
     assert len({round(share, 2) for share in shares}) > 5
+
+
+def test_the_weak_augmentation_shows_most_of_an_image():
+    image = np.linspace(0, 250, 100, dtype=np.uint8)[None, :, None].repeat(100, 0).repeat(3, 2)
+    smallest = {}
+    for augmentation in ("photos", "weak"):
+        augment = TrainingTransform(augmentation, (64, 64), "stretch")
+        torch.manual_seed(0)
+        rows = [augment(image)[..., 0].astype(int).mean(0) for _ in range(60)]
+        smallest[augmentation] = min(abs(row[-1] - row[0]) / row.mean() for row in rows)
+    assert smallest["weak"] > 1.3 * smallest["photos"]

@@ -24,8 +24,9 @@ def never(number):
 
 
 @pytest.mark.parametrize("mode", ["stretch", "letterbox", "crop"])
-def test_boxes_and_masks_move_with_the_image(mode):
-    transform = BoxTransform("boxes", (80, 112), mode)
+@pytest.mark.parametrize("augmentation", ["boxes", "weak"])
+def test_boxes_and_masks_move_with_the_image(augmentation, mode):
+    transform = BoxTransform(augmentation, (80, 112), mode)
     torch.manual_seed(0)
     shifts = []
     for seed in range(25):
@@ -89,3 +90,21 @@ def test_resizing_is_exact():
 def test_an_unknown_augmentation_is_refused():
     with pytest.raises(VisusError, match=r"data.augment 'photos' is unknown; choose from none"):
         BoxTransform("photos", SIZE, "stretch")
+
+
+def test_the_weak_augmentation_neither_crops_nor_scales_much():
+    middle = TrainingSample(
+        np.full((*SIZE, 3), 90, np.uint8),
+        np.array([[44, 28, 84, 68]], np.float32),
+        np.zeros(1, np.int64),
+        None,
+    )
+    spreads = {}
+    for augmentation in ("boxes", "weak"):
+        transform = BoxTransform(augmentation, SIZE, "stretch")
+        torch.manual_seed(0)
+        boxes = [transform(middle, never).boxes[0] for _ in range(60)]
+        widths = [(box[2] - box[0]) / 40 for box in boxes]
+        spreads[augmentation] = (min(widths), max(widths))
+    assert spreads["boxes"][0] < 0.8 and spreads["boxes"][1] > 1.3
+    assert 0.89 < spreads["weak"][0] < 0.95 and 1.05 < spreads["weak"][1] < 1.11

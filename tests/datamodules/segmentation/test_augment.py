@@ -18,8 +18,9 @@ def masked(seed):
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 @pytest.mark.parametrize("crop", [SIZE, (48, 48), (160, 64)])
-def test_masks_are_transformed_with_their_images(mode, crop):
-    transform = MaskTransform("crops", SIZE, mode, crop)
+@pytest.mark.parametrize("augmentation", ["crops", "weak"])
+def test_masks_are_transformed_with_their_images(augmentation, mode, crop):
+    transform = MaskTransform(augmentation, SIZE, mode, crop)
     torch.manual_seed(0)
     agree = []
     for seed in range(20):
@@ -56,3 +57,17 @@ def test_an_unknown_augmentation_is_refused():
         VisusError, match=r"data\.augment 'more' is unknown; choose from none, crops"
     ):
         MaskTransform("more", SIZE, "stretch", SIZE)
+
+
+def test_the_weak_augmentation_scales_less():
+    mask = np.zeros(SIZE, np.uint8)
+    mask[20:44, 30:66] = 1
+    image = np.repeat((mask * 200)[:, :, None], 3, axis=2)
+    spreads = {}
+    for augmentation in ("crops", "weak"):
+        transform = MaskTransform(augmentation, SIZE, "stretch", (160, 240))
+        torch.manual_seed(0)
+        widths = [(transform(image, mask)[1] == 1).any(0).sum() / 36 for _ in range(40)]
+        spreads[augmentation] = (min(widths), max(widths))
+    assert spreads["crops"][0] < 0.7 and spreads["crops"][1] > 1.6
+    assert 0.8 < spreads["weak"][0] < 0.95 and 1.05 < spreads["weak"][1] < 1.2
