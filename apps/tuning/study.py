@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from visus.apps.live.stopping import until_stopped
 from visus.apps.parsing import CommandError
 from visus.apps.tuning.space import Choices, Range, Space
+from visus.tasks.checkpoint_files import remove_partial_files
 
 _STORAGE = "study.db"
 _PLAN = "study.json"
@@ -224,7 +225,7 @@ class Workers:
 
 
 def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
-    """Remove the checkpoints of all trials but the best.
+    """Remove `best.ckpt` and `last.ckpt` of all trials but the best.
 
     Args:
         study: The study.
@@ -235,8 +236,9 @@ def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
         folder = trial.user_attrs.get(RUN)
         ended = stopped or trial.state.is_finished()
         if folder is not None and ended and (best is None or trial.number != best.number):
-            for path in Path(folder).glob("*.ckpt"):
-                path.unlink()
+            for name in ("best.ckpt", "last.ckpt"):
+                Path(folder, name).unlink(missing_ok=True)
+            remove_partial_files(Path(folder))
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
