@@ -3,9 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 import yaml
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.tuning.space import Space
-from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan, best_trial
+from visus.apps.tuning.study import OPTIONS, PROBLEM, RUN, StudyPlan, best_trial
 from visus.vision.output_files import replacing, write_text
 from visus.vision.printable import printable
 
@@ -61,46 +59,22 @@ def print_best(study: optuna.Study, plan: StudyPlan) -> None:
     console().print(table)
 
 
-def write_results(
-    study: optuna.Study, plan: StudyPlan, config: Mapping[str, Any], folder: Path
-) -> None:
+def write_results(study: optuna.Study, plan: StudyPlan, folder: Path) -> None:
     """Write `best.yaml`, `trials.csv`, and `importance.png` where there are enough trials.
 
     Args:
         study: With a complete trial.
         plan: Of the study.
-        config: The content of the configuration, without its `tune:` block.
         folder: Of the study.
     """
     best = best_trial(study)
     assert best is not None
     content = f"# {plan.figure} {best.value:.4f} in trial {best.number} of visus tune.\n"
-    content += yaml.safe_dump(with_values(config, best.params), sort_keys=False)
+    content += yaml.safe_dump(best.user_attrs[OPTIONS], sort_keys=False)
     write_text(folder / "best.yaml", content)
     write_text(folder / "trials.csv", _csv(study, plan.space))
     if _has_importances(study):
         _plot(study, plan, folder / "importance.png")
-
-
-def with_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with other values of some options.
-
-    Args:
-        config: Its content.
-        values: By dotted name, such as `model.backbone_options.width`.
-    """
-    content: dict[str, Any] = yaml.safe_load(yaml.safe_dump(dict(config)))
-    for key, value in values.items():
-        section, *parts = key.split(".")
-        place = content.setdefault(section, {})
-        if section != "trainer":
-            if not isinstance(place, dict):
-                place = content[section] = {"class_path": place}
-            place = place.setdefault("init_args", {})
-        for part in parts[:-1]:
-            place[part] = place = place.get(part) or {}
-        place[parts[-1]] = value
-    return content
 
 
 def _csv(study: optuna.Study, space: Space) -> str:

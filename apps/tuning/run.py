@@ -55,7 +55,7 @@ def run_study(
     keep_best_weights(study, stopped=True)
     if best_trial(study) is not None:
         print_best(study, plan)
-        write_results(study, plan, content, folder)
+        write_results(study, plan, folder)
     elif ended:
         raise CommandError(_nothing(study, folder, seconds))
     if not ended:

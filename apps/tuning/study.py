@@ -30,6 +30,9 @@ CONFIG = "config.yaml"
 RUN = "run"
 """Attribute of a trial: its run folder."""
 
+OPTIONS = "options"
+"""Attribute of a trial: its options as a configuration, those of the command line included."""
+
 PROBLEM = "problem"
 """Attribute of a trial: why it failed or was ended, in words."""
 

@@ -11,7 +11,8 @@ from visus.apps.inference.benchmark import network_latency
 from visus.apps.training.arguments import parse_arguments
 from visus.apps.training.cli import VisusCLI
 from visus.apps.training.run import prepare, start
-from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan
+from visus.apps.tuning.options import chosen_options
+from visus.apps.tuning.study import OPTIONS, PROBLEM, RUN, StudyPlan
 from visus.tasks.base import VisionTask
 from visus.tasks.optimisation import training_position
 from visus.vision.errors import VisusError
@@ -77,6 +78,7 @@ def run_trial(trial: optuna.Trial, plan: StudyPlan) -> float:
     try:
         cli, keywords = prepare("fit", parse_arguments("fit", [*plan.arguments, *words]))
         trial.set_user_attr(RUN, str(cli.folder))
+        trial.set_user_attr(OPTIONS, chosen_options(cli))
         if plan.max_latency is not None:
             _refuse_slow(trial, cli, plan.max_latency)
         cli.trainer.callbacks.append(end)  # type: ignore[attr-defined]
