@@ -8,7 +8,7 @@ from typing import Any
 from visus.apps.parsing import CommandError
 from visus.apps.tuning.options import parse_options
 from visus.apps.tuning.space import BACKBONE_OPTIONS, BLOCK, default_space, read_space
-from visus.apps.tuning.study import CONFIG, StudyPlan
+from visus.apps.tuning.study import CONFIG, ONE_DEVICE, StudyPlan
 from visus.models.backbones import list_backbones
 from visus.models.backbones.registry import option_defaults
 
@@ -50,8 +50,10 @@ def plan_study(
             "class_path"
         )
     figure, mode = monitor
+    # The other processes need the other GPUs.
+    one = [ONE_DEVICE] if options["trainer"]["devices"] == "auto" else []
     return StudyPlan(
-        arguments=["--config", str(folder / CONFIG), *arguments],
+        arguments=["--config", str(folder / CONFIG), *arguments, *one],
         space=space,
         defaults={key: own[key] for key in space if key in own and own[key] in space[key]},
         figure=figure,

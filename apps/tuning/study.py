@@ -1,14 +1,8 @@
 """A study: its storage, and its trials on several processes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +10,6 @@ import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
-from visus.apps.live.stopping import until_stopped
 from visus.apps.parsing import CommandError
 from visus.apps.tuning.space import Choices, Range, Space
 from visus.tasks.checkpoint_files import remove_partial_files
@@ -34,15 +27,13 @@ OPTIONS = "options"
 """Attribute of a trial: its options as a configuration, those of the command line included."""
 
 PROBLEM = "problem"
-"""Attribute of a trial: why it failed or was ended, in words."""
+"""Attribute of a trial: why it failed or was ended, in words; one that was interrupted has none."""
+
+ONE_DEVICE = "--trainer.devices=1"
+"""Argument of trials that leave the other GPUs to other processes."""
 
 _BEAT = 5
 """Seconds between two signs of life of a process; after four without one its trial has failed."""
-
-_GRACE = 20.0
-"""Seconds in which a process that was told to stop may end."""
-
-_POLL = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +66,11 @@ class StudyPlan:
         """As text, for the processes of the study, and to recognise it when it is continued."""
         space = {key: asdict(each) for key, each in self.space.items()}
         return json.dumps({**vars(self), "space": space}, indent=2, default=str) + "\n"
+
+    @property
+    def uses_one_device(self) -> bool:
+        """Whether each trial trains on one device, so that its process needs one GPU."""
+        return ONE_DEVICE in self.arguments
 
     @property
     def tries_own_values(self) -> bool:
@@ -159,74 +155,6 @@ def start_study(folder: Path, plan: StudyPlan) -> optuna.Study:
     return study
 
 
-@dataclass
-class Workers:
-    """Processes that run the trials of a study.
-
-    Attributes:
-        folder: Of the study.
-        count: Number of processes.
-        seconds: For how long they start new trials.
-    """
-
-    folder: Path
-    count: int
-    seconds: float
-    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def run(self, finished: Callable[[], None]) -> bool:
-        """Run trials until the time is over, or a signal arrives.
-
-        Args:
-            finished: Called several times a second, and at the end.
-
-        Returns:
-            Whether no signal arrived.
-        """
-        ended = False
-        with until_stopped():
-            try:
-                self._start()
-                end = time.monotonic() + self.seconds
-                while time.monotonic() < end and any(e.poll() is None for e in self._running):
-                    finished()
-                    time.sleep(_POLL)
-                ended = True
-            finally:
-                self._stop()
-        finished()
-        return ended
-
-    def _start(self) -> None:
-        for index in range(self.count):
-            log = open(self.folder / f"process-{index}.log", "ab")
-            command = [sys.executable, "-m", "visus.apps.tuning.worker", str(self.folder)]
-            command += [str(index), str(self.seconds)]
-            with log:
-                self._running.append(
-                    subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        # Ctrl+C goes to this process, which stops the others.
-                        start_new_session=os.name != "nt",
-                    )
-                )
-
-    def _stop(self) -> None:
-        for each in self._running:
-            if each.poll() is None:
-                each.send_signal(signal.SIGTERM)
-        end = time.monotonic() + _GRACE
-        for each in self._running:
-            try:
-                each.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                each.kill()
-                each.wait()
-
-
 def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
     """Remove `best.ckpt` and `last.ckpt` of all trials but the best.
 
@@ -248,3 +176,9 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """The best finished trial; None if there is none."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return study.best_trial if complete else None
+
+
+def longest_trial(study: optuna.Study) -> float:
+    """The seconds of the longest trial that was not interrupted; 0 if there is none."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return max((t.duration.total_seconds() for t in ended if t.duration is not None), default=0.0)
