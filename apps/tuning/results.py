@@ -12,7 +12,15 @@ from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.tuning.space import Space
-from visus.apps.tuning.study import OPTIONS, PROBLEM, RUN, StudyPlan, best_trial
+from visus.apps.tuning.study import (
+    OPTIONS,
+    PROBLEM,
+    RUN,
+    StudyPlan,
+    best_trial,
+    has_own_values,
+    is_interrupted,
+)
 from visus.vision.output_files import replacing, write_text
 from visus.vision.printable import printable
 
@@ -25,8 +33,6 @@ _STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
-    # No trial goes on when the table is written.
-    TrialState.RUNNING: "interrupted",
     TrialState.WAITING: "waiting",
 }
 
@@ -37,12 +43,12 @@ def describe(trial: FrozenTrial, plan: StudyPlan) -> str:
     values = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
         outcome = f"{plan.figure} {trial.value:.4f}"
-    elif PROBLEM not in trial.user_attrs:
+    elif is_interrupted(trial):
         return f"trial {trial.number}: interrupted"
     else:
         outcome = "ended early" if trial.state == TrialState.PRUNED else "failed"
         outcome += f", {trial.user_attrs[PROBLEM]}"
-    own = " (the configuration's own values)" if trial.number == 0 and plan.tries_own_values else ""
+    own = " (the configuration's own values)" if has_own_values(trial, plan) else ""
     return f"trial {trial.number}{own}: {outcome} in {seconds / 60:.1f} min with {values}"
 
 
@@ -52,8 +58,7 @@ def print_best(study: optuna.Study, plan: StudyPlan) -> None:
     ordered = sorted(complete, key=_value, reverse=plan.direction == "maximize")
     table = Table("trial", plan.figure, *plan.space, "run folder")
     for trial in ordered[:_SHOWN]:
-        is_own = trial.number == 0 and plan.tries_own_values
-        name = f"{trial.number} (own values)" if is_own else str(trial.number)
+        name = f"{trial.number} (own values)" if has_own_values(trial, plan) else str(trial.number)
         values = [_short(trial.params[key]) for key in plan.space]
         table.add_row(name, f"{trial.value:.4f}", *values, trial.user_attrs[RUN])
     console().print(table)
@@ -85,7 +90,9 @@ def _csv(study: optuna.Study, space: Space) -> str:
         seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
         values = [trial.params.get(key, "") for key in space]
         more = [trial.user_attrs.get(name, "") for name in (RUN, PROBLEM)]
-        writer.writerow([trial.number, _STATES[trial.state], trial.value, seconds, *values, *more])
+        # No trial goes on when the table is written.
+        state = "interrupted" if is_interrupted(trial) else _STATES[trial.state]
+        writer.writerow([trial.number, state, trial.value, seconds, *values, *more])
     return written.getvalue()
 
 

@@ -10,10 +10,10 @@ from visus.apps.parsing import CommandError
 from visus.apps.tuning.results import describe, print_best, write_results
 from visus.apps.tuning.space import BLOCK
 from visus.apps.tuning.study import (
-    CONFIG,
     PROBLEM,
     StudyPlan,
     best_trial,
+    is_interrupted,
     keep_best_weights,
     longest_trial,
     start_study,
@@ -40,11 +40,10 @@ def run_study(
     """
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content.pop(BLOCK, None)
-    study = start_study(folder, plan)
-    (folder / CONFIG).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    study = start_study(folder, plan, content)
     ended_before = [each for each in study.trials if each.state.is_finished()]
     known = {each.number for each in ended_before}
-    count = len(known)
+    count = sum(not is_interrupted(each) for each in ended_before)
     done = f"continues after {count} trials" if count else f"searches for {plan.figure}"
     print(f"{folder}: {done}, {counted(len(plan.space), 'option')}", flush=True)
     workers = Workers(folder, processes, seconds, visible_gpus() if plan.uses_one_device else ())
