@@ -63,8 +63,9 @@ def main(argv: list[str]) -> int:
     config = find_config(args.config)
     folder = args.output or RUNS / "tune" / f"{config.parent.name}-{config.stem}"
     data = [] if args.data is None else ["--data", args.data]
-    limit = [] if args.trial_time is None else [f"{{seconds: {args.trial_time:g}}}"]
-    arguments = [*rest, *data, *(word for each in limit for word in ("--trainer.max_time", each))]
+    arguments = [*rest, *data]
+    if args.trial_time is not None:
+        arguments += ["--trainer.max_time", _days_to_seconds(args.trial_time)]
 
     if find_spec("optuna") is None:
         raise CommandError('visus tune needs Optuna; pip install "visus[tune]"')
@@ -76,5 +77,15 @@ def main(argv: list[str]) -> int:
     plan = plan_study(config, folder, arguments, latency)
     run_study(config, folder, plan, args.budget, args.processes or max(1, usable_cores() // 4))
     best = folder / "best.yaml"
-    print(f"{best}: the best values; visus fit --config {' '.join([str(best), *data])}")
+    trust = [word for word in rest if word.replace("_", "-") == "--allow-custom-classes"]
+    words = ["visus fit --config", str(best), *trust]
+    print(f"{best}: the options of the best trial; {' '.join(words)}")
     return 0
+
+
+def _days_to_seconds(seconds: float) -> str:
+    """A duration as Lightning reads it, days:hours:minutes:seconds; at least one second."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days:02}:{hours:02}:{minutes:02}:{rest:02}"

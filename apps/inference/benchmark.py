@@ -5,7 +5,6 @@ Run as a program, this module measures one runtime and prints one JSON object.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -172,6 +171,9 @@ def _peak_memory() -> float:
     if status.exists():
         # The figure of `getrusage` includes the memory of the parent process.
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3
+    # Windows lacks it; tune and compress import this module there.
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # In bytes on macOS, in kilobytes elsewhere.
     return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -3,9 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 import yaml
@@ -14,7 +12,15 @@ from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.tuning.space import Space
-from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan, best_trial
+from visus.apps.tuning.study import (
+    OPTIONS,
+    PROBLEM,
+    RUN,
+    StudyPlan,
+    best_trial,
+    has_own_values,
+    is_interrupted,
+)
 from visus.vision.output_files import replacing, write_text
 from visus.vision.printable import printable
 
@@ -27,8 +33,6 @@ _STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
-    # No trial goes on when the table is written.
-    TrialState.RUNNING: "interrupted",
     TrialState.WAITING: "waiting",
 }
 
@@ -39,12 +43,12 @@ def describe(trial: FrozenTrial, plan: StudyPlan) -> str:
     values = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
         outcome = f"{plan.figure} {trial.value:.4f}"
-    elif PROBLEM not in trial.user_attrs:
+    elif is_interrupted(trial):
         return f"trial {trial.number}: interrupted"
     else:
         outcome = "ended early" if trial.state == TrialState.PRUNED else "failed"
         outcome += f", {trial.user_attrs[PROBLEM]}"
-    own = " (the configuration's own values)" if trial.number == 0 and plan.tries_own_values else ""
+    own = " (the configuration's own values)" if has_own_values(trial, plan) else ""
     return f"trial {trial.number}{own}: {outcome} in {seconds / 60:.1f} min with {values}"
 
 
@@ -54,53 +58,28 @@ def print_best(study: optuna.Study, plan: StudyPlan) -> None:
     ordered = sorted(complete, key=_value, reverse=plan.direction == "maximize")
     table = Table("trial", plan.figure, *plan.space, "run folder")
     for trial in ordered[:_SHOWN]:
-        is_own = trial.number == 0 and plan.tries_own_values
-        name = f"{trial.number} (own values)" if is_own else str(trial.number)
+        name = f"{trial.number} (own values)" if has_own_values(trial, plan) else str(trial.number)
         values = [_short(trial.params[key]) for key in plan.space]
         table.add_row(name, f"{trial.value:.4f}", *values, trial.user_attrs[RUN])
     console().print(table)
 
 
-def write_results(
-    study: optuna.Study, plan: StudyPlan, config: Mapping[str, Any], folder: Path
-) -> None:
+def write_results(study: optuna.Study, plan: StudyPlan, folder: Path) -> None:
     """Write `best.yaml`, `trials.csv`, and `importance.png` where there are enough trials.
 
     Args:
         study: With a complete trial.
         plan: Of the study.
-        config: The content of the configuration, without its `tune:` block.
         folder: Of the study.
     """
     best = best_trial(study)
     assert best is not None
     content = f"# {plan.figure} {best.value:.4f} in trial {best.number} of visus tune.\n"
-    content += yaml.safe_dump(with_values(config, best.params), sort_keys=False)
+    content += yaml.safe_dump(best.user_attrs[OPTIONS], sort_keys=False)
     write_text(folder / "best.yaml", content)
     write_text(folder / "trials.csv", _csv(study, plan.space))
     if _has_importances(study):
         _plot(study, plan, folder / "importance.png")
-
-
-def with_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with other values of some options.
-
-    Args:
-        config: Its content.
-        values: By dotted name, such as `model.backbone_options.width`.
-    """
-    content: dict[str, Any] = yaml.safe_load(yaml.safe_dump(dict(config)))
-    for key, value in values.items():
-        section, *parts = key.split(".")
-        place = content.setdefault(section, {})
-        if section != "trainer":
-            if not isinstance(place, dict):
-                place = content[section] = {"class_path": place}
-            place = place.setdefault("init_args", {})
-        for part in parts[:-1]:
-            place[part] = place = place.get(part) or {}
-        place[parts[-1]] = value
-    return content
 
 
 def _csv(study: optuna.Study, space: Space) -> str:
@@ -111,7 +90,9 @@ def _csv(study: optuna.Study, space: Space) -> str:
         seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
         values = [trial.params.get(key, "") for key in space]
         more = [trial.user_attrs.get(name, "") for name in (RUN, PROBLEM)]
-        writer.writerow([trial.number, _STATES[trial.state], trial.value, seconds, *values, *more])
+        # No trial goes on when the table is written.
+        state = "interrupted" if is_interrupted(trial) else _STATES[trial.state]
+        writer.writerow([trial.number, state, trial.value, seconds, *values, *more])
     return written.getvalue()
 
 

@@ -1,5 +1,6 @@
 """Run a study, and write what came out of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -9,14 +10,15 @@ from visus.apps.parsing import CommandError
 from visus.apps.tuning.results import describe, print_best, write_results
 from visus.apps.tuning.space import BLOCK
 from visus.apps.tuning.study import (
-    CONFIG,
     PROBLEM,
     StudyPlan,
-    Workers,
     best_trial,
+    is_interrupted,
     keep_best_weights,
+    longest_trial,
     start_study,
 )
+from visus.apps.tuning.workers import Workers, visible_gpus
 from visus.vision.wording import counted
 
 
@@ -38,11 +40,14 @@ def run_study(
     """
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content.pop(BLOCK, None)
-    study = start_study(folder, plan)
-    (folder / CONFIG).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    known = {each.number for each in study.trials if each.state.is_finished()}
-    done = f"continues after {len(known)} trials" if known else f"searches for {plan.figure}"
+    study = start_study(folder, plan, content)
+    ended_before = [each for each in study.trials if each.state.is_finished()]
+    known = {each.number for each in ended_before}
+    count = sum(not is_interrupted(each) for each in ended_before)
+    done = f"continues after {count} trials" if count else f"searches for {plan.figure}"
     print(f"{folder}: {done}, {counted(len(plan.space), 'option')}", flush=True)
+    workers = Workers(folder, processes, seconds, visible_gpus() if plan.uses_one_device else ())
+    printed: set[int] = set()
 
     def report() -> None:
         for trial in study.get_trials(deepcopy=False):
@@ -50,22 +55,36 @@ def run_study(
                 known.add(trial.number)
                 print(describe(trial, plan), flush=True)
                 keep_best_weights(study)
+        for number in workers.failed.keys() - printed:
+            printed.add(number)
+            print(workers.failed[number], flush=True)
 
-    ended = Workers(folder, processes, seconds).run(report)
+    ended = workers.run(report)
     keep_best_weights(study, stopped=True)
     if best_trial(study) is not None:
+        if ended and len(known) == len(ended_before) and not workers.failed:
+            longest = longest_trial(study)
+            print(f"no trial was started: one took {longest:.0f} s; give a longer --budget")
         print_best(study, plan)
-        write_results(study, plan, content, folder)
+        write_results(study, plan, folder)
     elif ended:
-        raise CommandError(_nothing(study, folder, seconds))
+        raise CommandError(_nothing(study, folder, seconds, list(workers.failed.values())))
     if not ended:
         raise KeyboardInterrupt
     return study
 
 
-def _nothing(study: optuna.Study, folder: Path, seconds: float) -> str:
-    """Why no trial is complete."""
+def _nothing(study: optuna.Study, folder: Path, seconds: float, failed: Sequence[str]) -> str:
+    """Why no trial is complete.
+
+    Args:
+        study: The study.
+        folder: Its folder.
+        seconds: The time.
+        failed: See `Workers.failed`.
+    """
     problems = [each.user_attrs[PROBLEM] for each in study.trials if PROBLEM in each.user_attrs]
+    problems += failed
     if problems:
         return f"no trial succeeded: {problems[-1]}"
     return (

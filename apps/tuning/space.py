@@ -93,8 +93,8 @@ def read_space(path: Path, known: Sequence[str]) -> Space | None:
     if block is None:
         return None
     content: Any = yaml.safe_load(text)[BLOCK]
-    if not isinstance(content, dict) or not content:
-        raise CommandError(f"{place(path, block)}: tune: is no mapping of options to {_FORMS}")
+    if not content:
+        raise CommandError(f"{place(path, block)}: tune: is empty; map options to {_FORMS}")
     space = {}
     for node, _ in block.value:
         key = str(node.value)
@@ -155,6 +155,6 @@ def default_space(own: Mapping[str, Any]) -> Space:
     space: dict[str, Choices | Range] = {}
     for key in ("model.learning_rate", "model.backbone_learning_rate", "model.weight_decay"):
         value = own.get(key)
-        if value:
+        if isinstance(value, int | float) and value > 0:
             space[key] = Range(value / 5, value * 5, log=True)
     return space

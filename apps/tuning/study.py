@@ -1,26 +1,24 @@
 """A study: its storage, and its trials on several processes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+import yaml
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
-from visus.apps.live.stopping import until_stopped
 from visus.apps.parsing import CommandError
 from visus.apps.tuning.space import Choices, Range, Space
+from visus.tasks.checkpoint_files import remove_partial_files
+from visus.vision.output_files import write_text
 
 _STORAGE = "study.db"
+_NAME = "tune"
 _PLAN = "study.json"
 
 CONFIG = "config.yaml"
@@ -29,16 +27,17 @@ CONFIG = "config.yaml"
 RUN = "run"
 """Attribute of a trial: its run folder."""
 
+OPTIONS = "options"
+"""Attribute of a trial: its options as a configuration, those of the command line included."""
+
 PROBLEM = "problem"
-"""Attribute of a trial: why it failed or was ended, in words."""
+"""Attribute of a trial: why it failed or was ended, in words; one that was interrupted has none."""
+
+ONE_DEVICE = "--trainer.devices=1"
+"""Argument of trials that leave the other GPUs to other processes."""
 
 _BEAT = 5
 """Seconds between two signs of life of a process; after four without one its trial has failed."""
-
-_GRACE = 20.0
-"""Seconds in which a process that was told to stop may end."""
-
-_POLL = 0.5
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ class StudyPlan:
         return json.dumps({**vars(self), "space": space}, indent=2, default=str) + "\n"
 
     @property
-    def tries_own_values(self) -> bool:
-        """Whether the first trial has the configuration's own values throughout."""
-        return self.defaults.keys() == self.space.keys()
+    def uses_one_device(self) -> bool:
+        """Whether each trial trains on one device, so that its process needs one GPU."""
+        return ONE_DEVICE in self.arguments
 
     @classmethod
     def from_json(cls, text: str) -> "StudyPlan":
@@ -101,15 +100,6 @@ def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
         process: The process that will run trials, from 0; each draws other arguments.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        # Repeating the trials of processes that died may change in a later version.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = RDBStorage(
-            f"sqlite:///{folder / _STORAGE}",
-            heartbeat_interval=_BEAT,
-            grace_period=4 * _BEAT,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
-        )
     seed = plan.seed + 1000 * process
     sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed)
     if plan.sampler == "tpe":
@@ -122,8 +112,8 @@ def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
             50.0, n_startup_trials=2, n_warmup_steps=10, interval_steps=1
         )
     return optuna.create_study(
-        study_name="tune",
-        storage=storage,
+        study_name=_NAME,
+        storage=_storage(folder),
         sampler=sampler,
         pruner=pruner,
         direction=plan.direction,
@@ -131,100 +121,87 @@ def open_study(folder: Path, plan: StudyPlan, process: int = 0) -> optuna.Study:
     )
 
 
-def start_study(folder: Path, plan: StudyPlan) -> optuna.Study:
+def start_study(folder: Path, plan: StudyPlan, config: Mapping[str, Any]) -> optuna.Study:
     """Create a study, or continue that in the folder.
+
+    One without a complete trial is replaced where the plan or the configuration has changed.
+
+    Args:
+        folder: Of the study.
+        plan: Of the study.
+        config: The content of the configuration, without its `tune:` block.
 
     Raises:
         CommandError: If the folder holds another study, or other files.
     """
-    path = folder / _PLAN
-    if path.is_file():
-        if read_plan(folder).to_json() != plan.to_json():
+    if (folder / _PLAN).is_file():
+        difference = _difference(folder, plan, config)
+        if difference and _has_results(open_study(folder, plan)):
             raise CommandError(
-                f"--output {folder}: holds a study of another search space or other options; name "
-                "another folder, or remove it"
+                f"--output {folder}: holds a study of {difference}; name another folder, or remove "
+                "it"
             )
-        return open_study(folder, plan)
-    if folder.exists() and any(folder.iterdir()):
+        if difference:
+            optuna.delete_study(study_name=_NAME, storage=_storage(folder))
+    elif folder.exists() and any(folder.iterdir()):
         raise CommandError(f"--output {folder}: holds other files; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(plan.to_json(), encoding="utf-8")
+    # The plan first, by which a folder is recognised after a kill.
+    write_text(folder / _PLAN, plan.to_json())
+    write_text(folder / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
     study = open_study(folder, plan)
-    if plan.defaults:
+    if plan.defaults and not study.get_trials(deepcopy=False):
         study.enqueue_trial(plan.defaults)
     return study
 
 
-@dataclass
-class Workers:
-    """Processes that run the trials of a study.
+def _storage(folder: Path) -> RDBStorage:
+    with warnings.catch_warnings():
+        # Repeating the trials of processes that died may change in a later version.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return RDBStorage(
+            f"sqlite:///{folder / _STORAGE}",
+            heartbeat_interval=_BEAT,
+            grace_period=4 * _BEAT,
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
+        )
 
-    Attributes:
-        folder: Of the study.
-        count: Number of processes.
-        seconds: For how long they start new trials.
-    """
 
-    folder: Path
-    count: int
-    seconds: float
-    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+def _difference(folder: Path, plan: StudyPlan, config: Mapping[str, Any]) -> str:
+    """In what the study of a folder differs, for a message; empty if it is the same."""
+    path = folder / CONFIG
+    if path.is_file():
+        stored = dict(_entries(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        # As it is read again: without aliases and the like.
+        given = dict(_entries(yaml.safe_load(yaml.safe_dump(dict(config)))))
+        for key in sorted(stored.keys() | given.keys()):
+            if key not in given or key not in stored or stored[key] != given[key]:
+                there, here = stored.get(key, "not set"), given.get(key, "not set")
+                return f"another configuration, where {key} is {there!r} instead of {here!r}"
+    if (folder / _PLAN).read_text(encoding="utf-8") != plan.to_json():
+        return "another search space or other options"
+    return ""
 
-    def run(self, finished: Callable[[], None]) -> bool:
-        """Run trials until the time is over, or a signal arrives.
 
-        Args:
-            finished: Called several times a second, and at the end.
+def _entries(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted key."""
+    if not isinstance(content, dict) or not content:
+        yield key, content
+        return
+    for name, value in content.items():
+        yield from _entries(value, f"{key}.{name}" if key else str(name))
 
-        Returns:
-            Whether no signal arrived.
-        """
-        ended = False
-        with until_stopped():
-            try:
-                self._start()
-                end = time.monotonic() + self.seconds
-                while time.monotonic() < end and any(e.poll() is None for e in self._running):
-                    finished()
-                    time.sleep(_POLL)
-                ended = True
-            finally:
-                self._stop()
-        finished()
-        return ended
 
-    def _start(self) -> None:
-        for index in range(self.count):
-            log = open(self.folder / f"process-{index}.log", "ab")
-            command = [sys.executable, "-m", "visus.apps.tuning.worker", str(self.folder)]
-            command += [str(index), str(self.seconds)]
-            with log:
-                self._running.append(
-                    subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        # Ctrl+C goes to this process, which stops the others.
-                        start_new_session=os.name != "nt",
-                    )
-                )
-
-    def _stop(self) -> None:
-        for each in self._running:
-            if each.poll() is None:
-                each.send_signal(signal.SIGTERM)
-        end = time.monotonic() + _GRACE
-        for each in self._running:
-            try:
-                each.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                each.kill()
-                each.wait()
+def _has_results(study: optuna.Study) -> bool:
+    """Whether a trial is complete, or goes on in another process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+    states = {trial.state for trial in study.get_trials(deepcopy=False)}
+    return bool(states & {TrialState.COMPLETE, TrialState.RUNNING})
 
 
 def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
-    """Remove the checkpoints of all trials but the best.
+    """Remove `best.ckpt` and `last.ckpt` of all trials but the best.
 
     Args:
         study: The study.
@@ -235,11 +212,29 @@ def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
         folder = trial.user_attrs.get(RUN)
         ended = stopped or trial.state.is_finished()
         if folder is not None and ended and (best is None or trial.number != best.number):
-            for path in Path(folder).glob("*.ckpt"):
-                path.unlink()
+            for name in ("best.ckpt", "last.ckpt"):
+                Path(folder, name).unlink(missing_ok=True)
+            remove_partial_files(Path(folder))
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """The best finished trial; None if there is none."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return study.best_trial if complete else None
+
+
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Whether a trial was stopped or killed, and did not fail by itself."""
+    failed = trial.state == TrialState.FAIL
+    return trial.state == TrialState.RUNNING or (failed and PROBLEM not in trial.user_attrs)
+
+
+def has_own_values(trial: FrozenTrial, plan: StudyPlan) -> bool:
+    """Whether a trial has the configuration's own values throughout."""
+    return plan.defaults.keys() == plan.space.keys() and trial.params == plan.defaults
+
+
+def longest_trial(study: optuna.Study) -> float:
+    """The seconds of the longest trial that was not interrupted; 0 if there is none."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return max((t.duration.total_seconds() for t in ended if t.duration is not None), default=0.0)

@@ -1,5 +1,6 @@
 """One trial: a training with the arguments that the study suggests."""
 
+import math
 import shutil
 from typing import Any
 
@@ -10,7 +11,8 @@ from visus.apps.inference.benchmark import network_latency
 from visus.apps.training.arguments import parse_arguments
 from visus.apps.training.cli import VisusCLI
 from visus.apps.training.run import prepare, start
-from visus.apps.tuning.study import PROBLEM, RUN, StudyPlan
+from visus.apps.tuning.options import chosen_options
+from visus.apps.tuning.study import OPTIONS, PROBLEM, RUN, StudyPlan
 from visus.tasks.base import VisionTask
 from visus.tasks.optimisation import training_position
 from visus.vision.errors import VisusError
@@ -25,13 +27,15 @@ class TrialEnd(pl.Callback):
         trial: The trial.
 
     Attributes:
-        best: The best figure so far.
+        best: The best figure so far; NaN is none.
+        measured: Whether there was a validation.
         pruned: Whether the study has ended the trial.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
         self.best: float | None = None
+        self.measured = False
         self.pruned = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -41,6 +45,9 @@ class TrialEnd(pl.Callback):
         if trainer.sanity_checking or name not in trainer.callback_metrics:
             return
         value = float(trainer.callback_metrics[name])
+        self.measured = True
+        if math.isnan(value):
+            return
         if self.best is None or (value > self.best) == (mode == "max"):
             self.best = value
         done, total = training_position(trainer) or (0, 1)
@@ -62,7 +69,7 @@ def run_trial(trial: optuna.Trial, plan: StudyPlan) -> float:
 
     Raises:
         optuna.TrialPruned: If the study ended the trial, or its network is too slow.
-        VisusError: If it cannot be trained.
+        VisusError: If it cannot be trained, or no validation gave a figure.
     """
     suggested = {key: entry.suggest(trial, key) for key, entry in plan.space.items()}
     words = [f"--{key}={_text(value)}" for key, value in suggested.items()]
@@ -71,15 +78,24 @@ def run_trial(trial: optuna.Trial, plan: StudyPlan) -> float:
     try:
         cli, keywords = prepare("fit", parse_arguments("fit", [*plan.arguments, *words]))
         trial.set_user_attr(RUN, str(cli.folder))
+        trial.set_user_attr(OPTIONS, chosen_options(cli))
         if plan.max_latency is not None:
             _refuse_slow(trial, cli, plan.max_latency)
         cli.trainer.callbacks.append(end)  # type: ignore[attr-defined]
         if start("fit", cli, keywords):
             raise KeyboardInterrupt
         if end.best is None:
-            raise VisusError("the training ended before its first validation; give it more time")
-    except VisusError as error:
-        trial.set_user_attr(PROBLEM, str(error))
+            raise VisusError(
+                f"{plan.figure} was NaN in each validation"
+                if end.measured
+                else "the training ended before its first validation; give it more time"
+            )
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        known = isinstance(error, VisusError)
+        trial.set_user_attr(PROBLEM, text if known else f"{type(error).__name__}: {text}")
         raise
     if end.pruned:
         trial.set_user_attr(PROBLEM, "worse than others so far")

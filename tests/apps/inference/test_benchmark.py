@@ -1,9 +1,12 @@
 """visus benchmark: latency, throughput, memory and cold start of each runtime."""
 
 import os
+import runpy
+import sys
 
 import pytest
 
+from visus.apps.inference import benchmark
 from visus.vision.cores import usable_cores
 
 
@@ -74,3 +77,9 @@ def test_a_missing_program_yolo_is_reported_before_any_measurement(visus, model,
     monkeypatch.setenv("PATH", "")
     code, out, err = visus("benchmark", model[0], "--peer", "yolo26n.pt")
     assert code == 2 and "no yolo on the PATH" in err and not out
+
+
+def test_it_is_imported_where_the_standard_library_lacks_resource(monkeypatch):
+    # On Windows, by `visus tune` and `visus compress`.
+    monkeypatch.setitem(sys.modules, "resource", None)
+    runpy.run_path(benchmark.__file__)

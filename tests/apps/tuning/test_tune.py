@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from tests.conftest import PATIENCE
+from visus.apps.tuning.planning import plan_study
+from visus.apps.tuning.results import describe
 from visus.apps.tuning.space import Choices, Range
-from visus.apps.tuning.study import StudyPlan
+from visus.apps.tuning.study import StudyPlan, is_interrupted, open_study, read_plan
 from visus.apps.tuning.trial import run_trial
 from visus.configs import find_config
 
@@ -42,8 +44,8 @@ def rows(folder):
 
 def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workplace):
     config = write_config(workplace / "my.yaml", SPACE)
-    command = ("tune", "--config", config, "--budget", "20s", "--processes", "2", *SHORT)
-    code, out, err = visus(*command, "--output", "found")
+    command = ("tune", "--config", config, "--processes", "2", *SHORT, "--output", "found")
+    code, out, err = visus(*command, "--budget", "30s")
     assert code == 0, err
     found = rows(workplace / "found")
     complete = [row for row in found if row["state"] == "complete"]
@@ -54,24 +56,30 @@ def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workpla
     assert model["learning_rate"] == pytest.approx(float(best["model.learning_rate"]))
     assert model["backbone_options"]["activation"] == best["model.backbone_options.activation"]
     assert model["backbone_options"]["init"] == "he" and "tune" not in written
+    # The options of the command line, too.
+    assert written["trainer"] == {"devices": "1", "limit_train_batches": 8, "max_epochs": 1}
+    assert out.rstrip().endswith(
+        "the options of the best trial; visus fit --config found/best.yaml"
+    )
     # Own values first; weights of the best trial alone stay.
     assert float(next(r for r in found if r["trial"] == "0")["model.learning_rate"]) == 0.002
     kept = {str(path.parent) for path in Path("runs").glob("*/*/*/best.ckpt")}
     assert kept == {best["run"]}
-    code, out, err = visus("fit", "--config", "found/best.yaml", *SHORT)
-    assert code == 0, err
-    code, out, err = visus(*command, "--output", "found")
-    finished = sum(row["state"] != "interrupted" for row in found)
+    code, out, err = visus("fit", "--config", "found/best.yaml")
+    assert code == 0 and f"best val/accuracy {float(best['value']):.4f}" in out, err
+    code, out, err = visus(*command, "--budget", "1s")
+    finished = sum(row["state"] not in ("interrupted", "waiting") for row in found)
     assert code == 0 and f"found: continues after {finished} trials" in out, err
-    assert len(rows(workplace / "found")) > len(found)
-    code, _, err = visus(*command, "--output", "found", "--max-latency", "9ms")
+    assert rows(workplace / "found") == found and "no trial was started: one took" in out
+    code, _, err = visus(*command, "--budget", "1s", "--max-latency", "9ms")
     assert code == 2 and "another search space or other options" in err
 
 
 def test_a_stopped_search_stops_its_processes(workplace):
     config = write_config(workplace / "my.yaml", SPACE)
     command = [Path(sys.executable).with_name("visus"), "tune", "--config", config]
-    command += ["--budget", "300s", "--output", "found", *SHORT[:2], "--trainer.max_epochs", "400"]
+    command += ["--budget", "300s", "--processes", "1", "--output", "found"]
+    command += [*SHORT[:2], "--trainer.max_epochs", "400"]
     log = workplace / "found" / "process-0.log"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         end = time.monotonic() + PATIENCE
@@ -83,9 +91,12 @@ def test_a_stopped_search_stops_its_processes(workplace):
     size = log.stat().st_size
     time.sleep(1)
     assert log.stat().st_size == size
-    # The trial that was interrupted is repeated from its start when the search continues.
     assert next(Path("runs").glob("*/*/*")).is_dir()
     assert not any(Path("runs").glob("*/*/*/*.ckpt"))
+    # The trial that was interrupted is repeated from its start when the search continues.
+    stopped, waiting = open_study(Path("found"), read_plan(Path("found"))).trials
+    assert is_interrupted(stopped) and "interrupted" in describe(stopped, plan())
+    assert waiting.system_attrs["fixed_params"] == stopped.params
 
 
 @pytest.mark.parametrize(
@@ -107,8 +118,8 @@ def test_a_stopped_search_stops_its_processes(workplace):
         ),
         ({"model.backbone": []}, "the list of choices is empty"),
         ({"data.image_size": [[32, 32]]}, "choices are numbers, words"),
-        ([], "tune: is no mapping"),
-        ({}, "tune: is no mapping"),
+        ([], "--tune '[]' is not of type dict"),
+        ({}, "tune: is empty"),
     ],
 )
 def test_wrong_search_spaces_are_refused_before_any_trial(visus, workplace, space, message):
@@ -128,9 +139,69 @@ def test_wrong_arguments_are_one_line(visus, workplace):
             "too short",
         ),
         ((*DIGITS, "--budget", "9s", "--processes", "0"), "1 to 64"),
+        ((*DIGITS, "--budget", "9s", "--model.lerning_rate", "1"), "did you mean learning_rate"),
+        ((*DIGITS, "--budget", "9s", "--data.batch_size", "x"), "'x' is not of type int"),
+        ((*DIGITS, "--budget", "9s", "--resume"), "each trial is a new training"),
     ):
         code, _, err = visus("tune", *arguments)
         assert code == 2 and message in err and err.count("\n") == 1, err
+        assert not (workplace / "runs").exists()
+
+
+def test_an_option_is_searched_or_given(visus, workplace):
+    config = find_config("classification/digits")
+    found = plan_study(config, Path("found"), ["--model.learning_rate", "0.1"])
+    assert list(found.space) == ["model.weight_decay"]
+    code, _, err = visus(
+        *("tune", *DIGITS, "--budget", "9s", "--model.learning_rate=1", "--model.weight_decay=1")
+    )
+    assert code == 2 and "no learning rate is left to search" in err
+    config = write_config(workplace / "my.yaml", SPACE)
+    for option, value in (("data.batch_size", "8"), ("model.backbone_options", "{init: he}")):
+        code, _, err = visus("tune", "--config", config, "--budget", "9s", f"--{option}", value)
+        assert code == 2 and f"--{option} sets {option}" in err and "leave one of the two" in err
+    # Another option of the backbone is none that is searched.
+    found = plan_study(config, Path("found"), ["--model.backbone_options.init", "zeros"])
+    assert found.defaults["model.backbone_options.activation"] == "relu"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (None, "--model is required"),
+        ({"init_args": {"learning_rate": 1}}, "VisionTask is no task with a figure"),
+        ("own.Task", "pass --allow-custom-classes"),
+    ],
+)
+def test_a_configuration_without_a_task_is_refused(visus, workplace, model, message):
+    content = {"data": "visus.datamodules.classification.arrays.DigitsData"}
+    content |= {} if model is None else {"model": model}
+    (workplace / "my.yaml").write_text(yaml.safe_dump(content))
+    code, _, err = visus("tune", "--config", "my.yaml", "--budget", "9s")
+    assert code == 2 and message in err and err.count("\n") == 1, err
+
+
+def test_the_model_is_written_as_visus_fit_reads_it(workplace):
+    task = "visus.tasks.classification.task.ClassificationTask"
+    data = "data: visus.datamodules.classification.arrays.DigitsData\n"
+    path = workplace / "my.yaml"
+    for model, rate in (
+        (task, 0.001),
+        # Text for YAML, a number for `visus fit`.
+        (f"{{class_path: {task}, init_args: {{learning_rate: 2e-3}}}}", 0.002),
+    ):
+        path.write_text(f"model: {model}\n{data}")
+        assert plan_study(path, Path("found"), []).defaults["model.learning_rate"] == rate
+    own = "from visus.tasks.classification.task import ClassificationTask\n\n\n"
+    own += "class Task(ClassificationTask):\n    monitor = ('val/loss', 'min')\n"
+    (workplace / "own.py").write_text(own)
+    path.write_text(f"model: own.Task\n{data}")
+    # A process that denied such classes once refuses them.
+    program = "from pathlib import Path; from visus.apps.tuning.planning import plan_study\n"
+    program += (
+        f"print(plan_study(Path('{path}'), Path('found'), ['--allow-custom-classes']).figure)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "val/loss\n"
 
 
 def test_a_budget_without_a_trial_is_an_error(visus, workplace):
