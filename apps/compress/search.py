@@ -196,9 +196,9 @@ class Search:
         budget = self._limits.budget
         available = budget.left - self.reserved
         # A step that is trained for too short a time is a step too many: most of it is training.
-        steps = min(_STEPS, int(available / (4 * self.overhead)))
+        steps = min(_STEPS, int(available / (3 * self.overhead)))
         if steps < 1:
-            needed = budget.elapsed + self.reserved + 5 * self.overhead
+            needed = budget.elapsed + self.reserved + 4 * self.overhead
             raise CommandError(
                 f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
                 f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"

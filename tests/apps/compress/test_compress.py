@@ -161,7 +161,7 @@ def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
     assert len(plan) == 10 and plan == sorted(plan)
     assert sum(plan) + len(plan) * search.overhead == pytest.approx(990 - 150)
     search.overhead = 300.0
-    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 29m"):
+    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 24m"):
         search._plan()
 
 
