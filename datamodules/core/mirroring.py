@@ -9,6 +9,14 @@ _SIDED = re.compile(
 )
 
 
+_MIRRORED_LETTERS = ({"b", "d"}, {"p", "q"})
+
+
 def is_sided(class_names: Sequence[str]) -> bool:
-    """Whether mirroring would exchange classes: a name contains a side or a sense of rotation."""
-    return any(_SIDED.search(name) for name in class_names)
+    """Whether mirroring would exchange classes.
+
+    It would where a name contains a side or a sense of rotation, and among letters.
+    """
+    lower = {name.lower() for name in class_names}
+    letters = any(pair <= lower for pair in _MIRRORED_LETTERS)
+    return letters or any(_SIDED.search(name) for name in class_names)
