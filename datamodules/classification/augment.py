@@ -90,8 +90,8 @@ class TrainingTransform:
         if self.mode != "stretch":
             return _CROP_RATIO
         height, width = image.shape[:2]
-        # Rounded, as a pipeline is kept for each.
-        own = 2 ** (round(4 * math.log2(width / height)) / 4)
+        # Towards that of a square in steps, as a pipeline is kept for each.
+        own = 2 ** (int(4 * math.log2(width / height)) / 4)
         return min(_CROP_RATIO[0], own), max(_CROP_RATIO[1], own)
 
 
