@@ -99,6 +99,11 @@ def _measure(backbone: str, pretrained: bool, folder: Path) -> BackboneResult:
     task = torch_task(model, "compare").cpu()
     figure = task.monitor[0]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+    if metrics.get(figure) is None:
+        raise VisusError(
+            f"{folder}: the validation data have no {figure}, by which backbones are compared; "
+            "give other --data"
+        )
     with TemporaryDirectory() as exported:
         path = export_for_benchmark(model, Path(exported))
         speed = measure_runtime(str(path), load_model(str(path)).runtime, usable_cores())

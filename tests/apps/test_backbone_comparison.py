@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from visus.apps.cli import main
 from visus.configs import find_config
+from visus.tasks.classification.task import ClassificationTask
 
 
 @pytest.fixture
@@ -48,6 +50,18 @@ def test_a_backbone_that_cannot_be_trained_loses_no_earlier_result(config, tmp_p
     assert "alexnet" in capsys.readouterr().err
     results = json.loads((tmp_path / "compared" / "comparison.json").read_text())
     assert [result["backbone"] for result in results] == ["convnet"]
+
+
+def test_data_without_a_figure_are_refused_in_one_line(config, tmp_path, capsys, monkeypatch):
+    compute = ClassificationTask.compute_metrics
+
+    def undefined(self, metrics, split):
+        return replace(compute(self, metrics, split), figures={"accuracy": float("nan")})
+
+    monkeypatch.setattr(ClassificationTask, "compute_metrics", undefined)
+    command = ["backbones", "--compare", "convnet", "--config", config, "--data", "images.npz"]
+    assert main([*command, "--output", "compared"]) == 2
+    assert "the validation data have no val/accuracy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
