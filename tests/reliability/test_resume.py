@@ -7,7 +7,7 @@ import signal
 import pytest
 import torch
 
-from tests.apps.training.test_training import ARGUMENTS
+from tests.apps.training.test_configs import ARGUMENTS
 from tests.conftest import newest, save_captions, save_people
 from tests.reliability.counts import SOAK, count
 
