@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     data = [] if args.data is None else ["--data", args.data]
     arguments = [*rest, *data]
     if args.trial_time is not None:
-        arguments += ["--trainer.max_time", _days_to_seconds(args.trial_time)]
+        arguments += ["--trainer.max_time", _lightning_duration(args.trial_time)]
 
     if find_spec("optuna") is None:
         raise CommandError('visus tune needs Optuna; pip install "visus[tune]"')
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _days_to_seconds(seconds: float) -> str:
+def _lightning_duration(seconds: float) -> str:
     """A duration as Lightning reads it, days:hours:minutes:seconds; at least one second."""
     minutes, rest = divmod(max(1, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)

@@ -141,13 +141,12 @@ class _Compression:
             figure = assess(learner.task, self._evaluation.data, "val", batch=1)
             within = self._search.is_within(figure)
             trained = replace(self.kept, step="trained for int8", figure=figure)
-            self._add(trained, within)
-            if not within:
+            if within and self._write_int8(learner.task, "int8, trained for it"):
+                self._add(trained, within)
+                self._write(learner.task)
+                self.kept = trained
+            else:
                 return None
-            if not self._write_int8(learner.task, "int8, trained for it"):
-                return None
-            self._write(learner.task)
-            self.kept = trained
         return self._target.with_suffix(".onnx")
 
     def print_tests(self, quantised: Path | None) -> None:

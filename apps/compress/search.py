@@ -145,9 +145,6 @@ class Search:
                     return
             if fast:
                 return
-        if near is not None:
-            self._student.task = near.task
-            self._train_on(near.step, near.seconds, measured)
 
     def is_fast(self, model: Measured) -> bool:
         """Whether a model is as fast as required; False without a requirement."""
@@ -198,10 +195,10 @@ class Search:
         # A step that is trained for too short a time is a step too many: most of it is training.
         steps = min(_STEPS, int(available / (3 * self.overhead)))
         if steps < 1:
-            needed = budget.elapsed + self.reserved + 4 * self.overhead
+            needed = budget.elapsed + self.reserved + 3 * self.overhead
             raise CommandError(
-                f"the budget of {budget.seconds:.0f} s is too short: measuring the model takes "
-                f"{self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"
+                f"the budget of {budget.seconds:.0f} s is too short: pruning and measuring "
+                f"a model takes {self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"
             )
         training = available - steps * self.overhead
         # From half of the mean to one and a half.

@@ -66,6 +66,8 @@ class RunReport(Callback):
             f"batch {data.batch_size} x {trainer.world_size} processes, "
             f"learning rate {', '.join(f'{rate:g}' for rate in peak or rates)}",
         )
+        if data.flip is None and not data.mirrors:
+            self._print("classes are named after sides, or letters: images are not mirrored")
         self._print(f"run folder {self.folder}")
         if any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
             self._print(f"all figures of the validations: {self.folder / 'metrics.csv'}")

@@ -104,7 +104,9 @@ class ArrayClassificationData(ClassificationData):
         ids = np.array([self.class_names.index(name) for name in self.names])
         transform = None
         if split == "train" and self.augment != "none":
-            transform = TrainingTransform(self.augment, self.image_size, self.resize_mode)
+            transform = TrainingTransform(
+                self.augment, self.image_size, self.resize_mode, self.mirrors
+            )
         return ArrayDataset(resized, ids[labels], shared_geometry, transform)
 
 

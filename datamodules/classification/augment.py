@@ -90,7 +90,7 @@ class TrainingTransform:
         if self.mode != "stretch":
             return _CROP_RATIO
         height, width = image.shape[:2]
-        # Towards that of a square in steps, as a pipeline is kept for each.
+        # Rounded towards 1 in steps, as a pipeline is kept for each ratio.
         own = 2 ** (int(4 * math.log2(width / height)) / 4)
         return min(_CROP_RATIO[0], own), max(_CROP_RATIO[1], own)
 

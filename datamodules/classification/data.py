@@ -64,8 +64,8 @@ class ImageClassificationData(ClassificationData):
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; one for each core but the first by default.
         augment: Augmentation of the training images.
-        flip: Whether augmentation mirrors images; by default unless a class is named after a side
-            or a sense of rotation, such as `left arrow`.
+        flip: Whether augmentation mirrors images; by default unless classes are named after a
+            side or a sense of rotation, such as `left arrow`, or are the letters of the alphabet.
         skip_bad: Leave bad samples out, instead of raising an error.
         class_names: The classes of a checkpoint, in order; by default those of the data set.
         multi_label: Whether an image may have several labels; by default, whether one has.

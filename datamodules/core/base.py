@@ -41,7 +41,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         resize_mode: How images are resized to that size.
         skipped: Number of bad samples that were left out.
         views: Number of augmented copies of each training sample whose features are cached.
-        flip: Whether augmentation mirrors images; None for `mirrors` to decide.
+        flip: Whether augmentation mirrors images; None for `is_sided` of the classes to decide.
+        mirrors: Whether it does.
         weaker: The weaker form of augmentations by their names.
         least_scale: The smallest input, relative to `image_size`, in which objects can be seen.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
@@ -88,7 +89,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
 
     @property
     def mirrors(self) -> bool:
-        """Whether augmentation mirrors images: by default unless a class is named after a side."""
+        """Whether augmentation mirrors images."""
         return not is_sided(self.class_names) if self.flip is None else self.flip
 
     def weakly_augmented(self) -> Self:

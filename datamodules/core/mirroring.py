@@ -9,14 +9,16 @@ _SIDED = re.compile(
 )
 
 
-_MIRRORED_LETTERS = ({"b", "d"}, {"p", "q"})
+_MIRRORED_LETTERS = {"b", "d", "p", "q"}
 
 
 def is_sided(class_names: Sequence[str]) -> bool:
     """Whether mirroring would exchange classes.
 
-    It would where a name contains a side or a sense of rotation, and among letters.
+    It would where a name contains a side or a sense of rotation, such as `left arrow` and
+    `turnRight`, and among the letters of the alphabet.
     """
-    lower = {name.lower() for name in class_names}
-    letters = any(pair <= lower for pair in _MIRRORED_LETTERS)
-    return letters or any(_SIDED.search(name) for name in class_names)
+    letters = {name.lower() for name in class_names} >= _MIRRORED_LETTERS
+    # Camel case becomes words.
+    spaced = (re.sub("(?<=[a-z])(?=[A-Z])", " ", name) for name in class_names)
+    return letters or any(_SIDED.search(name) for name in spaced)

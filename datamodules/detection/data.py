@@ -77,8 +77,8 @@ class ImageDetectionData(DetectionData):
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; one for each core but the first by default.
         augment: Augmentation of the training images.
-        flip: Whether augmentation mirrors images; by default unless a class is named after a side
-            or a sense of rotation, such as `left arrow`.
+        flip: Whether augmentation mirrors images; by default unless classes are named after a
+            side or a sense of rotation, such as `left arrow`, or are the letters of the alphabet.
         anchors: `auto` fits the anchors of Faster R-CNN to the boxes.
         masks: Whether to provide instance masks as well, from polygons or run lengths.
         skip_bad: Leave bad objects and images out, instead of raising an error.

@@ -59,7 +59,7 @@ class ScenesDetectionData(DetectionData):
         read = partial(_read_scene, size=self.image_size, masks=self.masks)
         transform = None
         if split == "train":
-            transform = BoxTransform(self.augment, self.image_size, self.resize_mode)
+            transform = BoxTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
         return DetectionDataset(seeds, read, self.image_size, self.resize_mode, 3, transform)
 
 

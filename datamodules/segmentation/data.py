@@ -59,8 +59,8 @@ class MaskedImageData(SegmentationData):
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; by default one for each core but one.
         augment: Augmentation of the training images.
-        flip: Whether augmentation mirrors images; by default unless a class is named after a side
-            or a sense of rotation, such as `left arrow`.
+        flip: Whether augmentation mirrors images; by default unless classes are named after a
+            side or a sense of rotation, such as `left arrow`, or are the letters of the alphabet.
         skip_bad: Leave out bad images, and report their number, instead of refusing the data set.
         class_names: The classes in the order of their ids; by default those of the data set.
         in_channels: Channels of the images: 3 for RGB, 1 for grey; others for `.npy` files.

@@ -43,7 +43,12 @@ class BudgetTimer(PunctualTimer):
         super().__init__(Timer(timedelta(seconds=budget.seconds)))
         self._budget = budget
         self._validations = validations
+        self._val_interval: int | None = None
+        self._planned = False
         self._validation_began = 0.0
+        self._step_began = 0.0
+        self._step_seconds = 0.0
+        self._warm_up = 0
         self._closing = _CLOSING + _MARGIN * budget.seconds
 
     def time_elapsed(self, stage: str = RunningStage.TRAINING) -> float:
@@ -51,20 +56,33 @@ class BudgetTimer(PunctualTimer):
         return self._budget.elapsed
 
     def time_remaining(self, stage: str = RunningStage.TRAINING) -> float | None:
-        """Seconds until the last validation must begin."""
+        """Seconds until the last training batch must begin."""
         left = super().time_remaining(stage)
-        return None if left is None else left - self._closing
+        return None if left is None else left - self._closing - self._step_seconds
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the measurement of a validation."""
         super().on_validation_start(trainer, pl_module)
         self._validation_began = self._budget.elapsed
+        self._warm_up = 0
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **more: Any) -> None:
+        """Measure from the end of the first batch before the training, which warms up."""
+        super().on_validation_batch_end(trainer, *args, **more)
+        if (
+            trainer.sanity_checking
+            and not self._warm_up
+            and sum(trainer.num_sanity_val_batches) > 1
+        ):
+            self._validation_began, self._warm_up = self._budget.elapsed, 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure how long a batch of the validation takes."""
         sanity = trainer.sanity_checking
         batches = trainer.num_sanity_val_batches if sanity else trainer.num_val_batches
-        self._batch_seconds = (self._budget.elapsed - self._validation_began) / max(1, sum(batches))
+        measured = max(1, sum(batches) - self._warm_up)
+        self._step_began = self._budget.elapsed
+        self._batch_seconds = (self._step_began - self._validation_began) / measured
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: object) -> None:
         """Before the first batch, plan fewer validations where they take longer than expected.
@@ -73,19 +91,47 @@ class BudgetTimer(PunctualTimer):
         time than the network.
         """
         super().on_train_batch_start(trainer, *args)
-        left = self.time_remaining()
-        if trainer.global_step or not self._reserve or left is None:
+        if self._planned:
             return
-        affordable = max(1, int(VALIDATION_SHARE * left / self._reserve))
-        if affordable < self._validations:
-            longer = (self._validations - 0.5) / (affordable - 0.5)
-            assert trainer.val_check_batch is not None
-            trainer.val_check_batch = math.ceil(trainer.val_check_batch * longer)
-            self._validations = affordable
+        self._planned = True
+        self._step_began = self._budget.elapsed
+        if self._val_interval is None:
+            self._val_interval = self._validation_interval(trainer)
+        # Lightning has set it to what was planned, in a resumed training, too.
+        trainer.val_check_batch = self._val_interval
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **more: Any) -> None:
+        """Measure how long a batch takes: none begins that would end too late."""
+        now = self._budget.elapsed
+        self._step_seconds, self._step_began = now - self._step_began, now
+        super().on_train_batch_end(trainer, *args, **more)
+
+    def _validation_interval(self, trainer: pl.Trainer) -> int:
+        """Training batches between two validations."""
+        assert trainer.val_check_batch is not None
+        planned = math.ceil(trainer.val_check_batch)
+        left = self.time_remaining()
+        affordable = self._validations
+        if trainer.global_step == 0 and self._reserve and left is not None:
+            affordable = max(1, int(VALIDATION_SHARE * left / self._reserve))
+        # Processes whose clocks differ must agree.
+        affordable = min(self._validations, trainer.strategy.broadcast(affordable))
+        return math.ceil(planned * (self._validations - 0.5) / (affordable - 0.5))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training keeps to."""
+        kept = {
+            "validation_interval": self._val_interval,
+            "validation_batch_seconds": self._batch_seconds,
+        }
+        return super().state_dict() | kept
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the time that was left."""
         super().load_state_dict(state_dict)
+        # A run of an older version has neither.
+        self._val_interval = state_dict.get("validation_interval")
+        self._batch_seconds = state_dict.get("validation_batch_seconds", 0.0)
         self._budget.spent_before = state_dict["time_elapsed"][RunningStage.TRAINING.value]
 
 

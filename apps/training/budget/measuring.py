@@ -7,12 +7,14 @@ from pydoc import locate
 from typing import Any
 
 import pytorch_lightning as pl
+from torch.utils.data import Subset
 
 from visus.apps.training.budget import clock
 from visus.apps.training.budget.callbacks import ThreadAdapter
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.plan import Candidate, Measured
 from visus.datamodules.core.base import VisionDataModule
+from visus.datamodules.core.loading import make_loader
 from visus.models.weights import has_imagenet_weights
 from visus.tasks.base import VisionTask
 from visus.tasks.budget import BudgetChoices
@@ -124,7 +126,8 @@ class Measurer:
             return [(height, width)]
         shorter = min(height, width)
         enlarged = [side / shorter for side in self.choices.enlarged if side > shorter]
-        reduced = [scale for scale in self.choices.sizes if scale >= self.data.least_scale]
+        least_scale = self.data.least_scale
+        reduced = [scale for scale in self.choices.sizes if scale >= least_scale]
         least = min(self.choices.enlarged, default=0)
         scaled = {
             (_multiple(height * scale), _multiple(width * scale))
@@ -134,13 +137,17 @@ class Measurer:
         return sorted(scaled)
 
     def _load_seconds(self) -> float:
-        """Mean seconds in which this process loads a training sample without augmentation."""
-        dataset: Any = self.data.plain_dataset("train")
+        """Seconds in which the loading processes load a training sample without augmentation."""
+        dataset = self.data.plain_dataset("train")
+        size = len(dataset)  # type: ignore[arg-type]
+        count = min(_LOADED, size)
+        # The first is not counted, as it warms up.
+        chosen = [0, *(index * size // count for index in range(count))]
         start = clock.now()
-        count = min(_LOADED, len(dataset))
-        for index in range(count):
-            dataset[index * len(dataset) // count]
-        return (clock.now() - start) / count
+        for number, _ in enumerate(make_loader(Subset(dataset, chosen), 1, 0)):
+            if number == 0:
+                start = clock.now()
+        return (clock.now() - start) / count / max(1, self.data.num_workers)
 
     def _candidate(self, backbone: str, size: tuple[int, int]) -> Candidate:
         if "--data.crop_size" in self._given or "crop_size" not in self._arguments:

@@ -80,7 +80,8 @@ class Measured:
         batch_size: Samples in a batch.
         sample_seconds: Time of a training step for one sample with each candidate, in ascending
             order of the candidates.
-        load_seconds: Time in which one process loads a sample without augmentation.
+        load_seconds: Time in which all loading processes together load a sample without
+            augmentation.
     """
 
     train_samples: int

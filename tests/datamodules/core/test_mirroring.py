@@ -25,8 +25,9 @@ RAMP = np.tile(np.arange(20, 244, 4, dtype=np.uint8)[None, :, None], (40, 1, 3))
         (("Right hand", "rest"), True),
         (("turns counter-clockwise", "rest"), True),
         (("copyright", "cleft", "clockwork"), False),
-        (("A", "B", "C", "D"), True),
-        (("a", "b", "c"), False),
+        (("turnRight", "rest"), True),
+        (tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), True),
+        (("A", "B", "C", "D"), False),
     ],
 )
 def test_classes_named_after_a_side_are_not_mirrored_by_default(names, sided):

@@ -125,24 +125,46 @@ def test_tiny_images_are_enlarged_for_a_network_of_photographs(visus, data, tick
     assert tuple(task.image_size) == (160, 160)
 
 
-def test_validations_that_take_longer_than_planned_are_fewer(ticking):
-    ticks = ticking(0.0)
+def validated_timer(ticks, seconds, interval=100, step=0):
+    """A timer of five validations, after two batches of which the second takes so many seconds."""
     timer = BudgetTimer(Budget(100.0), 5)
     trainer = SimpleNamespace(
         sanity_checking=True,
         num_sanity_val_batches=[2],
         num_val_batches=[20],
-        global_step=0,
-        val_check_batch=100,
+        global_step=step,
+        val_check_batch=interval,
+        strategy=SimpleNamespace(broadcast=lambda value: value),
     )
     timer.on_validation_start(trainer, None)
-    ticks.time += 0.4
+    # The first one warms up.
+    ticks.time += 2.0
+    timer.on_validation_batch_end(trainer, None, None, None, 0)
+    ticks.time += seconds
+    timer.on_validation_batch_end(trainer, None, None, None, 1)
     timer.on_validation_end(trainer, None)
-    # 4 s each: one in the time for validations, at the end.
-    timer.on_train_batch_start(trainer)
-    assert trainer.val_check_batch == 100 * 4.5 / 0.5
-    timer.on_train_batch_start(trainer)
-    assert trainer.val_check_batch == 900
+    return timer, trainer
+
+
+@pytest.mark.parametrize(("seconds", "interval"), [(0.001, 100), (0.2, 900)])
+def test_validations_that_take_longer_than_planned_are_fewer(ticking, seconds, interval):
+    # With 0.2 s for a batch 4 s each: one in the time for validations, at the end.
+    timer, trainer = validated_timer(ticking(0.0), seconds)
+    for _ in range(2):
+        timer.on_train_batch_start(trainer)
+        assert trainer.val_check_batch == interval
+    # A resumed training continues so.
+    resumed, again = validated_timer(ticking(0.0), 0.001, step=7)
+    resumed.load_state_dict(timer.state_dict())
+    resumed.on_train_batch_start(again)
+    assert again.val_check_batch == interval
+
+
+def test_data_in_arrays_are_trained_under_a_budget(visus, workplace, ticking):
+    ticking(0.3)
+    code, out, err = visus("fit", "--config", "classification/digits", "--budget", "30s")
+    assert code == 0, err
+    assert "validations" in out
 
 
 def test_a_slow_machine_trains_the_head_on_features_of_some_views(
