@@ -22,6 +22,10 @@ Training mends small damage quickly: 27 % fewer multiply-adds in three steps of 
 flower classifier less than in one step of three minutes.
 """
 
+_FOR_STEPS = 0.7
+"""Fraction of the time for the planned steps; the rest is for a model that nearly keeps the limit,
+or for more of them."""
+
 _STEPS = 10
 """The most steps, which leave a fifth of the multiply-adds."""
 
@@ -122,13 +126,14 @@ class Search:
         self.overhead += self._limits.budget.elapsed - began
         plan = self._plan()
         print(
-            f"at most {len(plan)} steps, trained for {plan[0]:.0f} to {plan[-1]:.0f} s each",
+            f"about {len(plan)} steps, trained for {plan[0]:.0f} to {plan[-1]:.0f} s each",
             flush=True,
         )
         near: _Near | None = None
-        for step, planned in enumerate(plan, 1):
-            seconds = min(planned, self._time_left)
-            if step > 1 and (seconds < plan[0] or not self._prune()):
+        for number in range(1, _STEPS + 1):
+            step, seconds = number, min(plan[min(number, len(plan)) - 1], self._time_left)
+            over = seconds < plan[0] or (number > len(plan) and near is not None)
+            if number > 1 and (over or not self._prune()):
                 break
             model = self._train(f"pruned {step}", seconds)
             measured(model, self.is_within(model.figure))
@@ -145,6 +150,9 @@ class Search:
                     return
             if fast:
                 return
+        if near is not None:
+            self._student.task = near.task
+            self._train_on(near.step, near.seconds, measured)
 
     def is_fast(self, model: Measured) -> bool:
         """Whether a model is as fast as required; False without a requirement."""
@@ -191,11 +199,11 @@ class Search:
     def _plan(self) -> list[float]:
         """The seconds that each step may train: the smaller the network, the longer."""
         budget = self._limits.budget
-        available = budget.left - self.reserved
+        available = _FOR_STEPS * (budget.left - self.reserved)
         # A step that is trained for too short a time is a step too many: most of it is training.
         steps = min(_STEPS, int(available / (3 * self.overhead)))
         if steps < 1:
-            needed = budget.elapsed + self.reserved + 3 * self.overhead
+            needed = budget.elapsed + self.reserved + 3 * self.overhead / _FOR_STEPS
             raise CommandError(
                 f"the budget of {budget.seconds:.0f} s is too short: pruning and measuring "
                 f"a model takes {self.overhead:.0f} s; give --budget {needed / 60 + 1:.0f}m or more"

@@ -159,13 +159,13 @@ def test_a_plan_trains_smaller_networks_for_longer(monkeypatch):
     search._limits = SimpleNamespace(budget=budget)
     plan = search._plan()
     assert len(plan) == 10 and plan == sorted(plan)
-    assert sum(plan) + len(plan) * search.overhead == pytest.approx(990 - 150)
+    assert sum(plan) + len(plan) * search.overhead == pytest.approx(0.7 * (990 - 150))
     search.overhead = 300.0
-    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 19m"):
+    with pytest.raises(CommandError, match=r"the budget of 1000 s is too short: .* --budget 25m"):
         search._plan()
 
 
-def search_path(monkeypatch, values):
+def search_path(monkeypatch, values, steps=8):
     """The models of a search of 100 s with these accuracies, and the times of its trainings."""
     from types import SimpleNamespace
 
@@ -203,7 +203,7 @@ def search_path(monkeypatch, values):
         return Measured(step, figure, student.multiply_adds, 1.0, {})
 
     monkeypatch.setattr(search, "_train", train)
-    monkeypatch.setattr(search, "_plan", lambda: [10.0] * 8)
+    monkeypatch.setattr(search, "_plan", lambda: [10.0] * steps)
     found = []
     search.run(lambda model, within: found.append((model.step, model.multiply_adds, within)))
     return found, times
@@ -238,6 +238,16 @@ def test_a_search_returns_to_the_model_that_nearly_kept_the_limit(monkeypatch):
         ("pruned 4, trained on", 613, True),
     ]
     assert times == [10, 10, 10, 20, 10, 20]
+
+
+def test_the_rest_of_the_time_is_for_a_near_miss_or_for_further_steps(monkeypatch):
+    values = [0.90, 0.885, 0.885, 0.895]
+    found, times = search_path(monkeypatch, values, steps=3)
+    assert found[-1] == ("pruned 3, trained on", 613, True) and times[-1] == 20
+    # Further ones while all keep the limit.
+    found, times = search_path(monkeypatch, [0.90] * 5 + [0.885, 0.87], steps=3)
+    assert [step for step, _, _ in found][-2:] == ["pruned 6", "pruned 6, trained on"]
+    assert times == [10] * 6 + [20]
 
 
 def test_a_step_that_was_trained_on_leaves_its_time_to_the_next(monkeypatch):
