@@ -177,10 +177,10 @@ class VisusCLI(LightningCLI):
                 f"{arguments[key]!r}; leave it out, or train a new model without a checkpoint"
             )
         if self.running == "fit":
-            extends = any(option.startswith("--trainer.max_") for option in self.given)
-            self.planned = continue_plan(self.stored.get("budget"), self.budget, self.given)
-            extends = extends or self.budget is not None
-            refuse_finished(self.checkpoint, self.resumed, self.config.trainer, extends)
+            plan, trainer = self.stored.get("budget"), self.config.trainer
+            self.planned = continue_plan(plan, self.budget, self.given, trainer)
+            longer = any(option.startswith("--trainer.max_") for option in self.given)
+            refuse_finished(self.checkpoint, self.resumed, trainer, longer or bool(self.budget))
         model["pretrained"] = False
         data = self.config.data.init_args
         trained_on = (self.stored.get("data", {}).get("init_args") or {}).get("root")

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from visus.apps.console import console
+from visus.apps.launched import launched_processes
 from visus.apps.parsing import CommandError
 from visus.apps.training.budget.callbacks import (
     BudgetTimer,
@@ -47,6 +48,26 @@ def refuse_lengths(given: Collection[str]) -> None:
             raise CommandError(
                 f"--trainer.{name} with --budget: the budget decides it; leave one of the two out"
             )
+
+
+def use_one_device(trainer: Any) -> None:
+    """Let a trainer use one device: the schedule follows the clock, and each process has its own.
+
+    Args:
+        trainer: The arguments of the trainer, which are changed.
+
+    Raises:
+        CommandError: If several are chosen.
+    """
+    nodes, devices = launched_processes() or (trainer.num_nodes, trainer.devices)
+    if devices == "auto":
+        trainer.devices = devices = 1
+    single = len(devices) == 1 if isinstance(devices, list) else str(devices).rstrip(",") == "1"
+    if nodes != 1 or not single:
+        raise CommandError(
+            f"--budget: trains on one device, not on {devices} of each of {nodes} nodes; leave "
+            "--trainer.devices out, or give --trainer.max_epochs instead of --budget"
+        )
 
 
 class PlannedTraining:
@@ -102,7 +123,7 @@ class PlannedTraining:
 
 
 def continue_plan(
-    stored: dict[str, Any] | None, budget: Budget | None, given: Collection[str]
+    stored: dict[str, Any] | None, budget: Budget | None, given: Collection[str], trainer: Any
 ) -> PlannedTraining | None:
     """The plan of a resumed training; None for a training without a budget.
 
@@ -110,10 +131,11 @@ def continue_plan(
         stored: See `PlannedTraining.to_plain`.
         budget: Another budget for the whole training, or None for that of the plan.
         given: The options of the command line.
+        trainer: The arguments of the trainer.
 
     Raises:
-        CommandError: If there is a budget, but the training has no plan, or an option also says
-            how long to train.
+        CommandError: If there is a budget, but the training has no plan, an option also says how
+            long to train, or several devices are chosen.
     """
     if budget is not None:
         refuse_lengths(given)
@@ -123,6 +145,7 @@ def continue_plan(
                 "--budget with --resume: the run was not planned for a budget; leave it out"
             )
         return None
+    use_one_device(trainer)
     return PlannedTraining(budget or Budget(stored["seconds"]), stored["plan"])
 
 
@@ -140,6 +163,7 @@ def plan_training(
         The planned training, and the measurer with the data that it has read.
     """
     refuse_lengths(given)
+    use_one_device(config.trainer)
     trainer = {name: config.trainer[name] for name in ("accelerator", "precision")}
     trainer |= {"devices": 1}
     has_weights = bool(config.init_from or config.model.init_args.get("pretrained"))

@@ -207,6 +207,9 @@ def _slower(plan, measured, choices, seconds):
         (("--budget",), "--budget needs a value"),
         (("--budget", "1m", "--trainer.max_time", "00:00:01:00"), "--trainer.max_time with --bud"),
         (("--budget", "1m", "--trainer.max_epochs", "3"), "--trainer.max_epochs with --budget"),
+        (("--budget", "1m", "--trainer.devices", "2"), "one device, not on 2 of each of 1 nodes"),
+        (("--budget", "1m", "--trainer.devices", "[0,1]"), "one device, not on [0, 1] of each"),
+        (("--budget", "1m", "--trainer.num_nodes", "2"), "one device, not on 1 of each of 2 nodes"),
     ],
 )
 def test_wrong_budgets_are_refused(visus, data, arguments, message):
