@@ -45,7 +45,7 @@ def rows(folder):
 def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workplace):
     config = write_config(workplace / "my.yaml", SPACE)
     command = ("tune", "--config", config, "--processes", "2", *SHORT, "--output", "found")
-    code, out, err = visus(*command, "--budget", "30s")
+    code, out, err = visus(*command, "--budget", "40s")
     assert code == 0, err
     found = rows(workplace / "found")
     complete = [row for row in found if row["state"] == "complete"]
