@@ -51,7 +51,12 @@ def test_a_missing_field_is_an_error_that_names_class_and_field(missing):
 
 def test_optional_fields_have_defaults():
     info = info_from_data(ClassificationInfo, SimpleNamespace(**REQUIRED))
-    assert asdict(info) == {**REQUIRED, "multi_label": False, "class_counts": None}
+    assert asdict(info) == {
+        **REQUIRED,
+        "multi_label": False,
+        "class_counts": None,
+        "mirrors": True,
+    }
     counted = SimpleNamespace(**REQUIRED, class_counts=[3, 4], unrelated=1)
     assert info_from_data(ClassificationInfo, counted).class_counts == (3, 4)
 
