@@ -34,6 +34,9 @@ class _Output:
         with self._failing():
             self._stream.flush()
 
+    def close(self) -> None:
+        """Close nothing: a library's log handler may outlive the command, and close its stream."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
