@@ -44,8 +44,8 @@ def compress(model: str, data: Sequence[str], output: Path | None, limits: Limit
     target = output or source.with_name("compressed.ckpt")
     refuse_overwriting(target, source)
     refuse_foreign_file(target.with_suffix(".onnx"))
-    refuse_unwritable(target)
     refuse_incompressible(evaluation.task)
+    refuse_unwritable(target)
     with Stopwatch(evaluation.task) as stopwatch:
         compression = _Compression(evaluation, source, target, limits, stopwatch)
         try:
