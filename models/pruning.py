@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from visus.models.channel_statistics import ChannelStatistics, reads_channels
 from visus.models.channels import RESIZABLE
+from visus.models.costs import LayerCost, layer_costs
 from visus.vision.errors import VisusError
 
 
@@ -24,20 +25,7 @@ _LEAST = 0.2
 """Fraction of each layer's channels that stays."""
 
 _PART = 0.02
-"""Fraction of the multiply-adds that is removed before they are counted again."""
-
-
-def count_multiply_adds(
-    network: nn.Module, compute: Callable[[Tensor], object], images: Tensor
-) -> int:
-    """Multiply-adds of the convolutions and linear layers for one image.
-
-    Args:
-        network: Its layers are counted.
-        compute: Runs it.
-        images: One image, as `compute` takes it.
-    """
-    return sum(_layer_costs(network, compute, images).values())
+"""Fraction of the cost that is removed before it is estimated again."""
 
 
 def refuse_unprunable(network: nn.Module, fixed: Collection[nn.Module]) -> None:
@@ -65,22 +53,22 @@ def prune(
     compute: Callable[[Tensor], Any],
     images: Tensor,
     fixed: Collection[nn.Module],
-    multiply_adds: int,
+    cost: int,
     statistics: ChannelStatistics,
 ) -> None:
-    """Remove channels until a network needs at most so many multiply-adds for an image.
+    """Remove channels until a network costs at most so much for an image.
 
     A channel is removed from all layers that depend on it (Fang et al. 2023, "DepGraph: Towards Any
-    Structural Pruning"). Those go first that matter least for the multiply-adds that they cost;
-    channels of feature maps to which several layers are added go last. The layers that read them
-    are adapted, so that the other channels stand in for them.
+    Structural Pruning"). Those go first that matter least for what they cost; channels of feature
+    maps to which several layers are added go last. The layers that read them are adapted, so that
+    the other channels stand in for them.
 
     Args:
         network: In evaluation mode; changed in place.
         compute: Runs it; returns a tensor, or several.
         images: One image, as `compute` takes it.
         fixed: Parts that keep their channels, such as the last layers.
-        multiply_adds: The target.
+        cost: The target, as `estimate_cost` gives it.
         statistics: Recorded on the network's data; changed in place.
 
     Raises:
@@ -103,9 +91,9 @@ def prune(
         for module in network.modules()
         if isinstance(module, RESIZABLE)
     }
-    costs = _layer_costs(network, compute, images)
-    left = sum(costs.values())
-    while left > multiply_adds:
+    costs = layer_costs(network, compute, images)
+    left = sum(each.total for each in costs.values())
+    while left > cost:
         found = graph.get_all_groups(
             ignored_layers=ignored, root_module_types=[nn.Conv2d, nn.Linear]
         )
@@ -114,18 +102,18 @@ def prune(
         chunks = [each for each in chunks if each.group.producers == 1] or chunks
         if not chunks:
             raise NothingToPruneError(
-                f"no channels are left to prune at {left / 1e6:,.0f} million multiply-adds"
+                f"no channels are left to prune at a cost of {left / 1e6:,.0f} million"
             )
         # Some at a time, as counting takes a while.
-        for group, count in _choose(chunks, min(left - multiply_adds, _PART * left)).items():
+        for group, count in _choose(chunks, min(left - cost, _PART * left)).items():
             chosen = group.order[:count].tolist()
             removal = graph.get_pruning_group(group.root, group.function, chosen)
             for dep, indices in removal:
                 if graph.is_in_channel_pruning_fn(dep.handler):
                     statistics.replace(dep.target.module, indices)
             removal.prune()
-        costs = _layer_costs(network, compute, images)
-        left = sum(costs.values())
+        costs = layer_costs(network, compute, images)
+        left = sum(each.total for each in costs.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +125,7 @@ class _ChannelGroup:
         function: Removes them there, in the dependency graph.
         order: The channels, the least important first.
         losses: Their importance in that order.
-        saving: Multiply-adds that a channel costs.
+        saving: What a channel costs, in multiply-adds.
         producers: Number of layers that compute them; several where their outputs are added.
         layers: All layers that lose channels.
     """
@@ -159,7 +147,7 @@ class _Chunk:
         group: The group.
         end: Number of channels that are gone with it.
         size: Its number of channels.
-        ratio: Importance for a multiply-add that is saved.
+        ratio: Importance relative to what is saved.
     """
 
     group: _ChannelGroup
@@ -172,29 +160,36 @@ def _channel_groups(
     graph: Any,
     found: Iterator[Any],
     scores: Mapping[nn.Module, Tensor],
-    costs: Mapping[nn.Module, int],
+    costs: Mapping[nn.Module, LayerCost],
 ) -> Iterator[_ChannelGroup]:
     """The groups of layers that depend on each other, with their channels by importance."""
     for group in found:
         root, function = group[0].dep.target.module, group[0].dep.handler
         channels = _out_channels(root)
         total = torch.zeros(channels)
-        layers: set[nn.Module] = set()
-        producers = 0
+        written: set[nn.Module] = set()
+        read: set[nn.Module] = set()
         for dep, indices in group:
             module = dep.target.module
             if not isinstance(module, RESIZABLE):
                 continue
-            layers.add(module)
             if graph.is_out_channel_pruning_fn(dep.handler):
-                producers += reads_channels(module)
-            elif module in scores:
+                written.add(module)
+                if not reads_channels(module):
+                    read.add(module)
+                continue
+            read.add(module)
+            if module in scores:
                 own = scores[module][list(indices)].cpu()
                 # After a flattening there are several values for each channel.
                 total += own.reshape(channels, -1).sum(1)
         losses, order = total.sort()
-        saving = sum(costs[layer] for layer in layers if layer in costs) / channels
-        yield _ChannelGroup(root, function, order, losses, saving, producers, layers)
+        layers = written | read
+        saving = sum(costs[layer].multiply_adds for layer in layers if layer in costs)
+        saving += sum(costs[layer].written_cost for layer in written if layer in costs)
+        saving += sum(costs[layer].read_cost for layer in read if layer in costs)
+        producers = sum(map(reads_channels, written))
+        yield _ChannelGroup(root, function, order, losses, saving / channels, producers, layers)
 
 
 def _chunks(group: _ChannelGroup, least: int) -> Iterator[_Chunk]:
@@ -210,13 +205,13 @@ def _chunks(group: _ChannelGroup, least: int) -> Iterator[_Chunk]:
 
 
 def _choose(chunks: Collection[_Chunk], saving: float) -> dict[_ChannelGroup, int]:
-    """How many channels each group loses to save so many multiply-adds."""
+    """How many channels each group loses to save so much."""
     chosen: dict[_ChannelGroup, int] = {}
     taken: dict[nn.Module, _ChannelGroup] = {}
     saved = 0.0
     for chunk in sorted(chunks, key=lambda each: each.ratio):
         group = chunk.group
-        # Two groups with a common layer would count its multiply-adds twice.
+        # Two groups with a common layer would count its cost twice.
         if any(taken.get(layer, group) is not group for layer in group.layers):
             continue
         taken |= dict.fromkeys(group.layers, group)
@@ -232,29 +227,3 @@ def _out_channels(module: nn.Module) -> int:
         if hasattr(module, name):
             return int(getattr(module, name))
     raise AssertionError(type(module))
-
-
-def _layer_costs(
-    network: nn.Module, compute: Callable[[Tensor], object], images: Tensor
-) -> dict[nn.Module, int]:
-    """Multiply-adds of each convolution and linear layer."""
-    costs: dict[nn.Module, int] = {}
-
-    def count(module: nn.Module, _: object, output: Tensor) -> None:
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        if isinstance(module, nn.Conv2d):
-            own = output.numel() * weight[0].numel()
-        else:
-            own = output.numel() * weight.shape[1]
-        costs[module] = costs.get(module, 0) + own
-
-    layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
-    hooks = [each.register_forward_hook(count) for each in layers]
-    try:
-        with torch.inference_mode():
-            compute(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return costs

@@ -30,12 +30,15 @@ class Distillation:
             that depend on all of them.
         loss: From the outputs of the imitated layers of the student and of the teacher to the loss
             of imitation.
+        labels: Whether a student learns from labels, too; the task's training step then runs the
+            imitated layers on the batch's images.
     """
 
     imitated: Sequence[str]
     fixed: Sequence[str]
     run: Callable[[VisionTask, Tensor], Any]
     loss: Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
+    labels: bool = False
 
 
 def class_imitation(student: Tensor, teacher: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """visus report: one page on a model's quality, errors, explanations, robustness and speed."""
 
-import os
 from pathlib import Path
 
 from visus.apps.parsing import CommandError, CommandParser
@@ -85,10 +84,11 @@ def _check_output(path: Path, model: str, data: str | None) -> None:
 
     Raises:
         CommandError: If it is no HTML file, cannot be a file there, or would replace another file.
-        VisusError: If it is an address, or the model.
+        VisusError: If it is an address, the model, or cannot be written.
     """
     from visus.apps.outputs import check_outputs
     from visus.apps.report.numbers_file import is_report
+    from visus.vision.output_files import refuse_unwritable
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise CommandError(f"--output {path}: is written as HTML; name a .html file")
@@ -97,11 +97,9 @@ def _check_output(path: Path, model: str, data: str | None) -> None:
     for each in (path, beside):
         if each.is_dir():
             raise CommandError(f"--output {path}: {each} is a folder; name another file")
-    parent = next((folder for folder in path.parents if folder.exists()), Path())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise CommandError(f"--output {path}: {parent} is no folder that can be written to")
     if beside.exists() and not is_report(beside):
         raise CommandError(
             f"--output {path}: the numbers are written to {beside}, which exists and is no report; "
             "name another file"
         )
+    refuse_unwritable(path)

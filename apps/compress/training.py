@@ -1,28 +1,26 @@
-"""Train a pruned task to behave as the unpruned one.
-
-It learns from the teacher's outputs and feature maps without labels: these would draw a network
-that was just damaged away from what the teacher knows, which a few images cannot restore.
-"""
+"""Prune a task, and train it to behave as the unpruned one."""
 
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.callbacks import Timer, WeightAveraging
 from torch import Tensor, nn
 
+from visus.apps.compress.imitation import imitating
 from visus.apps.training.budget.callbacks import ThreadAdapter
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import make_loader
 from visus.models.channel_statistics import ChannelStatistics
 from visus.models.channels import layer_sizes, plan_between
+from visus.models.costs import count_multiply_adds, estimate_cost
 from visus.models.fake_quantisation import fake_quantised
-from visus.models.pruning import count_multiply_adds, prune, refuse_unprunable
+from visus.models.pruning import prune, refuse_unprunable
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.folded_norms import unfold_norms
 
@@ -35,8 +33,8 @@ _RATE = 3e-4
 _BATCH = 8
 """Images in a batch where batch norms have fixed statistics: small batches give more steps."""
 
-_MAPS_WEIGHT = 3.0
-"""Weight of the relative error of the feature maps, beside the loss of the outputs."""
+_AVERAGED_FROM = 0.4
+"""Fraction of a training from which on its weights are averaged."""
 
 _NORM_IMAGES = 256
 """Training images from which batch norms take new statistics after pruning."""
@@ -78,11 +76,11 @@ class Student:
         """Of the network for one image."""
         return multiply_adds_of(self.task)
 
-    def prune(self, multiply_adds: int) -> None:
+    def prune(self, fraction: float) -> None:
         """Remove the least important channels, and renew the statistics of batch norms.
 
         Args:
-            multiply_adds: What is left of them for one image.
+            fraction: Of the time for one image, as estimated from its layers, that is left.
 
         Raises:
             VisusError: If a layer cannot be pruned.
@@ -95,14 +93,13 @@ class Student:
             for batch in self._batches(_GRADIENT_IMAGES):
                 self._loss(batch).backward()  # type: ignore[no-untyped-call]
         fixed = [task.get_submodule(name) for name in parts.fixed]
-        prune(
-            task.network,
-            lambda images: parts.run(task, images),
-            example_of(task),
-            fixed,
-            multiply_adds,
-            statistics,
-        )
+        network, image = task.network, example_of(task)
+
+        def run(images: Tensor) -> Any:
+            return parts.run(task, images)
+
+        cost = int(fraction * estimate_cost(network, run, image))
+        prune(network, run, image, fixed, cost, statistics)
         task.zero_grad()
         changed = plan_between(self._sizes, layer_sizes(task))
         before = self.teacher.channels
@@ -121,6 +118,7 @@ class Student:
             int8: Whether to compute as the int8 form of the network does.
         """
         device = self.teacher.device
+        timer = Timer(timedelta(seconds=seconds), verbose=False)
         trainer = pl.Trainer(
             **self._trainer,
             accelerator=device.type,
@@ -129,7 +127,7 @@ class Student:
             limit_val_batches=0,
             num_sanity_val_steps=0,
             logger=False,
-            callbacks=[ThreadAdapter(), Timer(timedelta(seconds=seconds), verbose=False)],
+            callbacks=[ThreadAdapter(), timer, _LateAverage(timer, _AVERAGED_FROM * seconds)],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -141,7 +139,7 @@ class Student:
                 # The teacher's answers have no noise.
                 module.eval()
         rounding = fake_quantised(self.task.network) if int8 else nullcontext()
-        with rounding, self._imitating(), warnings.catch_warnings():
+        with rounding, imitating(self.task, self.teacher), warnings.catch_warnings():
             # It is measured after the training, and dropout is off on purpose.
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
             warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
@@ -156,36 +154,6 @@ class Student:
         unfold_norms(self.task)
         self._choose_threshold()
 
-    @contextmanager
-    def _imitating(self) -> Iterator[None]:
-        """Makes a training step learn from the teacher alone."""
-        parts, maps = self._distillation, self._unchanged_norms()
-        count = len(parts.imitated)
-        with ExitStack() as stack:
-            names = [*parts.imitated, *maps]
-            ours = [stack.enter_context(_recorded(self.task, name)) for name in names]
-            theirs = [stack.enter_context(_recorded(self.teacher, name)) for name in names]
-
-            def step(batch: Batch, batch_idx: int) -> Tensor:
-                for record in (*ours, *theirs):
-                    record.clear()
-                images = self.task.normalise(batch["image"])
-                with torch.no_grad():
-                    parts.run(self.teacher, images)
-                parts.run(self.task, images)
-                own, expected = ([each[-1] for each in records] for records in (ours, theirs))
-                loss = parts.loss(own[:count], expected[:count])
-                pairs = zip(own[count:], expected[count:], strict=True)
-                errors = [_relative_error(*pair) for pair in pairs]
-                if errors:
-                    loss = loss + _MAPS_WEIGHT * torch.stack(errors).mean()
-                return self.task.refuse_non_finite(loss, batch)
-
-            # Lightning calls the attribute of the instance, with arguments of these names.
-            vars(self.task)["training_step"] = step
-            stack.callback(vars(self.task).pop, "training_step")
-            yield
-
     def _choose_threshold(self) -> None:
         """Do what follows each validation of a training, such as choosing a score threshold."""
         task = self.task
@@ -194,16 +162,6 @@ class Student:
             task.metrics = task.measure(make_loader(data.plain_dataset("val"), size, 0), "val")
             task.after_validation(task.compute_metrics(task.metrics, "val"))
             task.metrics = None
-
-    def _unchanged_norms(self) -> list[str]:
-        """Batch norms whose outputs have the channels of the teacher's: the student imitates them.
-
-        Feature maps say more than outputs where there are few images (Romero et al. 2015,
-        "FitNets").
-        """
-        kind = nn.modules.batchnorm._BatchNorm
-        norms = [name for name, each in self.task.named_modules() if isinstance(each, kind)]
-        return [name for name in norms if name not in self.task.channels]
 
     def _renew_norms(self) -> None:
         """Replace the statistics of batch norms by averages over training batches."""
@@ -245,10 +203,24 @@ class Student:
         return data.train_loader(data.dataset("train"))
 
 
-def _relative_error(own: Tensor, expected: Tensor) -> Tensor:
-    """The mean squared error, relative to the variance of what is expected."""
-    expected = expected.float()
-    return (own.float() - expected).square().mean() / expected.var().clamp(min=1e-6)
+class _LateAverage(WeightAveraging):
+    """Replaces the weights by their average over the later part of a training.
+
+    Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization".
+
+    Args:
+        timer: Of the training.
+        start: Seconds after which weights are averaged.
+    """
+
+    def __init__(self, timer: Timer, start: float) -> None:
+        super().__init__()
+        self._timer = timer
+        self._start = start
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """Whether the weights after a step count."""
+        return step_idx is not None and self._timer.time_elapsed() >= self._start
 
 
 def refuse_incompressible(task: VisionTask) -> None:
@@ -272,16 +244,3 @@ def multiply_adds_of(task: VisionTask) -> int:
     """Multiply-adds of a task's network for one image."""
     run = task.spec.distillation(task).run
     return count_multiply_adds(task.network, lambda images: run(task, images), example_of(task))
-
-
-@contextmanager
-def _recorded(task: VisionTask, name: str) -> Iterator[list[Tensor]]:
-    """Collects the outputs of a layer."""
-    outputs: list[Tensor] = []
-    hook = task.get_submodule(name).register_forward_hook(
-        lambda _, __, output: outputs.append(output)
-    )
-    try:
-        yield outputs
-    finally:
-        hook.remove()

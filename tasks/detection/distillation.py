@@ -32,6 +32,8 @@ def describe_distillation(task: VisionTask) -> Distillation:
         fixed=[*scores, *sides],
         run=_run,
         loss=lambda student, teacher: _imitation(student, teacher, levels),
+        # Imitation alone restores nothing of what pruning costs a detector.
+        labels=True,
     )
 
 

@@ -9,7 +9,8 @@ from torch import nn
 from visus.models.backbones.classifier import create_classifier
 from visus.models.channel_statistics import ChannelStatistics
 from visus.models.channels import apply_plan, layer_sizes, plan_between
-from visus.models.pruning import count_multiply_adds, prune
+from visus.models.costs import estimate_cost
+from visus.models.pruning import prune
 from visus.vision.errors import VisusError
 
 
@@ -30,11 +31,11 @@ def statistics_of(network, images):
 @pytest.mark.parametrize("name", ["resnet9", "test_resnet", "mobilenetv3_small_050"])
 def test_a_pruned_network_is_built_again_from_plain_values(name):
     network, images = classifier(name), torch.rand(1, 3, 32, 32)
-    before, cost = layer_sizes(network), count_multiply_adds(network, network, images)
+    before, cost = layer_sizes(network), estimate_cost(network, network, images)
     last = [each for each in network.modules() if isinstance(each, nn.Linear)][-1]
     statistics = statistics_of(network, torch.rand(4, 3, 32, 32))
     prune(network, network, images, [last], int(0.6 * cost), statistics)
-    left = count_multiply_adds(network, network, images)
+    left = estimate_cost(network, network, images)
     assert 0.4 * cost < left <= 0.6 * cost
     plan = plan_between(before, layer_sizes(network))
     again = classifier(name)
@@ -49,7 +50,7 @@ def test_channels_without_influence_go_first():
     with torch.no_grad():
         network[2].weight[:, ::2] = 0
     images = torch.rand(2, 3, 16, 16)
-    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    expected, cost = network(images), estimate_cost(network, network, images[:1])
     statistics = statistics_of(network, images)
     prune(network, network, images[:1], [network[2]], int(0.55 * cost), statistics)
     assert network[0].out_channels == 16
@@ -65,7 +66,7 @@ def test_layers_whose_channels_matter_keep_them():
     with torch.no_grad():
         network[3].weight[:, 16:] = 0
     images = torch.rand(2, 3, 16, 16)
-    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    expected, cost = network(images), estimate_cost(network, network, images[:1])
     # Of the layer before, and of what reads it, three quarters can go.
     free = 2 * 48 * 64 * 14 * 14
     statistics = statistics_of(network, images)
@@ -83,7 +84,7 @@ def test_channels_that_others_determine_are_replaced_by_them():
         network[0].weight[16:] = torch.einsum("ij,jklm->iklm", mixing, network[0].weight[:16])
         network[0].bias[16:] = mixing @ network[0].bias[:16]
     images = torch.rand(8, 3, 16, 16)
-    expected, cost = network(images), count_multiply_adds(network, network, images[:1])
+    expected, cost = network(images), estimate_cost(network, network, images[:1])
     statistics = statistics_of(network, images)
     prune(network, network, images[:1], [network[1]], int(0.6 * cost), statistics)
     assert network[0].out_channels == 16

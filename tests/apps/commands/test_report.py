@@ -152,7 +152,7 @@ def test_other_files_are_not_replaced(visus, trained, workplace):
     for output, words in (
         ("metrics.html", "metrics.json, which exists and is no report"),
         ("folder.html", "folder.html is a folder"),
-        ("file/x.html", "file is no folder"),
+        ("file/x.html", "file/x.html: cannot be written"),
         ("http://x/y.html", "is an address"),
     ):
         code, _, err = visus("report", trained, "--output", output, "--calibrate")

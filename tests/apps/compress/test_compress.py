@@ -183,8 +183,8 @@ def search_path(monkeypatch, values, steps=8):
         def multiply_adds(self):
             return self.task
 
-        def prune(self, target):
-            self.task = target
+        def prune(self, fraction):
+            self.task = int(fraction * self.task)
 
     student = Student()
     budget = SimpleNamespace(left=100.0, seconds=100.0, elapsed=0.0)
@@ -266,11 +266,11 @@ def test_a_search_that_fails_keeps_what_it_has_found(
 
     prune, steps = Student.prune, []
 
-    def fail_later(self, target):
-        steps.append(target)
+    def fail_later(self, fraction):
+        steps.append(fraction)
         if len(steps) == 2:
             raise RuntimeError("CUDA out of memory.\nTried to allocate")
-        prune(self, target)
+        prune(self, fraction)
 
     monkeypatch.setattr(Student, "prune", fail_later)
     monkeypatch.setattr(Search, "_plan", lambda self: [0.5, 0.5])
