@@ -35,7 +35,7 @@ def parameters(path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """One large step of a second, and short measurements."""
+    """Two large steps of a second, and short measurements."""
     from visus.apps.compress import measuring, search
     from visus.apps.compress.search import Search
     from visus.apps.report import intervals
@@ -44,6 +44,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(intervals, "_RESAMPLES", 20)
     monkeypatch.setattr(Search, "_plan", lambda self: [1.0])
     monkeypatch.setattr(search, "_SHRINK", 0.75)
+    monkeypatch.setattr(search, "_STEPS", 2)
 
 
 @pytest.fixture(scope="module", params=SCENES)
