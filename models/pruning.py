@@ -46,6 +46,12 @@ def refuse_unprunable(network: nn.Module, fixed: Collection[nn.Module]) -> None:
                 f"layer {name or 'network'} ({type(module).__name__}) cannot be pruned: only "
                 "convolutions, linear layers and batch norms can; choose a model of such layers"
             )
+        groups = module.groups if isinstance(module, nn.Conv2d) and module not in kept else 1
+        if groups > 1 and reads_channels(module):
+            raise VisusError(
+                f"layer {name or 'network'} (Conv2d of {groups} groups) cannot be pruned: only "
+                "depthwise and ungrouped convolutions can; choose a model of such layers"
+            )
 
 
 def prune(
@@ -167,28 +173,31 @@ def _channel_groups(
         root, function = group[0].dep.target.module, group[0].dep.handler
         channels = _out_channels(root)
         total = torch.zeros(channels)
-        written: set[nn.Module] = set()
-        read: set[nn.Module] = set()
+        layers: set[nn.Module] = set()
+        producers, saving = 0, 0.0
         for dep, indices in group:
             module = dep.target.module
             if not isinstance(module, RESIZABLE):
                 continue
+            layers.add(module)
+            cost = costs.get(module)
             if graph.is_out_channel_pruning_fn(dep.handler):
-                written.add(module)
-                if not reads_channels(module):
-                    read.add(module)
+                producers += reads_channels(module)
+                if cost is not None:
+                    # A depthwise convolution also reads them.
+                    read = 0 if reads_channels(module) else cost.read_cost
+                    saved = cost.multiply_adds + cost.written_cost + read
+                    saving += saved * len(indices) / _out_channels(module)
                 continue
-            read.add(module)
+            if cost is not None:
+                # Of concatenated channels they may be a part.
+                saved = cost.multiply_adds + cost.read_cost
+                saving += saved * len(indices) / _in_channels(module)
             if module in scores:
                 own = scores[module][list(indices)].cpu()
                 # After a flattening there are several values for each channel.
                 total += own.reshape(channels, -1).sum(1)
         losses, order = total.sort()
-        layers = written | read
-        saving = sum(costs[layer].multiply_adds for layer in layers if layer in costs)
-        saving += sum(costs[layer].written_cost for layer in written if layer in costs)
-        saving += sum(costs[layer].read_cost for layer in read if layer in costs)
-        producers = sum(map(reads_channels, written))
         yield _ChannelGroup(root, function, order, losses, saving / channels, producers, layers)
 
 
@@ -220,6 +229,10 @@ def _choose(chunks: Collection[_Chunk], saving: float) -> dict[_ChannelGroup, in
         if saved >= saving:
             break
     return chosen
+
+
+def _in_channels(module: nn.Module) -> int:
+    return int(module.in_channels if isinstance(module, nn.Conv2d) else module.in_features)  # type: ignore[arg-type]
 
 
 def _out_channels(module: nn.Module) -> int:

@@ -5,8 +5,8 @@ damaged away from what the teacher knows, which a few images cannot restore; `Di
 says where they help.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,16 +26,17 @@ def imitating(student: VisionTask, teacher: VisionTask) -> Iterator[None]:
         student: The task that learns; of a network that was pruned.
         teacher: The unpruned task.
     """
-    parts, maps = student.spec.distillation(student), _unchanged_norms(student)
-    names, count = [*parts.imitated, *maps], len(parts.imitated)
+    parts, maps = student.spec.distillation(student), _unchanged_norms(student, teacher)
+    names = {*parts.imitated, *maps}
     supervised: Any = student.training_step
-    with ExitStack() as stack:
-        ours = [stack.enter_context(_recorded(student, name)) for name in names]
-        theirs = [stack.enter_context(_recorded(teacher, name)) for name in names]
+    with (
+        _recording({student.get_submodule(name) for name in names}) as ours,
+        _recording({teacher.get_submodule(name) for name in names}) as theirs,
+    ):
 
         def step(batch: Batch, batch_idx: int) -> Tensor:
-            for record in (*ours, *theirs):
-                record.clear()
+            for outputs in (*ours.values(), *theirs.values()):
+                outputs.clear()
             images = student.normalise(batch["image"])
             with torch.no_grad():
                 parts.run(teacher, images)
@@ -45,28 +46,38 @@ def imitating(student: VisionTask, teacher: VisionTask) -> Iterator[None]:
                 loss = loss + supervised(batch, batch_idx)
             else:
                 parts.run(student, images)
-            own, expected = ([each[-1] for each in records] for records in (ours, theirs))
-            loss = loss + parts.loss(own[:count], expected[:count])
-            pairs = zip(own[count:], expected[count:], strict=True)
-            errors = [_relative_error(*pair) for pair in pairs]
+            own = _in_order(student, parts.imitated, ours)
+            loss = loss + parts.loss(own, _in_order(teacher, parts.imitated, theirs))
+            errors = [
+                _relative_error(*pair)
+                for name in maps
+                for pair in zip(
+                    ours[student.get_submodule(name)],
+                    theirs[teacher.get_submodule(name)],
+                    strict=True,
+                )
+            ]
             if errors:
                 loss = loss + _MAPS_WEIGHT * torch.stack(errors).mean()
             return student.refuse_non_finite(loss, batch)
 
         # Lightning calls the attribute of the instance, with arguments of these names.
         vars(student)["training_step"] = step
-        stack.callback(vars(student).pop, "training_step")
-        yield
+        try:
+            yield
+        finally:
+            del vars(student)["training_step"]
 
 
-def _unchanged_norms(task: VisionTask) -> list[str]:
+def _unchanged_norms(student: VisionTask, teacher: VisionTask) -> list[str]:
     """Batch norms whose outputs have the channels of the teacher's: the student imitates them.
 
     Feature maps say more than outputs where there are few images (Romero et al. 2015, "FitNets").
     """
     kind = nn.modules.batchnorm._BatchNorm
-    norms = [name for name, each in task.named_modules() if isinstance(each, kind)]
-    return [name for name in norms if name not in task.channels]
+    sizes = {n: each.num_features for n, each in teacher.named_modules() if isinstance(each, kind)}
+    norms = [(n, each) for n, each in student.named_modules() if isinstance(each, kind)]
+    return [name for name, each in norms if each.num_features == sizes[name]]
 
 
 def _relative_error(own: Tensor, expected: Tensor) -> Tensor:
@@ -76,13 +87,27 @@ def _relative_error(own: Tensor, expected: Tensor) -> Tensor:
 
 
 @contextmanager
-def _recorded(task: VisionTask, name: str) -> Iterator[list[Tensor]]:
-    """Collects the outputs of a layer."""
-    outputs: list[Tensor] = []
-    hook = task.get_submodule(name).register_forward_hook(
-        lambda _, __, output: outputs.append(output)
-    )
+def _recording(layers: Collection[nn.Module]) -> Iterator[dict[nn.Module, list[Tensor]]]:
+    """Collects the outputs of layers, each time that they run."""
+    outputs: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+
+    def record(layer: nn.Module, _: object, output: Tensor) -> None:
+        outputs[layer].append(output)
+
+    hooks = [layer.register_forward_hook(record) for layer in layers]
     try:
         yield outputs
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
+        for each in outputs.values():
+            # Copies of the task keep the hook.
+            each.clear()
+
+
+def _in_order(
+    task: VisionTask, names: Sequence[str], outputs: Mapping[nn.Module, Sequence[Tensor]]
+) -> list[Tensor]:
+    """The outputs of named layers; one with several names has run once for each, in their order."""
+    remaining = {layer: iter(each) for layer, each in outputs.items()}
+    return [next(remaining[task.get_submodule(name)]) for name in names]

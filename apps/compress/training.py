@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer, WeightAveraging
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_swa_avg_fn
 
 from visus.apps.compress.imitation import imitating
 from visus.apps.training.budget.callbacks import ThreadAdapter
@@ -111,7 +112,7 @@ class Student:
             self._renew_norms()
 
     def learn(self, seconds: float, int8: bool = False) -> None:
-        """Train on the teacher's outputs and feature maps, under a schedule that ends in time.
+        """Train by the teacher, under a schedule that ends in time; see `imitating`.
 
         Args:
             seconds: The time.
@@ -214,7 +215,8 @@ class _LateAverage(WeightAveraging):
     """
 
     def __init__(self, timer: Timer, start: float) -> None:
-        super().__init__()
+        # By default, integers such as a norm's count of batches are divided, which CUDA cannot.
+        super().__init__(avg_fn=get_swa_avg_fn())  # type: ignore[no-untyped-call]
         self._timer = timer
         self._start = start
 

@@ -95,8 +95,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     def weakly_augmented(self) -> Self:
         """A copy with a weaker augmentation, for a network that imitates a trained one.
 
-        It then learns what images are like in evaluation, and from another network's scores
-        instead of labels, by which it does not overfit so easily.
+        It then learns what images are like in evaluation; another network's scores keep it from
+        overfitting as labels alone would.
         """
         data: Any = copy.copy(self)
         data.augment = self.weaker.get(str(self.augment), self.augment)

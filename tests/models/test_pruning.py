@@ -99,6 +99,46 @@ def test_a_layer_that_cannot_be_pruned_is_named():
         prune(network, network, torch.rand(1, 3, 8, 8), [], 1, ChannelStatistics(network))
 
 
+def test_a_grouped_layer_is_named():
+    network = nn.Sequential(
+        nn.Conv2d(4, 16, 3), nn.Conv2d(16, 16, 3, groups=4), nn.Conv2d(16, 2, 1)
+    )
+    with pytest.raises(VisusError, match=r"layer 1 \(Conv2d of 4 groups\) cannot be pruned"):
+        prune(network, network, torch.rand(1, 4, 8, 8), [], 1, ChannelStatistics(network))
+
+
+class Joined(nn.Module):
+    """A few channels, and many, are concatenated and read by one layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.few, self.many = nn.Conv2d(3, 16, 1), nn.Conv2d(3, 112, 1)
+        self.reader = nn.Conv2d(128, 64, 3, padding=1)
+        self.last = nn.Conv2d(64, 2, 1)
+
+    def forward(self, images):
+        return self.last(self.reader(torch.cat([self.few(images), self.many(images)], 1)))
+
+
+def test_channels_of_a_concatenation_cost_their_part_of_what_reads_them(monkeypatch):
+    from visus.models import pruning
+
+    torch.manual_seed(0)
+    network, images = Joined().eval(), torch.rand(2, 3, 16, 16)
+    found, choose = {}, pruning._choose
+
+    def remember(chunks, saving):
+        found.update({each.group.root: each.group.saving for each in chunks})
+        return choose(chunks, saving)
+
+    monkeypatch.setattr(pruning, "_choose", remember)
+    cost = estimate_cost(network, network, images[:1])
+    statistics = statistics_of(network, images)
+    prune(network, network, images[:1], [network.last], int(0.95 * cost), statistics)
+    # A channel is read in the same way whichever layer has computed it.
+    assert found[network.few] == pytest.approx(found[network.many])
+
+
 def test_a_target_out_of_reach_is_an_error():
     network = classifier()
     with pytest.raises(VisusError, match="no channels are left to prune"):
