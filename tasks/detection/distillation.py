@@ -32,7 +32,7 @@ def describe_distillation(task: VisionTask) -> Distillation:
         fixed=[*scores, *sides],
         run=_run,
         loss=lambda student, teacher: _imitation(student, teacher, levels),
-        # Imitation alone restores nothing of what pruning costs a detector.
+        # Objects that the teacher misses; see docs/results.md.
         labels=True,
     )
 
