@@ -6,6 +6,7 @@ from visus.apps.commands.options import report_problems
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
 from visus.apps.live.sources.base import Source
+from visus.apps.outputs import check_outputs
 from visus.apps.predicting import predict_all
 from visus.tasks.commands import FrameSource
 from visus.tasks.options import Session
@@ -28,6 +29,7 @@ class AppServices:
     ) -> int:
         """See `Services.predict`."""
         assert isinstance(source, Source)
+        check_outputs({"--draw": draw, "--jsonl": jsonl}, source.files)
         result = predict_all(session, source, draw, jsonl)
         return report_problems(result.frames, result.problems)
 

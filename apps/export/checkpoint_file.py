@@ -8,14 +8,18 @@ from torch import Tensor
 from visus.tasks.checkpoint_files import write_checkpoint
 from visus.tasks.checkpoints import read_checkpoint
 
+_TRAINING_ONLY = "identity_loss."
+"""Weights that only training uses: of face recognition, a vector for each training person."""
+
 _OTHER_KEYS = ("epoch", "global_step", "pytorch-lightning_version", "visus")
 
 
 def write_slim_checkpoint(source: Path, target: Path) -> None:
     """Write a checkpoint for prediction and tests, but not for resuming the training.
 
-    The state that only training needs (of the optimiser and the loops) is left out, and weights
-    are stored in float16, except for those that exceed its range.
+    What only training needs is left out: the state of the optimiser and the loops, and what
+    describes the people of a face recognition's training. Weights are stored in float16, except for
+    those that exceed its range.
 
     Args:
         source: A checkpoint of a run.
@@ -26,7 +30,12 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     """
     checkpoint = read_checkpoint(source)
     slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}
-    slim["state_dict"] = {k: _to_half(value) for k, value in checkpoint["state_dict"].items()}
+    # It identifies the people whose vectors are left out.
+    slim["visus"] = {k: value for k, value in slim["visus"].items() if k != "people"}
+    slim["state_dict"] = {
+        k: torch.zeros_like(value) if k.startswith(_TRAINING_ONLY) else _to_half(value)
+        for k, value in checkpoint["state_dict"].items()
+    }
     write_checkpoint(slim, target)
 
 

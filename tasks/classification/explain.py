@@ -82,7 +82,9 @@ def class_map(task: VisionTask, images: Tensor, index: int) -> NDArray[np.float3
         return heat
     # The map covers the region that the spatial transformer passes on.
     with torch.no_grad():
-        maps = front.to_image(torch.from_numpy(heat)[None, None], task.normalise(images))
+        maps = front.to_image(
+            torch.from_numpy(heat)[None, None].to(task.device), task.normalise(images)
+        )
     return np.asarray(maps[0, 0].cpu().numpy(), np.float32)
 
 

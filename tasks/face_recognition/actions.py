@@ -18,6 +18,7 @@ from visus.tasks.options import Session
 from visus.vision.errors import VisusError
 from visus.vision.image_files import list_images
 from visus.vision.images import ImageError, Pixels, read_image
+from visus.vision.output_files import refuse_overwriting
 from visus.vision.printable import printable
 from visus.vision.progress import track
 from visus.vision.wording import compared, counted
@@ -107,10 +108,11 @@ def identify(args: Namespace, services: Services) -> int:
     """Name the faces of images, a video or a camera."""
     threshold = _threshold(args)
     source = services.open_source(args.source)
+    if args.jsonl not in {None, "-"}:
+        refuse_overwriting(Path(args.jsonl), args.gallery)
     model, gallery = _open(args, services)
     model.threshold = threshold
     gallery.load(model.embedding_size)
-    model.gallery = gallery
     if args.jsonl != "-":
         print(model.calibration)
     return services.predict(Session(model), source, args.draw, args.jsonl)
@@ -159,7 +161,6 @@ def forget(args: Namespace, services: Services) -> int:
 def list_people(args: Namespace, services: Services) -> int:
     """Print the people of a gallery."""
     model, gallery = _open(args, services)
-    model.gallery = gallery
     people = gallery.people()
     for person in people:
         consent = f"{person.enrolled}, consent: {person.consent}"
@@ -238,7 +239,9 @@ def _open(
     args: Namespace, services: Services, create: bool = False
 ) -> tuple[FacePipeline, Gallery]:
     model = as_face_pipeline(services.load_model(args.model, args.runtime))
-    return model, open_gallery(args.gallery, model, create)
+    # Its calibration is the gallery's.
+    model.gallery = open_gallery(args.gallery, model, create)
+    return model, model.gallery
 
 
 def _warn_of_similar(

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ class SqliteGallery:
 
     def __init__(self, path: Path, model: str, renew: bool = False) -> None:
         self.path = path
+        self._using = threading.RLock()
         self._index: tuple[tuple[int, int], SimilarityIndex, list[str]] | None = None
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,10 @@ class SqliteGallery:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         restrict_to_owner(path)
         with self._as_user_error():
-            self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            # The server predicts in several threads, one of which uses it at a time.
+            self._connection = sqlite3.connect(
+                path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
             distrust(self._connection)
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA foreign_keys = ON")
@@ -246,9 +251,13 @@ class SqliteGallery:
 
     @contextmanager
     def _as_user_error(self) -> Iterator[None]:
-        """Turn errors of SQLite into errors with a remedy."""
+        """One thread at a time; errors of SQLite become errors with a remedy."""
         try:
-            yield
+            with self._using:
+                yield
+        except sqlite3.ProgrammingError:
+            # A mistake of ours says nothing about the file.
+            raise
         except sqlite3.OperationalError as error:
             raise VisusError(
                 f"{self.path}: cannot be used ({error}); check its permissions, the disk, and "

@@ -13,6 +13,9 @@ from visus.apps.inference.backends.base import (
 )
 from visus.vision.cores import usable_cores
 
+_INEXACT = ("CoreMLExecutionProvider", "TensorrtExecutionProvider")
+"""Compute in float16, or take minutes to prepare each new image size."""
+
 
 class OnnxRuntimeNetwork:
     """An .onnx file in ONNX Runtime; see `load_network`."""
@@ -29,9 +32,7 @@ class OnnxRuntimeNetwork:
         # On a CPU without VNNI its int8 products would overflow and change the outputs.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=onnxruntime.get_available_providers()
-            )
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=_providers())
         except Exception as error:
             # ONNX Runtime has an error class for each kind of damage, none of them public.
             raise damaged(path, error) from None
@@ -47,3 +48,11 @@ class OnnxRuntimeNetwork:
         """See `Network.__call__`."""
         inputs = dict(zip(self._inputs, (images, *state), strict=True))
         return tuple(self._session.run(None, inputs))
+
+
+def _providers() -> list[str]:
+    """Where a network is computed: on a GPU if there is one, in the precision of the file."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    return [each for each in available if each not in _INEXACT]

@@ -53,7 +53,8 @@ class Webhook:
         check_address(address)
         self.problems: list[str] = []
         self._address = address
-        self._shown = f"webhook {without_secrets(address)}"
+        # The path of a chat's webhook is its password.
+        self._shown = f"webhook {without_secrets(address).partition('://')[2].partition('/')[0]}"
         self._undelivered = undelivered
         self._kept = 0
         self._unwritable = ""

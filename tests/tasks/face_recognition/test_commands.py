@@ -215,6 +215,14 @@ def test_calibration_sets_the_gallerys_threshold(visus, images):
     code, out, _ = visus("faces", "list", "--gallery", "g.db")
     assert "false-accept rate 0.5" in out
     assert visus(*calibrate, "--images", "people", "--far", "2")[0] == 2
+    code, out, err = visus(*ENROLL, "--name", "Eileen", "a.png")
+    assert code == 0 and "false-accept rate 0.5" in out, err
+    # Neither the gallery nor an image is overwritten by what is found in it.
+    for kept in ("g.db", "a.png"):
+        content = Path(kept).read_bytes()
+        code, _, err = visus("faces", "identify", "a.png", "--gallery", "g.db", "--jsonl", kept)
+        assert code == 2 and f"{kept}: would be overwritten" in err, err
+        assert Path(kept).read_bytes() == content
 
 
 def test_a_trained_network_recognises_faces(visus, images):

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,19 @@ def test_a_gallery_on_qdrant():
         gallery.forget("Ann")
     with pytest.raises(VisusError, match="another model"):
         QdrantGallery(client, "faces", "other", 128)
+
+
+def test_several_threads_use_a_gallery_as_the_server_does(tmp_path):
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    for i in range(20):
+        fill(gallery, f"P{i}", i)
+
+    def ask(i):
+        if i % 10 == 0:
+            fill(gallery, f"Q{i}", 100 + i)
+        assert gallery.calibration is None
+        return gallery.nearest(unit(i % 20))[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(100))) == [f"P{i % 20}" for i in range(100)]
+    assert len(gallery.people()) == 30

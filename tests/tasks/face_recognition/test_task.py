@@ -6,8 +6,11 @@ import torch
 
 from tests.conftest import save_people
 from tests.tasks.overfit import overfit, trainer
+from visus.apps.export.checkpoint_file import write_slim_checkpoint
 from visus.datamodules.face_recognition.data import PeopleData
-from visus.tasks.checkpoints import load_task
+from visus.tasks.base import VisionTask
+from visus.tasks.checkpoint_files import write_checkpoint
+from visus.tasks.checkpoints import load_task, read_checkpoint
 from visus.tasks.data_info import info_from_data
 from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.task import FaceRecognitionTask
@@ -123,3 +126,21 @@ def test_options_reach_the_backbone():
     ]
     sizes = [sum(p.numel() for p in task.network.parameters()) for task in tasks]
     assert sizes[0] < sizes[1]
+
+
+def test_a_checkpoint_to_pass_on_describes_no_training_person(tmp_path):
+    data = people(save_people(tmp_path / "people", 6, 2), val_share=0.3)
+    task = task_for(data, loss="arcface").eval()
+    whole: dict = {"state_dict": task.state_dict(), "visus": {"people": "digest"}}
+    VisionTask.on_save_checkpoint(task, whole)
+    write_checkpoint(whole, tmp_path / "whole.ckpt")
+    write_slim_checkpoint(tmp_path / "whole.ckpt", tmp_path / "slim.ckpt")
+    slim = read_checkpoint(tmp_path / "slim.ckpt")
+    assert "people" not in slim["visus"]
+    assert whole["state_dict"]["identity_loss.centres"].any()
+    assert not slim["state_dict"]["identity_loss.centres"].any()
+    images = torch.randint(0, 256, (2, 3, 48, 48), dtype=torch.uint8)
+    with torch.no_grad():
+        own, loaded = task(images), load_task(tmp_path / "slim.ckpt")(images)
+    for exact, half in zip(own, loaded, strict=True):
+        assert torch.allclose(exact, half, atol=1e-2)

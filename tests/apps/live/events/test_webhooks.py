@@ -38,7 +38,7 @@ def server():
 
     listening = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=listening.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{listening.server_port}/hook?token=secret", received, answers
+    yield f"http://127.0.0.1:{listening.server_port}/secret/hook?token=secret", received, answers
     listening.shutdown()
     listening.server_close()
 
