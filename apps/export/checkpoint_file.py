@@ -30,7 +30,7 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     """
     checkpoint = read_checkpoint(source)
     slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}
-    # It identifies the people whose vectors are left out.
+    # A digest of the training people's names.
     slim["visus"] = {k: value for k, value in slim["visus"].items() if k != "people"}
     slim["state_dict"] = {
         k: torch.zeros_like(value) if k.startswith(_TRAINING_ONLY) else _to_half(value)
