@@ -30,4 +30,4 @@ def check_outputs(
             refuse_overwriting(path, each)
         other = taken.setdefault(path.resolve(), option)
         if other != option:
-            raise VisusError(f"{option} {path}: {other} writes to it too; name two files")
+            raise VisusError(f"{option} {path}: {other} writes to it too; name two")

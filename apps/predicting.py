@@ -1,6 +1,6 @@
 """Predict all frames of a source: print, write, draw and explain the predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from visus.apps.inference.explaining import Explainer
@@ -38,7 +38,7 @@ def predict_all(
         sinks: Further sinks.
         name: The source's name in messages.
     """
-    drawings = [] if draw is None else [ImageSink(draw, source.rate)]
+    drawings = [] if draw is None else [ImageSink(draw, source.rate, source.files)]
     writer = JsonLinesWriter(jsonl, session.private) if jsonl else None
     printing = [] if jsonl == "-" or session.as_a_whole else [print_summary]
     watchers = [*session.watchers, *printing]
@@ -51,21 +51,26 @@ def predict_all(
     return result
 
 
-def explain_sink(model: Model, folder: Path) -> Sink:
+def explain_sink(model: Model, folder: Path, inputs: Iterable[Path]) -> Sink:
     """A sink that explains each frame.
+
+    Args:
+        model: The model.
+        folder: Where to write.
+        inputs: Files that are read, and not overwritten.
 
     Raises:
         VisusError: If the model cannot be explained.
     """
-    return _ExplainSink(model, folder)
+    return _ExplainSink(model, folder, inputs)
 
 
 class _ExplainSink(Sink):
     """Writes the maps that explain each prediction."""
 
-    def __init__(self, model: Model, folder: Path) -> None:
+    def __init__(self, model: Model, folder: Path, inputs: Iterable[Path]) -> None:
         self._explain = Explainer(model)
-        self._names = OutputNames(folder)
+        self._names = OutputNames(folder, inputs)
         self._count = 0
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:

@@ -3,7 +3,7 @@
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,11 +19,16 @@ class OutputNames:
 
     Args:
         folder: Folder of the files.
+        inputs: Files that are read, none of which gets the name of an output.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inputs: Iterable[str | Path] = ()) -> None:
         self.folder = folder
+        # Case does not tell files apart on every system.
         self._taken: set[str] = set()
+        self._inputs = {
+            path.name.casefold() for path in map(Path, inputs) if _is_same(path.parent, folder)
+        }
 
     def name(self, source: str, ending: str) -> Path:
         """The path of the output file for a source.
@@ -33,20 +38,26 @@ class OutputNames:
             ending: The ending of the file name, such as `.jpg`.
 
         Raises:
-            VisusError: If that is the source itself, or an existing file beside it.
+            VisusError: If that is an input, or an existing file beside the source.
         """
         stem, attempt = Path(source).stem, 1
         name = stem
-        while name + ending in self._taken:
+        while (name + ending).casefold() in self._taken:
             attempt += 1
             name = f"{stem}-{attempt}"
-        self._taken.add(name + ending)
+        self._taken.add((name + ending).casefold())
         path = self.folder / (name + ending)
         refuse_overwriting(path, source)
-        beside = Path(source).exists() and self.folder.exists()
-        if beside and path.exists() and self.folder.samefile(Path(source).parent):
+        if path.name.casefold() in self._inputs and path.exists():
+            raise VisusError(f"{path}: would be overwritten, it is read too; write elsewhere")
+        if path.exists() and Path(source).exists() and _is_same(Path(source).parent, self.folder):
             raise VisusError(f"{path}: lies beside the source and exists; write elsewhere")
         return path
+
+
+def _is_same(folder: Path, other: Path) -> bool:
+    """Whether two paths are the same existing folder."""
+    return folder == other or (folder.exists() and other.exists() and folder.samefile(other))
 
 
 def refuse_overwriting(path: Path, source: str | Path) -> None:

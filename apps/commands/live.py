@@ -122,7 +122,7 @@ def _new_cameras(
     for each, source, own in zip(requested, sources, sessions, strict=True):
         camera = new_camera(source, own, each.name)
         if each.video is not None:
-            camera.sinks.append(VideoSink(each.video, source.rate))
+            camera.sinks.append(VideoSink(each.video, source.rate, None if source.live else 0.0))
         if each.conditions:
             check_labels(each.conditions, own)
             private = any(session.private for session in own)
@@ -158,9 +158,11 @@ def _show(
         cameras[0].sinks.extend(shown)
     if window is not None:
         window.figures = figures
+        window.live = cameras[0].source.live
         window.adjust = adjust_all(sessions)
     if page is not None:
         page.figures = figures
+        page.live = cameras[0].source.live
         if not cameras[0].name:
             cameras[0].watchers.append(page.watch)
         print(f"visus: {page.url}", file=sys.stderr, flush=True)

@@ -69,7 +69,8 @@ def main(argv: list[str]) -> int:
         return _predict_on_cluster(args, source)
     if args.parquet is not None:
         raise CommandError("--parquet needs --engine ray")
-    outputs = {"--jsonl": args.jsonl, **output_files(args)}
+    folders = {"--draw": args.draw, "--explain": args.explain, "--output": args.output}
+    outputs = {"--jsonl": args.jsonl, **folders, **output_files(args)}
     check_outputs(outputs, [*source.files, args.model, *input_files(args)])
     model = load_model(args.model, args.runtime, usable_workers() if source.stored else 1)
     (values,) = task_values(args, [model])
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> int:
         raise CommandError("--blur: --labels copies the original images; give one of both")
     if args.every is not None:
         source = SampledSource(source, args.every)
-    sinks = [explain_sink(session.model, args.explain)] if args.explain else []
+    sinks = [explain_sink(session.model, args.explain, source.files)] if args.explain else []
     name = without_secrets(args.source) if is_stream(args.source) else args.source
     labels = label_files(args.labels, args.output, session.model)
     if labels is not None:

@@ -11,6 +11,9 @@ from visus.tasks.checkpoints import read_checkpoint
 _TRAINING_ONLY = "identity_loss."
 """Weights that only training uses: of face recognition, a vector for each training person."""
 
+_OF_THE_DATA = ("people", "trained_images")
+"""Stored hashes of people's names and of images, which need not leave with a model."""
+
 _OTHER_KEYS = ("epoch", "global_step", "pytorch-lightning_version", "visus")
 
 
@@ -18,7 +21,7 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     """Write a checkpoint for prediction and tests, but not for resuming the training.
 
     What only training needs is left out: the state of the optimiser and the loops, and what
-    describes the people of a face recognition's training. Weights are stored in float16, except for
+    describes the people or images of the training. Weights are stored in float16, except for
     those that exceed its range.
 
     Args:
@@ -30,8 +33,7 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
     """
     checkpoint = read_checkpoint(source)
     slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}
-    # A digest of the training people's names.
-    slim["visus"] = {k: value for k, value in slim["visus"].items() if k != "people"}
+    slim["visus"] = {k: value for k, value in slim["visus"].items() if k not in _OF_THE_DATA}
     slim["state_dict"] = {
         k: torch.zeros_like(value) if k.startswith(_TRAINING_ONLY) else _to_half(value)
         for k, value in checkpoint["state_dict"].items()

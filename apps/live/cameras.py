@@ -1,5 +1,6 @@
 """Cameras of a loop: sources with their model and outputs, whose frames are taken in turn."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -13,6 +14,7 @@ from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.prediction import Prediction
+from visus.vision.printable import printable
 
 _POLL_SECONDS = 0.2
 """How often the loop notices that all cameras have ended."""
@@ -62,8 +64,8 @@ def in_turn(cameras: Sequence[Camera]) -> Generator[tuple[Camera, Frame], None, 
     """The newest frames of several cameras, one camera after the other.
 
     A thread for each camera keeps its newest frame; earlier ones that were not taken are dropped.
-    A camera without a new frame is passed over, so that none waits for another. Ends with the last
-    camera.
+    A camera without a new frame is passed over, so that none waits for another; one whose thread
+    fails has ended, with a problem. Ends with the last camera.
 
     Args:
         cameras: Their sources are live: frames come at their own speed.
@@ -71,7 +73,6 @@ def in_turn(cameras: Sequence[Camera]) -> Generator[tuple[Camera, Frame], None, 
     arrived = threading.Condition()
     newest: dict[int, Frame] = {}
     running = set(range(len(cameras)))
-    failures: list[BaseException] = []
     closed = threading.Event()
 
     def read(number: int) -> None:
@@ -85,8 +86,10 @@ def in_turn(cameras: Sequence[Camera]) -> Generator[tuple[Camera, Frame], None, 
                         camera.times.skipped += number in newest
                         newest[number] = frame
                         arrived.notify()
-        except BaseException as error:
-            failures.append(error)
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            camera.source.problems.append(f"{camera.name}: {reason}")
+            print(printable(f"visus: {camera.name}: {reason}"), file=sys.stderr)
         finally:
             with arrived:
                 running.discard(number)
@@ -102,9 +105,7 @@ def in_turn(cameras: Sequence[Camera]) -> Generator[tuple[Camera, Frame], None, 
     try:
         while True:
             with arrived:
-                arrived.wait_for(lambda: newest or not running or failures, _POLL_SECONDS)
-                if failures:
-                    raise failures[0]
+                arrived.wait_for(lambda: newest or not running, _POLL_SECONDS)
                 if not newest and not running:
                     return
                 if not newest:

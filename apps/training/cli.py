@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-define
 
 from visus.apps.parsing import CommandError
 from visus.apps.runs import create_run_folder, find_checkpoint
+from visus.apps.training.averaging import averaged
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.measuring import Measurer
 from visus.apps.training.budget.planned import PlannedTraining, continue_plan, plan_training
@@ -42,6 +43,7 @@ from visus.apps.training.trainer_checks import (
     explain_refusal,
 )
 from visus.apps.training.trainer_defaults import set_trainer_defaults
+from visus.datamodules.core.trained_images import divide_training_data
 from visus.tasks.base import VisionTask
 from visus.tasks.checkpoint_files import remove_partial_files
 from visus.tasks.checkpoints import load_initial_weights
@@ -168,9 +170,8 @@ class VisusCLI(LightningCLI):
         arguments = self.stored["arguments"]
         for key, value in model.as_dict().items():
             # The weights come from the checkpoint; the file of the initial ones may be gone.
-            if key in ("data_info", "pretrained") or key not in arguments:
-                continue
-            if plain(value) == arguments[key]:
+            is_free = key in ("data_info", "pretrained") or key not in arguments
+            if is_free or plain(value) == arguments[key]:
                 continue
             raise VisusError(
                 f"--model.{key} {value!r} contradicts the checkpoint, which was trained with "
@@ -185,8 +186,7 @@ class VisusCLI(LightningCLI):
         data = self.config.data.init_args
         trained_on = (self.stored.get("data", {}).get("init_args") or {}).get("root")
         if self.running in ("validate", "test") and "evaluate_all" in data:
-            here = Path(data.root).resolve()
-            data["evaluate_all"] = here != Path(str(trained_on)).resolve()
+            data["evaluate_all"] = Path(data.root).resolve() != Path(str(trained_on)).resolve()
         # The checkpoint contains properties that the data module would compute.
         module = locate(self.config.data.class_path)
         for key in getattr(module, "checkpoint_arguments", ()):
@@ -220,18 +220,16 @@ class VisusCLI(LightningCLI):
         self.folder = self.resumed or create_run_folder(self.model.spec.name, self.run_name)
         if self.planned is not None:
             self.planned.report(self.folder)
-        report, curves = RunReport(self.folder, self.to_store()), CurvesFile(self.folder)
-        callbacks: list[Callback] = [report, curves]
+        hashes = (self.stored or {}).get("trained_images", ())
+        report = RunReport(self.folder, self.to_store(), hashes)
+        callbacks: list[Callback] = [report, CurvesFile(self.folder)]
         # `fast_dev_run` only tries the code.
         saves = self.running == "fit" and not chosen["fast_dev_run"]
         chosen["enable_checkpointing"] = saves
         if saves:
             remove_partial_files(self.folder)
-            plugins = chosen["plugins"] or []
-            chosen["plugins"] = [
-                *(plugins if isinstance(plugins, list) else [plugins]),
-                SafeCheckpointIO(),
-            ]
+            own = chosen["plugins"] or []
+            chosen["plugins"] = [*(own if isinstance(own, list) else [own]), SafeCheckpointIO()]
             metric, mode = self.model.monitor
             best = BestCheckpoint(
                 self.folder, "best", metric, mode=mode, enable_version_counter=False
@@ -247,7 +245,7 @@ class VisusCLI(LightningCLI):
                 self.folder.rmdir()
             raise explain_refusal(error, vars(chosen)) from error
         trainer.fit_loop = ContinuedFitLoop(trainer)
-        trainer.callbacks = punctual(trainer.callbacks)  # type: ignore[attr-defined]
+        trainer.callbacks = averaged(punctual(trainer.callbacks))  # type: ignore[attr-defined]
         return trainer
 
     @staticmethod
@@ -287,6 +285,7 @@ class VisusCLI(LightningCLI):
     def _data_info(self, data: object) -> InputInfo:
         spec = task_spec(_task_class(self.config.model.class_path).task)
         if self.stored is not None:
+            divide_training_data(data, self.stored.get("trained_images", ()))
             return info_from_plain(spec.data_info, self.stored["arguments"]["data_info"])
         if self._measurer is not None:
             self._measurer.share_listing(data)

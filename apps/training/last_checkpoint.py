@@ -140,8 +140,9 @@ class LastCheckpoint(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Stop after a signal."""
-        self._stop_if_signalled(trainer)
+        """Stop after a signal; several processes, whose numbers of batches differ, after all."""
+        if trainer.world_size == 1:
+            self._stop_if_signalled(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the validations, each of which is a row of the curves."""

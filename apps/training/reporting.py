@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from visus.apps.console import console
 from visus.apps.training.callbacks import BestCheckpoint
 from visus.datamodules.core.loading import make_loader
+from visus.datamodules.core.trained_images import count_training_images, training_hashes
 from visus.tasks.base import VisionTask
 from visus.tasks.spec import ReportContext
 from visus.vision.output_files import write_text
@@ -31,11 +33,15 @@ class RunReport(Callback):
     Args:
         folder: The run folder.
         stored: Values that checkpoints store under `visus`, in addition to those of the task.
+        trained_images: See `visus.datamodules.core.trained_images.training_hashes`.
     """
 
-    def __init__(self, folder: Path, stored: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, stored: dict[str, Any], trained_images: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.stored = stored
+        self.trained_images = trained_images
         self.console = console()
         self.started = time.perf_counter()
 
@@ -46,6 +52,8 @@ class RunReport(Callback):
         # `BatchSizeFinder` may have found another one.
         batch_size = trainer.datamodule.batch_size  # type: ignore[attr-defined]
         self.stored["data"]["init_args"]["batch_size"] = batch_size
+        if "trained_images" not in self.stored:
+            self.stored["trained_images"] = training_hashes(trainer.datamodule)  # type: ignore[attr-defined]
         checkpoint.setdefault("visus", {}).update(self.stored)
 
     @rank_zero_only
@@ -157,6 +165,12 @@ class RunReport(Callback):
             self._print(
                 "the data has no test split; best.ckpt was chosen by these same samples, so that "
                 "its figures are better than on new ones; those of last.ckpt are not"
+            )
+        known = count_training_images(data, split, self.trained_images)
+        if known:
+            self._print(
+                f"at least {known} of the {counted(samples, 'sample')} were training samples of "
+                "this model, so that its figures are better than on new ones; test it on others"
             )
         if data.skipped:
             self._print(f"{counted(data.skipped, 'bad sample')} left out")

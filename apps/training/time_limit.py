@@ -26,14 +26,23 @@ class PunctualTimer(Timer):
         self._batch_seconds = 0.0
         self._reserve = 0.0
         self._began = time.monotonic()
+        self._agreed: tuple[float, float | None] | None = None
 
     @property
     def state_key(self) -> str:
         """The key of Lightning's timer in checkpoints."""
         return Timer.__qualname__
 
+    def time_elapsed(self, stage: str = RunningStage.TRAINING) -> float:
+        """Seconds since the start; of several processes those of the first, after a step."""
+        if self._agreed is not None and stage == RunningStage.TRAINING:
+            return self._agreed[0]
+        return super().time_elapsed(stage)
+
     def time_remaining(self, stage: str = RunningStage.TRAINING) -> float | None:
         """Seconds until the last validation must begin; None without a limit."""
+        if self._agreed is not None and stage == RunningStage.TRAINING:
+            return self._agreed[1]
         left = super().time_remaining(stage)
         return None if left is None else left - self._reserve
 
@@ -63,9 +72,13 @@ class PunctualTimer(Timer):
         self._reserve = self._batch_seconds * batches if math.isfinite(batches) else 0.0
 
     def _check_time_remaining(self, trainer: pl.Trainer) -> None:
+        if trainer.world_size > 1:
+            # Learning rates follow the clock, and must be the same in all processes.
+            self._agreed = None
+            here = self.time_elapsed(), self.time_remaining()
+            self._agreed = trainer.strategy.broadcast(here)
         left = self.time_remaining()
-        over = trainer.strategy.broadcast(left is not None and left <= 0)
-        trainer.should_stop = trainer.should_stop or over
+        trainer.should_stop = trainer.should_stop or (left is not None and left <= 0)
 
 
 def punctual(callbacks: Sequence[Callback]) -> list[Callback]:

@@ -77,6 +77,8 @@ class ImageClassificationData(ClassificationData):
             together, as are those of one `group` in a CSV.
     """
 
+    checkpoint_arguments = (*VisionDataModule.checkpoint_arguments, "multi_label")
+
     def __init__(
         self,
         root: str,

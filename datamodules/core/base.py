@@ -149,9 +149,10 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
             return self.train_loader(dataset)
         assert self.trainer is not None
         cache = FeatureCache(fingerprint, self.feature_recipe, self.views)
-        rank, world_size = self.rank_and_world_size()
+        # The processes of each machine share its cache.
+        share = range(self.trainer.local_rank, len(contents), self.trainer.num_devices)
         labelled: Any = dataset
-        fill_cache(cache, labelled, contents, module, range(rank, len(contents), world_size))
+        fill_cache(cache, labelled, contents, module, share)
         self.trainer.strategy.barrier()
         return self.train_loader(FeatureDataset(labelled, contents, cache))
 

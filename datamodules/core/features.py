@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -81,7 +82,8 @@ class FeatureCache:
         """Write the features of a sample, readable by this user only."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path(content)
-        part = path.with_suffix(f".{os.getpid()}.part")
+        # Machines may share the folder.
+        part = path.with_suffix(f".{uuid4().hex}.part")
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             np.save(file, features, allow_pickle=False)
         part.replace(path)

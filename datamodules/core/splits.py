@@ -9,6 +9,7 @@ from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.shards.samples import ShardSamples
 from visus.vision.errors import VisusError
+from visus.vision.wording import counted
 
 SPLIT_NAMES = {
     "train": "train",
@@ -51,6 +52,9 @@ class PlacedSample(Protocol):
 
 Item = TypeVar("Item", bound=Listed)
 
+_LARGE = 0.25
+"""A group above this fraction of a fold is large, unless it is a single sample."""
+
 
 def content_hash(data: bytes) -> str:
     """A hash of a file's bytes, equal for equal files."""
@@ -78,7 +82,8 @@ def held_out(
     Samples of equal content are held out together, and so are those of a group. Within each
     stratum the groups are sorted by their hash, which is as good as a shuffle; the strata are then
     interleaved, and the `fold`-th slice of the sequence is held out, so that each stratum
-    contributes its fraction as closely as whole groups allow.
+    contributes its fraction as closely as whole groups allow. Large groups fit into no slice:
+    where there are some, each group, from the largest on, is assigned to the fold with most room.
 
     Args:
         hashes: `content_hash` of each sample.
@@ -108,18 +113,51 @@ def held_out(
     positions = []
     for values in members.values():
         total, start = sum(sizes[value] for value in values), 0
+        # One or two samples would otherwise lie in the same folds in all strata, never in fold 0.
+        offset = _uniform(min(values)) if total * fraction < 1 else 0.0
         for value in sorted(values):
-            positions.append(((start + sizes[value] / 2) / total, value))
+            positions.append((((start + sizes[value] / 2) / total + offset) % 1, value))
             start += sizes[value]
-    count = sizes.total()
+    order = [group for _, group in sorted(positions)]
+    is_large = max(sizes.values(), default=0) > max(1.0, sizes.total() * fraction * _LARGE)
+    chosen = (_emptiest_fold if is_large else _slice)(order, sizes, fraction, fold)
+    return [group in chosen for group in groups]
+
+
+def _uniform(text: str) -> float:
+    """A number from 0 to 1 that is the same for a text on every machine."""
+    return int(content_hash(text.encode())[:8], 16) / 16**8
+
+
+def _slice(order: Sequence[str], sizes: Counter[str], fraction: float, fold: int) -> set[str]:
+    """The groups of the `fold`-th slice of a sequence: those whose middle lies in it."""
+    count, chosen, start = sizes.total(), set(), 0
     first, last = round(count * fold * fraction), round(count * (fold + 1) * fraction)
-    chosen, start = set(), 0
-    for _, group in sorted(positions):
-        # A group lies in the slice that its middle lies in.
+    for group in order:
         if first <= start + (sizes[group] - 1) / 2 < last:
             chosen.add(group)
         start += sizes[group]
-    return [group in chosen for group in groups]
+    return chosen
+
+
+def _emptiest_fold(
+    order: Sequence[str], sizes: Counter[str], fraction: float, fold: int
+) -> set[str]:
+    """The groups of a fold, each of which was assigned to the fold with most room.
+
+    Folds are numbered by how closely they hold their fraction, empty ones last.
+    """
+    count = int(1 / fraction + 1e-9)
+    share = sizes.total() * fraction
+    # What remains after whole folds is always used for training.
+    room = [share] * count + [max(0.0, sizes.total() - count * share)]
+    members: list[list[str]] = [[] for _ in room]
+    for group in sorted(order, key=lambda group: -sizes[group]):
+        emptiest = max(range(len(room)), key=room.__getitem__)
+        room[emptiest] -= sizes[group]
+        members[emptiest].append(group)
+    numbered = sorted(range(count), key=lambda i: (not members[i], abs(room[i])))
+    return set(members[numbered[fold]])
 
 
 @collection_paused()
@@ -148,7 +186,7 @@ def split_samples(
         `train`, `val` and `test`; `test` is `val` if the data set has no `test` split.
 
     Raises:
-        VisusError: If the fraction or the fold is impossible, or nearly all samples are one group.
+        VisusError: If the fraction or the fold is impossible, or too few groups leave it empty.
     """
     if isinstance(items, ShardSamples):
         return items.splits(fraction, fold, evaluate_all)
@@ -162,10 +200,12 @@ def split_samples(
         contents, grouped = [item.content for item in pool], groups and groups(pool)
         out = held_out(contents, [stratum(item) for item in pool], fraction, fold, grouped)
         if grouped and len(set(out)) == 1:
+            counts = Counter(grouped)
             raise VisusError(
-                f"nothing can be held out: {Counter(grouped).most_common(1)[0][1]} of {len(pool)} "
-                "images belong together; state the splits, or leave data.group_similar or the "
-                "column group out"
+                f"nothing can be held out in data.fold {fold}: the {len(pool)} images belong to "
+                f"{counted(len(counts), 'group')}, the largest of {max(counts.values())}; choose "
+                "another data.fold, a larger data.val_share, or state the splits; if they are "
+                "unrelated images, leave data.group_similar or the column group out"
             )
         splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
         splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]

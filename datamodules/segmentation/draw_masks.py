@@ -22,7 +22,7 @@ def draw_masks(listing: SegmentationListing, folder: Path) -> int:
     Returns:
         The number of images written.
     """
-    names = OutputNames(folder)
+    names = OutputNames(folder, (sample.path for sample in listing.images))
     classes = listing.classes
     colours = classes.colours or [class_colour(i) for i in range(len(classes.names))]
     step = max(1, len(listing.images) // _MAX_IMAGES)

@@ -1,7 +1,7 @@
 """A gallery on a Qdrant server, for more faces than the memory of one machine holds."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,28 @@ def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGalle
     return QdrantGallery(QdrantClient(f"http://{server}"), collection, model, size, create)
 
 
+class _Answering:
+    """A client whose errors, which are those of its HTTP library, are one line.
+
+    Args:
+        client: The client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            try:
+                return method(*arguments, **more)
+            except Exception as error:
+                raise VisusError(f"the Qdrant server does not answer ({error})") from None
+
+        return call
+
+
 class QdrantGallery:
     """A gallery in a Qdrant collection, without crops; see `Gallery`.
 
@@ -49,7 +71,8 @@ class QdrantGallery:
         create: Whether to create the collection where it does not exist.
 
     Raises:
-        VisusError: If the server does not answer, or the collection is of another model.
+        VisusError: If the server does not answer, here or in a method, or the collection is of
+            another model.
     """
 
     def __init__(
@@ -57,13 +80,10 @@ class QdrantGallery:
     ) -> None:
         from qdrant_client import models
 
+        client = _Answering(client)
         self._client, self._collection, self._models = client, collection, models
         self._size = size
-        try:
-            exists = client.collection_exists(collection)
-        except Exception as error:
-            # The client passes on errors of its HTTP library.
-            raise VisusError(f"the Qdrant server does not answer ({error})") from None
+        exists = client.collection_exists(collection)
         if not exists and not create:
             raise VisusError(
                 f"collection {collection!r} does not exist; visus faces enroll creates it"

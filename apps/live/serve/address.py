@@ -1,5 +1,6 @@
 """The address that a server listens on."""
 
+import os
 import socket
 from dataclasses import dataclass
 
@@ -51,7 +52,9 @@ class Address:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":
+                # Elsewhere it lets two servers listen on one port.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
             listener.bind((self.host, self.port))
             listener.listen(_BACKLOG)

@@ -181,18 +181,29 @@ class Batcher:
 
     def _answer(self, turn: _Turn) -> None:
         decoded: list[tuple[Job, Pixels]] = []
+        pixels = 0
         for job in turn.jobs:
             start = time.perf_counter()
             job.upload.seconds["queue"] = start - job.queued
             try:
                 if not turn.large and self._is_large(job):
                     continue
-                decoded.append((job, decode(job.upload)))
+                image = decode(job.upload)
             except Exception as error:
                 _fail(job, error)
-        if not decoded:
-            return
-        name = turn.jobs[0].model
+                continue
+            decoded.append((job, image))
+            pixels += image.shape[0] * image.shape[1]
+            if pixels >= LARGE_PIXELS:
+                # Memory holds few large images at once, whatever their number.
+                self._predict(decoded)
+                decoded, pixels = [], 0
+        if decoded:
+            self._predict(decoded)
+
+    def _predict(self, decoded: list[tuple[Job, Pixels]]) -> None:
+        """Predict and answer decoded images of one model together."""
+        name = decoded[0][0].model
         with self._free[name]:
             self._observe(name, "batch", len(decoded))
             uploads = [job.upload for job, _ in decoded]

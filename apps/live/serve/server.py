@@ -37,6 +37,9 @@ TOKEN_VARIABLE = "VISUS_TOKEN"
 DRAIN_SECONDS = 10.0
 """Time limit for the requests that were accepted before the server stops."""
 
+_SIGNAL_SECONDS = 0.5
+"""How often a paused loop notices signals."""
+
 _CLOSE_SECONDS = 2
 """Time limit for sending the last answers."""
 
@@ -55,6 +58,8 @@ class PageServer(Sink):
 
     Attributes:
         figures: Returns a line for the page.
+        live: Whether frames come from cameras: a pause holds the image on the page only, and not
+            what else is done with the frames.
         token: The token; empty where only this machine is accepted.
         stopping: Whether new requests are refused, as the server is about to stop.
 
@@ -73,6 +78,7 @@ class PageServer(Sink):
         self.sessions = dict(sessions)
         self.moving = moving
         self.figures: Callable[[], str] = str
+        self.live = False
         self.token = ""
         if not self.address.loopback:
             self.token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(16)
@@ -124,16 +130,23 @@ class PageServer(Sink):
         return f"http://{self.address.shown_host}:{self._port}/{token}"
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
-        """See `Sink.show`; waits while the page is paused.
+        """See `Sink.show`; waits while the page is paused, unless the frames are live.
 
         A single image pauses the page, so that it is shown until the user continues.
         """
         self._note = frame.note
+        if self.live and self._paused:
+            return True
         self.frames.publish(drawn)
         with self._changed:
             self._paused |= frame.index is None
-            self._changed.wait_for(lambda: not self._paused or self._closed)
+            # With a time limit: on Windows a signal does not end waiting.
+            while not self._changed.wait_for(self._continues, _SIGNAL_SECONDS):
+                pass
         return True
+
+    def _continues(self) -> bool:
+        return not self._paused or self.live or self._closed
 
     def watch(self, frame: Frame, prediction: Prediction) -> None:
         """Keep the prediction of the newest frame for the page."""

@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
@@ -70,8 +72,11 @@ class FfmpegEncoder:
             command += predicted if rate >= _H264_RATE else ("-tune", "zerolatency")
         command += [*_FRAGMENTS[path.suffix.lower()].split(), "-flush_packets", "1"]
         command += ["-pix_fmt", "yuv420p", f"file:{path}"]
-        # A new session, so that the Ctrl+C that ends the loop does not end the encoder first.
-        self._process = subprocess.Popen(command, stdin=PIPE, stderr=PIPE, start_new_session=True)
+        # Apart, so that the Ctrl+C that ends the loop does not end the encoder first.
+        apart: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        self._process = subprocess.Popen(command, stdin=PIPE, stderr=PIPE, **apart)
 
     def write(self, pixels: Pixels) -> None:
         """Append a frame: uint8, BGR, of the size of the video.

@@ -1,6 +1,7 @@
 """Sinks: annotated videos and images in files."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from visus.apps.live.sinks.base import Sink
@@ -27,13 +28,13 @@ class VideoSink(Sink):
     Args:
         path: Where to write; the suffix sets the codec, see `visus.apps.live.sinks.encoders`.
         rate: Frames/s; 0 for 25, which replaces more than 240 too, as some cameras declare.
-        start: The time of the first frame, in seconds of its source.
+        start: When the video begins, in seconds of its source; None for the first frame's time.
 
     Raises:
         VisusError: If the suffix is of another kind of file.
     """
 
-    def __init__(self, path: Path, rate: float, start: float = 0.0) -> None:
+    def __init__(self, path: Path, rate: float, start: float | None = 0.0) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise VisusError(f"--video {path}: the file's suffix must be {' or '.join(SUFFIXES)}")
         self.path = path
@@ -55,12 +56,15 @@ class VideoSink(Sink):
             if frame.note:
                 # It holds no image yet, whose size sets that of the video.
                 return True
+            if self.start is None:
+                self.start = frame.time or 0.0
             height, width = drawn.shape[:2]
             self._size = (_encodable(width), _encodable(height))
             self._encoder = open_encoder(self.path, self.rate, self._size)
         pixels = to_bgr(drawn)
         if (pixels.shape[1], pixels.shape[0]) != self._size:
             pixels = to_bgr(resize_to_input(drawn, self._size[::-1], "letterbox")[0])
+        assert self.start is not None
         moment = self._written / self.rate if frame.time is None else frame.time - self.start
         if frame.note:
             # A frame of an interrupted camera repeats the time of the last one.
@@ -121,10 +125,11 @@ class ImageSink(Sink):
     Args:
         folder: Where to write.
         rate: Frames/s of the video.
+        inputs: Files that are read, and not overwritten.
     """
 
-    def __init__(self, folder: Path, rate: float) -> None:
-        self.names = OutputNames(folder)
+    def __init__(self, folder: Path, rate: float, inputs: Iterable[Path] = ()) -> None:
+        self.names = OutputNames(folder, inputs)
         self.rate = rate
         self._video: VideoSink | None = None
         self._images = 0

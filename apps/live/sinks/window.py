@@ -40,6 +40,8 @@ class WindowSink(Sink):
 
     Attributes:
         figures: Returns the line to show at the top.
+        live: Whether frames come from cameras: a pause holds the image in the window only, and not
+            what else is done with the frames.
         adjust: See `visus.tasks.spec.Session`.
 
     Raises:
@@ -53,6 +55,8 @@ class WindowSink(Sink):
         self.title = title
         self.figures: Callable[[], str] = str
         self.adjust: Callable[[int], str] | None = None
+        self.live = False
+        self._held: Pixels | None = None
         self._shown = False
         self._help = False
         self._message = ""
@@ -68,22 +72,26 @@ class WindowSink(Sink):
             cv2.resizeWindow(self.title, drawn.shape[1], drawn.shape[0])
         if self._recording is not None and not frame.note:
             self._record(self._recording, frame, drawn)
-        paused = frame.index is None
+        waits = frame.index is None
         while True:
-            state = "paused" if paused and frame.index is not None else ""
+            drawn = drawn if self._held is None else self._held
+            paused = self._held is not None or (waits and frame.index is not None)
+            state = "paused" if paused else ""
             lines = [self.figures(), state, self._message, *(HELP if self._help else ())]
             cv2.imshow(self.title, to_bgr(draw_lines(drawn, [line for line in lines if line])))
-            key = cv2.waitKey(50 if paused else 1) & 0xFF
+            key = cv2.waitKey(50 if waits else 1) & 0xFF
             if self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
                 return False
             self._shown = True
             if key in (ord("q"), 27):
                 return False
-            if key == ord(" "):
-                paused = not paused
+            if key == ord(" ") and self.live:
+                self._held = drawn if self._held is None else None
+            elif key == ord(" "):
+                waits = not waits
             elif key != 0xFF:
                 self._handle_key(chr(key), frame, drawn)
-            if not paused:
+            if not waits:
                 return True
 
     def close(self) -> None:

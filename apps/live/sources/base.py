@@ -51,7 +51,7 @@ class SampledSource(Source):
     """
 
     def __init__(self, source: Source, interval: float) -> None:
-        super().__init__()
+        super().__init__(source.files)
         self.live, self.stored = source.live, source.stored
         self.rate, self.seconds = 1 / interval, source.seconds
         if source.seconds is not None:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, WeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.launched import launched_processes
 from visus.apps.parsing import CommandError
-from visus.apps.training.budget.averaging import AveragedWeights
 from visus.apps.training.budget.callbacks import (
     BudgetTimer,
     CachedViews,
@@ -102,7 +101,7 @@ class PlannedTraining:
             callbacks.append(HeadFirst(self.plan["head_samples"]))
         averages = any(isinstance(each, WeightAveraging) for each in users)
         if self.plan["decay"] is not None and not averages:
-            callbacks.append(AveragedWeights(self.plan["decay"]))
+            callbacks.append(EMAWeightAveraging(decay=self.plan["decay"]))
         return callbacks
 
     def to_plain(self) -> dict[str, Any]:

@@ -42,11 +42,14 @@ def read(root: Path, allow_outside: bool = False) -> Labels:
     reader = _Reader(root, labels)
     files = find(root)
     lists = subfolder(subfolder(root, "ImageSets"), "Main")
-    split_lists = [
+    texts = [
         path
         for path in (sorted(lists.iterdir()) if lists.is_dir() else [])
-        if path.is_file() and path.suffix.lower() == ".txt" and path.stem.lower() in SPLIT_NAMES
+        if path.is_file() and path.suffix.lower() == ".txt"
     ]
+    split_lists = [path for path in texts if path.stem.lower() in SPLIT_NAMES]
+    if all(SPLIT_NAMES[path.stem.lower()] == "test" for path in split_lists):
+        split_lists += [path for path in texts if path.stem.lower() == "trainval"]
     if split_lists:
         by_stem = defaultdict(list)
         for path in files:
@@ -69,7 +72,8 @@ def read(root: Path, allow_outside: bool = False) -> Labels:
 
 
 def _read_list(path: Path, by_stem: dict[str, list[Path]], reader: "_Reader") -> None:
-    labels, split = reader.labels, SPLIT_NAMES[path.stem.lower()]
+    # Of images for training and validation together some are held out.
+    labels, split = reader.labels, SPLIT_NAMES.get(path.stem.lower(), "train")
     try:
         lines = read_text(path).splitlines()
     except VisusError as error:

@@ -50,6 +50,7 @@ class TwoStageDetector(nn.Module):
     def __init__(self, detector: GeneralizedRCNN, body: nn.Module) -> None:
         super().__init__()
         detector.transform = _IdentityTransform()
+        _compute_boxes_in_float32(detector)
         self.detector = detector
         # A tuple, so that the weights are not registered twice.
         self._body = (body,)
@@ -164,6 +165,33 @@ class _ShapedAnchors(AnchorGenerator):  # type: ignore[misc]
         super().__init__(tuple((1,) * len(level) for level in shapes), ((1.0,),) * len(shapes))
         halves = [torch.tensor(level, dtype=torch.float) / 2 for level in shapes]
         self.cell_anchors = [torch.cat([-half, half], dim=1) for half in halves]
+
+
+def _compute_boxes_in_float32(detector: GeneralizedRCNN) -> None:
+    """Convert what boxes are computed from, whose type they get: bfloat16 would round them.
+
+    In mixed precision a coordinate of 500 pixels would be off by up to two.
+    """
+    detector.roi_heads.box_predictor.register_forward_hook(_to_float32)
+    if isinstance(detector.rpn, RegionProposalNetwork):
+        detector.rpn.head.register_forward_hook(_to_float32)
+        detector.rpn.anchor_generator.register_forward_pre_hook(_maps_to_float32)
+
+
+def _to_float32(module: nn.Module, inputs: object, outputs: Sequence[Any]) -> tuple[Any, Any]:
+    """The scores and the boxes of a head, each a tensor or a list of them for the levels."""
+    scores, boxes = (
+        each.float() if isinstance(each, Tensor) else [level.float() for level in each]
+        for each in outputs
+    )
+    return scores, boxes
+
+
+def _maps_to_float32(
+    module: nn.Module, inputs: tuple[ImageList, list[Tensor]]
+) -> tuple[ImageList, list[Tensor]]:
+    images, maps = inputs
+    return images, [each.float() for each in maps]
 
 
 class _WithCoarserLevel(nn.Module):

@@ -29,6 +29,11 @@ class JointBilateralUpsampling(nn.Module):
             images: Normalised, of shape (batch, channels, height, width).
             logits: Of shape (batch, classes, rows, columns); each cell covers a square of pixels.
         """
+        device = images.device.type
+        if torch.is_autocast_enabled(device):
+            # The differences of colours are too small for bfloat16.
+            with torch.autocast(device, enabled=False):
+                return self(images.float(), logits.float())  # type: ignore[no-any-return]
         height, width = images.shape[-2:]
         rows, columns = logits.shape[-2:]
         stride = max(-(-height // rows), -(-width // columns))

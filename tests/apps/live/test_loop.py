@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.conftest import PATIENCE, save_scene
 from visus.apps.inference.loading import load_model
@@ -265,15 +264,6 @@ def test_an_exported_file_of_another_task_is_named(visus, workplace, photos, mod
     for name, words in (("other.onnx", "juggling"), ("broken.onnx", "cannot be loaded")):
         code, _, err = visus("predict", name, photos)
         assert code == 2 and words in err and name in err
-
-
-def test_images_beside_the_source_are_not_overwritten(visus, photos):
-    folder = photos / "circle"
-    Image.open(folder / "1.png").convert("RGB").save(folder / "1.jpg")
-    before = (folder / "1.jpg").read_bytes()
-    code, _, err = visus("predict", "imagenet", folder / "1.png", "--draw", folder)
-    assert code == 2 and "lies beside the source" in err
-    assert (folder / "1.jpg").read_bytes() == before
 
 
 def test_a_sink_that_fails_to_close_does_not_prevent_the_others_from_closing(

@@ -119,6 +119,8 @@ def test_a_checkpoint_of_weights_alone_has_the_same_figures(visus):
         figures.append(newest_figures())
     assert figures[0]["test/accuracy"] == figures[1]["test/accuracy"]
     assert figures[0]["test/loss"] == pytest.approx(figures[1]["test/loss"], abs=0.01)
+    slim = torch.load("slim.ckpt", weights_only=True)["visus"]
+    assert not {"people", "trained_images"} & set(slim)
     code, _, err = fit_scenes(visus, "--resume", "slim.ckpt")
     assert code == 2 and "weights alone" in err
     code, _, err = visus("export", "slim.ckpt", "--output", "slim.ckpt")

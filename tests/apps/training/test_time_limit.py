@@ -20,7 +20,7 @@ def trainer():
     broadcast = SimpleNamespace(broadcast=lambda value: value)
     return SimpleNamespace(
         sanity_checking=True, num_sanity_val_batches=[2], num_val_batches=[10],
-        should_stop=False, strategy=broadcast, callbacks=[],
+        should_stop=False, strategy=broadcast, callbacks=[], world_size=1,
     )  # fmt: skip
 
 
@@ -38,6 +38,23 @@ def train(timer, state, clock, limit):
         clock.now += 1
         timer.on_train_batch_end(state, None, None, None, 0)
     return clock.now - started
+
+
+def test_all_processes_follow_the_clock_of_the_first(clock):
+    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
+    state.world_size = 2
+    # What the first process has sent, which began half a second earlier.
+    state.strategy.broadcast = lambda value: (value[0] + 0.5, value[1] - 0.5)
+    timer.on_fit_start(state, None)
+    timer.on_train_start(state, None)
+    for step in range(1, 4):
+        timer.on_train_batch_start(state, None, None, 0)
+        clock.now += 1
+        timer.on_train_batch_end(state, None, None, None, 0)
+        clock.now += 0.2
+        assert timer.time_elapsed() == pytest.approx(1.2 * step - 0.2 + 0.5)
+        assert timer.time_remaining() == pytest.approx(60 - timer.time_elapsed())
+    assert train(timer, state, clock, 60) < 57
 
 
 def test_training_and_its_last_validation_take_the_limit_together(clock):

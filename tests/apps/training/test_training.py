@@ -137,11 +137,12 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
 
 def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
     """The samplers, the gathered figures and the shared run folder."""
-    training = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "67"]
-    printed = two_processes(*training, "--data.num_workers", "0")
+    # 17 validation images in batches of 8: one process has a batch more than the other.
+    training = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "68"]
+    printed = two_processes(*training, "--data.batch_size", "8", "--data.num_workers", "0")
     assert "sync_dist" not in printed
     (run,) = Path().glob("runs/*/*/*")
-    # 16 test images and batches of 3: neither divides evenly between the processes.
+    # Neither the images nor the batches divide evenly between the processes.
     same_by_two_processes(run, "--data.batch_size", "3")
 
 
@@ -156,6 +157,13 @@ def test_several_labels_an_image(visus, photos):
     assert code == 0, err
     assert "round" in out
     assert "test/f1/round" in newest_figures()
+    # A test set in which no image happens to have several.
+    for i in range(4):
+        save_scene(Path("single") / f"{i}.png", 3000 + i, "circle")
+    single = [f"{i}.png,{'circle' if i % 2 else 'round'}" for i in range(4)]
+    Path("single/labels.csv").write_text("\n".join(["path,label", *single]))
+    code, out, err = visus("test", "latest", "--data", "single")
+    assert code == 0 and "test: 4 samples" in out, err
     code, _, err = visus(
         "fit", "--config", "classification/custom", *arguments, "--data.multi_label", "false"
     )

@@ -1,5 +1,7 @@
 """Cached features of a frozen backbone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -130,6 +132,22 @@ def test_a_frozen_backbone_runs_once_for_each_view(tmp_path, monkeypatch, case):
         torch.manual_seed(0)
         expected = task.training_step({"image": images, **targets}, 0)
     assert float(loss) == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_each_machine_fills_its_own_cache(tmp_path):
+    # The second of two machines with two processes each, which share no folder with the first.
+    data, network = captions(save_captions(tmp_path / "set", 8)), Extractor()
+    network.feature_fingerprint = lambda: "weights"
+    data.trainer = SimpleNamespace(
+        lightning_module=network, num_devices=2, world_size=4, overfit_batches=0,
+        strategy=SimpleNamespace(barrier=lambda: None),
+    )  # fmt: skip
+    for local_rank in range(2):
+        data.trainer.local_rank = local_rank
+        data.trainer.global_rank = 2 + local_rank
+        loader = data.train_dataloader()
+    assert network.calls == len(data.feature_contents())
+    assert all(len(batch["features"]) for batch in loader)
 
 
 def test_images_that_are_mixed_are_not_cached(tmp_path):

@@ -138,6 +138,24 @@ def test_a_list_of_voc_may_hold_names_with_spaces_and_flags(tmp_path):
     }  # fmt: skip
 
 
+def test_a_list_of_voc_for_training_and_validation_together_is_read(tmp_path):
+    root = save_boxes(tmp_path / "set", "voc")
+    lists = root / "ImageSets/Main"
+    for path in lists.iterdir():
+        path.unlink()
+    lists.joinpath("test.txt").write_text("p0\n")
+    lists.joinpath("trainval.txt").write_text("p1\np2\n")
+    listing, text = listed(root)
+    assert text == "no problems"
+    splits = {image.path.stem: image.split for image in listing.images}
+    assert splits == {"p0": "test", "p1": "train", "p2": "train"}
+    # Beside the two it repeats, it is not read.
+    lists.joinpath("train.txt").write_text("p1\n")
+    lists.joinpath("val.txt").write_text("p2\n")
+    splits = {image.path.stem: image.split for image in listed(root)[0].images}
+    assert splits == {"p0": "test", "p1": "train", "p2": "val"}
+
+
 def test_voc_prefers_the_exact_file_name_and_refuses_to_guess(tmp_path):
     root = save_boxes(tmp_path / "set", "voc")
     images, xml = root / "JPEGImages", root / "Annotations" / "p0.xml"

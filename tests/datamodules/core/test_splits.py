@@ -34,3 +34,42 @@ def test_the_split_does_not_depend_on_the_order_of_the_files(values):
 def test_impossible_folds_are_refused(share, fold):
     with pytest.raises(VisusError, match="fold"):
         held_out(["a"], [0], share, fold)
+
+
+def test_rare_strata_are_held_out_in_every_fold_alike():
+    # One image each of 500 combinations of classes: a fold must not be without all of them.
+    hashes = [content_hash(str(i).encode()) for i in range(500)]
+    held = [sum(held_out(hashes, range(500), 0.2, fold)) for fold in range(5)]
+    assert held == [100] * 5
+    common = [content_hash(str(i).encode()) for i in range(1000, 3000)]
+    strata = [*range(500), *["common"] * 2000]
+    for fold in range(5):
+        rare = sum(held_out(hashes + common, strata, 0.2, fold)[:500])
+        assert 70 <= rare <= 130
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.3])
+def test_two_samples_of_a_class_are_never_both_held_out(fraction):
+    for seed in range(50):
+        hashes = [content_hash(f"{seed}-{i}".encode()) for i in range(102)]
+        strata = [*["large"] * 100, *["small"] * 2]
+        for fold in range(int(1 / fraction)):
+            assert sum(held_out(hashes, strata, fraction, fold)[100:]) < 2
+
+
+@given(st.lists(st.integers(1, 200), min_size=3, max_size=12), st.integers(2, 6))
+def test_large_groups_spread_over_the_folds(sizes, folds):
+    groups = [f"patient {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    hashes = [content_hash(f"{i}".encode()) for i in range(len(groups))]
+    sides = [held_out(hashes, [0] * len(groups), 1 / folds, fold, groups) for fold in range(folds)]
+    for patient in set(groups):
+        columns = [c for c, g in zip(zip(*sides, strict=True), groups, strict=True) if g == patient]
+        assert len(set(columns)) == 1 and sum(columns[0]) == 1
+    held = [sum(side) for side in sides]
+    if max(sizes) > max(1, len(groups) / folds / 4):
+        # With as many groups as folds none is empty; a fold is above its share by one group.
+        assert sum(each > 0 for each in held) == min(len(sizes), folds)
+        assert max(held) <= len(groups) / folds + max(sizes)
+        # Fold 0, the default, is the closest to its share.
+        deviations = [abs(each - len(groups) / folds) for each in held if each]
+        assert abs(held[0] - len(groups) / folds) == min(deviations)

@@ -202,6 +202,17 @@ def test_candidates_are_people_by_their_most_similar_faces(tmp_path):
         assert len(gallery.candidates(unit(13), 9)) == 4
 
 
+def test_a_qdrant_server_that_goes_away_is_one_line():
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(":memory:")
+    gallery = QdrantGallery(client, "faces", "m", 128)
+    client.close()
+    for call in (lambda: gallery.nearest(np.ones(128, np.float32)), gallery.people):
+        with pytest.raises(VisusError, match="the Qdrant server does not answer"):
+            call()
+
+
 def test_a_gallery_on_qdrant():
     from qdrant_client import QdrantClient
 

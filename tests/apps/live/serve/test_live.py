@@ -103,6 +103,19 @@ def test_the_stream_pauses_and_continues_while_images_are_answered(live, camera,
     eventually(lambda: live.frames.number > before)
 
 
+def test_a_pause_on_the_page_does_not_stop_what_cameras_are_watched_for(live):
+    live.live = True
+    image = np.zeros((4, 4, 3), np.uint8)
+    live.show(Frame(image, "camera 0", 0, 0.0, 0.0), image)
+    live.toggle_pause()
+    for i in range(1, 4):
+        live.show(Frame(image, "camera 0", i, i / 10, 0.0), image)
+    assert live.frames.number == 1
+    live.toggle_pause()
+    live.show(Frame(image, "camera 0", 4, 0.4, 0.0), image)
+    assert live.frames.number == 2
+
+
 def test_an_image_stays_on_the_page_until_the_user_continues(live, workplace):
     source = ImageSource([save_scene(workplace / f"{i}.png", i) for i in range(2)])
     camera = Camera(source, live.sessions["m0"].model, [live], [live.watch])

@@ -83,6 +83,16 @@ def test_a_camera_without_an_image_records_nothing(workplace):
     assert not sink.written() and not list(Path().iterdir())
 
 
+def test_a_camera_begins_with_its_first_frame(workplace):
+    # It was opened half a minute before, while the model was loaded or another camera was away.
+    sink = VideoSink(Path("o.mp4"), 10.0, None)
+    for i in range(10):
+        each = frame(i, 30 + i / 10)
+        assert sink.show(each, each.image)
+    sink.close()
+    assert len(list(VideoSource(Path("o.mp4")).frames())) == 10
+
+
 def test_other_suffixes_are_refused():
     with pytest.raises(VisusError, match=r"must be \.mp4 or \.webm"):
         VideoSink(Path("v.avi"), 25.0)

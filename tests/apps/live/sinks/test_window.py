@@ -53,6 +53,16 @@ def test_keys_pause_quit_show_the_help_and_adjust(window):
     assert not sink.show(frame, frame.image)
 
 
+def test_a_pause_holds_the_image_of_a_camera_but_not_the_loop(window):
+    sink, shown, keys = window
+    sink.live = True
+    frames = [np.full((100, 200, 3), value, np.uint8) for value in (10, 20, 30, 40)]
+    for key, image, expected in zip((" ", "", " ", ""), frames, (10, 10, 10, 40), strict=True):
+        keys[:] = [key] if key else []
+        assert sink.show(Frame(image, "camera 0", 1, 0.0, 0.0), image)
+        assert shown[-1][-1, -1, 0] == expected
+
+
 def test_keys_write_snapshots_and_recordings_without_the_figures(window):
     sink, _, keys = window
     sink.figures = lambda: "25 frames/s"

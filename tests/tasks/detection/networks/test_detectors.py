@@ -73,6 +73,22 @@ def test_outputs_are_sorted_padded_and_inside_the_image(architecture):
     assert labels.min() >= 0 and labels.max() <= 2
 
 
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "fast_rcnn"])
+def test_mixed_precision_does_not_round_boxes(architecture):
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    images = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        boxes = network(images)[0]
+    assert boxes.dtype == torch.float32
+    # Of eight bits, as those of bfloat16 are, are few numbers.
+    inside = boxes[(boxes > 0) & (boxes < 64)]
+    assert (inside != inside.bfloat16().float()).float().mean() > 0.5
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = network.train().losses(images, [target([[10.3, 10, 16.7, 18]], [2])])
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
 def test_masks_come_with_the_boxes_of_mask_rcnn():
     network = build("faster_rcnn", masks=True).eval()
     with torch.inference_mode():

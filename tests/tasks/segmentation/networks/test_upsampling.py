@@ -9,6 +9,15 @@ from visus.tasks.segmentation.networks.upsampling import JointBilateralUpsamplin
 from visus.vision.errors import VisusError
 
 
+def test_mixed_precision_does_not_round_the_weights():
+    torch.manual_seed(0)
+    upsample = JointBilateralUpsampling()
+    images, logits = torch.randn(1, 3, 32, 48), torch.randn(1, 4, 4, 6)
+    expected = upsample(images, logits)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(upsample(images, logits), expected)
+
+
 def pixel_by_pixel(images, logits, colour, distance, reach=2):
     """The paper's formula for arrays of shape (channels, height, width)."""
     _, height, width = images.shape

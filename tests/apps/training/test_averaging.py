@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from visus.apps.training.budget.averaging import AveragedWeights
+from visus.apps.training.averaging import averaged
 
 
 class Tiny(pl.LightningModule):
@@ -38,7 +38,7 @@ def test_a_chosen_threshold_is_saved_with_the_averaged_weights(tmp_path):
     checkpoints = pl.callbacks.ModelCheckpoint(tmp_path, "last", save_top_k=-1)
     trainer = pl.Trainer(
         max_epochs=3,
-        callbacks=[AveragedWeights(0.9), checkpoints],
+        callbacks=averaged([pl.callbacks.EMAWeightAveraging(decay=0.9), checkpoints]),
         logger=False,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

@@ -1,0 +1,63 @@
+"""Recognise the images that a model was trained on, in other folders and in evaluation data."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from visus.datamodules.core.splits import Listed
+
+_COUNT = 1000
+"""Training images whose hashes a checkpoint stores."""
+
+_LENGTH = 16
+"""Hexadecimal digits of a hash that are stored."""
+
+
+def training_hashes(data: Any) -> list[str]:
+    """Hashes of the contents of about 1,000 training images, evenly spread over all.
+
+    Args:
+        data: A data module; the list is empty for procedural images, which have no files, and for
+            faces, of which people are told apart.
+    """
+    samples = _splits(data).get("train", ())
+    spread = islice(samples, 0, None, max(1, len(samples) // _COUNT))
+    return sorted({_short(sample) for sample in spread})
+
+
+def divide_training_data(data: Any, hashes: Sequence[str]) -> None:
+    """Evaluate a data set by its hold-out instead of as a whole, if it is that of the training.
+
+    It may have been moved, or be named by another path: it is, if it holds all of the images.
+
+    Args:
+        data: A data module.
+        hashes: `training_hashes` of the training.
+    """
+    if not hashes or not getattr(data, "evaluate_all", False):
+        return
+    if set(hashes) <= {_short(sample) for sample in data.splits["train"]}:
+        data.evaluate_all = False
+        del data.splits
+
+
+def count_training_images(data: Any, split: str, hashes: Sequence[str]) -> int:
+    """The number of images of a split with these hashes.
+
+    Args:
+        data: A data module; 0 for procedural images.
+        split: `val` or `test`.
+        hashes: `training_hashes` of the training.
+    """
+    known = frozenset(hashes)
+    samples = _splits(data).get(split, ()) if known else ()
+    return sum(_short(sample) in known for sample in samples)
+
+
+def _splits(data: Any) -> Mapping[str, Sequence[Listed]]:
+    splits: Mapping[str, Sequence[Listed]] = data.splits if hasattr(data, "evaluate_all") else {}
+    return splits
+
+
+def _short(sample: Listed) -> str:
+    return sample.content[:_LENGTH]
