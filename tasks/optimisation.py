@@ -162,6 +162,8 @@ def training_position(trainer: pl.Trainer) -> tuple[int, int] | None:
         limits.append((step, trainer.max_epochs * per_epoch))
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None:
-            elapsed = callback.time_elapsed()
+            # What came before the first step, such as checks, is no part of the schedule.
+            began = getattr(callback, "training_began", 0.0)
+            elapsed = 0.0 if began is None else callback.time_elapsed() - began
             limits.append((int(1000 * elapsed / max(1e-9, elapsed + left)), 1000))
     return max(limits, key=lambda limit: limit[0] / max(1, limit[1]), default=None)

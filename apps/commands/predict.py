@@ -69,8 +69,9 @@ def main(argv: list[str]) -> int:
         return _predict_on_cluster(args, source)
     if args.parquet is not None:
         raise CommandError("--parquet needs --engine ray")
+    outputs = {"--jsonl": args.jsonl, **output_files(args)}
     folders = {"--draw": args.draw, "--explain": args.explain, "--output": args.output}
-    outputs = {"--jsonl": args.jsonl, **folders, **output_files(args)}
+    check_outputs({**outputs, **folders}, [])
     check_outputs(outputs, [*source.files, args.model, *input_files(args)])
     model = load_model(args.model, args.runtime, usable_workers() if source.stored else 1)
     (values,) = task_values(args, [model])

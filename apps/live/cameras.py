@@ -53,11 +53,13 @@ class Camera:
 
     def frames(self) -> Generator[Frame, None, None]:
         """The frames of the source, under the camera's name."""
-        with closing(self.source.frames()) as frames:
-            for frame in frames:
-                self.times.state = frame.note or "live"
-                yield replace(frame, source=self.name) if self.name else frame
-        self.times.state = "ended"
+        try:
+            with closing(self.source.frames()) as frames:
+                for frame in frames:
+                    self.times.state = frame.note or "live"
+                    yield replace(frame, source=self.name) if self.name else frame
+        finally:
+            self.times.state = "ended"
 
 
 def in_turn(cameras: Sequence[Camera]) -> Generator[tuple[Camera, Frame], None, None]:

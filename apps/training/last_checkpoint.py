@@ -140,7 +140,10 @@ class LastCheckpoint(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Stop after a signal; several processes, whose numbers of batches differ, after all."""
+        """Stop after a signal; several processes stop after the validation.
+
+        Their numbers of batches may differ, so that they cannot agree after each.
+        """
         if trainer.world_size == 1:
             self._stop_if_signalled(trainer)
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Timer
@@ -18,6 +19,10 @@ class PunctualTimer(Timer):
 
     Args:
         timer: The timer with the limit.
+
+    Attributes:
+        training_began: Seconds that had elapsed before the first step, with which the schedule of
+            the learning rate starts; None before it.
     """
 
     def __init__(self, timer: Timer) -> None:
@@ -26,6 +31,7 @@ class PunctualTimer(Timer):
         self._batch_seconds = 0.0
         self._reserve = 0.0
         self._began = time.monotonic()
+        self.training_began: float | None = None
         self._agreed: tuple[float, float | None] | None = None
 
     @property
@@ -55,6 +61,18 @@ class PunctualTimer(Timer):
         """Count from the start of the clock."""
         super().on_train_start(trainer, pl_module)
         self._start_time[RunningStage.TRAINING] = self._began
+        if self.training_began is None:
+            self.training_began = self.time_elapsed()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's state, and when the training began."""
+        self._agreed = None
+        return super().state_dict() | {"training_began": self.training_began}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`; a run of an older version has counted from its start."""
+        super().load_state_dict(state_dict)
+        self.training_began = state_dict.get("training_began", 0.0)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure how long a batch of the validation takes."""
@@ -71,12 +89,14 @@ class PunctualTimer(Timer):
         batches = sum(trainer.num_val_batches)
         self._reserve = self._batch_seconds * batches if math.isfinite(batches) else 0.0
 
-    def _check_time_remaining(self, trainer: pl.Trainer) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **more: Any) -> None:
+        """Agree with the other processes on the time: learning rates follow it."""
         if trainer.world_size > 1:
-            # Learning rates follow the clock, and must be the same in all processes.
             self._agreed = None
-            here = self.time_elapsed(), self.time_remaining()
-            self._agreed = trainer.strategy.broadcast(here)
+            self._agreed = trainer.strategy.broadcast((self.time_elapsed(), self.time_remaining()))
+        super().on_train_batch_end(trainer, *args, **more)
+
+    def _check_time_remaining(self, trainer: pl.Trainer) -> None:
         left = self.time_remaining()
         trainer.should_stop = trainer.should_stop or (left is not None and left <= 0)
 

@@ -125,6 +125,11 @@ class ImageClassificationData(ClassificationData):
         self.flip = flip
         self._growth = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
 
+    @property
+    def training_size(self) -> tuple[int, int]:
+        """See `VisionDataModule.training_size`."""
+        return scaled_size(self.train_size, float(self._growth))
+
     def scale_training_images(self, scale: float) -> None:
         """See `VisionDataModule.scale_training_images`."""
         self._growth.fill_(scale)

@@ -171,6 +171,11 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         """Batches of the test images, each image once."""
         return self._evaluation_loader("test")
 
+    @property
+    def training_size(self) -> tuple[int, int]:
+        """(height, width) of training images in pixels, as they are scaled at present."""
+        return self.image_size
+
     def scale_training_images(self, scale: float) -> None:
         """Resize training images to a fraction of their size from the next epoch on.
 

@@ -83,7 +83,8 @@ def held_out(
     stratum the groups are sorted by their hash, which is as good as a shuffle; the strata are then
     interleaved, and the `fold`-th slice of the sequence is held out, so that each stratum
     contributes its fraction as closely as whole groups allow. Large groups fit into no slice:
-    where there are some, each group, from the largest on, is assigned to the fold with most room.
+    where there are some, each group, from the largest on, is assigned to the fold that has fewest
+    samples of its stratum.
 
     Args:
         hashes: `content_hash` of each sample.
@@ -119,8 +120,11 @@ def held_out(
             positions.append((((start + sizes[value] / 2) / total + offset) % 1, value))
             start += sizes[value]
     order = [group for _, group in sorted(positions)]
-    is_large = max(sizes.values(), default=0) > max(1.0, sizes.total() * fraction * _LARGE)
-    chosen = (_emptiest_fold if is_large else _slice)(order, sizes, fraction, fold)
+    if max(sizes.values(), default=0) > max(1.0, sizes.total() * fraction * _LARGE):
+        stratum_of = {group: stratum for stratum, values in members.items() for group in values}
+        chosen = _balanced_fold(order, sizes, stratum_of, fraction, fold)
+    else:
+        chosen = _slice(order, sizes, fraction, fold)
     return [group in chosen for group in groups]
 
 
@@ -140,22 +144,37 @@ def _slice(order: Sequence[str], sizes: Counter[str], fraction: float, fold: int
     return chosen
 
 
-def _emptiest_fold(
-    order: Sequence[str], sizes: Counter[str], fraction: float, fold: int
+def _balanced_fold(
+    order: Sequence[str],
+    sizes: Counter[str],
+    stratum_of: Mapping[str, Hashable],
+    fraction: float,
+    fold: int,
 ) -> set[str]:
-    """The groups of a fold, each of which was assigned to the fold with most room.
+    """The groups of a fold, where each was assigned to the fold with fewest of its stratum.
 
-    Folds are numbered by how closely they hold their fraction, empty ones last.
+    Folds with room for the group are preferred, then those with most room. They are numbered by how
+    closely they hold their fraction, empty ones last.
     """
     count = int(1 / fraction + 1e-9)
     share = sizes.total() * fraction
     # What remains after whole folds is always used for training.
-    room = [share] * count + [max(0.0, sizes.total() - count * share)]
-    members: list[list[str]] = [[] for _ in room]
+    shares = [share] * count
+    if (rest := sizes.total() - count * share) > _LARGE * share:
+        shares.append(rest)
+    held: list[Counter[Hashable]] = [Counter() for _ in shares]
+    members: list[list[str]] = [[] for _ in shares]
+    room = list(shares)
     for group in sorted(order, key=lambda group: -sizes[group]):
-        emptiest = max(range(len(room)), key=room.__getitem__)
-        room[emptiest] -= sizes[group]
-        members[emptiest].append(group)
+        size, stratum = sizes[group], stratum_of[group]
+        ranks = [
+            (left < size / 2, counts[stratum] / whole, -left)
+            for left, counts, whole in zip(room, held, shares, strict=True)
+        ]
+        chosen = ranks.index(min(ranks))
+        members[chosen].append(group)
+        held[chosen][stratum] += size
+        room[chosen] -= size
     numbered = sorted(range(count), key=lambda i: (not members[i], abs(room[i])))
     return set(members[numbered[fold]])
 
@@ -200,12 +219,12 @@ def split_samples(
         contents, grouped = [item.content for item in pool], groups and groups(pool)
         out = held_out(contents, [stratum(item) for item in pool], fraction, fold, grouped)
         if grouped and len(set(out)) == 1:
-            counts = Counter(grouped)
+            number = len(set(grouped))
+            others = "choose another data.fold or a larger data.val_share, or " * (number > 1)
             raise VisusError(
                 f"nothing can be held out in data.fold {fold}: the {len(pool)} images belong to "
-                f"{counted(len(counts), 'group')}, the largest of {max(counts.values())}; choose "
-                "another data.fold, a larger data.val_share, or state the splits; if they are "
-                "unrelated images, leave data.group_similar or the column group out"
+                f"{counted(number, 'group')}; {others}state the splits; where images are not "
+                "related, leave data.group_similar or the column group out"
             )
         splits["train"] = [item for item, o in zip(pool, out, strict=True) if not o]
         splits["val"] = [item for item, o in zip(pool, out, strict=True) if o]

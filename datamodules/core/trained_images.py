@@ -1,28 +1,26 @@
 """Recognise the images that a model was trained on, in other folders and in evaluation data."""
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from visus.datamodules.core.splits import Listed
 
 _COUNT = 1000
-"""Training images whose hashes a checkpoint stores."""
+"""Most training images whose hashes a checkpoint stores."""
 
 _LENGTH = 16
 """Hexadecimal digits of a hash that are stored."""
 
 
 def training_hashes(data: Any) -> list[str]:
-    """Hashes of the contents of about 1,000 training images, evenly spread over all.
+    """Hashes of the contents of at most 1,000 training images, evenly spread over all.
 
     Args:
         data: A data module; the list is empty for procedural images, which have no files, and for
             faces, of which people are told apart.
     """
     samples = _splits(data).get("train", ())
-    spread = islice(samples, 0, None, max(1, len(samples) // _COUNT))
-    return sorted({_short(sample) for sample in spread})
+    return sorted(_hashes(samples[:: max(1, -(-len(samples) // _COUNT))]))
 
 
 def divide_training_data(data: Any, hashes: Sequence[str]) -> None:
@@ -36,7 +34,7 @@ def divide_training_data(data: Any, hashes: Sequence[str]) -> None:
     """
     if not hashes or not getattr(data, "evaluate_all", False):
         return
-    if set(hashes) <= {_short(sample) for sample in data.splits["train"]}:
+    if set(hashes) <= _hashes(data.splits["train"]):
         data.evaluate_all = False
         del data.splits
 
@@ -51,7 +49,7 @@ def count_training_images(data: Any, split: str, hashes: Sequence[str]) -> int:
     """
     known = frozenset(hashes)
     samples = _splits(data).get(split, ()) if known else ()
-    return sum(_short(sample) in known for sample in samples)
+    return sum(not known.isdisjoint(_hashes([sample])) for sample in samples)
 
 
 def _splits(data: Any) -> Mapping[str, Sequence[Listed]]:
@@ -59,5 +57,7 @@ def _splits(data: Any) -> Mapping[str, Sequence[Listed]]:
     return splits
 
 
-def _short(sample: Listed) -> str:
-    return sample.content[:_LENGTH]
+def _hashes(samples: Sequence[Listed]) -> set[str]:
+    """The hashes of files; clips with a stated source have that of its name."""
+    files = (sample for sample in samples if not getattr(sample, "source", ""))
+    return {sample.content[:_LENGTH] for sample in files}

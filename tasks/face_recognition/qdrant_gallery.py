@@ -55,7 +55,11 @@ class _Answering:
             try:
                 return method(*arguments, **more)
             except Exception as error:
-                raise VisusError(f"the Qdrant server does not answer ({error})") from None
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise VisusError(
+                    f"the Qdrant server does not answer, or refuses ({reason}); check its address "
+                    "and its log"
+                ) from None
 
         return call
 

@@ -195,7 +195,7 @@ class Batcher:
             decoded.append((job, image))
             pixels += image.shape[0] * image.shape[1]
             if pixels >= LARGE_PIXELS:
-                # Memory holds few large images at once, whatever their number.
+                # So that a thread holds at most two large images, whatever the batch.
                 self._predict(decoded)
                 decoded, pixels = [], 0
         if decoded:

@@ -149,7 +149,9 @@ class PageServer(Sink):
         return not self._paused or self.live or self._closed
 
     def watch(self, frame: Frame, prediction: Prediction) -> None:
-        """Keep the prediction of the newest frame for the page."""
+        """Keep the prediction of the frame that the page shows."""
+        if self.live and self._paused:
+            return
         self._newest = frame, prediction
 
     def wait(self) -> None:

@@ -236,10 +236,11 @@ class HeadFirst(Callback):
         pl_module.fit_head(self._features(trainer, pl_module))
 
     def _features(self, trainer: pl.Trainer, task: VisionTask) -> Iterator[tuple[Tensor, Batch]]:
-        """Features and labels of batches of unaugmented training samples."""
+        """Features and labels of batches of unaugmented samples, of the size of the first epoch."""
         data = data_module_of(trainer)
-        dataset = data.plain_dataset("train")
-        count = len(dataset)  # type: ignore[arg-type]
+        dataset: Any = data.plain_dataset("train")
+        dataset.size = data.training_size
+        count = len(dataset)
         chosen = range(0, count, -(-count // self._samples))
         loader = make_loader(Subset(dataset, chosen), data.batch_size, data.num_workers)
         for batch in track(loader, "Computing features", total=len(loader)):

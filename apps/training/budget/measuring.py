@@ -7,6 +7,7 @@ from pydoc import locate
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import Subset
 
 from visus.apps.training.budget import clock
@@ -38,6 +39,14 @@ _LOADED = 4
 
 _LEAST_CROP = 128
 """Sides of training crops in pixels, below which they show too little of their surroundings."""
+
+
+MIXED = "bf16-mixed"
+"""Lightning's name of half precision, in bfloat16."""
+
+_DEFAULT_PRECISIONS = (None, "32-true", "32", 32)
+_WORTHWHILE = 1.1
+"""Speed-up from which half precision is chosen."""
 
 
 class Measurer:
@@ -87,16 +96,14 @@ class Measurer:
         """
         sizes, backbones = self._sizes(), self._backbones()
         samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
-        seconds: dict[Candidate, float] = {}
         limit = _SHARE / 4 * budget.seconds
-        for size in (sizes[0], sizes[-1]):
-            candidate = self._candidate(backbones[0], size)
-            if candidate not in seconds:
-                seconds[candidate] = self._sample_seconds(candidate, limit)
-        ends = dict(seconds)
-        for size in sizes[1:-1]:
-            seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
-        last = self._candidate(backbones[0], sizes[-1])
+        smallest, last = (self._candidate(backbones[0], size) for size in (sizes[0], sizes[-1]))
+        largest_seconds, speed_up = self._choose_precision(last, limit)
+        seconds = {last: largest_seconds}
+        if smallest != last:
+            ends = {smallest: self._sample_seconds(smallest, limit), last: largest_seconds}
+            for size in sizes[:-1]:
+                seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
         for backbone in backbones[1:]:
             needed = self.choices.epochs_needed(samples) * samples
             pays = budget.left >= needed * seconds[last]
@@ -111,7 +118,13 @@ class Measurer:
             self.data.batch_size,
             {candidate: seconds[candidate] for candidate in ordered},
             self._load_seconds(),
+            speed_up,
         )
+
+    @property
+    def precision(self) -> Any:
+        """The trainer's precision, after it was chosen."""
+        return self._trainer["precision"]
 
     def share_listing(self, data: Any) -> None:
         """Let another data module of the same data use what was read and checked here."""
@@ -148,6 +161,21 @@ class Measurer:
             if number == 0:
                 start = clock.now()
         return (clock.now() - start) / count / max(1, self.data.num_workers)
+
+    def _choose_precision(self, candidate: Candidate, limit: float) -> tuple[float, float]:
+        """Choose half precision where it is faster; the time of a sample, and the speed-up."""
+        seconds = self._sample_seconds(candidate, limit)
+        is_free = self._trainer["precision"] in _DEFAULT_PRECISIONS
+        if "--trainer.precision" in self._given or not is_free:
+            return seconds, 1.0
+        if not _computes_bfloat16(self._trainer["accelerator"]):
+            return seconds, 1.0
+        default, self._trainer["precision"] = self._trainer["precision"], MIXED
+        mixed = self._sample_seconds(candidate, limit)
+        if seconds > _WORTHWHILE * mixed:
+            return mixed, seconds / mixed
+        self._trainer["precision"] = default
+        return seconds, 1.0
 
     def _candidate(self, backbone: str, size: tuple[int, int]) -> Candidate:
         if "--data.crop_size" in self._given or "crop_size" not in self._arguments:
@@ -201,6 +229,13 @@ class Measurer:
             warnings.simplefilter("ignore")
             trainer.fit(task, datamodule=data)
         return timer.mean / float(data.batch_size)
+
+
+def _computes_bfloat16(accelerator: str) -> bool:
+    """Whether the GPU, or without one the CPU, computes in bfloat16; most others emulate it."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(value for name, value in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
 class _StepTimer(pl.Callback):

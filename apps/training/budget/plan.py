@@ -8,7 +8,7 @@ from typing import Any
 from visus.tasks.budget import BudgetChoices, epoch_share
 from visus.vision.wording import counted
 
-VALIDATION_SHARE = 0.08
+VALIDATION_SHARE = 0.05
 """Fraction of the time that validations may take."""
 
 _MOST_VALIDATIONS = 10
@@ -82,6 +82,8 @@ class Measured:
             order of the candidates.
         load_seconds: Time in which all loading processes together load a sample without
             augmentation.
+        mixed_speed_up: How many times as fast steps in half precision are, in which all were
+            measured then; 1 for float32.
     """
 
     train_samples: int
@@ -89,6 +91,7 @@ class Measured:
     batch_size: int
     sample_seconds: Mapping[Candidate, float]
     load_seconds: float = 0.0
+    mixed_speed_up: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -154,21 +157,25 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
         seconds: Time for training and validation.
     """
     rows: list[Row] = []
+    if measured.mixed_speed_up > 1:
+        reason = f"{measured.mixed_speed_up:.2f} times as fast as float32 on this machine"
+        rows.append(Row("precision", "half, in bfloat16", reason))
     training = seconds * (1 - VALIDATION_SHARE)
     epochs = {
         candidate: training / (each * measured.train_samples)
         for candidate, each in measured.sample_seconds.items()
     }
-    frozen = _head_alone(measured, epochs, choices, seconds)
+    frozen = _head_alone(measured, epochs, choices, seconds, rows)
     if frozen is not None:
         return frozen
     candidate = _choose(epochs, choices.epochs_needed(measured.train_samples), rows)
     sample_seconds = measured.sample_seconds[candidate]
     batch_size = _batch_size(measured, rows)
-    steps = max(1, round(training / (sample_seconds * batch_size)))
+    growth = _growth(epochs[candidate], candidate, choices, rows)
+    steps = max(1, round(training * _speed_up(growth) / (sample_seconds * batch_size)))
     head_samples = 0
     if choices.fits_head:
-        each = max(sample_seconds / _FORWARD, measured.load_seconds)
+        each = max(sample_seconds / _FORWARD * growth[0][1] ** 2, measured.load_seconds)
         affordable = int(_HEAD_SHARE * seconds / each)
         head_samples = min(measured.train_samples, affordable)
         rows.append(
@@ -179,7 +186,6 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
                 "trained from a head that fits",
             )
         )
-    growth = _growth(epochs[candidate], candidate, choices, rows)
     validations = _validations(measured, sample_seconds / candidate.crop_share, seconds, rows)
     decay = None
     if steps >= 2 * _FEW_STEPS:
@@ -195,7 +201,11 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
 
 
 def _head_alone(
-    measured: Measured, epochs: Mapping[Candidate, float], choices: BudgetChoices, seconds: float
+    measured: Measured,
+    epochs: Mapping[Candidate, float],
+    choices: BudgetChoices,
+    seconds: float,
+    rows: list[Row],
 ) -> Plan | None:
     """A plan that trains the head alone, at the full input size; None where more is possible."""
     first, *_ = epochs
@@ -206,7 +216,7 @@ def _head_alone(
     if not choices.fits_head or epochs[largest] >= few or views < 1:
         return None
     height, width = largest.size
-    rows = [
+    rows += [
         Row("backbone", largest.backbone, "that of the configuration"),
         Row("input size", f"{height} x {width}", "that of the data"),
         Row(
@@ -264,17 +274,20 @@ def _growth(
     """The sizes of training images over the time."""
     if not choices.grows:
         return ((0.0, 1.0),)
-    if min(candidate.size) < _LEAST_GROWING:
-        rows.append(Row("training images", "one size", "smaller ones would show too little"))
+    is_small = min(candidate.size) < _LEAST_GROWING
+    if is_small or epochs < len(_GROWTH):
+        few = "smaller ones would show too little" if is_small else "too few epochs for several"
+        rows.append(Row("training images", "one size", few))
         return ((0.0, 1.0),)
-    if epochs < len(_GROWTH):
-        rows.append(Row("training images", "one size", "too few epochs for several"))
-        return ((0.0, 1.0),)
-    sizes = ", then ".join(f"{scale:g}" for _, scale in _GROWTH)
-    rows.append(
-        Row("training images", f"{sizes} of the size", "smaller images are faster at the start")
-    )
+    sizes = ", then ".join(f"{scale:g}" for _, scale in _GROWTH) + " of the size"
+    rows.append(Row("training images", sizes, "smaller images are faster at the start"))
     return _GROWTH
+
+
+def _speed_up(growth: Growth) -> float:
+    """How many more steps smaller training images make possible, relative to those of full size."""
+    ends = [*(start for start, _ in growth[1:]), 1.0]
+    return sum((end - start) / scale**2 for (start, scale), end in zip(growth, ends, strict=True))
 
 
 def _validations(measured: Measured, sample_seconds: float, seconds: float, rows: list[Row]) -> int:
@@ -282,6 +295,6 @@ def _validations(measured: Measured, sample_seconds: float, seconds: float, rows
     each_sample = max(sample_seconds / 2, measured.load_seconds)
     each = max(1e-3, measured.val_samples * each_sample)
     count = int(min(_MOST_VALIDATIONS, max(1, VALIDATION_SHARE * seconds // each)))
-    samples = counted(measured.val_samples, "sample")
-    rows.append(Row("validations", str(count), f"each takes about {each:.0f} s for {samples}"))
+    reason = f"each takes about {each:.0f} s for {counted(measured.val_samples, 'sample')}"
+    rows.append(Row("validations", str(count), reason))
     return count

@@ -193,6 +193,7 @@ def _apply(plan: Plan, config: Any, given: Collection[str], measurer: Measurer) 
         model["freeze_epochs"] = -1
     if "--data.batch_size" not in given:
         data["batch_size"] = plan.batch_size
+    trainer.precision = measurer.precision
     trainer.max_epochs = -1
     trainer.check_val_every_n_epoch = None
     trainer.val_check_interval = plan.validation_interval

@@ -33,6 +33,8 @@ _BOX_WEIGHT, _SIDE_WEIGHT = 6.0, 1.0
 """Weights of the losses beside that of the scores: classes are learned long before exact boxes."""
 _BINS = 16
 """Distances are predicted as a distribution over this many bins, each a stride wide."""
+_DECAY = 0.35
+"""Initial decrease of the logits from bin to bin: a mean distance of 2.4 strides."""
 
 
 class OneStageDetector(nn.Module):
@@ -61,12 +63,13 @@ class OneStageDetector(nn.Module):
         channels, levels = pyramid.out_channels, len(pyramid.strides)
         self.score_towers = _towers(levels, channels, num_classes, shared_towers)
         self.side_towers = _towers(levels, channels, 4 * _BINS, shared_towers)
-        for tower in self.score_towers:
-            # Few positions show an object: low initial scores (Lin et al. 2017, "Focal Loss").
-            last = tower.get_submodule("last")
-            assert isinstance(last, nn.Conv2d) and last.bias is not None
-            nn.init.constant_(last.bias, -math.log((1 - _PRIOR) / _PRIOR))
         values = torch.arange(_BINS, dtype=torch.float)
+        for scores, sides in zip(self.score_towers, self.side_towers, strict=True):
+            # Few positions show an object: low initial scores (Lin et al. 2017, "Focal Loss").
+            _set_last_bias(scores, torch.full((num_classes,), -math.log((1 - _PRIOR) / _PRIOR)))
+            # Boxes of a few strides: positions are assigned by the overlap of their boxes, which
+            # those of a uniform distribution, 15 strides wide, have with large objects only.
+            _set_last_bias(sides, (-_DECAY * values).repeat(4))
         self.register_buffer("bin_values", values, persistent=False)
 
     @property
@@ -202,6 +205,13 @@ def _tower(channels: int, outputs: int) -> nn.Sequential:
         tower.add_module(f"act{i}", nn.SiLU())
     tower.add_module("last", nn.Conv2d(channels, outputs, 1))
     return tower
+
+
+def _set_last_bias(tower: nn.Module, values: Tensor) -> None:
+    last = tower.get_submodule("last")
+    assert isinstance(last, nn.Conv2d) and last.bias is not None
+    with torch.no_grad():
+        last.bias.copy_(values)
 
 
 def _sides(boxes: Tensor, positions: Tensor) -> Tensor:

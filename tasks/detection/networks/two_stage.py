@@ -170,7 +170,7 @@ class _ShapedAnchors(AnchorGenerator):  # type: ignore[misc]
 def _compute_boxes_in_float32(detector: GeneralizedRCNN) -> None:
     """Convert what boxes are computed from, whose type they get: bfloat16 would round them.
 
-    In mixed precision a coordinate of 500 pixels would be off by up to two.
+    In mixed precision coordinates above 256 pixels would be even numbers.
     """
     detector.roi_heads.box_predictor.register_forward_hook(_to_float32)
     if isinstance(detector.rpn, RegionProposalNetwork):

@@ -224,6 +224,7 @@ def test_an_error_of_a_reading_thread_ends_its_camera_alone(plain, capsys):
     cameras[1].source.triggers.release(2)
     result = run_loop(cameras)
     assert result.frames >= 1 and result.problems == ["a: too large"]
+    assert cameras[0].times.state == "ended"
     assert "visus: a: too large" in capsys.readouterr().err
 
 

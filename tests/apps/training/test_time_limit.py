@@ -7,6 +7,7 @@ import pytest
 from pytorch_lightning.callbacks import Timer
 
 from visus.apps.training.time_limit import PunctualTimer, punctual
+from visus.tasks.optimisation import training_position
 
 
 @pytest.fixture
@@ -38,6 +39,28 @@ def train(timer, state, clock, limit):
         clock.now += 1
         timer.on_train_batch_end(state, None, None, None, 0)
     return clock.now - started
+
+
+def test_the_schedule_starts_with_the_first_step(clock):
+    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
+    state.callbacks = [timer]
+    state.max_steps, state.max_epochs, state.num_training_batches = -1, -1, 10
+    state.fit_loop = state.global_step = None
+    timer.on_fit_start(state, None)
+    assert training_position(state) == (0, 1000)
+    # Checks and measurements take ten seconds.
+    clock.now += 10
+    assert training_position(state) == (0, 1000)
+    timer.on_train_start(state, None)
+    clock.now += 5
+    assert training_position(state) == (100, 1000)
+    # A resumed training continues where it was.
+    resumed = PunctualTimer(Timer(timedelta(seconds=60)))
+    resumed.load_state_dict(timer.state_dict())
+    resumed.on_fit_start(state, None)
+    resumed.on_train_start(state, None)
+    state.callbacks = [resumed]
+    assert training_position(state) == (100, 1000)
 
 
 def test_all_processes_follow_the_clock_of_the_first(clock):

@@ -142,7 +142,7 @@ def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_proce
     printed = two_processes(*training, "--data.batch_size", "8", "--data.num_workers", "0")
     assert "sync_dist" not in printed
     (run,) = Path().glob("runs/*/*/*")
-    # Neither the images nor the batches divide evenly between the processes.
+    # 17 test images and batches of 3: the images do not divide evenly between the processes.
     same_by_two_processes(run, "--data.batch_size", "3")
 
 

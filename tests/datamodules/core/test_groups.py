@@ -117,5 +117,5 @@ def test_each_task_keeps_similar_images_on_one_side(workplace, monkeypatch):
 def test_one_group_of_all_is_refused(workplace, monkeypatch):
     monkeypatch.setattr("visus.datamodules.core.groups.similar_images", lambda paths: [0] * 12)
     for module in modules(workplace):
-        with pytest.raises(VisusError, match=r"12 of 12 images belong together.*group_similar"):
+        with pytest.raises(VisusError, match=r"12 images belong to 1 group; state.*group_similar"):
             module.splits  # noqa: B018

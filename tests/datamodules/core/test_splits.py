@@ -73,3 +73,20 @@ def test_large_groups_spread_over_the_folds(sizes, folds):
         # Fold 0, the default, is the closest to its share.
         deviations = [abs(each - len(groups) / folds) for each in held if each]
         assert abs(held[0] - len(groups) / folds) == min(deviations)
+
+
+def test_large_groups_do_not_undo_the_stratification():
+    # Twelve patients of one class and three of another; many single images and one large group.
+    for patients, singles in (((12, 3), (0, 0)), ((6, 0), (740, 200))):
+        strata, groups = [], []
+        for stratum, (many, alone) in enumerate(zip(patients, singles, strict=True)):
+            for i in range(many):
+                groups += [f"{stratum} patient {i}"] * 10
+            groups += [f"{stratum} single {i}" for i in range(alone)]
+            strata += [stratum] * (10 * many + alone)
+        hashes = [content_hash(str(i).encode()) for i in range(len(groups))]
+        for fold in range(5):
+            held = held_out(hashes, strata, 0.2, fold, groups)
+            counts = [sum(h for h, s in zip(held, strata, strict=True) if s == c) for c in (0, 1)]
+            expected = [strata.count(c) / 5 for c in (0, 1)]
+            assert counts == pytest.approx(expected, abs=10), fold

@@ -11,9 +11,10 @@ import torch
 import yaml
 
 from tests.conftest import newest, save_masked, save_scene
-from visus.apps.training.budget import clock, planned
+from visus.apps.training.budget import clock, measuring, planned
 from visus.apps.training.budget.callbacks import BudgetTimer
 from visus.apps.training.budget.clock import Budget
+from visus.apps.training.budget.measuring import Measurer
 from visus.configs import find_config
 from visus.tasks.checkpoints import load_task
 
@@ -268,3 +269,28 @@ def test_crops_of_a_configuration_are_scaled_with_its_images(
     ticking(0.2)
     sizes = trained_sizes(visus, "--config", "mine.yaml", "--data", root)
     assert sizes == ([192, 256], [128, 160])
+
+
+def test_half_precision_is_chosen_where_it_is_faster(visus, data, ticking, monkeypatch):
+    """Steps of both precisions are measured; the user's own choice is kept."""
+    measured = []
+
+    def seconds(self, candidate, limit):
+        measured.append(self.precision)
+        return 0.001 if self.precision == "bf16-mixed" else 0.0015
+
+    monkeypatch.setattr(Measurer, "_sample_seconds", seconds)
+    monkeypatch.setattr(measuring, "_computes_bfloat16", lambda accelerator: True)
+    arguments = ("fit", *SMALL, "--data", data, "--budget", "60s")
+    ticking(0.1)
+    code, out, err = visus(*arguments)
+    assert code == 0, err
+    assert "1.50 times as fast as float32" in " ".join(out.split())
+    assert [str(each) for each in measured].count("bf16-mixed") == len(measured) - 1
+    stored = torch.load(newest("runs/*/*/*/last.ckpt"), weights_only=True)["visus"]
+    assert stored["training"]["trainer"]["precision"] == "bf16-mixed"
+    measured.clear()
+    ticking(0.1)
+    code, out, err = visus(*arguments, "--trainer.precision", "32-true")
+    assert code == 0 and "as fast as float32" not in out, err
+    assert set(measured) == {"32-true"}

@@ -81,7 +81,7 @@ def test_mixed_precision_does_not_round_boxes(architecture):
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         boxes = network(images)[0]
     assert boxes.dtype == torch.float32
-    # Of eight bits, as those of bfloat16 are, are few numbers.
+    # Few float32 values are representable in bfloat16.
     inside = boxes[(boxes > 0) & (boxes < 64)]
     assert (inside != inside.bfloat16().float()).float().mean() > 0.5
     with torch.autocast("cpu", torch.bfloat16):
