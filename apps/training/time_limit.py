@@ -55,19 +55,20 @@ class PunctualTimer(Timer):
     def on_fit_start(self, trainer: pl.Trainer, *args: object, **more: object) -> None:
         """Start the clock."""
         self._began = time.monotonic()
+        self._agree(trainer)
         super().on_fit_start(trainer, *args, **more)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count from the start of the clock."""
         super().on_train_start(trainer, pl_module)
         self._start_time[RunningStage.TRAINING] = self._began
-        if self.training_began is None:
-            self.training_began = self.time_elapsed()
 
     def state_dict(self) -> dict[str, Any]:
         """Lightning's state, and when the training began."""
-        self._agreed = None
-        return super().state_dict() | {"training_began": self.training_began}
+        agreed, self._agreed = self._agreed, None
+        state = super().state_dict() | {"training_began": self.training_began}
+        self._agreed = agreed
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See `state_dict`; a run of an older version has counted from its start."""
@@ -86,15 +87,27 @@ class PunctualTimer(Timer):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: object) -> None:
         """Reserve the time of a validation, whose number of batches is known by now."""
+        if self.training_began is None:
+            self._agree(trainer)
+            self.training_began = self.time_elapsed()
         batches = sum(trainer.num_val_batches)
         self._reserve = self._batch_seconds * batches if math.isfinite(batches) else 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **more: Any) -> None:
-        """Agree with the other processes on the time: learning rates follow it."""
+        """End the training if the time is over."""
+        self._agree(trainer)
+        super().on_train_batch_end(trainer, *args, **more)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *args: Any, **more: Any) -> None:
+        """End the training if the time is over."""
+        self._agree(trainer)
+        super().on_train_epoch_end(trainer, *args, **more)
+
+    def _agree(self, trainer: pl.Trainer) -> None:
+        """Take over the time of the first process: learning rates and the end follow it."""
         if trainer.world_size > 1:
             self._agreed = None
             self._agreed = trainer.strategy.broadcast((self.time_elapsed(), self.time_remaining()))
-        super().on_train_batch_end(trainer, *args, **more)
 
     def _check_time_remaining(self, trainer: pl.Trainer) -> None:
         left = self.time_remaining()

@@ -158,9 +158,9 @@ def _balanced_fold(
     """
     count = int(1 / fraction + 1e-9)
     share = sizes.total() * fraction
-    # What remains after whole folds is always used for training.
     shares = [share] * count
-    if (rest := sizes.total() - count * share) > _LARGE * share:
+    # What remains after whole folds is always used for training, unless it is little.
+    if (rest := sizes.total() - count * share) > _LARGE * share or count == 1:
         shares.append(rest)
     held: list[Counter[Hashable]] = [Counter() for _ in shares]
     members: list[list[str]] = [[] for _ in shares]

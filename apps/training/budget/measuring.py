@@ -238,7 +238,8 @@ def _computes_bfloat16(accelerator: str) -> bool:
     """
     if accelerator != "cpu" and torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    # Older versions of PyTorch do not say.
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
 
 
 class _StepTimer(pl.Callback):

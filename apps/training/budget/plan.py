@@ -156,18 +156,18 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
         choices: What the task may choose from.
         seconds: Time for training and validation.
     """
-    rows: list[Row] = []
-    if measured.mixed_speed_up > 1:
-        reason = f"{measured.mixed_speed_up:.2f} times as fast as float32 on this machine"
-        rows.append(Row("precision", "half, in bfloat16", reason))
     training = seconds * (1 - VALIDATION_SHARE)
     epochs = {
         candidate: training / (each * measured.train_samples)
         for candidate, each in measured.sample_seconds.items()
     }
-    frozen = _head_alone(measured, epochs, choices, seconds, rows)
+    frozen = _head_alone(measured, epochs, choices, seconds)
     if frozen is not None:
         return frozen
+    rows: list[Row] = []
+    if measured.mixed_speed_up > 1:
+        reason = f"{measured.mixed_speed_up:.2f} times as fast as float32 on this machine"
+        rows.append(Row("precision", "half, in bfloat16", reason))
     candidate = _choose(epochs, choices.epochs_needed(measured.train_samples), rows)
     sample_seconds = measured.sample_seconds[candidate]
     batch_size = _batch_size(measured, rows)
@@ -175,8 +175,8 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
     steps = max(1, round(training * _speed_up(growth) / (sample_seconds * batch_size)))
     head_samples = 0
     if choices.fits_head:
-        each = max(sample_seconds / _FORWARD * growth[0][1] ** 2, measured.load_seconds)
-        affordable = int(_HEAD_SHARE * seconds / each)
+        forward = _forward_seconds(measured, candidate) * growth[0][1] ** 2
+        affordable = int(_HEAD_SHARE * seconds / max(forward, measured.load_seconds))
         head_samples = min(measured.train_samples, affordable)
         rows.append(
             Row(
@@ -191,8 +191,7 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
     if steps >= 2 * _FEW_STEPS:
         averaged = min(_MOST_AVERAGED, max(2, round(_AVERAGED * steps)))
         decay = round(1 - 1 / averaged, 4)
-        reason = f"a part of about {steps} steps"
-        rows.append(Row("weights", f"averaged over {averaged} steps", reason))
+        rows.append(Row("weights", f"averaged over {averaged} steps", f"of about {steps}"))
     # The last validation is at the end, whatever the number of steps is by then.
     interval = math.ceil(steps / (validations - 0.5))
     return Plan(
@@ -201,22 +200,18 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
 
 
 def _head_alone(
-    measured: Measured,
-    epochs: Mapping[Candidate, float],
-    choices: BudgetChoices,
-    seconds: float,
-    rows: list[Row],
+    measured: Measured, epochs: Mapping[Candidate, float], choices: BudgetChoices, seconds: float
 ) -> Plan | None:
     """A plan that trains the head alone, at the full input size; None where more is possible."""
     first, *_ = epochs
     largest = [each for each in epochs if each.backbone == first.backbone][-1]
-    each = measured.sample_seconds[largest] / _FORWARD + measured.load_seconds
+    each = _forward_seconds(measured, largest) + measured.load_seconds
     views = min(_MOST_VIEWS, int(_FEATURES_SHARE * seconds / (each * measured.train_samples)))
     few = _FEW_EPOCHS * epoch_share(measured.train_samples)
     if not choices.fits_head or epochs[largest] >= few or views < 1:
         return None
     height, width = largest.size
-    rows += [
+    rows = [
         Row("backbone", largest.backbone, "that of the configuration"),
         Row("input size", f"{height} x {width}", "that of the data"),
         Row(
@@ -228,8 +223,12 @@ def _head_alone(
     ]
     batch_size = _batch_size(measured, rows)
     rows.append(Row("validations", "1", "at the end"))
-    one_size = ((0.0, 1.0),)
-    return Plan(tuple(rows), largest, batch_size, 1, _NEVER, None, 0, one_size, views)
+    return Plan(tuple(rows), largest, batch_size, 1, _NEVER, None, 0, ((0.0, 1.0),), views)
+
+
+def _forward_seconds(measured: Measured, candidate: Candidate) -> float:
+    """Seconds of a forward pass for one sample, which computes features in float32."""
+    return measured.sample_seconds[candidate] * measured.mixed_speed_up / _FORWARD
 
 
 def _choose(epochs: Mapping[Candidate, float], needed: float, rows: list[Row]) -> Candidate:

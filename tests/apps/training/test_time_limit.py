@@ -52,6 +52,7 @@ def test_the_schedule_starts_with_the_first_step(clock):
     clock.now += 10
     assert training_position(state) == (0, 1000)
     timer.on_train_start(state, None)
+    timer.on_train_batch_start(state, None, None, 0)
     clock.now += 5
     assert training_position(state) == (100, 1000)
     # A resumed training continues where it was.
@@ -59,25 +60,44 @@ def test_the_schedule_starts_with_the_first_step(clock):
     resumed.load_state_dict(timer.state_dict())
     resumed.on_fit_start(state, None)
     resumed.on_train_start(state, None)
+    resumed.on_train_batch_start(state, None, None, 0)
     state.callbacks = [resumed]
     assert training_position(state) == (100, 1000)
 
 
 def test_all_processes_follow_the_clock_of_the_first(clock):
-    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
-    state.world_size = 2
-    # What the first process has sent, which began half a second earlier.
-    state.strategy.broadcast = lambda value: (value[0] + 0.5, value[1] - 0.5)
-    timer.on_fit_start(state, None)
-    timer.on_train_start(state, None)
-    for step in range(1, 4):
-        timer.on_train_batch_start(state, None, None, 0)
-        clock.now += 1
-        timer.on_train_batch_end(state, None, None, None, 0)
-        clock.now += 0.2
-        assert timer.time_elapsed() == pytest.approx(1.2 * step - 0.2 + 0.5)
-        assert timer.time_remaining() == pytest.approx(60 - timer.time_elapsed())
-    assert train(timer, state, clock, 60) < 57
+    """Two timers, the second of which starts later and saves a checkpoint in between."""
+    sent = []
+
+    def receive(value):
+        return sent[-1]
+
+    def send(value):
+        sent.append(value)
+        return value
+
+    timers, states = [], []
+    for broadcast in (send, receive):
+        timers.append(PunctualTimer(Timer(timedelta(seconds=60))))
+        state = trainer()
+        state.world_size, state.callbacks = 2, [timers[-1]]
+        state.strategy.broadcast = broadcast
+        state.max_steps, state.max_epochs, state.num_training_batches = -1, -1, 10
+        state.fit_loop = state.global_step = None
+        states.append(state)
+        timers[-1].on_fit_start(state, None)
+        clock.now += 0.7
+    for step in range(4):
+        for hook in ("on_train_batch_start", "on_train_batch_end"):
+            for timer, state in zip(timers, states, strict=True):
+                if hook == "on_train_batch_start" and step == 0:
+                    timer.on_train_start(state, None)
+                getattr(timer, hook)(state, None, None, None, 0)
+                clock.now += 0.3
+        positions = {training_position(state) for state in states}
+        assert len(positions) == 1, positions
+        assert timers[1].state_dict()["time_elapsed"]["train"] > 0
+        assert {training_position(state) for state in states} == positions
 
 
 def test_training_and_its_last_validation_take_the_limit_together(clock):

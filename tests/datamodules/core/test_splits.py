@@ -75,18 +75,26 @@ def test_large_groups_spread_over_the_folds(sizes, folds):
         assert abs(held[0] - len(groups) / folds) == min(deviations)
 
 
-def test_large_groups_do_not_undo_the_stratification():
-    # Twelve patients of one class and three of another; many single images and one large group.
-    for patients, singles in (((12, 3), (0, 0)), ((6, 0), (740, 200))):
-        strata, groups = [], []
-        for stratum, (many, alone) in enumerate(zip(patients, singles, strict=True)):
-            for i in range(many):
-                groups += [f"{stratum} patient {i}"] * 10
-            groups += [f"{stratum} single {i}" for i in range(alone)]
-            strata += [stratum] * (10 * many + alone)
-        hashes = [content_hash(str(i).encode()) for i in range(len(groups))]
-        for fold in range(5):
-            held = held_out(hashes, strata, 0.2, fold, groups)
-            counts = [sum(h for h, s in zip(held, strata, strict=True) if s == c) for c in (0, 1)]
-            expected = [strata.count(c) / 5 for c in (0, 1)]
-            assert counts == pytest.approx(expected, abs=10), fold
+@pytest.mark.parametrize(
+    "sizes", [([10] * 12, [10] * 3), ([60, *[1] * 740], [1] * 200), ([50] * 5, [1] * 500)]
+)
+def test_large_groups_do_not_undo_the_stratification(sizes):
+    """The sizes of the groups of each of two strata."""
+    groups, strata = [], []
+    for stratum, of_stratum in enumerate(sizes):
+        for number, size in enumerate(of_stratum):
+            groups += [f"{stratum} {number}"] * size
+            strata += [stratum] * size
+    hashes = [content_hash(str(i).encode()) for i in range(len(groups))]
+    for fold in range(5):
+        held = held_out(hashes, strata, 0.2, fold, groups)
+        counts = [sum(h for h, s in zip(held, strata, strict=True) if s == c) for c in (0, 1)]
+        expected = [strata.count(c) / 5 for c in (0, 1)]
+        assert counts == pytest.approx(expected, abs=10), fold
+
+
+def test_large_groups_leave_something_to_train_on():
+    groups = [str(i // 10) for i in range(100)]
+    hashes = [content_hash(str(i).encode()) for i in range(100)]
+    for fraction in (0.6, 0.8, 0.9):
+        assert sum(held_out(hashes, [0] * 100, fraction, 0, groups)) == round(100 * fraction)

@@ -50,6 +50,18 @@ def test_time_for_loading_is_planned():
     assert make_plan(measured, CHOICES, 100).views == 0
 
 
+def test_features_are_planned_in_float32():
+    counts, views = [], []
+    for speed_up in (1.0, 3.0):
+        measured = Measured(80_000, 200, 32, TIMES, 0.0, speed_up)
+        counts.append(make_plan(measured, CHOICES, 600).head_samples)
+        few = Measured(800, 200, 32, {LARGE: 0.1}, 0.0, speed_up)
+        views.append(make_plan(few, CHOICES, 200).views)
+    assert 0 < 2.9 * counts[1] < counts[0] and 0 < 2 * views[1] < views[0]
+    measured = Measured(800, 200, 32, TIMES, 0.0, 1.5)
+    assert "1.50 times" in row(make_plan(measured, CHOICES, 600), "precision").reason
+
+
 def test_tiny_images_do_not_grow():
     tiny = {Candidate("a", (64, 64)): 0.01}
     assert plan(600, times=tiny).growth == ((0.0, 1.0),)

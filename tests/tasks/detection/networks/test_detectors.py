@@ -53,6 +53,16 @@ def test_a_one_stage_detector_uses_the_given_strides():
     assert all(torch.isfinite(value) for value in losses.values())
 
 
+def test_the_first_boxes_of_a_one_stage_detector_are_a_few_strides_wide():
+    torch.manual_seed(0)
+    network = build("one_stage").eval()
+    with torch.inference_mode():
+        boxes = network(torch.randn(1, 3, 256, 256))[0][0]
+    widths = boxes[:, 2] - boxes[:, 0]
+    # Most are those of stride 8; with a uniform distribution of distances they are 120 px wide.
+    assert 20 < widths[widths > 0].median() < 60
+
+
 @pytest.mark.parametrize(
     ("architecture", "strides"),
     [("one_stage", [16, 8]), ("one_stage", [8, 8]), ("faster_rcnn", [8, 16])],
