@@ -10,7 +10,8 @@ class BudgetChoices:
     """Choices for a training under a time budget, from fast to accurate.
 
     Attributes:
-        sizes: Sizes of the network's input relative to that of the data, ascending.
+        sizes: Sizes of the network's input relative to that of the data, ascending; those above 1
+            are for data whose images are larger than their input.
         backbones: Names of backbones of one family, ascending in accuracy; the first ones are
             tried with the smallest input.
         epochs: Number of epochs after which a larger input, then a larger backbone, improves the
@@ -19,6 +20,7 @@ class BudgetChoices:
             take less time at the same resolution. 1 for whole images.
         enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
             ascending: networks that were trained on photographs shrink it by a factor of 32.
+        averaged: Fraction of the steps over which weights are averaged.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
@@ -28,6 +30,7 @@ class BudgetChoices:
     epochs: float = 10.0
     crop: float = 1.0
     enlarged: tuple[int, ...] = ()
+    averaged: float = 0.1
     fits_head: bool = False
     grows: bool = False
 

@@ -1,6 +1,6 @@
 """Weights averaged over the last steps, by which a trained model predicts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -55,6 +55,22 @@ class AveragedWeights(WeightAveraging):
             own = dict(self._average_model.module.named_buffers(recurse=False))
             for name, value in pl_module.named_buffers(recurse=False):
                 own[name].copy_(value)
+
+
+def recent_average(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """The update of an average over the latest steps, whose number grows with the training.
+
+    Polynomial-decay averaging (Shamir and Zhang 2013, "Stochastic Gradient Descent for Non-smooth
+    Optimization"): at any time, and without knowing how many steps there will be.
+
+    Args:
+        share: About the fraction of the steps so far that is averaged.
+    """
+
+    def update(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        return averaged + (current - averaged) / max(1.0, share * (float(count) + 1))
+
+    return update
 
 
 def averaged(callbacks: Sequence[Callback]) -> list[Callback]:

@@ -45,6 +45,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         mirrors: Whether it does.
         weaker: The weaker form of augmentations by their names.
         least_scale: The smallest input, relative to `image_size`, in which objects can be seen.
+        largest_scale: The largest input, relative to `image_size`, for which images are not
+            enlarged.
         checkpoint_arguments: Constructor arguments that take the value that a checkpoint was
             trained with.
 
@@ -61,6 +63,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     flip: bool | None = None
     weaker: ClassVar[Mapping[str, str]] = {}
     least_scale: float = 0.0
+    largest_scale: float = 1.0
     checkpoint_arguments: ClassVar[tuple[str, ...]] = (
         "class_names",
         "image_size",

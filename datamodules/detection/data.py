@@ -201,6 +201,12 @@ class ImageDetectionData(DetectionData):
         """See `VisionDataModule`."""
         return min(1.0, _SMALLEST / max(1.0, self._object_side(max(self.image_size))))
 
+    @property
+    def largest_scale(self) -> float:  # type: ignore[override]
+        """See `VisionDataModule`."""
+        sides = [max(image.size) for image in spread(self.listing.images)]
+        return max(1.0, statistics.median(sides) / max(self.image_size))
+
     def _object_side(self, longest: int) -> float:
         """Median side in pixels of objects in images with a longer side of at most `longest`."""
         sides = [

@@ -94,7 +94,8 @@ class Measurer:
         Args:
             budget: The time budget, of which this takes a small part.
         """
-        sizes, backbones = self._sizes(), self._backbones()
+        sizes, larger = self._sizes()
+        backbones = self._backbones()
         samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
         limit = _SHARE / 4 * budget.seconds
         smallest, last = (self._candidate(backbones[0], size) for size in (sizes[0], sizes[-1]))
@@ -104,12 +105,14 @@ class Measurer:
             ends = {smallest: self._sample_seconds(smallest, limit), last: largest_seconds}
             for size in sizes[:-1]:
                 seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
-        for backbone in backbones[1:]:
+        more = [self._candidate(backbones[0], size) for size in larger]
+        more += [self._candidate(backbone, sizes[-1]) for backbone in backbones[1:]]
+        for candidate in more:
             needed = self.choices.epochs_needed(samples) * samples
             pays = budget.left >= needed * seconds[last]
             if not pays or budget.elapsed > _SHARE * budget.seconds:
                 break
-            last = self._candidate(backbone, sizes[-1])
+            last = candidate
             seconds[last] = self._sample_seconds(last, limit)
         ordered = sorted(seconds, key=lambda each: (backbones.index(each.backbone), each.size))
         return Measured(
@@ -132,22 +135,23 @@ class Measurer:
             vars(data)["listing"] = vars(self.data)["listing"]
             data.skipped = self.data.skipped
 
-    def _sizes(self) -> list[tuple[int, int]]:
-        """Input sizes in ascending order."""
+    def _sizes(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Input sizes in ascending order, and those for which there must be much time."""
         height, width = (int(side) for side in self.data.image_size)
         if "--data.image_size" in self._given or "image_size" not in self._arguments:
-            return [(height, width)]
+            return [(height, width)], []
         shorter = min(height, width)
         enlarged = [side / shorter for side in self.choices.enlarged if side > shorter]
         least_scale = self.data.least_scale
-        reduced = [scale for scale in self.choices.sizes if scale >= least_scale]
+        reduced = [scale for scale in self.choices.sizes if least_scale <= scale <= 1]
+        larger = [scale for scale in self.choices.sizes if 1 < scale <= self.data.largest_scale]
         least = min(self.choices.enlarged, default=0)
         scaled = {
             (_multiple(height * scale), _multiple(width * scale))
             for scale in (*reduced, *enlarged)
             if scale == 1 or shorter * scale >= least
         }
-        return sorted(scaled)
+        return sorted(scaled), [(_multiple(height * s), _multiple(width * s)) for s in larger]
 
     def _load_seconds(self) -> float:
         """Seconds in which the loading processes load a training sample without augmentation."""
@@ -239,7 +243,8 @@ def _computes_bfloat16(accelerator: str) -> bool:
     if accelerator != "cpu" and torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Older versions of PyTorch do not say.
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+    capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)
+    return bool(capabilities().get("amx_bf16"))
 
 
 class _StepTimer(pl.Callback):

@@ -30,10 +30,6 @@ _FEW_STEPS = 20
 """Steps in an epoch below which smaller batches give more of them."""
 
 _SMALLEST_BATCH = 8
-_AVERAGED = 0.1
-"""Fraction of the steps over which weights are averaged."""
-
-_MOST_AVERAGED = 1000
 
 _NEVER = 10**9
 """Batches between two validations, so that there is one at the end."""
@@ -119,7 +115,7 @@ class Plan:
         batch_size: Samples in a batch.
         validations: Number of validations.
         validation_interval: Training batches between two of them.
-        decay: Decay of the moving average of the weights; None for no average.
+        averaged: Fraction of the steps over which weights are averaged; 0 for no average.
         head_samples: Number of training samples whose features the head is fitted to first.
         growth: The sizes of training images.
         views: Number of augmented copies of each training sample on whose features the head alone
@@ -131,7 +127,7 @@ class Plan:
     batch_size: int
     validations: int
     validation_interval: int
-    decay: float | None
+    averaged: float
     head_samples: int
     growth: Growth
     views: int = 0
@@ -141,7 +137,7 @@ class Plan:
         return {
             "rows": [[row.setting, row.value, row.reason] for row in self.rows],
             "validations": self.validations,
-            "decay": self.decay,
+            "averaged": self.averaged,
             "views": self.views,
             "head_samples": self.head_samples,
             "growth": [list(step) for step in self.growth],
@@ -187,15 +183,14 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
             )
         )
     validations = _validations(measured, sample_seconds / candidate.crop_share, seconds, rows)
-    decay = None
-    if steps >= 2 * _FEW_STEPS:
-        averaged = min(_MOST_AVERAGED, max(2, round(_AVERAGED * steps)))
-        decay = round(1 - 1 / averaged, 4)
-        rows.append(Row("weights", f"averaged over {averaged} steps", f"of about {steps}"))
+    averaged = choices.averaged if steps >= 2 * _FEW_STEPS else 0.0
+    if averaged:
+        value = f"averaged over the last {averaged:.0%}"
+        rows.append(Row("weights", value, f"of about {steps} steps"))
     # The last validation is at the end, whatever the number of steps is by then.
     interval = math.ceil(steps / (validations - 0.5))
     return Plan(
-        tuple(rows), candidate, batch_size, validations, interval, decay, head_samples, growth
+        tuple(rows), candidate, batch_size, validations, interval, averaged, head_samples, growth
     )
 
 
@@ -223,7 +218,7 @@ def _head_alone(
     ]
     batch_size = _batch_size(measured, rows)
     rows.append(Row("validations", "1", "at the end"))
-    return Plan(tuple(rows), largest, batch_size, 1, _NEVER, None, 0, ((0.0, 1.0),), views)
+    return Plan(tuple(rows), largest, batch_size, 1, _NEVER, 0.0, 0, ((0.0, 1.0),), views)
 
 
 def _forward_seconds(measured: Measured, candidate: Candidate) -> float:

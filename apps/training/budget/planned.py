@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, WeightAveraging
+from pytorch_lightning.callbacks import Callback, WeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
 from visus.apps.console import console
 from visus.apps.launched import launched_processes
 from visus.apps.parsing import CommandError
+from visus.apps.training.averaging import recent_average
 from visus.apps.training.budget.callbacks import (
     BudgetTimer,
     CachedViews,
@@ -100,8 +101,10 @@ class PlannedTraining:
         if self.plan["head_samples"]:
             callbacks.append(HeadFirst(self.plan["head_samples"]))
         averages = any(isinstance(each, WeightAveraging) for each in users)
-        if self.plan["decay"] is not None and not averages:
-            callbacks.append(EMAWeightAveraging(decay=self.plan["decay"]))
+        # A run of an older version has none.
+        share = self.plan.get("averaged")
+        if share and not averages:
+            callbacks.append(WeightAveraging(avg_fn=recent_average(share)))
         return callbacks
 
     def to_plain(self) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Averaged weights: what a task chooses after a validation is theirs, integers stay."""
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from visus.apps.training.averaging import averaged
+from visus.apps.training.averaging import averaged, recent_average
 
 
 class Tiny(pl.LightningModule):
@@ -52,3 +53,15 @@ def test_a_chosen_threshold_is_saved_with_the_averaged_weights(tmp_path):
     # They are averages all the same.
     current = saved["current_model_state"]["layer.weight"]
     assert not torch.equal(saved["state_dict"]["layer.weight"], current)
+
+
+def test_the_average_of_recent_steps_grows_with_their_number():
+    update, values = recent_average(0.5), torch.arange(1.0, 1001)
+    average = values[0].clone()
+    for count, value in enumerate(values[1:], 1):
+        average = update(average, value, count)
+        # Weights that rise linearly: the mean of 1 to n is at two thirds of them.
+        if count > 10:
+            assert float(average) == pytest.approx(2 / 3 * (count + 1), rel=0.1)
+    # The first steps are forgotten.
+    assert float(recent_average(0.1)(torch.tensor(9.0), torch.tensor(1.0), 3)) == 1

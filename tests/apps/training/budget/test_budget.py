@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import newest, save_masked, save_scene
+from tests.conftest import newest, save_detection, save_masked, save_scene
 from visus.apps.training.budget import clock, measuring, planned
 from visus.apps.training.budget.callbacks import BudgetTimer
 from visus.apps.training.budget.clock import Budget
@@ -101,7 +101,7 @@ def test_a_resumed_run_continues_with_the_time_that_was_left(visus, data, tickin
     code, out, err = visus("fit", "--resume")
     assert code == 0, err
     assert spent > 20 and 0.9 * 60 - spent <= ticks.time <= 60 - spent
-    assert "averaged over" in out
+    assert "averaged over" in " ".join(out.split())
 
 
 def test_the_head_of_a_trained_network_is_fitted_first(visus, data, ticking):
@@ -136,6 +136,7 @@ def validated_timer(ticks, seconds, interval=100, step=0):
         global_step=step,
         val_check_batch=interval,
         strategy=SimpleNamespace(broadcast=lambda value: value),
+        world_size=1,
     )
     timer.on_validation_start(trainer, None)
     # The first one warms up.
@@ -300,3 +301,23 @@ def test_half_precision_is_chosen_where_it_is_faster(visus, data, ticking, monke
     code, out, err = visus(*arguments, "--trainer.precision", "32-true")
     assert code == 0 and "as fast as float32" not in out, err
     assert set(measured) == {"32-true"}
+
+
+def test_images_larger_than_the_input_are_tried_at_their_own_size(workplace, monkeypatch):
+    root = save_detection(workplace / "set", "coco", ("train", "val"), 4, (480, 640))
+    monkeypatch.setattr(Measurer, "_sample_seconds", lambda self, each, limit: 1e-4 * each.size[0])
+    model = {"backbone": "resnet9", "pretrained": False}
+    data = {"root": str(root), "num_workers": 0, "image_size": None}
+
+    task = "visus.tasks.detection.task.DetectionTask"
+    module = "visus.datamodules.detection.data.ImageDetectionData"
+
+    def largest(seconds):
+        measurer = Measurer(
+            {"class_path": task, "init_args": model}, {"class_path": module, "init_args": data},
+            {"precision": None, "accelerator": "cpu"}, (), False,
+        )  # fmt: skip
+        return list(measurer.measure(Budget(seconds)).sample_seconds)[-1].size
+
+    # Twelve epochs of four images take two seconds at the largest size.
+    assert largest(1000) == (480, 640) and largest(1) == (384, 512)

@@ -112,7 +112,7 @@ def test_every_plan_is_complete(seconds, samples, val, each, batch_size):
     assert 1 <= planned.batch_size <= batch_size
     assert planned.validation_interval >= 1
     assert 0 <= planned.head_samples <= samples
-    assert planned.decay is None or 0 < planned.decay < 1
+    assert 0 <= planned.averaged < 1
     assert planned.growth[0][0] == 0 and planned.growth[-1][1] == 1
     assert all(cell for each_row in planned.rows for cell in
                (each_row.setting, each_row.value, each_row.reason))  # fmt: skip
