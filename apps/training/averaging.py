@@ -68,7 +68,9 @@ def recent_average(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     """
 
     def update(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        return averaged + (current - averaged) / max(1.0, share * (float(count) + 1))
+        # In tensors: on a GPU, reading the count would wait for the step.
+        steps = torch.as_tensor(count, dtype=torch.float32) + 1
+        return averaged + (current - averaged) / (share * steps).clamp(min=1.0)
 
     return update
 

@@ -59,8 +59,8 @@ def test_the_first_boxes_of_a_one_stage_detector_are_a_few_strides_wide():
     with torch.inference_mode():
         boxes = network(torch.randn(1, 3, 256, 256))[0][0]
     widths = boxes[:, 2] - boxes[:, 0]
-    # Most are those of stride 8; with a uniform distribution of distances they are 120 px wide.
-    assert 20 < widths[widths > 0].median() < 60
+    # 4.7 strides of 8 or 16; with a uniform distribution of distances they are 120 px or wider.
+    assert 20 < widths[widths > 0].median() < 100
 
 
 @pytest.mark.parametrize(
