@@ -20,7 +20,7 @@ class BudgetChoices:
             take less time at the same resolution. 1 for whole images.
         enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
             ascending: networks that were trained on photographs shrink it by a factor of 32.
-        averaged: Fraction of the steps over which weights are averaged.
+        averaged: About which last fraction of the steps weights are averaged over.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
@@ -30,7 +30,7 @@ class BudgetChoices:
     epochs: float = 10.0
     crop: float = 1.0
     enlarged: tuple[int, ...] = ()
-    averaged: float = 0.1
+    averaged: float = 0.2
     fits_head: bool = False
     grows: bool = False
 

@@ -64,13 +64,13 @@ def recent_average(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     Optimization"): at any time, and without knowing how many steps there will be.
 
     Args:
-        share: About the fraction of the steps so far that is averaged.
+        share: Fraction of the steps so far whose plain average would be as old on average.
     """
 
     def update(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        # In tensors: on a GPU, reading the count would wait for the step.
+        # In tensors: on a GPU, reading the count for each parameter would wait as often.
         steps = torch.as_tensor(count, dtype=torch.float32) + 1
-        return averaged + (current - averaged) / (share * steps).clamp(min=1.0)
+        return averaged + (current - averaged) / (share / (2 - share) * steps).clamp(min=1.0)
 
     return update
 

@@ -54,7 +54,7 @@ class DetectionSpec(TaskSpec):
     name = "detection"
     title = "object detection"
     data_info = DetectionInfo
-    budget = BudgetChoices(sizes=(0.5, 0.625, 0.75, 1.0, 1.25), epochs=12, averaged=0.4)
+    budget = BudgetChoices(sizes=(0.5, 0.625, 0.75, 1.0, 1.25), epochs=12, averaged=0.6)
     options = (
         TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
         TaskOption("--track", "track objects through a video, each with its own number", None),

@@ -151,7 +151,8 @@ class Measurer:
             for scale in (*reduced, *enlarged)
             if scale == 1 or shorter * scale >= least
         }
-        return sorted(scaled), [(_multiple(height * s), _multiple(width * s)) for s in larger]
+        enlarged_sizes = [(_multiple(height * s), _multiple(width * s)) for s in larger]
+        return sorted(scaled), [size for size in enlarged_sizes if size not in scaled]
 
     def _load_seconds(self) -> float:
         """Seconds in which the loading processes load a training sample without augmentation."""

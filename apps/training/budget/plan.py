@@ -185,7 +185,7 @@ def make_plan(measured: Measured, choices: BudgetChoices, seconds: float) -> Pla
     validations = _validations(measured, sample_seconds / candidate.crop_share, seconds, rows)
     averaged = choices.averaged if steps >= 2 * _FEW_STEPS else 0.0
     if averaged:
-        value = f"averaged over the last {averaged:.0%}"
+        value = f"averaged over about the last {averaged:.0%}"
         rows.append(Row("weights", value, f"of about {steps} steps"))
     # The last validation is at the end, whatever the number of steps is by then.
     interval = math.ceil(steps / (validations - 0.5))

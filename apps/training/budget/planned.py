@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, WeightAveraging
 from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 
@@ -101,10 +101,12 @@ class PlannedTraining:
         if self.plan["head_samples"]:
             callbacks.append(HeadFirst(self.plan["head_samples"]))
         averages = any(isinstance(each, WeightAveraging) for each in users)
-        # A run of an older version has none.
-        share = self.plan.get("averaged")
+        share, decay = self.plan.get("averaged"), self.plan.get("decay")
         if share and not averages:
             callbacks.append(WeightAveraging(avg_fn=recent_average(share)))
+        elif decay and not averages:
+            # A run of an older version is resumed.
+            callbacks.append(EMAWeightAveraging(decay=decay))
         return callbacks
 
     def to_plain(self) -> dict[str, Any]:
