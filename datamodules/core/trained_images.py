@@ -17,7 +17,7 @@ def training_hashes(data: Any) -> list[str]:
 
     Args:
         data: A data module; the list is empty for procedural images, which have no files, and for
-            faces, of which people are told apart.
+            face recognition, where `content` identifies a person and not an image.
     """
     samples = _splits(data).get("train", ())
     return sorted(_hashes(samples[:: max(1, -(-len(samples) // _COUNT))]))
