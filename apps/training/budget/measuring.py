@@ -41,7 +41,7 @@ _LEAST_CROP = 128
 """Sides of training crops in pixels, below which they show too little of their surroundings."""
 
 
-MIXED = "bf16-mixed"
+_MIXED = "bf16-mixed"
 """Lightning's name of half precision, in bfloat16."""
 
 _DEFAULT_PRECISIONS = (None, "32-true", "32", 32)
@@ -136,7 +136,7 @@ class Measurer:
             data.skipped = self.data.skipped
 
     def _sizes(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Input sizes in ascending order, and those for which there must be much time."""
+        """Input sizes in ascending order, and larger ones, which are tried where there is time."""
         height, width = (int(side) for side in self.data.image_size)
         if "--data.image_size" in self._given or "image_size" not in self._arguments:
             return [(height, width)], []
@@ -175,7 +175,7 @@ class Measurer:
             return seconds, 1.0
         if not _computes_bfloat16(self._trainer["accelerator"]):
             return seconds, 1.0
-        default, self._trainer["precision"] = self._trainer["precision"], MIXED
+        default, self._trainer["precision"] = self._trainer["precision"], _MIXED
         mixed = self._sample_seconds(candidate, limit)
         if seconds > _WORTHWHILE * mixed:
             return mixed, seconds / mixed
