@@ -17,13 +17,9 @@ _OTHER_NAMES = {
     "--confidence": "--threshold",
     "--conf-thres": "--threshold",
     "--score": "--threshold",
-    "--ckpt": "--resume",
-    "--ckpt-path": "--resume",
-    "--epochs": "--trainer.max_epochs",
     "--root": "--data",
     "--save-dir": "--draw",
     "--json": "--jsonl",
-    "--device": "--runtime",
     "--report": "--stats",
 }
 """Options of other tools, and their names here; used where a command has the latter."""
@@ -96,6 +92,11 @@ def explain(message: str, known: Iterable[str]) -> str:
         return (
             f"unknown option {option}; the input size belongs to the model and is set when it is "
             "trained, by visus fit --data.image_size"
+        )
+    if hyphens == "--device":
+        return (
+            f"unknown option {option}; a checkpoint runs on the first GPU of CUDA_VISIBLE_DEVICES, "
+            "otherwise on the CPU; --runtime chooses the runtime of an exported file"
         )
     other = _OTHER_NAMES.get(hyphens)
     if other in options:

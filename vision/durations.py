@@ -4,12 +4,12 @@ from argparse import ArgumentTypeError
 
 
 def parse_seconds(text: str) -> float:
-    """A duration such as `2s` or `500ms`, in seconds.
+    """A duration such as `500ms`, `2s`, `15m` or `8h`, in seconds.
 
     Raises:
         argparse.ArgumentTypeError: If it is not a positive number with a unit.
     """
-    units = {"ms": 1e-3, "s": 1.0, "m": 60.0}
+    units = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
     unit = next((unit for unit in units if text.endswith(unit)), "")
     try:
         seconds = float(text.removesuffix(unit)) * units.get(unit, float("nan"))

@@ -85,8 +85,9 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
     root = ""
     while words:
         word = words.pop(0)
-        option = word.replace("-", "_") if word.startswith("--") and "." not in word else word
-        option = f"--{option[2:].lstrip('_')}" if option.startswith("__") else option
+        written = word.partition("=")[0]
+        option = written.replace("-", "_") if "." not in written else written
+        option = f"--{option[2:]}" if option.startswith("__") else option
         if option == "--allow_custom_classes":
             given.allow_custom_classes = True
         elif option in ("--config", "-c"):
@@ -104,19 +105,19 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             root = _value(word, words)
             given.rest += ["--data.root", root]
         elif option in TRAINING_SLIPS:
-            raise CommandError(_slip(word, option, subcommand))
+            raise CommandError(_slip(written, option, subcommand))
         elif option == "--init_from":
             given.rest += [option, _value(word, words)]
-        elif option.partition("=")[0] in ("--trainer.callbacks", "--trainer.callbacks+"):
+        elif option in ("--trainer.callbacks", "--trainer.callbacks+"):
             _add_callbacks(given, word, words)
         elif word.startswith("--model.data_info"):
             raise CommandError(f"{word} follows from the data; change the data's arguments instead")
         elif not word.startswith("-") and _is_stray(given.rest):
             raise CommandError(_stray(word, subcommand))
-        elif option.partition("=")[0] in _FIT_ALONE:
-            raise CommandError(f"{word} belongs to visus fit, not to visus {subcommand}")
+        elif option in _FIT_ALONE:
+            raise CommandError(f"{written} belongs to visus fit, not to visus {subcommand}")
         elif word.startswith("--") and _is_unknown(option):
-            raise CommandError(f"unknown option {word}{did_you_mean(word, _known_options())}")
+            raise CommandError(f"unknown option {written}{did_you_mean(written, _known_options())}")
         elif _needs_value(word):
             value = _value(word, words)
             if value.startswith("--"):
@@ -207,7 +208,7 @@ def _is_stray(rest: list[str]) -> bool:
 
 def _is_unknown(option: str) -> bool:
     """Whether Lightning's CLI has no such option; those of model and data depend on the class."""
-    name, _, key = option.partition("=")[0].removeprefix("--").rstrip("+").partition(".")
+    name, _, key = option.removeprefix("--").rstrip("+").partition(".")
     if name == "trainer" and key:
         return key.partition(".")[0] not in trainer_arguments()
     return name not in (*SECTIONS, "print_config", "help") and not name.endswith(".help")

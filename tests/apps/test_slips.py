@@ -111,6 +111,12 @@ SLIPS = [
         "see visus predict --help",
     ),
     (
+        "predict latest cat.jpg --device cuda:0",
+        "unknown option --device; a checkpoint runs on the first GPU of CUDA_VISIBLE_DEVICES, "
+        "otherwise on the CPU; --runtime chooses the runtime of an exported file; "
+        "see visus predict --help",
+    ),
+    (
         "predict latest cat.jpg --beam 3",
         "--beam belongs to captioning; 'latest' is a detection model",
     ),
