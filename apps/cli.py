@@ -58,9 +58,12 @@ def _run_reporting(argv: list[str], debug: bool) -> int:
         # The reader of the output has ended, as `head` does.
         return 0
     except OSError as error:
-        if debug or error.filename is None:
+        if debug or error.errno is None:
             raise
-        message = f"visus: {error.filename}: {error.strerror}; check the path and its permissions"
+        where, remedy = "", "--debug shows where"
+        if error.filename is not None:
+            where, remedy = f"{error.filename}: ", "check the path and its permissions"
+        message = f"visus: {where}{error.strerror}; {remedy}"
         print(printable(hide_secrets(message)), file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:

@@ -144,10 +144,16 @@ def latest_checkpoint(prefer: str = "best") -> Path:
             f"latest: there is no checkpoint below {RUNS.resolve()}; train one with visus fit, "
             "or change to the folder you trained in"
         )
-    newest = max(found, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+    newest = max(found, key=lambda folder: (_trained_at(folder), folder.name))
     if len({folder.parts[-3] for folder in found}) > 1:
         _print_latest(newest)
     return checkpoint_in(newest, prefer)
+
+
+def _trained_at(folder: Path) -> int:
+    """When a run was trained last; reports and compressed models are written later."""
+    times = [path.stat().st_mtime_ns for path in folder.glob("last.ckpt")]
+    return max(times or [path.stat().st_mtime_ns for path in folder.glob("*.ckpt")])
 
 
 @cache

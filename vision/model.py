@@ -132,7 +132,7 @@ class Model(ABC):
             )
         if image.shape[2] != channels and (image.shape[2], channels) != (3, 1):
             raise VisusError(
-                f"an image of {image.shape[2]} channels, where {self.name} takes {channels}"
+                f"an image of {image.shape[2]} channels, where the model takes {channels}"
             )
 
     def predict_frame(self, frame: Frame) -> Prediction:

@@ -2,11 +2,13 @@
 
 import io
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from uuid import uuid4
 
 from PIL import Image
 
@@ -100,7 +102,7 @@ def replacing(path: Path) -> Iterator[Path]:
     target = path.resolve()
     special = target.exists() and not target.is_file()
     # The names of files may be as long as the file system allows.
-    name = f".{target.stem[:32]}.{os.getpid()}.part{target.suffix}"
+    name = f".{target.stem[:32]}.{uuid4().hex[:12]}.part{target.suffix}"
     part = target if special else target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +114,20 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if not special:
             part.unlink(missing_ok=True)
+
+
+def copy_image(source: Path, target: Path) -> None:
+    """Copy a file; see `replacing`.
+
+    Raises:
+        VisusError: If the one cannot be read, or the other not written.
+    """
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise VisusError(f"{source}: cannot be read ({error.strerror}); check the file") from None
+    with stream, replacing(target) as part, part.open("wb") as copy:
+        shutil.copyfileobj(stream, copy)
 
 
 def open_private(path: str, flags: int) -> int:
@@ -130,9 +146,29 @@ def unwritable(path: str | Path, error: OSError) -> VisusError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8; see `replacing`."""
+    """Write a text file in UTF-8; see `replacing` and `encode_utf8`."""
+    encoded = encode_utf8(text, path)
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(encoded)
+
+
+def encode_utf8(text: str, path: str | Path) -> bytes:
+    """A text in UTF-8.
+
+    Args:
+        text: It may contain the names of files.
+        path: What it is written to, for the message.
+
+    Raises:
+        VisusError: If the name of a file is not UTF-8.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        near = os.fsencode(error.object[max(0, error.start - 40) : error.end + 40])
+        raise VisusError(
+            f"{path}: cannot be written, as the name {near!r} is not UTF-8; rename that file"
+        ) from None
 
 
 def write_image(path: Path, image: Pixels) -> None:

@@ -70,14 +70,15 @@ class PartitionPredictor:
 
     def predict(self, names: list[str]) -> list[dict[str, Any]]:
         """A row for each image: what `visus predict --jsonl` writes, or its `error`."""
-        paths = {os.path.join(self._job.folder, name): name for name in names}
-        source = ImageSource([Path(path) for path in paths])
+        paths = [os.path.join(self._job.folder, name) for name in names]
+        # A table may name an image twice.
+        source = ImageSource([Path(path) for path in dict.fromkeys(paths)])
         spec = task_spec(self._model.metadata.task)
         session: Session = spec.configure(self._model, dict(self._job.values), source)
         collected = _Collected()
         run_loop([Camera(source, session.model, [], [])], collected, True, batched=True)
         rows = []
-        for path, name in paths.items():
+        for path, name in zip(paths, names, strict=True):
             entry = collected.entries.get(path)
             if entry is None:
                 found = (each for each in source.problems if each.startswith(f"{path}: "))

@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
     with ExitStack() as at_the_end:
         webhook = None
         if args.webhook:
-            webhook = Webhook(args.webhook, args.save / "undelivered.jsonl")
+            webhook = Webhook(args.webhook, args.save / "undelivered.jsonl", private)
             at_the_end.callback(webhook.close)
         cameras = _new_cameras(args, requested, sources, sessions, webhook)
         _show(args, cameras, sessions, window)

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,9 +89,12 @@ def main(argv: list[str]) -> int:
     labels = label_files(args.labels, args.output, session.model)
     if labels is not None:
         session.watchers.append(labels)
-    result = predict_all(session, source, args.draw, args.jsonl, sinks, name)
-    if labels is not None:
-        print(printable(labels.finish()), file=sys.stderr if args.jsonl == "-" else sys.stdout)
+    with ExitStack() as at_the_end:
+        if labels is not None:
+            # Also after an error: what was predicted may have taken hours.
+            messages = sys.stderr if args.jsonl == "-" else sys.stdout
+            at_the_end.callback(lambda: print(printable(labels.finish()), file=messages))
+        result = predict_all(session, source, args.draw, args.jsonl, sinks, name)
     return report_problems(result.frames, result.problems)
 
 

@@ -83,7 +83,8 @@ def _check_output(path: Path, model: str, data: str | None) -> None:
     """Refuse an output before anything is measured.
 
     Raises:
-        CommandError: If it is no HTML file, cannot be a file there, or would replace another file.
+        CommandError: If it is not an HTML file, cannot be a file there, or would replace another
+            file than a report.
         VisusError: If it is an address, the model, or cannot be written.
     """
     from visus.apps.outputs import check_outputs
@@ -97,6 +98,8 @@ def _check_output(path: Path, model: str, data: str | None) -> None:
     for each in (path, beside):
         if each.is_dir():
             raise CommandError(f"--output {path}: {each} is a folder; name another file")
+    if path.exists() and not is_report(beside):
+        raise CommandError(f"--output {path}: exists, and is not a report; name another file")
     if beside.exists() and not is_report(beside):
         raise CommandError(
             f"--output {path}: the numbers are written to {beside}, which exists and is no report; "

@@ -73,14 +73,15 @@ def _names(words: Sequence[str]) -> dict[str, str]:
     Raises:
         CommandError: If two models have the same name.
     """
+    from visus.apps.live.sessions import public_name
+
     models: dict[str, str] = {}
     for word in words:
         found = re.fullmatch(r"([\w.-]+)=(.+)", word)
         if found is not None and not Path(word).exists():
             name, model = found[1], found[2]
         else:
-            path = Path(word)
-            name, model = path.name if path.is_dir() else path.stem, word
+            name, model = public_name(word), word
         if name in models:
             raise CommandError(
                 f"{models[name]!r} and {model!r} are both named {name!r}; write NAME=MODEL"

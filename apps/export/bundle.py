@@ -30,6 +30,7 @@ from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model
 from visus.vision.output_files import unwritable
+from visus.vision.output_folders import move_entries
 
 NETWORK = "network.onnx"
 """The task's own network in the folder."""
@@ -88,18 +89,19 @@ def export_bundle(
     target = folder.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:32]}.") as staging:
+        # An existing folder may be a mounted file system, to which nothing outside can be moved.
+        beside = target if target.exists() else target.parent
+        with TemporaryDirectory(dir=beside, prefix=f".{target.name[:32]}.") as staging:
             try:
                 _write(task, Path(staging), precision, inputs)
             except VisusError as error:
                 # The temporary folder is not the user's.
                 raise VisusError(str(error).replace(staging, str(folder))) from None
             target.mkdir(exist_ok=True)
-            # The last one to come: a folder without it is not a bundle.
+            # A folder without it is not a bundle.
             (target / BUNDLE).unlink(missing_ok=True)
             shutil.rmtree(target / _PROGRAM_FOLDER, ignore_errors=True)
-            for path in sorted(Path(staging).iterdir(), key=lambda path: path.name == BUNDLE):
-                path.replace(target / path.name)
+            move_entries(Path(staging), target, last=BUNDLE)
     except OSError as error:
         raise unwritable(folder, error) from None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from visus.apps.inference.combined import CombinedPrediction, combine
@@ -102,21 +103,36 @@ def adjust_all(sessions: Sequence[Sequence[Session]]) -> Callable[[int], str] | 
 
 
 def sessions_of_page(sessions: Sequence[Sequence[Session]]) -> dict[str, Session]:
-    """The sessions of the first camera by the names of their models, for images that are sent.
+    """The sessions of the first camera by public names of their models, for images that are sent.
 
     Their options are set for all cameras.
 
     Args:
         sessions: Of each camera, with the same models.
     """
-    named = {}
+    named: dict[str, Session] = {}
     for first, *others in zip(*sessions, strict=True):
         if others:
             first = replace(
                 first, model=_SharedOptions(first.model, [other.model for other in others])
             )
-        named[first.model.name] = first
+        name = stem = public_name(first.model.name)
+        attempt = 1
+        while name in named:
+            attempt += 1
+            name = f"{stem}-{attempt}"
+        named[name] = first
     return named
+
+
+def public_name(model: str) -> str:
+    """The name of a model for clients of a server, which do not learn where its file lies.
+
+    Args:
+        model: MODEL of the command line.
+    """
+    path = Path(model)
+    return path.name if path.is_dir() else path.stem
 
 
 class _SharedOptions(ModelWrapper):

@@ -1,8 +1,10 @@
 """Fetch an image by its address, within bounds of size and time."""
 
 import time
-from http.client import HTTPException
+from base64 import b64encode
+from http.client import HTTPException, InvalidURL
 from urllib.error import URLError
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -55,7 +57,7 @@ def fetch(address: str) -> bytes:
     data = bytearray()
     end = time.monotonic() + SECONDS
     try:
-        request = Request(address, headers={"User-Agent": "visus"})
+        request = _request(address)
         answer = opener.open(request, timeout=_ANSWER_SECONDS)
         if answer is None:
             raise ImageError(f"{name}: leads to an address outside the web; fetch it yourself")
@@ -72,7 +74,27 @@ def fetch(address: str) -> bytes:
                     raise ImageError(
                         f"{name}: not complete after {SECONDS:.0f} seconds; fetch it yourself"
                     )
-    except (URLError, HTTPException, OSError, ValueError) as error:
+    except (InvalidURL, ValueError):
+        # Their messages quote parts of the address.
+        raise ImageError(f"{name}: is not a valid address; check it") from None
+    except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error or type(error).__name__
         raise ImageError(f"{name}: cannot be fetched ({reason}); check the address") from None
     return bytes(data)
+
+
+def _request(address: str) -> Request:
+    """A request for an address, whose user name and password go to its own server alone.
+
+    Raises:
+        ValueError: If it is malformed.
+    """
+    parts = urlsplit(address)
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = Request(plain, headers={"User-Agent": "visus"})
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_unredirected_header(
+            "Authorization", f"Basic {b64encode(login.encode()).decode()}"
+        )
+    return request

@@ -16,6 +16,7 @@ from visus.apps.training.config_files import SECTIONS, check_config
 from visus.configs import config_names, find_config
 from visus.datamodules.registry import recognise
 from visus.tasks.registry import find_weights
+from visus.vision.printable import printable
 
 TRAINING_SLIPS = {
     "--ckpt_path": "--resume",
@@ -156,7 +157,7 @@ def recognised_config(root: str) -> str:
     spec, what = recognise(root)
     config = f"{spec.task}/custom"
     if is_first_process():
-        print(f"{root}: {what}; --config {config}")
+        print(printable(f"{root}: {what}; --config {config}"))
     return config
 
 

@@ -218,8 +218,6 @@ class VisusCLI(LightningCLI):
         if self.planned is not None:
             users = [*users, *self.planned.callbacks(users)]
         self.folder = self.resumed or create_run_folder(self.model.spec.name, self.run_name)
-        if self.planned is not None:
-            self.planned.report(self.folder)
         hashes = (self.stored or {}).get("trained_images", ())
         report = RunReport(self.folder, self.to_store(), hashes)
         callbacks: list[Callback] = [report, CurvesFile(self.folder)]
@@ -244,6 +242,8 @@ class VisusCLI(LightningCLI):
             if self.resumed is None and self.folder.exists():
                 self.folder.rmdir()
             raise explain_refusal(error, vars(chosen)) from error
+        if self.planned is not None:
+            self.planned.report(self.folder)
         trainer.fit_loop = ContinuedFitLoop(trainer)
         trainer.callbacks = averaged(punctual(trainer.callbacks))  # type: ignore[attr-defined]
         return trainer

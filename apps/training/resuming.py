@@ -178,6 +178,9 @@ def drop_later_rows(folder: Path, checkpoint: dict[str, Any]) -> None:
     validations = state.get("validations", len(rows))
     kept = []
     for row in rows:
+        if None in row.values() or not row["step"].isdecimal():
+            # The process was killed, or the disk full, while the row was written.
+            continue
         is_validation = any(key.startswith("val/") and row[key] for key in keys)
         validations -= is_validation
         if validations >= 0 if is_validation else int(row["step"]) < checkpoint["global_step"]:

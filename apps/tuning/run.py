@@ -1,6 +1,8 @@
 """Run a study, and write what came out of it."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
@@ -21,6 +23,8 @@ from visus.apps.tuning.study import (
 from visus.apps.tuning.workers import Workers, visible_gpus
 from visus.vision.wording import counted
 
+_LOCK = "running.lock"
+
 
 def run_study(
     config: Path, folder: Path, plan: StudyPlan, seconds: float, processes: int
@@ -35,12 +39,39 @@ def run_study(
         processes: Number of trials at the same time.
 
     Raises:
-        CommandError: If no trial was completed, or the folder holds something else.
+        CommandError: If no trial was completed, the folder holds something else, or another process
+            searches there.
         KeyboardInterrupt: If a signal ended it, once the results so far are written.
     """
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content.pop(BLOCK, None)
     study = start_study(folder, plan, content)
+    with _alone(folder):
+        return _run(study, folder, plan, seconds, processes)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a second search in the folder, which would remove the weights of this one's trials.
+
+    Raises:
+        CommandError: If another process searches there.
+    """
+    # SQLite's lock ends with the process, however that ends, on every system.
+    with closing(sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise CommandError(
+                f"--output {folder}: another visus tune searches there; wait until it has ended, "
+                "or name another folder"
+            ) from None
+        yield
+
+
+def _run(
+    study: optuna.Study, folder: Path, plan: StudyPlan, seconds: float, processes: int
+) -> optuna.Study:
     ended_before = [each for each in study.trials if each.state.is_finished()]
     known = {each.number for each in ended_before}
     count = sum(not is_interrupted(each) for each in ended_before)

@@ -1,6 +1,7 @@
 """Images and labels as arrays in one `.npz` file of NumPy."""
 
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class NpzData(ArrayClassificationData):
         try:
             with np.load(self.root, allow_pickle=False) as content:
                 arrays = {key.lower(): content[key] for key in content.files}
-        except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
             raise VisusError(
                 f"data.root {str(self.root)!r}: cannot be read as .npz ({error}); write it with "
                 "numpy.savez(FILE, x_train=..., y_train=...)"

@@ -3,6 +3,7 @@
 import gzip
 import pickle
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -111,7 +112,7 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         rank = data[3]
         shape = np.frombuffer(data, ">i4", rank, 4)
         return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
         raise VisusError(f"{path}: missing or damaged ({error}); download it again") from None
 
 

@@ -1,11 +1,9 @@
 """Features that a frozen backbone computes once: their cache on disk, and batches of them."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.loading import Batch
 from visus.models.weights_entry import cache_folder
+from visus.vision.output_files import open_private, replacing
 from visus.vision.progress import track
 
 Features = NDArray[np.float16]
@@ -79,14 +78,17 @@ class FeatureCache:
         return features if intact else None
 
     def write(self, content: str, features: Features) -> None:
-        """Write the features of a sample, readable by this user only."""
+        """Write the features of a sample, readable by this user only.
+
+        Raises:
+            VisusError: If they cannot be written, as on a full disk.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._path(content)
-        # Machines may share the folder.
-        part = path.with_suffix(f".{uuid4().hex}.part")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with (
+            replacing(self._path(content)) as part,
+            open(part, "wb", opener=open_private) as file,
+        ):
             np.save(file, features, allow_pickle=False)
-        part.replace(path)
 
     def _path(self, content: str) -> Path:
         key = f"{content} {self.network} {self.recipe} {self.views}"

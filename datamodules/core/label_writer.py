@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 from PIL import Image
 
 from visus.datamodules.core.pairing import REVIEW, simple_name
-from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.image_files import ARRAY_EXTENSION
 from visus.vision.images import visible
 from visus.vision.metadata import ModelMetadata
-from visus.vision.output_files import replacing, write_image, write_text
+from visus.vision.output_files import copy_image, write_image, write_text
+from visus.vision.output_folders import refuse_used_folder
 
 _SHOWN_BY_TOOLS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ARRAY_EXTENSION}
@@ -40,8 +39,7 @@ class LabelWriter(ABC):
     """
 
     def __init__(self, folder: Path, format: str, metadata: ModelMetadata) -> None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise VisusError(f"--output {folder}: is not empty; name a new folder")
+        refuse_used_folder(folder)
         self.folder = folder
         self.format = format
         self.metadata = metadata
@@ -126,8 +124,7 @@ def store_image(frame: Frame, target: Path) -> None:
     source = Path(frame.source)
     stored = frame.index is None and source.is_file()
     if stored and target.suffix == source.suffix.lower() and not _is_turned(source):
-        with replacing(target) as part:
-            shutil.copyfile(source, part)
+        copy_image(source, target)
     else:
         write_image(target, visible(frame.image))
 

@@ -1,12 +1,12 @@
 """Convert detection labels from one format to another."""
 
-import shutil
 from pathlib import Path
 
 from visus.datamodules.core.detection_files import FORMATS, DetectionListing
-from visus.datamodules.core.problems import Problem
-from visus.vision.errors import VisusError
-from visus.vision.output_files import replacing
+from visus.datamodules.core.pairing import simple_name
+from visus.datamodules.core.problems import Problem, refuse
+from visus.vision.output_files import copy_image
+from visus.vision.output_folders import complete_folder
 from visus.vision.progress import track
 
 
@@ -16,23 +16,24 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
     Args:
         listing: The checked data set.
         format: `coco`, `voc` or `yolo`.
-        output: A folder that does not exist yet, or is empty.
+        output: A folder that does not exist yet, or is empty. Its content appears once it is
+            complete.
 
     Returns:
         A warning for each kind of information that the format cannot hold.
 
     Raises:
-        VisusError: If the folder is not empty.
+        DataError: If the data set has problems that prevent training, as the new labels would hide
+            them.
+        VisusError: If the folder is not empty or cannot be written, or an image cannot be read.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise VisusError(f"--output {output}: is not empty; name a new folder")
-    output.mkdir(parents=True, exist_ok=True)
-    names = _unique_names(listing)
-    targets = FORMATS[format].write(listing.images, names, listing.class_names, output)
-    pairs = list(zip(listing.images, targets, strict=True))
-    for image, target in track(pairs, "Copying images", len(pairs)):
-        with replacing(target) as part:
-            shutil.copyfile(image.path, part)
+    refuse(listing.problems, skip_bad=True)
+    with complete_folder(output) as folder:
+        names = _unique_names(listing)
+        targets = FORMATS[format].write(listing.images, names, listing.class_names, folder)
+        pairs = list(zip(listing.images, targets, strict=True))
+        for image, target in track(pairs, "Copying images", len(pairs)):
+            copy_image(image.path, target)
     return _lost_information(listing, format, output)
 
 
@@ -42,10 +43,11 @@ def _unique_names(listing: DetectionListing) -> list[Path]:
     names = []
     for image in listing.images:
         stem, attempt = image.path.stem, 1
-        while stem in taken:
+        # Case does not tell files apart on every system.
+        while simple_name(stem) in taken:
             attempt += 1
             stem = f"{image.path.stem}-{attempt}"
-        taken.add(stem)
+        taken.add(simple_name(stem))
         names.append(Path(stem + image.path.suffix))
     return names
 

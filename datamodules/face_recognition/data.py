@@ -1,6 +1,7 @@
 """The data module of face recognition: a folder of images for each person, verified by pairs."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -140,7 +141,7 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
     def people_digest(self) -> str:
         """A hash of the names of the people in the training split."""
         names = sorted({image.person for image in self.splits["train"]})
-        return hashlib.sha256("/".join(names).encode()).hexdigest()
+        return hashlib.sha256(os.fsencode("/".join(names))).hexdigest()
 
     def images(self, split: str) -> list[FaceImage]:
         """The images of a split with their faces, detected once.

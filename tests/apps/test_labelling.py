@@ -12,6 +12,7 @@ from PIL import Image
 from tests.conftest import newest, save_scene
 from visus.datamodules.core.labels import LabelledObject
 from visus.datamodules.core.outlines import object_mask, trace_outlines
+from visus.vision.errors import VisusError
 from visus.vision.images import read_image, read_mask
 from visus.vision.scenes import SHAPES, make_scene
 
@@ -102,6 +103,23 @@ def test_coco_labels_hold_scores(visus, runs, originals):
     for image in content["images"]:
         pixels = read_image(Path("own/images") / image["file_name"])
         assert pixels.shape[:2] == (image["height"], image["width"])
+
+
+def test_labels_are_written_after_an_error_too(visus, runs, originals, monkeypatch):
+    written = []
+
+    def full(self, entry):
+        written.append(entry)
+        if len(written) == 3:
+            raise VisusError("the disk is full")
+
+    monkeypatch.setattr("visus.apps.live.loop.JsonLinesWriter.write", full)
+    command = ("predict", runs["detection"], originals, "--threshold", "0.01", "--jsonl", "p.jsonl")
+    code, out, err = visus(*command, "--labels", "coco", "--output", "own")
+    assert code == 2 and "the disk is full" in err
+    assert "labels of 2 images" in out and len(review(Path("own"))) == 2
+    code, out, _ = visus("data", "check", "own")
+    assert code == 0, out
 
 
 def test_frames_of_a_video_become_images_with_masks(visus, workplace, runs):

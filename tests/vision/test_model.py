@@ -153,7 +153,7 @@ def test_files_are_read_and_arrays_are_checked(tmp_path):
     for wrong in (GREY.astype(np.float32), GREY[..., 0]):
         with pytest.raises(ValueError, match="uint8 of shape"):
             model.predict(wrong)
-    with pytest.raises(VisusError, match=r"4 channels, where toy\.onnx takes 3"):
+    with pytest.raises(VisusError, match=r"4 channels, where the model takes 3"):
         model.predict(np.zeros((8, 12, 4), np.uint8))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from visus.vision.output_files import OutputNames
+from visus.vision.errors import VisusError
+from visus.vision.output_files import OutputNames, copy_image, replacing, write_text
 
 
 def test_images_beside_the_source_are_not_overwritten(visus, photos):
@@ -38,3 +39,23 @@ def test_names_do_not_differ_by_case_alone(tmp_path):
     sources = ("a/cat.png", "b/Cat.png", "c/CAT.bmp")
     made = [names.name(source, ".jpg").name.casefold() for source in sources]
     assert made == ["cat.jpg", "cat-2.jpg", "cat-3.jpg"]
+
+
+def test_files_of_similar_names_are_written_at_the_same_time(tmp_path):
+    names = [f"parking-lot-north-entrance-camera-{i}.json" for i in (1, 2)]
+    with replacing(tmp_path / names[0]) as one, replacing(tmp_path / names[1]) as other:
+        one.write_text("1")
+        other.write_text("2")
+    assert [(tmp_path / name).read_text() for name in names] == ["1", "2"]
+
+
+def test_names_that_are_not_text_are_an_error_that_shows_them(tmp_path):
+    with pytest.raises(VisusError, match=r"caf\\xe9\.jpg.* is not UTF-8; rename that file"):
+        write_text(tmp_path / "list.txt", "caf\udce9.jpg\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_names_what_cannot_be_read(tmp_path):
+    with pytest.raises(VisusError, match=r"gone\.jpg: cannot be read"):
+        copy_image(tmp_path / "gone.jpg", tmp_path / "copy.jpg")
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from visus.apps.addresses import without_secrets
 from visus.vision.errors import VisusError
+from visus.vision.output_files import open_private
 from visus.vision.printable import printable
 from visus.vision.wording import counted
 
@@ -41,6 +42,7 @@ class Webhook:
     Args:
         address: Of the server, `http://` or `https://`.
         undelivered: The file of JSON Lines for events that could not be delivered.
+        private: Whether only the user may read that file, as events hold embeddings.
 
     Attributes:
         problems: One message if there were such events, after `close`.
@@ -49,13 +51,14 @@ class Webhook:
         VisusError: If the address is malformed.
     """
 
-    def __init__(self, address: str, undelivered: Path) -> None:
+    def __init__(self, address: str, undelivered: Path, private: bool = False) -> None:
         check_address(address)
         self.problems: list[str] = []
         self._address = address
         # The path of a chat's webhook is its password.
         self._shown = f"webhook {without_secrets(address).partition('://')[2].partition('/')[0]}"
         self._undelivered = undelivered
+        self._private = private
         self._kept = 0
         self._unwritable = ""
         self._keeping = threading.Lock()
@@ -146,7 +149,8 @@ class Webhook:
             self._kept += 1
             try:
                 self._undelivered.parent.mkdir(parents=True, exist_ok=True)
-                with open(self._undelivered, "ab") as file:
+                opener = open_private if self._private else None
+                with open(self._undelivered, "ab", opener=opener) as file:
                     file.write(body + b"\n")
             except OSError as error:
                 self._unwritable = (

@@ -1,6 +1,7 @@
 """The application: what each path answers."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ from visus.apps.live.serve.pages import page
 from visus.apps.live.serve.prediction import Answer, Upload, set_threshold, threshold_of
 from visus.apps.live.serve.security import COOKIE, Guard
 from visus.vision.errors import VisusError
+from visus.vision.printable import printable
 
 if TYPE_CHECKING:
     from visus.apps.live.serve.server import PageServer
@@ -128,9 +130,12 @@ class _Handlers:
         except VisusError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
         except Exception as error:
+            # The message may name files of this machine: it is not for clients.
+            line = f"visus: the model failed on an image ({type(error).__name__}: {error})"
+            print(printable(line), file=sys.stderr)
             raise RequestError(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                f"the model failed on this image ({type(error).__name__}: {error})",
+                f"the model failed on this image ({type(error).__name__})",
             ) from None
 
     async def state(self, request: Request) -> Response:
@@ -145,9 +150,10 @@ class _Handlers:
     async def threshold(self, request: Request) -> Response:
         """Set the threshold of a model."""
         query = request.query_params
-        model = self._server.sessions[self._server.model(query.get("model"))].model
+        name = self._server.model(query.get("model"))
+        model = self._server.sessions[name].model
         if threshold_of(model) is None:
-            raise RequestError(HTTPStatus.BAD_REQUEST, f"model {model.name!r} has no threshold")
+            raise RequestError(HTTPStatus.BAD_REQUEST, f"model {name!r} has no threshold")
         set_threshold(model, _threshold(query["value"]))
         return json_answer({"threshold": threshold_of(model)})
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
+from uuid import uuid4
 
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
@@ -121,7 +122,7 @@ class FfmpegEncoder:
 
         Where there is no space for a copy, the fragments stay, which play as well.
         """
-        copy = self._path.with_name(f".{self._path.stem[:32]}.{os.getpid()}.copy.mp4")
+        copy = self._path.with_name(f".{self._path.stem[:32]}.{uuid4().hex[:12]}.copy.mp4")
         command = ["ffmpeg", "-v", "error", "-y", "-i", f"file:{self._path}", "-c", "copy"]
         command += ["-movflags", "+faststart", f"file:{copy}"]
         done = subprocess.run(

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from visus.vision.output_files import encode_utf8
+
 Sample = TypeVar("Sample")
 
 _FILES = {"stored": "image", "stored_mask": "mask"}
@@ -54,7 +56,8 @@ class SampleCodec(Generic[Sample]):
         if "mask" in self.files(sample):
             values[self._mask] = name
         record = _with_places(values, name)
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        return encode_utf8(text, name)
 
     def decode(self, record: bytes, files: Callable[[str], Mapping[str, object]]) -> Sample:
         """The sample of a record.

@@ -1,7 +1,6 @@
 """The index of a data set in shards: where each sample lies, and what its labels say."""
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from visus.datamodules.core.shards.location import INDEX, RECORDS, SAMPLES, Store, is_address
 from visus.models.weights_entry import cache_folder
 from visus.vision.errors import VisusError
+from visus.vision.output_files import replacing
 
 FORMAT = "visus shards 1"
 
@@ -138,11 +138,9 @@ class ShardIndex:
             if file.is_file() and file_sum(file) == self.header.sums[name]:
                 continue
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part = folder / f".{name}.{os.getpid()}.part"
-            with part.open("wb") as copy:
+            with replacing(file) as part, part.open("wb") as copy:
                 for start in range(0, size := self.store.size(name), _BLOCK):
                     copy.write(self.store.read(name, start, min(start + _BLOCK, size)))
-            part.replace(file)
             if file_sum(file) != self.header.sums[name]:
                 raise self._damaged(name)
         return folder

@@ -6,11 +6,9 @@ and have one name before the first point: `000000007.jpg`, `000000007.mask.png`,
 
 import io
 import os
-import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -24,6 +22,7 @@ from visus.datamodules.core.shards.location import INDEX, RECORDS, SAMPLES
 from visus.datamodules.core.splits import content_hash
 from visus.vision.errors import VisusError
 from visus.vision.output_files import write_text
+from visus.vision.output_folders import complete_folder
 from visus.vision.progress import track
 
 Sample = TypeVar("Sample")
@@ -68,7 +67,7 @@ def write_shards(source: ShardSource[Sample], output: Path) -> Header:
         VisusError: If the folder is not empty or cannot be written, or a file changed since it was
             checked.
     """
-    with _complete_folder(output) as folder:
+    with complete_folder(output, INDEX) as folder:
         shards = _Shards(folder)
         splits = dict(source.splits)
         if splits["test"] is splits["val"]:
@@ -178,19 +177,3 @@ def _name(path: Path, root: Path) -> str:
     folder = root if root.is_dir() else root.parent
     relative = Path(os.path.relpath(path, folder))
     return path.name if ".." in relative.parts else relative.as_posix()
-
-
-@contextmanager
-def _complete_folder(output: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the place of the empty or missing one at the end."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise VisusError(f"--output {output}: is not empty; name a new folder")
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        part.replace(output)
-    except OSError as error:
-        raise VisusError(f"{output}: cannot be written ({error.strerror}); free space") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -147,11 +147,13 @@ def test_options_of_the_data_are_those_of_test(visus, trained, workplace):
 def test_other_files_are_not_replaced(visus, trained, workplace):
     (workplace / "metrics.json").write_text("{}")
     (workplace / "folder.html").mkdir()
+    (workplace / "pytest.html").write_text("<p>")
     (workplace / "file").write_text("x")
     content = (trained / "best.ckpt").read_bytes()
     for output, words in (
         ("metrics.html", "metrics.json, which exists and is no report"),
         ("folder.html", "folder.html is a folder"),
+        ("pytest.html", "pytest.html: exists, and is not a report"),
         ("file/x.html", "file/x.html: cannot be written"),
         ("http://x/y.html", "is an address"),
     ):

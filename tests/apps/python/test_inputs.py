@@ -2,8 +2,10 @@
 
 import io
 import threading
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -81,7 +83,7 @@ def test_other_channels_of_a_model_stay_as_they_are():
     pixels = np.arange(5 * 80, dtype=np.uint8).reshape(8, 10, 5)
     np.testing.assert_array_equal(five(pixels).image, pixels)
     np.testing.assert_array_equal(five(torch.from_numpy(pixels).permute(2, 0, 1)).image, pixels)
-    with pytest.raises(VisusError, match="an image of 3 channels, where toy takes 5"):
+    with pytest.raises(VisusError, match="an image of 3 channels, where the model takes 5"):
         five(pixels[..., :3])
 
 
@@ -160,9 +162,14 @@ def test_lists_are_predicted_in_batches_where_the_network_takes_them(image):
 
 class Handler(BaseHTTPRequestHandler):
     files = None
+    logins: ClassVar[list[str | None]] = []
 
     def do_GET(self):
         path = self.path.partition("?")[0]
+        login = self.headers.get("Authorization")
+        if path == "/private" and login != f"Basic {b64encode(b'me:p@ss').decode()}":
+            self.send_error(401)
+            return
         if path == "/ftp":
             self.send_response(302)
             self.send_header("Location", "ftp://localhost/a.png")
@@ -178,13 +185,20 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content or b"")
 
+        self.logins.append(login)
+
     def log_message(self, *_):
         """Print nothing."""
 
 
 @pytest.fixture
 def server(image):
-    Handler.files = {"/a.png": png(image), "/page": b"<html>", "/large": b"x" * 70_000}
+    Handler.files = {
+        "/a.png": png(image),
+        "/private": png(image),
+        "/page": b"<html>",
+        "/large": b"x" * 70_000,
+    }
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -215,3 +229,21 @@ def test_an_address_of_the_web_is_fetched_within_bounds(model, image, server, mo
     monkeypatch.setattr(download, "SECONDS", 0.0)
     with pytest.raises(VisusError, match="not complete after 0 seconds"):
         model(server + "/a.png")
+
+
+def test_the_password_of_an_address_goes_to_its_server_alone(model, image, server, monkeypatch):
+    for key in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(key, raising=False)
+    with_login = server.replace("://", "://me:p%40ss@")
+    result = model(with_login + "/private")
+    np.testing.assert_array_equal(result.image, image)
+    assert result.source == server + "/private"
+    with pytest.raises(VisusError, match=r"/private: cannot be fetched \(Unauthorized\)"):
+        model(server + "/private")
+    Handler.logins.clear()
+    model(with_login + "/moved")
+    assert Handler.logins == [None], "a redirection may lead to another server"
+    for address in ("http://me:secret@h:port/a.png", "http://h/a secret.png", "http://[secret/a"):
+        with pytest.raises(VisusError, match="is not a valid address") as caught:
+            model(address)
+        assert "me:secret" not in str(caught.value)

@@ -3,9 +3,11 @@
 import csv
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -73,6 +75,15 @@ def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workpla
     assert rows(workplace / "found") == found and "no trial was started: one took" in out
     code, _, err = visus(*command, "--budget", "1s", "--max-latency", "9ms")
     assert code == 2 and "another search space or other options" in err
+
+
+def test_a_second_search_in_the_folder_is_refused(visus, workplace):
+    command = ("tune", *DIGITS, *SHORT, "--budget", "1s", "--trial-time", "1s", "--output", "s")
+    visus(*command)
+    with closing(sqlite3.connect("s/running.lock", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        code, _, err = visus(*command)
+        assert code == 2 and "another visus tune searches there" in err
 
 
 def test_a_stopped_search_stops_its_processes(workplace):

@@ -111,10 +111,12 @@ def test_links_devices_and_outer_paths_of_archives_are_refused(tmp_path, monkeyp
     assert "extraction_filter" in vars(tarfile.TarFile) and not tarfile.TarFile.extraction_filter
 
 
-def test_damaged_archives_are_named(tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_damaged_archives_are_named(tmp_path, damage):
     root = write_fashion(tmp_path / "f")
     path = root / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:100])
+    data = path.read_bytes()
+    path.write_bytes(data[:100] if damage == "cut" else data[:40] + b"\xff" * 60 + data[100:])
     with pytest.raises(VisusError, match="train-images"):
         _ = FashionMNISTData(str(root)).splits
 

@@ -1,5 +1,6 @@
 """Cached features of a frozen backbone."""
 
+import errno
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from visus.tasks.captioning.task import CaptioningTask
 from visus.tasks.classification.task import ClassificationTask
 from visus.tasks.data_info import info_from_data
 from visus.tasks.registry import task_spec
+from visus.vision.errors import VisusError
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,17 @@ class Extractor:
     def extract_features(self, images):
         self.calls += 1
         return images[:, :2, :4, :4].float()
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    cache = FeatureCache("weights", "recipe", views=1)
+    with pytest.raises(VisusError, match="No space left on device"):
+        cache.write("content", np.zeros((1, 2), np.float16))
+    assert not list(cache.folder.iterdir())
 
 
 def captions(root):

@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import save_captions, save_detection, save_masked
 from visus.datamodules.core.formats import yolo
 from visus.datamodules.core.labels import Labels
+from visus.datamodules.core.problems import DataError
 from visus.datamodules.detection.data import ImageDetectionData
 from visus.datamodules.detection.spec import DetectionDataSpec
 
@@ -70,6 +71,40 @@ def test_a_conversion_reports_what_was_left_out(tmp_path):
     report = DetectionDataSpec().convert(root, VALUES, "voc", tmp_path / "voc")
     assert "3 images" in str(report.lines[0]) and "1 bad ones were left out" in str(report.lines[0])
     assert {p.severity for p in report.problems} == {"error", "warning"}
+
+
+def test_a_conversion_does_not_hide_what_prevents_training(tmp_path):
+    root = save_detection(tmp_path / "set", "coco", count=4)
+    path = root / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    image = content["images"][0]
+    image["height"], image["width"] = image["width"], image["height"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="width and height swapped"):
+        DetectionDataSpec().convert(root, VALUES, "voc", tmp_path / "voc")
+    assert not (tmp_path / "voc").exists()
+
+
+def test_converted_images_do_not_differ_by_case_alone(tmp_path):
+    root = save_detection(tmp_path / "set", "coco", splits=("train", "val"), count=2)
+    for path in (root / "annotations").iterdir():
+        path.write_text(path.read_text().replace("val1.png", "TRAIN1.png"))
+    (root / "val" / "val1.png").rename(root / "val" / "TRAIN1.png")
+    DetectionDataSpec().convert(root, VALUES, "yolo", tmp_path / "yolo")
+    names = [path.name.casefold() for path in (tmp_path / "yolo").rglob("*.png")]
+    assert len(names) == 4 and len(set(names)) == 4
+
+
+def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
+    root = save_detection(tmp_path / "set", "coco", count=4)
+
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("visus.datamodules.detection.convert.copy_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        DetectionDataSpec().convert(root, VALUES, "voc", tmp_path / "voc")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_outer_paths_and_links_are_answered_on_the_command_line(visus, workplace):

@@ -1,6 +1,7 @@
 """Webhooks: delivery in order, attempts with growing delays, and what could not be delivered."""
 
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -103,6 +104,15 @@ def test_without_a_server_nothing_waits_and_nothing_is_lost(workplace, impatient
     kept = [json.loads(line)["event"] for line in Path("undelivered.jsonl").open()]
     assert sorted(kept) == list(range(50))
     assert "50 events could not be delivered" in webhook.problems[0]
+
+
+@pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o644)])
+def test_only_the_user_reads_undelivered_embeddings(workplace, impatient, private, mode):
+    os.umask(0o022)
+    webhook = Webhook("http://127.0.0.1:9/", Path("u.jsonl"), private)
+    webhook.send({"event": 1})
+    webhook.close()
+    assert Path("u.jsonl").stat().st_mode & 0o777 == mode
 
 
 def test_a_server_that_never_answers_does_not_hold_the_end(workplace, impatient):

@@ -167,23 +167,27 @@ def test_an_image_that_fails_does_not_fail_its_batch(model, workplace, monkeypat
 
 
 def test_more_images_than_can_wait_are_refused(page, workplace, monkeypatch):
-    begin = threading.Event()
+    begin, entered = threading.Event(), threading.Event()
     predict = page.sessions["m0"].model.predict_batch
     monkeypatch.setattr(batching, "MAX_WAITING", 4)
 
     def wait(images):
+        entered.set()
         begin.wait(PATIENCE)
         return predict(images)
 
     monkeypatch.setattr(page.sessions["m0"].model, "predict_batch", wait)
     data = png(workplace)
+    first, waiting = in_threads(1, lambda: request(page, "POST", "/predict", data))
+    assert entered.wait(PATIENCE)
     answers, threads = in_threads(14, lambda: request(page, "POST", "/predict", data))
     eventually(lambda: len(answers) >= 14 - 4 - 3)
     assert {status for status, _ in answers} == {503}
     assert request(page, "GET", "/ready")[0] == 503 and request(page, "GET", "/health")[0] == 200
     begin.set()
-    for thread in threads:
+    for thread in (*waiting, *threads):
         thread.join()
+    assert [status for status, _ in first] == [200]
     assert sorted(status for status, _ in answers)[:4] == [200] * 4
     assert request(page, "GET", "/ready") == (200, {"status": "ready", "waiting": 0})
 
@@ -259,7 +263,7 @@ def test_after_a_failure_of_the_model_the_next_image_is_answered(page, workplace
     with monkeypatch.context() as patch:
         patch.setattr(page.sessions["m0"].model, "predict_image", fail)
         status, entry = request(page, "POST", "/predict", png(workplace))
-        assert status == 500 and "RuntimeError: out of memory" in entry["error"]
+        assert status == 500 and "failed on this image (RuntimeError)" in entry["error"]
     assert request(page, "POST", "/predict", png(workplace))[0] == 200
 
 

@@ -226,6 +226,15 @@ def test_a_budget_that_is_spent_before_the_training_is_refused(visus, data, tick
     assert code == 2 and "leaves too little for training; give more time" in err
 
 
+def test_a_trainer_that_is_refused_leaves_no_run(visus, data, ticking):
+    ticking(0.001)
+    code, _, err = visus(
+        *("fit", *SMALL, "--data", data, "--budget", "1h"), "--trainer.strategy", "x"
+    )
+    assert code == 2 and "strategy" in err and "not empty" not in err
+    assert not list(Path("runs").glob("*/*/*"))
+
+
 @pytest.mark.parametrize("command", ["test", "validate"])
 @pytest.mark.parametrize("option", ["--budget=2m", "--resume"])
 def test_options_of_training_are_refused_elsewhere(visus, command, option):
