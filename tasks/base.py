@@ -198,7 +198,10 @@ class VisionTask(EvaluatedModule):
         """A hash of what `extract_features` depends on; None unless features may be cached."""
         if self.freeze_epochs >= 0 or type(self).encode is VisionTask.encode:
             return None
-        return weights_digest(self.backbone, f"{self.mean.tolist()} {self.std.tolist()}")
+        arguments = [self.hparams.get(name) for name in ("backbone", "backbone_options")]
+        return weights_digest(
+            self.backbone, f"{self.mean.tolist()} {self.std.tolist()} {arguments}"
+        )
 
     def fit_head(self, samples: Iterable[tuple[Tensor, Batch]]) -> None:
         """Fit the head to features of the frozen backbone, before the training.

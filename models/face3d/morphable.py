@@ -33,8 +33,8 @@ class MorphableFace(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.array(values)), persistent=False)
 
         register("neutral", model.neutral.reshape(-1))
-        register("identity", model.identity.reshape(len(model.identity), -1))
-        register("expression", model.expression.reshape(len(model.expression), -1))
+        for name, values in (("identity", model.identity), ("expression", model.expression)):
+            register(name, values.reshape(len(values), 3 * self.vertex_count))
         register("landmarks", model.landmarks.astype(np.int64))
 
     def forward(self, identity: Tensor, expression: Tensor) -> Tensor:

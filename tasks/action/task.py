@@ -113,6 +113,9 @@ class ActionTask(VisionTask):
 
     def feature_fingerprint(self) -> str | None:
         """See `VisionTask.feature_fingerprint`; layers without weights depend on the arguments."""
+        if any(True for _ in self.network.neck.parameters()):
+            # They are trained although the backbone is frozen.
+            return None
         weights = super().feature_fingerprint()
         return weights and f"{weights} {self.hparams['architecture']} {self.hparams['inputs']}"
 

@@ -10,7 +10,7 @@ from faster_coco_eval.core import mask as coco_mask
 from numpy.typing import NDArray
 
 from visus.tasks.detection.prediction import DetectionPrediction
-from visus.vision.boxes import box_iou
+from visus.vision.boxes import box_coverage, box_iou
 from visus.vision.truth import DetectionTruth
 
 FIGURES = (
@@ -161,13 +161,17 @@ def match_detections(
         min_iou: Minimum IoU of a match.
 
     Returns:
-        Whether each detection is correct, and whether it counts: detections of ignored regions do
-        not.
+        Whether each detection is correct, and whether it counts: detections that lie in ignored
+        regions, by `min_iou` of their area at least, do not.
     """
     correct = np.zeros(len(prediction), bool)
     counted = np.ones(len(prediction), bool)
     iou = box_iou(prediction.boxes, truth.boxes)
-    iou[prediction.class_ids[:, None] != truth.class_ids] = 0
+    # A detection of one object of a crowd has a small IoU with its region.
+    ignored = box_coverage(prediction.boxes, truth.boxes[truth.ignored])
+    same = prediction.class_ids[:, None] == truth.class_ids
+    iou[~same] = 0
+    ignored[~same[:, truth.ignored]] = 0
     unmatched = ~truth.ignored
     for i, row in enumerate(iou):
         candidates = np.where(unmatched, row, 0)
@@ -175,7 +179,7 @@ def match_detections(
         if len(candidates) and candidates[best] >= min_iou:
             correct[i] = True
             unmatched[best] = False
-        elif (row[truth.ignored] >= min_iou).any():
+        elif (ignored[i] >= min_iou).any():
             counted[i] = False
     return correct, counted
 

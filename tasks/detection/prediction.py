@@ -203,6 +203,25 @@ class DetectionPrediction:
         return "; ".join([text, *lines, *(zone.summary() for zone in self.zones)])
 
 
+def map_boxes(
+    outputs: Outputs, geometry: Geometry
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The boxes of a detector's outputs in pixels of the original image, and which ones count.
+
+    Args:
+        outputs: See `postprocess`.
+        geometry: See `postprocess`.
+
+    Returns:
+        float32 of shape (N, 4), and bool of shape (N,): False for padding, and for boxes in the
+        padding of a letterboxed image, which have no area in the original.
+    """
+    boxes, scores = (np.asarray(output) for output in outputs[:2])
+    mapped = geometry.boxes_to_source(boxes.astype(np.float32))
+    keep = (scores > 0) & (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
+    return mapped, keep
+
+
 def postprocess(
     outputs: Outputs, geometry: Geometry, metadata: ModelMetadata
 ) -> DetectionPrediction:
@@ -214,10 +233,8 @@ def postprocess(
         geometry: Maps the network's input back to the original image.
         metadata: The model's metadata.
     """
-    boxes, scores, labels = (np.asarray(output) for output in outputs[:3])
-    mapped = geometry.boxes_to_source(boxes.astype(np.float32))
-    # Boxes in the padding of a letterboxed image have no area in the original.
-    keep = (scores > 0) & (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
+    _, scores, labels = (np.asarray(output) for output in outputs[:3])
+    mapped, keep = map_boxes(outputs, geometry)
     masks = np.asarray(outputs[3], np.float32)[keep] if len(outputs) > 3 else None
     return DetectionPrediction(
         mapped[keep],

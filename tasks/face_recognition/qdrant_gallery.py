@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,12 @@ class QdrantGallery:
         for point in self._scroll(None):
             counts.setdefault(point.payload["name"], []).append(point.payload)
         return [
-            Person(name, rows[-1]["consent"], min(row["enrolled"] for row in rows), len(rows))
+            Person(
+                name,
+                max(rows, key=itemgetter("enrolled"))["consent"],
+                min(row["enrolled"] for row in rows),
+                len(rows),
+            )
             for name, rows in sorted(counts.items())
         ]
 

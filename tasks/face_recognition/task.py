@@ -124,7 +124,9 @@ class FaceRecognitionTask(VisionTask):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         embeddings = self.network(self.normalise(batch["image"])).float()
-        loss: Tensor = self.identity_loss(embeddings, batch["person"])
+        # In half precision the angles would be too coarse, and their scatter fails.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            loss: Tensor = self.identity_loss(embeddings, batch["person"])
         self.log("train/loss", loss, prog_bar=True)
         return self.refuse_non_finite(loss, batch)
 

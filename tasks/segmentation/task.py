@@ -123,8 +123,8 @@ class SegmentationTask(VisionTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        if self.architecture == "deeplabv3plus":
-            _check_deeplab_batch(batch["image"])
+        if self.architecture.startswith("deeplabv3"):
+            _check_deeplab_batch(self.architecture, batch["image"])
         logits = self.network(self.normalise(batch["image"]))
         parts = segmentation_losses(logits, batch["mask"], self.losses, self.class_weights)
         loss = torch.stack(list(parts.values())).sum()
@@ -166,15 +166,15 @@ class SegmentationTask(VisionTask):
         return {"colours": [list(colour) for colour in self.class_colours]}
 
 
-def _check_deeplab_batch(images: Tensor) -> None:
-    """Refuse training batches that DeepLabV3+ cannot compute."""
+def _check_deeplab_batch(architecture: str, images: Tensor) -> None:
+    """Refuse training batches that DeepLabV3 and DeepLabV3+ cannot compute."""
     if len(images) == 1:
         raise VisusError(
-            "deeplabv3plus cannot be trained on a batch of one image: batch norm needs two values, "
-            "and global pooling leaves one of each image; set data.batch_size to 2 or more"
+            f"{architecture} cannot be trained on a batch of one image: batch norm needs two "
+            "values, and global pooling leaves one of each image; set data.batch_size to 2 or more"
         )
     height, width = images.shape[2:]
-    if height % 16 or width % 16:
+    if architecture == "deeplabv3plus" and (height % 16 or width % 16):
         raise VisusError(f"data.crop_size [{height}, {width}]: deeplabv3plus needs multiples of 16")
 
 

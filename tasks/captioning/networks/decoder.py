@@ -1,5 +1,6 @@
 """The decoder of a captioning network: an LSTM or GRU that generates one word after the other."""
 
+from math import gcd
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -95,7 +96,7 @@ class CaptionDecoder(nn.Module):
         self.attends_in_time = temporal == "attention"
         if self.attends_in_time:
             self.moment = nn.Linear(1, size)
-            self.motion = nn.Conv3d(size, size, 3, padding=1, groups=_MOTION_GROUPS)
+            self.motion = nn.Conv3d(size, size, 3, padding=1, groups=gcd(_MOTION_GROUPS, size))
         self.embed = nn.Embedding(words, size)
         nn.init.normal_(self.embed.weight, std=size**-0.5)
         if attention:
@@ -105,6 +106,8 @@ class CaptionDecoder(nn.Module):
             self.gate = nn.Linear(size, size)
             self.begin_hidden = nn.Linear(size, size)
             self.begin_cell = nn.Linear(size, size)
+            # A GRU has no cell state; several processes wait for the gradient of every weight.
+            self.begin_cell.requires_grad_(cell == "lstm")
         recurrent = nn.LSTMCell if cell == "lstm" else nn.GRUCell
         self.cell = recurrent(2 * size if attention else size, size)
         self.output = nn.Linear(2 * size if attention else size, size)

@@ -58,7 +58,10 @@ class SpatialTransformer(nn.Module):
         if max(height, width) > _LARGEST_SIDE:
             size = (min(height, _LARGEST_SIDE), min(width, _LARGEST_SIDE))
             images = F.adaptive_avg_pool2d(images, size)
-        numbers: Tensor = self.to_affine(self.localisation(images))
+        features = self.localisation(images)
+        # Positions in half precision would be wrong by a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            numbers: Tensor = self.to_affine(features.to(images.dtype))
         return numbers.view(-1, 2, 3)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -79,7 +79,8 @@ class TwoStageDetector(nn.Module):
         """
         # Class 0 is torchvision's background.
         shifted = [{**target, "labels": target["labels"] + 1} for target in targets]
-        losses: dict[str, Tensor] = self.detector(images, shifted)
+        with _proposals_of_any_score(self.detector.rpn):
+            losses: dict[str, Tensor] = self.detector(images, shifted)
         return losses
 
     @contextmanager
@@ -208,8 +209,23 @@ class _WithCoarserLevel(nn.Module):
         return {**maps, "coarser": F.max_pool2d(coarsest, 1, 2)}
 
 
+@contextmanager
+def _proposals_of_any_score(rpn: nn.Module) -> Iterator[None]:
+    """A context without a minimum score: without objects and proposals no loss is defined."""
+    if not isinstance(rpn, RegionProposalNetwork):
+        yield
+        return
+    threshold, rpn.score_thresh = rpn.score_thresh, 0.0
+    try:
+        yield
+    finally:
+        rpn.score_thresh = threshold
+
+
 class _PaddedProposals(nn.Module):
     """A proposal network with a fixed number of proposals: fewer are padded with the last one.
+
+    Where there is none, the whole image is one.
 
     Non-maximum suppression removes the duplicate detections.
     """
@@ -224,8 +240,10 @@ class _PaddedProposals(nn.Module):
         proposals, losses = self.network(images, features, targets)
         indices = torch.arange(self.network.post_nms_top_n(), device=images.tensors.device)
         lasts = [torch.as_tensor(boxes.shape[0] - 1, device=boxes.device) for boxes in proposals]
+        height, width = images.tensors.shape[2:]
+        whole = images.tensors.new_tensor([[0.0, 0.0, width, height]])
         padded = [
-            boxes[torch.minimum(indices, last)]
+            torch.cat([boxes, whole])[torch.minimum(indices, last).clamp(min=0)]
             for boxes, last in zip(proposals, lasts, strict=True)
         ]
         return padded, losses

@@ -46,13 +46,14 @@ class FaceLosses:
         centimetres = self.millimetres / 10
         true_vertices = self.shapes(truth["identity"], truth["expression"])
         vertices = self.shapes(face.identity, face.expression)
+        difference = (vertices - true_vertices) * centimetres
         # Smooth at zero, where a distance has no gradient.
-        distance = ((vertices - true_vertices).square().sum(-1) + 1e-4).sqrt().mean() * centimetres
+        distance = (difference.square().sum(-1) + 1e-4).sqrt().mean()
         landmarks = self._landmarks(face, vertices)
         pose = (truth["rotation"], truth["scale"], truth["position"])
         points = project(true_vertices[:, self.points], *pose)[..., :2]
-        identity = F.mse_loss(face.identity, truth["identity"])
-        expression = F.mse_loss(face.expression, truth["expression"])
+        identity = _mean_square(face.identity, truth["identity"])
+        expression = _mean_square(face.expression, truth["expression"])
         rotation = (face.rotation - truth["rotation"]).square().sum((1, 2)).mean()
         light = F.mse_loss(face.light, truth["light"]) + F.mse_loss(face.skin, truth["skin"])
         return {
@@ -112,3 +113,8 @@ class FaceLosses:
 def mean_landmarks(landmarks: Tensor) -> Tensor:
     """The five landmarks of face detectors, (batch, 5, 2), from the 68; see `FIVE_POINTS`."""
     return torch.stack([landmarks[:, list(group)].mean(1) for group in FIVE_POINTS], dim=1)
+
+
+def _mean_square(predicted: Tensor, true: Tensor) -> Tensor:
+    """Mean squared error; 0 of a face model without such coefficients."""
+    return F.mse_loss(predicted, true, reduction="sum") / max(1, true.numel())

@@ -87,3 +87,13 @@ def test_two_processes_measure_the_same(visus, same_by_two_processes):
     code, _, err = visus("fit", "--config", "action/scenes", *SMALL, "--model.architecture", "tsm")
     assert code == 0, err
     same_by_two_processes("latest")
+
+
+def test_features_are_cached_of_networks_whose_other_layers_come_after_them():
+    # LeNet's last layers but one are trained, and come before the features.
+    assert new_task("recurrent", "lenet5", freeze_epochs=-1).feature_fingerprint() is None
+    prints = {
+        new_task("recurrent", "convnet", freeze_epochs=-1, **options).feature_fingerprint()
+        for options in ({}, {"backbone_options": {"activation": "tanh"}})
+    }
+    assert None not in prints and len(prints) == 2

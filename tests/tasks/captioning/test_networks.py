@@ -173,3 +173,16 @@ def test_a_decoder_without_attention_in_time_reads_the_mean_of_the_frames():
     features = torch.randn(2, 5, 16, 3, 4)
     mean = decoder.start(features.mean(1))
     torch.testing.assert_close(decoder.start(features).values, mean.values)
+
+
+@pytest.mark.parametrize(
+    ("cell", "temporal"), [("gru", None), ("lstm", None), ("gru", "attention")]
+)
+def test_every_weight_that_is_trained_has_a_gradient(cell, temporal):
+    # Several processes wait for it.
+    made = CaptionDecoder(WORDS, 6, 12, cell, temporal=temporal)
+    _, _, weights = made.step(torch.tensor([BEGIN] * 3), made.start(features()))
+    logits, _, _ = made.step(torch.tensor([BEGIN] * 3), made.start(features()))
+    (logits.sum() + weights.sum()).backward()
+    trained = {name for name, value in made.named_parameters() if value.requires_grad}
+    assert trained == {n for n, value in made.named_parameters() if value.grad is not None}

@@ -6,7 +6,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from visus.tasks.detection.metrics import FIGURES, DetectionMetrics
+from visus.tasks.detection.metrics import FIGURES, DetectionMetrics, match_detections
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.masks import encode_mask
 from visus.vision.truth import DetectionTruth
@@ -128,3 +128,12 @@ def test_no_detections_and_no_objects():
     empty.add("1", prediction([], [], []), truth([], []))
     assert np.isnan(empty.compute().figures["map"])
     assert empty.image_f1(0) == 1
+
+
+def test_an_object_of_a_crowd_does_not_count_against_the_detector():
+    crowd = truth([[0, 0, 100, 100], [200, 0, 220, 20]], [0, 0], [True, False])
+    inside, outside, other = [10, 10, 20, 30], [95, 95, 140, 140], [12, 10, 22, 30]
+    guess = prediction([inside, outside, other], [0.9, 0.8, 0.7], [0, 0, 1])
+    correct, counted = match_detections(guess, crowd)
+    assert correct.tolist() == [False] * 3
+    assert counted.tolist() == [False, True, True]

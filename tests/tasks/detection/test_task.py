@@ -171,3 +171,29 @@ def test_levels_share_the_convolutions_of_their_towers():
     copy = DetectionTask(data_info=info, shared_towers=True, **arguments).eval()
     copy.load_state_dict(shared.state_dict())
     assert torch.equal(copy(images)[0], expected[0])
+
+
+def test_a_heat_map_belongs_to_its_box(monkeypatch):
+    """The best box lies in the padding of the image, and is not reported."""
+    from visus.tasks.detection import explain as module
+
+    task = DetectionTask(
+        DetectionInfo(
+            image_size=(64, 64), class_names=("a",), in_channels=3, resize_mode="letterbox"
+        ),
+        backbone="test_resnet",
+        pretrained=False,
+    ).eval()
+    boxes = torch.tensor([[[0.0, 0, 64, 8], [20, 20, 40, 40], [5, 30, 25, 45]]])
+    outputs = (boxes, torch.tensor([[0.9, 0.8, 0.7]]), torch.zeros(1, 3, dtype=torch.int64))
+    monkeypatch.setattr(DetectionTask, "forward", lambda self, images: outputs)
+    explained = []
+
+    def heat_of(task, images, score):
+        explained.append(float(score(outputs)))
+        return torch.zeros(8, 8).numpy()
+
+    monkeypatch.setattr(module, "hires_cam", heat_of)
+    shown = module.explain(task, make_scene(1, (32, 64)).image)
+    assert explained == pytest.approx([0.8, 0.7])
+    assert [each.caption for each in shown] == ["HiResCAM: a 0.80", "HiResCAM: a 0.70"]

@@ -8,8 +8,10 @@ from skimage.data import astronaut
 from torch.nn import functional as F
 
 from visus.models.faces.mtcnn import create_face_finder, read_arrays
+from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
 from visus.tasks.face_recognition.networks import create_identity_loss
 from visus.tasks.face_recognition.networks.dlib_resnet import MEAN, DlibResNet, load_dlib_weights
+from visus.tasks.face_recognition.task import FaceRecognitionTask
 from visus.tasks.registry import find_weights
 from visus.vision.errors import VisusError
 from visus.vision.faces.detection import find_faces
@@ -135,3 +137,19 @@ def test_wrong_arguments_of_losses_are_refused():
         create_identity_loss("softmax", 4, 2, 16.0, 0.3)
     with pytest.raises(VisusError, match=r"model.scale 0"):
         create_identity_loss("arcface", 4, 2, 0.0, 0.3)
+
+
+@pytest.mark.parametrize("name", ["arcface", "cosface", "triplet"])
+def test_losses_are_computed_in_full_precision(name):
+    torch.manual_seed(0)
+    info = FaceRecognitionInfo(image_size=(32, 32), people_count=2)
+    task = FaceRecognitionTask(info, backbone="test_resnet", loss=name)
+    task.log = lambda *_, **__: None
+    used = []
+    task.identity_loss.register_forward_hook(
+        lambda *_: used.append(torch.is_autocast_enabled("cpu"))
+    )
+    images = torch.randint(0, 256, (4, 3, 32, 32)).byte()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = task.training_step({"image": images, "person": torch.arange(4) // 2}, 0)
+    assert loss.dtype == torch.float32 and used == [False]

@@ -145,12 +145,20 @@ def test_options_of_the_backbone_reach_it():
         SegmentationTask(data_info=info(), backbone="resnet9", backbone_options={"depth": 3})
 
 
-def test_batches_that_deeplab_cannot_be_trained_on_are_refused():
-    task = SegmentationTask(data_info=info(), architecture="deeplabv3plus", backbone="test_resnet")
-    for shape, words in (((1, 3, 64, 64), "batch_size to 2"), ((2, 3, 40, 64), r"\[40, 64\]")):
-        batch = {"image": torch.zeros(shape, dtype=torch.uint8), "source": ["x"] * shape[0]}
-        with pytest.raises(VisusError, match=words):
-            task.training_step(batch, 0)
+@pytest.mark.parametrize(
+    ("architecture", "shape", "words"),
+    [
+        ("deeplabv3plus", (1, 3, 64, 64), "batch_size to 2"),
+        ("deeplabv3plus", (2, 3, 40, 64), r"\[40, 64\]"),
+        ("deeplabv3_mobilenet_v3_large", (1, 3, 64, 64), "batch_size to 2"),
+    ],
+)
+def test_batches_that_deeplab_cannot_be_trained_on_are_refused(architecture, shape, words):
+    backbone = {"backbone": "test_resnet"} if architecture == "deeplabv3plus" else {}
+    task = SegmentationTask(data_info=info(), architecture=architecture, **backbone)
+    batch = {"image": torch.zeros(shape, dtype=torch.uint8), "source": ["x"] * shape[0]}
+    with pytest.raises(VisusError, match=words):
+        task.training_step(batch, 0)
 
 
 def test_a_checkpoint_of_format_1_predicts_as_before():

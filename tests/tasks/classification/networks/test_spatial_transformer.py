@@ -102,3 +102,10 @@ def test_features_of_a_trained_front_are_not_cached():
             front=front,
         )
         assert (task.feature_fingerprint() is not None) == cached
+
+
+def test_positions_are_exact_in_mixed_precision():
+    images = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = SpatialTransformer(3)(images)
+    torch.testing.assert_close(found, images, atol=1e-3, rtol=0)

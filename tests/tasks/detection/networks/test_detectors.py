@@ -180,3 +180,18 @@ def test_backbone_options_reach_the_backbone():
     for architecture in ARCHITECTURES:
         with pytest.raises(VisusError, match="'test_resnet' takes no option 'wdith'"):
             build(architecture, wdith=3)
+
+
+def test_images_without_any_proposal_are_trained_on_and_exported():
+    torch.manual_seed(0)
+    network = build("faster_rcnn")
+    rpn = network.detector.rpn
+    rpn.score_thresh = 1.1
+    images = torch.randn(2, 3, 64, 96)
+    losses = network.train().losses(images, [target([], []), target([], [])])
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert rpn.score_thresh == 1.1
+    network.eval()
+    with torch.inference_mode(), network.fixed_size():
+        boxes, scores, _ = network(images)
+    assert torch.isfinite(boxes).all() and torch.isfinite(scores).all()
