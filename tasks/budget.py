@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 _EPOCH_SAMPLES = 1000
+_CLASS_SAMPLES = 20
+"""Samples of each class that an epoch of a large data set has at least."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class BudgetChoices:
         enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
             ascending: networks that were trained on photographs shrink it by a factor of 32.
         averaged: About which last fraction of the steps weights are averaged over.
+        validates_part: Whether metrics of a part of the validation samples are of use.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
@@ -31,17 +34,22 @@ class BudgetChoices:
     crop: float = 1.0
     enlarged: tuple[int, ...] = ()
     averaged: float = 0.2
+    validates_part: bool = False
     fits_head: bool = False
     grows: bool = False
 
-    def epochs_needed(self, samples: int) -> float:
-        """`epochs` for a data set of so many training samples."""
-        return self.epochs * epoch_share(samples)
+    def epochs_needed(self, samples: int, classes: int) -> float:
+        """`epochs` for a data set of so many training samples and classes."""
+        return self.epochs * epoch_share(samples, classes)
 
 
-def epoch_share(samples: int) -> float:
-    """Fraction of an epoch that counts as one: of a large data set, a thousand samples do.
+def epoch_share(samples: int, classes: int) -> float:
+    """Fraction of an epoch that counts as one: fine-tuning needs about as many samples, not epochs.
 
     A sample that is new teaches at least as much as one that is seen again.
+
+    Args:
+        samples: Number of training samples.
+        classes: Number of classes.
     """
-    return min(1.0, _EPOCH_SAMPLES / max(1, samples))
+    return min(1.0, max(_EPOCH_SAMPLES, _CLASS_SAMPLES * classes) / max(1, samples))

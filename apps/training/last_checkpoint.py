@@ -1,11 +1,8 @@
 """Saves `last.ckpt`, from which an interrupted training continues exactly, and stops at signals."""
 
+import math
 import os
-import signal
-import sys
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,24 +11,13 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 from torch import Tensor
 
+from visus.apps.training.budget import clock
 from visus.apps.training.resuming import data_module_of, rescale_position
+from visus.apps.training.stop_signals import Interrupted, StopSignals
 from visus.tasks.checkpoint_files import write_checkpoint
 
-_STOPPING = [signal.SIGTERM, signal.SIGINT]
-if sys.platform != "win32":
-    _STOPPING.append(signal.SIGHUP)
-
-
-class Interrupted(Exception):
-    """A training stopped at a signal; `last.ckpt` holds its state.
-
-    Args:
-        signal_number: The signal.
-    """
-
-    def __init__(self, signal_number: int) -> None:
-        self.signal_number = signal_number
-        super().__init__(signal.Signals(signal_number).name)
+_INTERVAL = 20
+"""Time between the ends of two saves, as a multiple of the time of the first."""
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -45,22 +31,25 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves `last.ckpt` before every validation and after every epoch, and when a signal arrives.
+    """Saves `last.ckpt` before validations, after epochs, at the end, and when a signal arrives.
 
-    SIGTERM, Ctrl+C (SIGINT) and a closed terminal (SIGHUP) stop the training after the current
-    batch; a second signal stops it at once. A validation is not saved in its middle: it starts
-    again when the training is resumed.
+    Where these follow so closely that saving would take more than a twentieth of the time, as with
+    few images, some are left out. After a signal the training stops after the current batch; a
+    second one stops it at once. A validation is not saved in its middle: it starts again when the
+    training is resumed.
 
     Args:
         folder: The run folder.
 
     Attributes:
-        received: The number of the signal that was received, or 0.
+        signals: The signals that were received.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "last.ckpt"
-        self.received = 0
+        self.signals = StopSignals()
+        self._save_seconds = 0.0
+        self._saved_at = -math.inf
         self._validation_is_next = False
         self._is_saving = False
         self._stops = False
@@ -71,7 +60,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals."""
-        self._handle_signals()
+        self.signals.handle()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals, and restore what Lightning does not.
@@ -79,7 +68,7 @@ class LastCheckpoint(Checkpoint):
         These are the figures, gradients of an unfinished accumulation, and the step of
         `ReduceLROnPlateau` that follows an epoch.
         """
-        self._handle_signals()
+        self.signals.handle()
         # Callbacks find the figures of an earlier validation there.
         trainer._logger_connector._callback_metrics.update(
             {name: torch.tensor(value) for name, value in self._figures.items()}
@@ -103,7 +92,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Save after a signal, unless a validation or the epoch's end does so next."""
         loop = trainer.fit_loop.epoch_loop
-        if self._is_stopped(trainer) and not (
+        if self.signals.agree(trainer) and not (
             loop._should_accumulate()
             or loop._num_ready_batches_reached()
             or loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
@@ -116,7 +105,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Stop if the state was saved after the batch before, whose figures are logged by now."""
         if self._stops:
-            raise Interrupted(self.received)
+            raise Interrupted(self.signals.received)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the state from which a resumed training starts with this validation."""
@@ -127,7 +116,7 @@ class LastCheckpoint(Checkpoint):
             counts: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
             counts.ready = counts.started = counts.processed
             self._validation_is_next = True
-            self._save(trainer)
+            self._save_if_due(trainer)
             self._validation_is_next = False
         self._stop_if_signalled(trainer)
 
@@ -158,13 +147,7 @@ class LastCheckpoint(Checkpoint):
         Lightning lets `ReduceLROnPlateau` make its step after this hook, which is the last one of
         an epoch; a resumed training makes it.
         """
-        self._epoch_ended = True
-        self._save(trainer)
-        self._epoch_ended = False
         loop = trainer.fit_loop
-        if loop.restarting:
-            # Lightning leaves the step out in an epoch that was resumed.
-            self._reduce_on_plateau(trainer, trainer.current_epoch + 1)
         # Without `loop.done`, which changes the number of the epoch.
         # Lightning types it as the base class, without `processed`.
         epochs: Any = loop.epoch_progress.current
@@ -173,7 +156,17 @@ class LastCheckpoint(Checkpoint):
             (trainer.global_step, loop.max_steps),
         )
         ends = trainer.should_stop and loop._can_stop_early
-        if not ends and not any(0 <= limit <= count for count, limit in limits):
+        ends = ends or any(0 <= limit <= count for count, limit in limits)
+        self._epoch_ended = True
+        if ends:
+            self._save(trainer)
+        else:
+            self._save_if_due(trainer)
+        self._epoch_ended = False
+        if loop.restarting:
+            # Lightning leaves the step out in an epoch that was resumed.
+            self._reduce_on_plateau(trainer, trainer.current_epoch + 1)
+        if not ends:
             self._stop_if_signalled(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -249,7 +242,15 @@ class LastCheckpoint(Checkpoint):
             if is_next and config.monitor in self._figures:
                 config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
 
+    def _save_if_due(self, trainer: pl.Trainer) -> None:
+        """Save, unless the last save is too recent; several processes save together."""
+        passed = clock.now() - self._saved_at
+        due = trainer.world_size > 1 or passed >= _INTERVAL * self._save_seconds
+        if due or self.signals.received:
+            self._save(trainer)
+
     def _save(self, trainer: pl.Trainer) -> None:
+        start = clock.now()
         # The curves up to this state: a killed process writes no more of them.
         for logger in trainer.loggers:
             logger.save()
@@ -258,31 +259,12 @@ class LastCheckpoint(Checkpoint):
         self._is_saving = True
         trainer.save_checkpoint(self.path)
         self._is_saving = False
-
-    def _handle_signals(self) -> None:
-        """Replace Lightning's handlers, after which a stopped step is lost; it restores others."""
-        if threading.current_thread() is threading.main_thread():
-            for number in _STOPPING:
-                # `nohup` ignores SIGHUP, which says that the terminal was closed.
-                if signal.getsignal(number) != signal.SIG_IGN:
-                    signal.signal(number, self._receive)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        self.received = number
-
-    def _is_stopped(self, trainer: pl.Trainer) -> bool:
-        """Whether any process has received a signal; all must stop after the same batch."""
-        if trainer.world_size > 1:
-            received = torch.tensor(self.received, device=trainer.strategy.root_device)
-            self.received = int(trainer.strategy.reduce(received, reduce_op="max"))
-        return bool(self.received)
+        self._saved_at = clock.now()
+        self._save_seconds = self._saved_at - start
 
     def _stop_if_signalled(self, trainer: pl.Trainer) -> None:
-        if self._is_stopped(trainer):
-            raise Interrupted(self.received)
+        if self.signals.agree(trainer):
+            raise Interrupted(self.signals.received)
 
 
 def worker_death(error: BaseException) -> bool:

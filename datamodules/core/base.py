@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
 from visus.datamodules.core.features import FeatureCache, FeatureDataset, fill_cache
@@ -40,6 +40,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         in_channels: Channels of the batches' images: 3 for RGB, 1 for grey.
         resize_mode: How images are resized to that size.
         skipped: Number of bad samples that were left out.
+        validated: Number of validation samples that a training validates, evenly spread; None for
+            all.
         views: Number of augmented copies of each training sample whose features are cached.
         flip: Whether augmentation mirrors images; None for `is_sided` of the classes to decide.
         mirrors: Whether it does.
@@ -59,6 +61,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     in_channels: int
     resize_mode: ResizeMode
     skipped: int = 0
+    validated: int | None = None
     views: int = 8
     flip: bool | None = None
     weaker: ClassVar[Mapping[str, str]] = {}
@@ -167,8 +170,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         return self._train_loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the validation images, each image once."""
-        return self._evaluation_loader("val")
+        """Batches of the validation images, each image once; of `validated` images if it is set."""
+        return self._evaluation_loader("val", self.validated)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test images, each image once."""
@@ -200,8 +203,11 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         if self._train_loader is not None:
             self._train_loader.batches.resume_at(*self._position)
 
-    def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
+    def _evaluation_loader(self, split: str, samples: int | None = None) -> DataLoader[Batch]:
         dataset = self._checked_dataset(split)
+        size = len(dataset)  # type: ignore[arg-type]
+        if samples is not None and samples < size:
+            dataset = Subset(dataset, [index * size // samples for index in range(samples)])
         return make_loader(dataset, self.batch_size, self.num_workers, *self.rank_and_world_size())
 
     def _checked_dataset(self, split: str) -> Dataset[Batch]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -212,12 +214,46 @@ def typical_size(sizes: Sequence[tuple[int, int]], longest: int) -> tuple[int, i
 
     Args:
         sizes: (height, width) of each image in pixels.
-        longest: Maximum length of the longer side in pixels.
+        longest: See `reduction`.
 
     Returns:
         (height, width) in pixels.
     """
     height, width = np.median(np.array(sizes, float), axis=0)
-    scale = min(1.0, longest / max(height, width))
+    scale = reduction((height, width), longest)
     rounded = [max(32, int(side * scale + 16) // 32 * 32) for side in (height, width)]
     return rounded[0], rounded[1]
+
+
+def reduction(size: tuple[float, float], longest: int) -> float:
+    """The factor by which images are scaled down to the size of a network's input, at most 1.
+
+    Args:
+        size: (height, width) of an image in pixels.
+        longest: Maximum length of the longer side in pixels of images of 4:3. Longer images keep as
+            many pixels as such an image has: what they show is not smaller.
+    """
+    height, width = size
+    pixels = 0.75 * longest**2
+    return min(1.0, max(longest / max(height, width), math.sqrt(pixels / (height * width))))
+
+
+def largest_scale(sizes: Sequence[tuple[int, int]], input_size: tuple[int, int]) -> float:
+    """The largest input relative to `input_size` that does not enlarge most images, at least 1.
+
+    Args:
+        sizes: (height, width) of each image in pixels.
+        input_size: (height, width) of the network's input in pixels.
+    """
+    return max(1.0, statistics.median(max(size) for size in sizes) / max(input_size))
+
+
+def reading_side(input_size: tuple[int, int]) -> int:
+    """Both sides in pixels of training images of which a network's input shows all details.
+
+    Larger JPEG files need not be decoded as a whole, see `visus.vision.images.read_image`.
+
+    Args:
+        input_size: (height, width) of the network's input in pixels.
+    """
+    return 3 * min(input_size) // 2

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -19,7 +19,13 @@ from visus.datamodules.core.detection_files import (
     read_labels,
 )
 from visus.datamodules.core.groups import group_images
-from visus.datamodules.core.images import spread, typical_size
+from visus.datamodules.core.images import (
+    largest_scale,
+    reading_side,
+    reduction,
+    spread,
+    typical_size,
+)
 from visus.datamodules.core.labels import LabelledImage, Labels
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
@@ -192,25 +198,27 @@ class ImageDetectionData(DetectionData):
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
         sizes = [image.size for image in spread(self.listing.images)]
-        enlarged = _LONGEST_SIDE * _SMALL / max(1.0, self._object_side(_LONGEST_SIDE))
+        objects = self._object_side(lambda size: reduction(size, _LONGEST_SIDE))
+        enlarged = _LONGEST_SIDE * _SMALL / max(1.0, objects)
         side = min(max(_LONGEST_SIDE, int(enlarged)), _LONGEST_SIDE_OF_SMALL_OBJECTS)
         return typical_size(sizes, side)
 
     @property
     def least_scale(self) -> float:  # type: ignore[override]
         """See `VisionDataModule`."""
-        return min(1.0, _SMALLEST / max(1.0, self._object_side(max(self.image_size))))
+        longest = max(self.image_size)
+        objects = self._object_side(lambda size: min(1.0, longest / max(size)))
+        return min(1.0, _SMALLEST / max(1.0, objects))
 
     @property
     def largest_scale(self) -> float:  # type: ignore[override]
         """See `VisionDataModule`."""
-        sides = [max(image.size) for image in spread(self.listing.images)]
-        return max(1.0, statistics.median(sides) / max(self.image_size))
+        return largest_scale([each.size for each in spread(self.listing.images)], self.image_size)
 
-    def _object_side(self, longest: int) -> float:
-        """Median side in pixels of objects in images with a longer side of at most `longest`."""
+    def _object_side(self, scale: Callable[[tuple[int, int]], float]) -> float:
+        """Median side in pixels of objects in images that are scaled by a factor of their size."""
         sides = [
-            min(1.0, longest / max(image.size)) * math.sqrt(width * height)
+            scale(image.size) * math.sqrt(width * height)
             for image in spread(self.listing.images)
             for width, height in _box_sizes(image)
         ]
@@ -243,6 +251,8 @@ class ImageDetectionData(DetectionData):
         read = partial(read_sample, class_ids=class_ids, masks=self.masks)
         transform = None
         if split == "train":
+            if not self.masks:
+                read = partial(read, least_side=reading_side(self.image_size))
             transform = BoxTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
         images = self.splits[split]
         return DetectionDataset(

@@ -78,19 +78,25 @@ def object_boxes(objects: Sequence[LabelledObject]) -> NDArray[np.float32]:
     return np.array([item.box for item in objects], np.float32).reshape(-1, 4)
 
 
-def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -> DetectionSample:
+def read_sample(
+    record: LabelledImage, class_ids: dict[str, int], masks: bool, least_side: int | None = None
+) -> DetectionSample:
     """Read an image of a data set with its objects.
 
     Args:
         record: The checked image.
         class_ids: The id of each class name.
         masks: Whether to rasterise the masks of the objects.
+        least_side: See `visus.vision.images.read_image`; boxes are scaled as the image is. None
+            with masks.
     """
     objects = record.objects
-    boxes = object_boxes(objects)
+    image = read_image(record.image_source, record.upright, least_side)
+    scale = np.array(image.shape[1::-1]) / record.size[::-1]
+    boxes = object_boxes(objects) * np.tile(scale, 2).astype(np.float32)
     box_areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist()
     areas = [
-        box_area if item.area is None else item.area
+        box_area if item.area is None else item.area * scale.prod()
         for item, box_area in zip(objects, box_areas, strict=True)
     ]
     pixels = None
@@ -98,7 +104,7 @@ def read_sample(record: LabelledImage, class_ids: dict[str, int], masks: bool) -
         pixels = np.array([object_mask(item, record.size) for item in objects], np.uint8)
         pixels = pixels.reshape(-1, *record.size)
     return DetectionSample(
-        image=read_image(record.image_source, record.upright),
+        image=image,
         boxes=boxes,
         labels=np.array([class_ids[item.label] for item in objects], np.int64),
         masks=pixels,

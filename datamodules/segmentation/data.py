@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.detection_files import Exif
 from visus.datamodules.core.groups import group_images
-from visus.datamodules.core.images import spread, typical_size
+from visus.datamodules.core.images import largest_scale, reading_side, spread, typical_size
 from visus.datamodules.core.loading import Batch, default_workers
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.location import is_shards
@@ -157,10 +157,17 @@ class MaskedImageData(SegmentationData):
             return int(self.given_size[0]), int(self.given_size[1])
         return typical_size([image.size for image in spread(self.listing.images)], _LONGEST_SIDE)
 
+    @property
+    def largest_scale(self) -> float:  # type: ignore[override]
+        """See `VisionDataModule`."""
+        return largest_scale([each.size for each in spread(self.listing.images)], self.image_size)
+
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""
+        read = partial(read_masked, classes=self.listing.classes)
         transform = None
         if split == "train":
+            read = partial(read, least_side=reading_side(self.image_size))
             crop = self.given_crop or self.image_size
             transform = MaskTransform(
                 self.augment,
@@ -170,7 +177,6 @@ class MaskedImageData(SegmentationData):
                 self.in_channels,
                 self.mirrors,
             )
-        read = partial(read_masked, classes=self.listing.classes)
         return SegmentationDataset(
             self.splits[split], read, self.image_size, self.resize_mode, self.in_channels, transform
         )

@@ -1,5 +1,6 @@
 """The data set of images with masks: augmented for training, with ground truth for evaluation."""
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,15 +34,21 @@ class SegmentationDataset(SourceDataset[Masked, MaskTransform]):
         return item
 
 
-def read_masked(sample: MaskedImage, classes: ClassTable) -> Masked:
+def read_masked(sample: MaskedImage, classes: ClassTable, least_side: int | None = None) -> Masked:
     """Read an image and its mask.
 
     Args:
         sample: A checked sample.
         classes: The meaning of the values in masks.
+        least_side: See `visus.vision.images.read_image`; the mask is scaled as the image is.
     """
-    image = read_image(sample.image_source, sample.upright)
+    image = read_image(sample.image_source, sample.upright, least_side)
     if isinstance(sample.mask, tuple):
         ids = {name: i for i, name in enumerate(classes.names)}
-        return image, draw_objects(sample.mask, sample.size, ids)
-    return image, classes.to_ids(read_mask(sample.stored_mask or sample.mask, classes.by_colour))
+        mask = draw_objects(sample.mask, sample.size, ids)
+    else:
+        mask = read_mask(sample.stored_mask or sample.mask, classes.by_colour)
+    if mask.shape[:2] != image.shape[:2]:
+        size = image.shape[1::-1]
+        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    return image, mask if isinstance(sample.mask, tuple) else classes.to_ids(mask)

@@ -37,6 +37,7 @@ class ClassificationSpec(TaskSpec):
         enlarged=(96, 128, 160),
         backbones=("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"),
         epochs=5,
+        validates_part=True,
         fits_head=True,
         grows=True,
     )

@@ -237,12 +237,14 @@ def loss_weights(
     Returns:
         float of shape (classes,), or None for equal weights.
     """
-    if not counts or mode == "none" or min(counts) == 0:
+    if not counts or mode == "none" or max(counts) == 0:
         return None
     if mode == "auto" and max(counts) < 1.5 * min(counts):
         return None
     values = torch.tensor(counts, dtype=torch.float)
-    weights = 1 / values.sqrt() if mode == "auto" else 1 / values
+    # A class without training images, as one of a single image may be, has no part in the loss.
+    present = values.clamp(min=1)
+    weights = 1 / present.sqrt() if mode == "auto" else 1 / present
     return weights * values.sum() / (weights * values).sum()
 
 

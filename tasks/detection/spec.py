@@ -54,7 +54,13 @@ class DetectionSpec(TaskSpec):
     name = "detection"
     title = "object detection"
     data_info = DetectionInfo
-    budget = BudgetChoices(sizes=(0.5, 0.625, 0.75, 1.0, 1.25), epochs=12, averaged=0.6)
+    budget = BudgetChoices(
+        sizes=(0.5, 0.625, 0.75, 1.0, 1.25),
+        enlarged=(128, 192, 256),
+        epochs=12,
+        averaged=0.6,
+        validates_part=True,
+    )
     options = (
         TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
         TaskOption("--track", "track objects through a video, each with its own number", None),

@@ -41,7 +41,13 @@ class SegmentationSpec(TaskSpec):
     name = "segmentation"
     title = "semantic segmentation"
     data_info = SegmentationInfo
-    budget = BudgetChoices(sizes=(0.5, 0.75, 1.0), epochs=8, crop=2 / 3)
+    budget = BudgetChoices(
+        sizes=(0.5, 0.75, 1.0, 1.5),
+        enlarged=(128, 192, 256),
+        epochs=8,
+        crop=2 / 3,
+        validates_part=True,
+    )
     options = (
         TaskOption(
             "--masks",

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from visus.apps.training.budget.clock import Budget
-from visus.apps.training.budget.plan import VALIDATION_SHARE, Growth
+from visus.apps.training.budget.plan import Growth
+from visus.apps.training.budget.planner import VALIDATION_SHARE
 from visus.apps.training.resuming import data_module_of
 from visus.apps.training.time_limit import PunctualTimer
 from visus.datamodules.core.features import FeatureDataset
@@ -183,6 +184,21 @@ class ThreadAdapter(Callback):
     def on_validation_batch_start(self, *_: object, **__: object) -> None:
         """Adapt the number of threads."""
         self._threads.update()
+
+
+class PartialValidation(Callback):
+    """Validates samples that are evenly spread over the validation data.
+
+    Args:
+        samples: Number of samples.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self._samples = samples
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Set it before the first validation."""
+        data_module_of(trainer).validated = self._samples
 
 
 class CachedViews(Callback):

@@ -97,6 +97,10 @@ class Measurer:
         sizes, larger = self._sizes()
         backbones = self._backbones()
         samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
+        classes = len(getattr(self.data, "class_names", ()))
+        needed = self.choices.epochs_needed(samples, classes) * samples
+        # The data have been read by now, which takes less time when they are read again.
+        began = budget.elapsed
         limit = _SHARE / 4 * budget.seconds
         smallest, last = (self._candidate(backbones[0], size) for size in (sizes[0], sizes[-1]))
         largest_seconds, speed_up = self._choose_precision(last, limit)
@@ -108,9 +112,8 @@ class Measurer:
         more = [self._candidate(backbones[0], size) for size in larger]
         more += [self._candidate(backbone, sizes[-1]) for backbone in backbones[1:]]
         for candidate in more:
-            needed = self.choices.epochs_needed(samples) * samples
             pays = budget.left >= needed * seconds[last]
-            if not pays or budget.elapsed > _SHARE * budget.seconds:
+            if not pays or budget.elapsed - began > _SHARE * budget.seconds:
                 break
             last = candidate
             seconds[last] = self._sample_seconds(last, limit)
@@ -118,6 +121,7 @@ class Measurer:
         return Measured(
             samples,
             len(self.data.dataset("val")),  # type: ignore[arg-type]
+            classes,
             self.data.batch_size,
             {candidate: seconds[candidate] for candidate in ordered},
             self._load_seconds(),
@@ -130,9 +134,10 @@ class Measurer:
         return self._trainer["precision"]
 
     def share_listing(self, data: Any) -> None:
-        """Let another data module of the same data use what was read and checked here."""
+        """Let another data module of the same data use what was read, checked and split here."""
         if "listing" in vars(self.data):
-            vars(data)["listing"] = vars(self.data)["listing"]
+            read = ("listing", "splits") if "splits" in vars(self.data) else ("listing",)
+            vars(data).update({name: vars(self.data)[name] for name in read})
             data.skipped = self.data.skipped
 
     def _sizes(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

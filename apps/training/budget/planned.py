@@ -19,11 +19,13 @@ from visus.apps.training.budget.callbacks import (
     CachedViews,
     GrowingImages,
     HeadFirst,
+    PartialValidation,
     ThreadAdapter,
 )
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.measuring import Measurer
-from visus.apps.training.budget.plan import Plan, make_plan
+from visus.apps.training.budget.plan import Plan
+from visus.apps.training.budget.planner import make_plan
 from visus.vision.output_files import write_text
 
 PLAN_FILE = "plan.json"
@@ -94,6 +96,8 @@ class PlannedTraining:
             BudgetTimer(self.budget, self.plan.get("validations", 1)),
             ThreadAdapter(),
         ]
+        if self.plan.get("validated"):
+            callbacks.append(PartialValidation(self.plan["validated"]))
         if len(self.plan["growth"]) > 1:
             callbacks.append(GrowingImages(self.budget, self.plan["growth"]))
         if self.plan["views"]:

@@ -1,5 +1,6 @@
 """Runs that are resumed, and checkpoints that start others."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.conftest import (
     newest_figures,
     save_scene,
 )
+from visus.apps.training.budget import clock
+from visus.tasks.checkpoint_files import write_checkpoint
 
 
 def fit_scenes(visus, *more):
@@ -62,6 +65,24 @@ def test_other_arguments_than_those_of_the_run_are_refused(visus):
     code, _, err = fit_scenes(visus, "--resume", last, "--model.learning_rate", "0.5")
     assert code == 2
     assert "learning_rate 0.5" in err and "0.004" in err
+
+
+def test_saving_takes_a_small_part_of_a_training_with_short_epochs(visus, monkeypatch):
+    ticks, saved = itertools.count(), []
+
+    def save(checkpoint, path):
+        for _ in range(100):
+            next(ticks)
+        saved.append(path.name)
+        write_checkpoint(checkpoint, path)
+
+    monkeypatch.setattr(clock, "now", lambda: float(next(ticks)))
+    monkeypatch.setattr("visus.apps.training.last_checkpoint.write_checkpoint", save)
+    assert fit_scenes(visus, "--trainer.max_epochs", "6")[0] == 0
+    # Before the first validation and at the end; the best one is written whenever it is better.
+    assert saved.count("last.ckpt") == 2
+    state = torch.load(newest("runs/*/*/*/last.ckpt"), weights_only=True)
+    assert state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] == 6
 
 
 def test_initial_weights_come_from_another_run(visus, tmp_path):

@@ -154,3 +154,13 @@ def test_a_loading_process_does_not_report_that_the_main_process_ended(capfd):
     for _ in make_loader(Reports(), 1, 1):
         pass
     assert capfd.readouterr().err == "ValueError: defect\n"
+
+
+def test_a_part_of_the_validation_samples_is_evenly_spread():
+    data = ScenesClassificationData(count=40, num_workers=0, batch_size=4)
+    every = [name for batch in data.val_dataloader() for name in batch["source"]]
+    data.validated = 4
+    some = [name for batch in data.val_dataloader() for name in batch["source"]]
+    assert some == [every[i * len(every) // 4] for i in range(4)]
+    data.validated = 1000
+    assert [name for batch in data.val_dataloader() for name in batch["source"]] == every

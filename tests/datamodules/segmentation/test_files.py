@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -318,3 +320,38 @@ def test_colours_are_reordered_with_their_classes(workplace):
     table, _ = read_class_table(workplace / "classes.csv", 255)
     assert table.reordered(["sky", "road"]).colours == ((2, 2, 2), (1, 1, 1))
     assert table.reordered(["sky", "tree", "road"]).colours is None
+
+
+@pytest.mark.parametrize("outlines", [False, True])
+def test_large_photographs_are_not_decoded_as_a_whole(tmp_path, outlines):
+    image, mask = np.zeros((1200, 1600, 3), np.uint8), np.zeros((1200, 1600), np.uint8)
+    image[400:800, 200:1000], mask[400:800, 200:1000] = 255, 1
+    entries = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "bird"}]}
+    for i in range(5):
+        image[0, 0] = 40 * i
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "images" / f"{i}.jpg", quality=95)
+        if outlines:
+            entries["images"].append(
+                {"id": i, "file_name": f"images/{i}.jpg", "height": 1200, "width": 1600}
+            )
+            corners = [200, 400, 1000, 400, 1000, 800, 200, 800]
+            entry = {"id": i + 1, "image_id": i, "category_id": 1, "segmentation": [corners]}
+            entries["annotations"].append(entry | {"bbox": [200, 400, 800, 400]})
+        else:
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    if outlines:
+        (tmp_path / "labels.json").write_text(json.dumps(entries))
+    data = ImageSegmentationData(
+        str(tmp_path), image_size=(192, 256), augment="none", num_workers=0
+    )
+    training = data.dataset("train")
+    pixels, classes = training.read(training.sources[0])
+    assert pixels.shape == (300, 400, 3) and classes.shape == (300, 400)
+    np.testing.assert_array_equal(np.unique(classes), [0, 1])
+    whole = data.dataset("val")
+    assert whole.read(whole.sources[0])[1].shape == (1200, 1600)
+    sample = training[0]
+    differs = (sample["mask"].numpy() == 1) != (sample["image"][0].numpy() > 127)
+    assert differs.mean() < 0.02

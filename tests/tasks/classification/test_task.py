@@ -192,3 +192,11 @@ def test_only_plain_values_reach_a_checkpoint():
     assert plain({"a": (1, [None, "x"])}) == {"a": [1, [None, "x"]]}
     with pytest.raises(TypeError, match="float64"):
         plain({"a": np.float64(1)})
+
+
+@pytest.mark.parametrize("mode", ["balanced", "auto"])
+def test_a_class_without_training_images_leaves_the_others_their_weights(mode):
+    weights = loss_weights((10, 90, 0), mode)
+    others = loss_weights((10, 90), mode)
+    torch.testing.assert_close(weights[:2], others)
+    assert weights.isfinite().all()

@@ -1,9 +1,12 @@
 """Plans for time budgets, from measurements."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visus.apps.training.budget.plan import Candidate, Measured, make_plan
+from visus.apps.training.budget.plan import Candidate, Measured
+from visus.apps.training.budget.planner import make_plan
 from visus.tasks.budget import BudgetChoices
 
 SMALL, MEDIUM, LARGE = (Candidate("a", (side, side)) for side in (128, 192, 256))
@@ -12,8 +15,8 @@ CHOICES = BudgetChoices((0.5, 0.75, 1.0), ("a", "b"), epochs=10, fits_head=True,
 TIMES = {SMALL: 0.01, MEDIUM: 0.02, LARGE: 0.04, BIGGER: 0.06}
 
 
-def plan(seconds, choices=CHOICES, samples=800, times=TIMES, val=200, batch_size=32):
-    return make_plan(Measured(samples, val, batch_size, times), choices, seconds)
+def plan(seconds, choices=CHOICES, samples=800, times=TIMES, val=200, batch_size=32, classes=5):
+    return make_plan(Measured(samples, val, classes, batch_size, times), choices, seconds)
 
 
 def row(planned, setting):
@@ -32,6 +35,16 @@ def test_a_large_data_set_needs_as_many_samples_as_a_small_one():
     assert "1 needed" in row(plan(500, samples=10_000), "backbone").reason
 
 
+def test_many_classes_need_more_samples():
+    few, many = (plan(1000, samples=20_000, classes=n) for n in (5, 1000))
+    assert few.candidate == BIGGER and many.candidate == LARGE
+
+
+def test_where_loading_takes_the_time_the_input_is_large():
+    loading = {SMALL: 0.1, MEDIUM: 0.11, LARGE: 0.12, BIGGER: 0.2}
+    assert plan(300, BudgetChoices((0.5, 1.0), epochs=10), times=loading).candidate == LARGE
+
+
 def test_the_last_validation_is_the_one_at_the_end():
     for seconds in (30, 110, 400, 1000):
         planned = plan(seconds, val=50)
@@ -42,8 +55,18 @@ def test_the_last_validation_is_the_one_at_the_end():
         assert planned.validations - 1 < steps / planned.validation_interval < planned.validations
 
 
+def test_a_part_of_many_validation_samples_is_validated():
+    parts = replace(CHOICES, validates_part=True)
+    planned = plan(400, parts, val=100_000)
+    assert planned.validations == 1 and planned.validated == 0.05 * 400 / (TIMES[LARGE] / 2) == 1000
+    assert "spread over 100,000" in row(planned, "validations").reason
+    # Too few would say nothing, and metrics of pairs or clips need all.
+    assert plan(30, parts, val=100_000).validated == 200
+    assert plan(400, val=100_000).validated == 100_000 and plan(400, parts).validated == 200
+
+
 def test_time_for_loading_is_planned():
-    measured = Measured(800, 200, 32, TIMES, load_seconds=0.5)
+    measured = Measured(800, 200, 5, 32, TIMES, load_seconds=0.5)
     planned = make_plan(measured, CHOICES, 400)
     assert planned.validations == 1 and planned.head_samples == 120
     # Features of one view of all images would take 400 s alone.
@@ -53,12 +76,12 @@ def test_time_for_loading_is_planned():
 def test_features_are_planned_in_float32():
     counts, views = [], []
     for speed_up in (1.0, 3.0):
-        measured = Measured(80_000, 200, 32, TIMES, 0.0, speed_up)
+        measured = Measured(80_000, 200, 5, 32, TIMES, 0.0, speed_up)
         counts.append(make_plan(measured, CHOICES, 600).head_samples)
-        few = Measured(800, 200, 32, {LARGE: 0.1}, 0.0, speed_up)
+        few = Measured(800, 200, 5, 32, {LARGE: 0.1}, 0.0, speed_up)
         views.append(make_plan(few, CHOICES, 200).views)
     assert 0 < 2.9 * counts[1] < counts[0] and 0 < 2 * views[1] < views[0]
-    measured = Measured(800, 200, 32, TIMES, 0.0, 1.5)
+    measured = Measured(800, 200, 5, 32, TIMES, 0.0, 1.5)
     assert "1.50 times" in row(make_plan(measured, CHOICES, 600), "precision").reason
 
 
