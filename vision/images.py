@@ -121,7 +121,7 @@ def decode_image(
         return DecodedImage(array, _info_of_array(array))
     with _decoded(source, copied=True, least_side=least_side) as decoded:
         image = _upright(decoded) if upright else decoded.image
-        return DecodedImage(np.asarray(to_rgb(image)), _info(decoded))
+        return DecodedImage(np.asarray(to_rgb(image)), _info(decoded, decoded.image.size))
 
 
 def inspect_image(source: Source) -> ImageInfo:
@@ -136,8 +136,9 @@ def inspect_image(source: Source) -> ImageInfo:
     """
     if is_array(source):
         return _info_of_array(_read_array(source))
-    with _decoded(source, copied=False) as decoded:
-        return _info(decoded)
+    # Small JPEG blocks take less time, and need the same data.
+    with _decoded(source, copied=False, least_side=1) as decoded:
+        return _info(decoded, decoded.size)
 
 
 def read_mask(source: Source, colours: bool = False) -> NDArray[np.uint8]:
@@ -190,9 +191,10 @@ def visible(image: Pixels) -> Pixels:
 
 @dataclass(frozen=True, eq=False)
 class _Decoded:
-    """A decoded image as stored, in a mode of 8 bits per sample."""
+    """A decoded image as stored, in a mode of 8 bits per sample; `size` is that of the file."""
 
     image: Image.Image
+    size: tuple[int, int]
     format: str
     depth: int
     orientation: int
@@ -212,6 +214,7 @@ def _decoded(source: Source, copied: bool, least_side: int | None = None) -> Ite
                 image = open_image(data)
             depth = stored_depth(image, data)
             refuse_unsuitable(image, name, jpeg.coded if jpeg else data.size)
+            size = image.size
             if least_side is not None and jpeg is not None and image.format in JPEG_FORMATS:
                 reduce_jpeg(image, jpeg, least_side)
             needed = 2 * data.size + memory_needed(image, depth, jpeg, copied)
@@ -227,7 +230,7 @@ def _decoded(source: Source, copied: bool, least_side: int | None = None) -> Ite
                     pixels, note = to_eight_bits(image, depth, data)
                     notes.append(note)
                 orientation = orientation if orientation in range(1, 9) else 1
-                yield _Decoded(pixels, image.format or "", depth, orientation, tuple(notes))
+                yield _Decoded(pixels, size, image.format or "", depth, orientation, tuple(notes))
     except VisusError:
         raise
     except MemoryError:
@@ -266,8 +269,8 @@ def _upright(decoded: _Decoded) -> Image.Image:
     return decoded.image if method is None else decoded.image.transpose(method)
 
 
-def _info(decoded: _Decoded) -> ImageInfo:
-    width, height = decoded.image.size
+def _info(decoded: _Decoded, size: tuple[int, int]) -> ImageInfo:
+    width, height = size
     stored, orientation = (height, width), decoded.orientation
     if orientation >= 5:
         width, height = height, width
