@@ -194,7 +194,13 @@ def _decode(path: Path, colours: bool) -> _MaskCheck:
         mask = read_mask(path, colours)
     except ImageError as error:
         return _MaskCheck(error=str(error))
-    values, counts = np.unique(pack_colours(mask) if colours else mask, return_counts=True)
+    if colours:
+        values, counts = np.unique(pack_colours(mask), return_counts=True)
+    else:
+        # Ten times as fast as sorting the pixels.
+        every = np.bincount(mask.ravel(), minlength=256)
+        values = np.flatnonzero(every)
+        counts = every[values]
     pixels = {int(value): int(count) for value, count in zip(values, counts, strict=True)}
     height, width = mask.shape[:2]
     return _MaskCheck((height, width), pixels)

@@ -259,5 +259,7 @@ class HeadFirst(Callback):
         count = len(dataset)
         chosen = range(0, count, -(-count // self._samples))
         loader = make_loader(Subset(dataset, chosen), data.batch_size, data.num_workers)
+        threads = AdaptiveThreads(torch.set_num_threads)
         for batch in track(loader, "Computing features", total=len(loader)):
+            threads.update()
             yield task.extract_features(batch["image"]).cpu(), batch
