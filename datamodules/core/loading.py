@@ -258,8 +258,8 @@ def make_loader(
 
 
 def default_workers() -> int:
-    """Default number of worker processes: one for each core but the first, at most 4, or 16 for GPUs.
+    """Default number of worker processes: one for each core but the first, at most four.
 
-    A GPU trains on more images than four processes decode.
+    With a GPU, which trains on more images than four processes decode, at most sixteen.
     """
     return min(16 if torch.cuda.is_available() else 4, usable_cores() - 1)
