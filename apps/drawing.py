@@ -12,7 +12,7 @@ def draw_prediction(image: Pixels, prediction: Prediction, still: bool = False) 
     Args:
         image: uint8 of shape (height, width, channels).
         prediction: Made from this image.
-        still: Whether the image is no frame of a video, so that details are drawn too.
+        still: Whether the image is not a frame of a video, so that details are drawn too.
     """
     image = visible(image)
     parts = prediction.parts if isinstance(prediction, CombinedPrediction) else (prediction,)

@@ -15,7 +15,7 @@ def check_outputs(
 
     Args:
         outputs: Files by the option that names them; None and `-` are ignored.
-        inputs: Files that are read; None and names that are no files are ignored.
+        inputs: Files that are read; None and names that are not files are ignored.
 
     Raises:
         VisusError: If a file is also an input, two are the same, or one is an address.

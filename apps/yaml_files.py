@@ -36,19 +36,19 @@ def read_mapping(path: Path, noun: str, content: str) -> yaml.MappingNode:
     try:
         root = yaml.compose(data.decode(), yaml.SafeLoader)
     except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: is no text in UTF-8, at byte {error.start}") from None
+        raise CommandError(f"{path}: is not text in UTF-8, at byte {error.start}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise CommandError(f"{path}{line}: is no YAML, {error.problem or error.context}") from None
+        raise CommandError(f"{path}{line}: is not YAML, {error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise CommandError(f"{path}: is no YAML, {' '.join(str(error).split())}") from None
+        raise CommandError(f"{path}: is not YAML, {' '.join(str(error).split())}") from None
     except RecursionError:
         raise CommandError(f"{path}: is nested too deeply") from None
     if root is None:
         raise CommandError(f"{path}: is empty; {noun} {content}")
     if not isinstance(root, yaml.MappingNode):
-        raise CommandError(f"{path}: is no mapping; {noun} {content}")
+        raise CommandError(f"{path}: is not a mapping; {noun} {content}")
     if _count(root, {}, path, 0) > _MAX_VALUES:
         raise CommandError(f"{path}: holds more than {_MAX_VALUES:,} values, aliases expanded")
     return root

@@ -146,7 +146,7 @@ def figures_of(arguments: list[str], device: str) -> dict[str, float]:
 def largest_difference(first: dict[str, float], second: dict[str, float]) -> float:
     """The largest difference of two sets of figures; infinite where only one is defined.
 
-    Figures that are no fractions, such as errors in degrees, are compared by their ratio.
+    Figures that are not fractions, such as errors in degrees, are compared by their ratio.
     """
     worst = 0.0 if first.keys() == second.keys() else math.inf
     for name in first.keys() & second.keys():

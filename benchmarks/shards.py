@@ -124,7 +124,7 @@ def open_index(place: str) -> None:
 
 
 def private_megabytes() -> float:
-    """Memory of this process that is no mapped file."""
+    """Memory of this process that is not a mapped file."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 

@@ -64,7 +64,7 @@ def odd_tensor(tensors: object) -> str | None:
         return "it holds no named tensors"
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            return f"{name!r} is no named tensor"
+            return f"{name!r} is not a named tensor"
         dense = value.layout == torch.strided and value.device.type == "cpu"
         if not dense or value.is_quantized:
             return f"{name} is not a dense tensor"
@@ -104,7 +104,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
         content = nested[0] if nested else content
     problem = odd_tensor(content)
     if problem is not None:
-        raise VisusError(f"pretrained {path!r}: is no file of weights ({problem})")
+        raise VisusError(f"pretrained {path!r}: is not a file of weights ({problem})")
     weights: dict[str, Tensor] = {}
     for name, value in content.items():
         if not torch.isfinite(value).all():

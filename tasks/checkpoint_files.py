@@ -110,7 +110,7 @@ def refuse_altered_weights(weights: Any, stored: Any, path: str | Path) -> None:
     problem = odd_tensor(weights)
     if problem is not None:
         raise VisusError(
-            f"{path}: its weights are no plain tensors ({problem}); use a checkpoint that visus "
+            f"{path}: its weights are not plain tensors ({problem}); use a checkpoint that visus "
             "wrote"
         )
     digest = stored.get(_DIGEST) if isinstance(stored, dict) else None

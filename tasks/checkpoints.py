@@ -95,7 +95,7 @@ def load_task(path: str | Path) -> VisionTask:
     """The trained task in a checkpoint, on the CPU, in evaluation mode.
 
     Raises:
-        VisusError: If the file is no checkpoint of visus, or its weights do not match the task.
+        VisusError: If the file is not a checkpoint of visus, or its weights do not match the task.
     """
     checkpoint = read_checkpoint(path)
     stored = checkpoint["visus"]

@@ -162,7 +162,7 @@ def training_position(trainer: pl.Trainer) -> tuple[int, int] | None:
         limits.append((step, trainer.max_epochs * per_epoch))
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None:
-            # What came before the first step, such as checks, is no part of the schedule.
+            # What came before the first step, such as checks, is not part of the schedule.
             began = getattr(callback, "training_began", 0.0)
             elapsed = 0.0 if began is None else callback.time_elapsed() - began
             limits.append((int(1000 * elapsed / max(1e-9, elapsed + left)), 1000))

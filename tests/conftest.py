@@ -22,7 +22,7 @@ from PIL import Image
 
 from visus.vision.scenes import SHAPES, make_scene
 
-# Machines that run the tests are noisy; a slow example is no failure.
+# Machines that run the tests are noisy; a slow example is not a failure.
 settings.register_profile("visus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("visus")
 

@@ -88,7 +88,7 @@ class ConcealingModel(StatefulModel):
         Args:
             image: uint8 of shape (height, width, channels).
             prediction: Made from this image; unless it is what `apply_state` returned last, the
-                image is no frame of the video, and nothing is remembered for it.
+                image is not a frame of the video, and nothing is remembered for it.
         """
         if prediction is not self._latest:
             return conceal_image(image, prediction, self._labels)

@@ -19,7 +19,7 @@ class CsvFile:
     Attributes:
         columns: Names of the columns in lower case, in order.
         rows: The place of each row, `FILE:LINE`, and its values.
-        problems: The place of each line that is no row, and why; it is not in `rows`.
+        problems: The place of each line that is not a row, and why; it is not in `rows`.
     """
 
     columns: tuple[str, ...]
@@ -116,7 +116,9 @@ class _Lines:
                     number, start = start + 1, self.position
                     yield number, fields, ""
             except csv.Error as error:
-                message = f"is no row of a CSV ({error}); quote values that hold commas or quotes"
+                message = (
+                    f"is not a row of a CSV ({error}); quote values that hold commas or quotes"
+                )
                 if self.position > start + 1 or self.position >= len(self.lines):
                     message = "opens a quote that is not closed; close it, or remove it"
                 self.position = start + 1

@@ -123,7 +123,7 @@ class Model(ABC):
         return [self.predict_image(image) for image in images]
 
     def _check(self, image: Pixels) -> None:
-        """Refuse an array that is no image for this model."""
+        """Refuse an array that is not an image for this model."""
         channels = self.metadata.in_channels
         if image.dtype != np.uint8 or image.ndim != 3:
             raise ValueError(

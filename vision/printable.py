@@ -3,7 +3,7 @@
 import re
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line and direction marks, and the bytes of names that are no text."""
+"""Control characters, line and direction marks, and the bytes of names that are not text."""
 
 
 def printable(text: str, lines: bool = False) -> str:

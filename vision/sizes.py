@@ -22,4 +22,6 @@ def parse_bytes(text: str, name: str) -> int:
         return round(float(found[1]) * _UNITS[found[2]])
     if text.strip() == "0":
         return 0
-    raise VisusError(f"{name} {text!r} is no amount of memory; write a number and a unit, as 2GB")
+    raise VisusError(
+        f"{name} {text!r} is not an amount of memory; write a number and a unit, as 2GB"
+    )

@@ -103,7 +103,7 @@ def _check_answer(address: str) -> None:
 
     Raises:
         OSError: If nothing answers.
-        ValueError: If it is no HOST:PORT.
+        ValueError: If it is not a HOST:PORT.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():

@@ -116,7 +116,9 @@ def _predict_on_cluster(args: Namespace, source: "Source") -> int:
         if value is not None:
             raise CommandError(f"{option}: works without --engine, on one machine")
     if not isinstance(source, ImageSource):
-        raise CommandError(f"--engine: predicts images; {args.source} is none, and no folder")
+        raise CommandError(
+            f"--engine: predicts images; {args.source} is neither an image nor a folder"
+        )
     if (args.jsonl is None) == (args.parquet is None) or args.jsonl == "-":
         raise CommandError("--engine: name a folder to write, by --jsonl DIR or --parquet DIR")
     option, suffix = ("--parquet", ".parquet") if args.parquet else ("--jsonl", ".jsonl")

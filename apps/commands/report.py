@@ -102,7 +102,7 @@ def _check_output(path: Path, model: str, data: str | None) -> None:
         raise CommandError(f"--output {path}: exists, and is not a report; name another file")
     if beside.exists() and not is_report(beside):
         raise CommandError(
-            f"--output {path}: the numbers are written to {beside}, which exists and is no report; "
-            "name another file"
+            f"--output {path}: the numbers are written to {beside}, which exists and is not a "
+            "report; name another file"
         )
     refuse_unwritable(path)

@@ -19,7 +19,7 @@ _CALIBRATION_IMAGES = 200
 
 
 def refuse_foreign_file(path: Path) -> None:
-    """Refuse to replace a file that is no int8 model of visus.
+    """Refuse to replace a file that is not an int8 model of visus.
 
     Raises:
         VisusError: If there is such a file.

@@ -29,7 +29,7 @@ def write_slim_checkpoint(source: Path, target: Path) -> None:
         target: Where to write.
 
     Raises:
-        VisusError: If the source is no checkpoint of visus.
+        VisusError: If the source is not a checkpoint of visus.
     """
     checkpoint = read_checkpoint(source)
     slim = {key: checkpoint[key] for key in _OTHER_KEYS if key in checkpoint}

@@ -42,7 +42,7 @@ def load_bundle(path: Path, runtime: str) -> Model:
     folder = path.parent
     for name in (values["network"], *values["networks"]):
         if not isinstance(name, str) or re.fullmatch(r"\w[\w.-]*", name) is None:
-            raise VisusError(f"{path}: refused, {name!r} is no file of this folder")
+            raise VisusError(f"{path}: refused, {name!r} is not a file of this folder")
     networks = {name: load_network(folder / f"{name}.onnx", runtime) for name in values["networks"]}
     model = load_exported(folder / values["network"], runtime)
     model.name = str(folder)

@@ -26,7 +26,7 @@ from visus.vision.images import ImageError, Pixels, read_image
 from visus.vision.videos.recognition import is_video
 
 ImageInMemory: TypeAlias = "NDArray[Any] | Image.Image | bytes"
-"""An image that is no file; PyTorch's tensors are taken too."""
+"""An image that is not a file; PyTorch's tensors are taken too."""
 
 _KINDS = (
     "a path, glob, folder or web address, bytes, a PIL image, a uint8 RGB array of shape (height, "
@@ -57,8 +57,8 @@ def open_images(source: object, channels: Channels, wanted: int) -> Images:
         wanted: Number of channels that the model takes.
 
     Raises:
-        TypeError: If it is no image.
-        ValueError: If it is an array that is no image.
+        TypeError: If it is not an image.
+        ValueError: If it is an array that is not an image.
         VisusError: If there is no such file, or it cannot be read.
     """
     if channels not in get_args(Channels):

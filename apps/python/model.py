@@ -123,8 +123,8 @@ class Model:
             A `Result` in the pixels of the upright image; a list of them for several images.
 
         Raises:
-            TypeError: If the source is no image, or there is no such option.
-            ValueError: If an array is no image, or an option's value is not allowed.
+            TypeError: If the source is not an image, or there is no such option.
+            ValueError: If an array is not an image, or an option's value is not allowed.
             VisusError: If there is no such file, or it cannot be read; of a folder or a glob, such
                 files are left out, each with a warning.
         """

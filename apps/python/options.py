@@ -113,7 +113,7 @@ def _value(option: TaskOption, value: Any) -> Any:
         raise ValueError(f"{option.name}={error}") from None
     except (TypeError, ValueError):
         kind = getattr(option.kind, "__name__", "value")
-        raise TypeError(f"{option.name}={value!r}: is no {kind}") from None
+        raise TypeError(f"{option.name}={value!r}: is not of type {kind}") from None
     if option.choices is not None and converted not in option.choices:
         raise ValueError(f"{option.name}={value!r}: choose from {', '.join(option.choices)}")
     return converted

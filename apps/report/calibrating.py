@@ -14,7 +14,7 @@ def refuse_without_temperature(evaluation: Evaluation) -> None:
     """Refuse a model that cannot store a temperature.
 
     Raises:
-        VisusError: If it is no checkpoint, or its scores have no temperature.
+        VisusError: If it is not a checkpoint, or its scores have no temperature.
     """
     task = evaluation.task
     if _ARGUMENT not in task.hparams:

@@ -180,7 +180,7 @@ def _features(subject: Subject) -> tuple[NDArray[np.float32], NDArray[np.int64],
             for source, row, label in zip(
                 batch["source"], rows.cpu().numpy(), batch["label"].tolist(), strict=True
             ):
-                # Names that are no files are unique within a split only.
+                # Names that are not files are unique within a split only.
                 name = source if Path(source).is_file() else f"{split} {source}"
                 if name not in sources:
                     sources[name] = None

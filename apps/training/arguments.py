@@ -123,7 +123,7 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             value = _value(word, words)
             if value.startswith("--"):
                 raise CommandError(f"{word} needs a value, but {value} follows")
-            # A value that begins with a hyphen is no option.
+            # A value that begins with a hyphen is not an option.
             given.rest += [f"{word}={value}"] if value.startswith("-") else [word, value]
         else:
             given.rest.append(word)
@@ -187,7 +187,7 @@ def _add_callbacks(given: Arguments, word: str, words: list[str]) -> None:
     try:
         content = yaml.safe_load(value)
     except yaml.YAMLError:
-        raise CommandError(f"--trainer.callbacks {value!r} is no class and no list") from None
+        raise CommandError(f"--trainer.callbacks {value!r} is neither a class nor a list") from None
     adds = "+" if content else ""
     given.rest.append(f"--trainer.callbacks{adds}={value}")
 

@@ -15,7 +15,7 @@ SECTIONS = (
 
 
 def check_config(path: Path) -> None:
-    """Refuse a file that is no configuration.
+    """Refuse a file that is not a configuration.
 
     Args:
         path: A YAML file.
@@ -26,7 +26,7 @@ def check_config(path: Path) -> None:
     root = read_mapping(path, "a configuration", f"has the keys {', '.join(SECTIONS)}")
     for key, value in root.value:
         if key.value == "trainer" and not isinstance(value, yaml.MappingNode):
-            raise CommandError(f"{place(path, value)}: trainer is no mapping of its options")
+            raise CommandError(f"{place(path, value)}: trainer is not a mapping of its options")
         section = str(key.value).partition(".")[0]
         if section not in SECTIONS:
             near = did_you_mean(section, SECTIONS) or f"; the keys are {', '.join(SECTIONS)}"

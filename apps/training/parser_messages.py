@@ -97,7 +97,7 @@ def _problem(text: str, value: str) -> str:
         names = _class_names(text)
         parts = [name for name in names if value.lower() in name.lower()]
         near = f"; did you mean {' or '.join(parts[:3])}?" if parts else did_you_mean(value, names)
-        return f"{value!r} is no class{near}"
+        return f"{value!r} is not a class{near}"
     if types:
         return f"{value!r} is not of type {' or '.join(dict.fromkeys(types))}"
     expected = re.search(r"(Expected .*?)(?:\.? (?:Got|Given) value|$)", text)

@@ -278,7 +278,7 @@ def quieten() -> None:
         ".*Trying to infer the `batch_size`.*",
         # Figures are those of all processes already, the same in each.
         r".*`self.log\(.(val|test)/.*sync_dist=True.*",
-        # Training alone on a machine with SLURM is no mistake.
+        # Training alone on a machine with SLURM is not a mistake.
         ".*`srun` command is available.*",
         # Ours resume, by the state of the data module.
         ".*your dataloader is not resumable.*",

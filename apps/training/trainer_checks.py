@@ -173,8 +173,8 @@ def _check_monitor(task: VisionTask, name: str, option: str, monitor: str, valid
         # Those of single coefficients would fill the line.
         listed = [each for each in known if each.count("/") == 1]
         raise CommandError(
-            f"{name}: {option} {monitor!r} is no figure of this training{near or ';'} its figures "
-            f"are {', '.join(listed)}"
+            f"{name}: {option} {monitor!r} is not a figure of this training{near or ';'} its "
+            f"figures are {', '.join(listed)}"
         )
     if monitor.startswith("val/") and not validates:
         raise CommandError(

@@ -46,8 +46,8 @@ def plan_study(
     monitor = getattr(locate(class_path), "monitor", None)
     if monitor is None:
         raise CommandError(
-            f"{config}: model: {class_path} is no task with a figure to optimise; name one as its "
-            "class_path"
+            f"{config}: model: {class_path} is not a task with a figure to optimise; name one as "
+            "its class_path"
         )
     figure, mode = monitor
     # The other processes need the other GPUs.

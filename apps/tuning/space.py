@@ -119,7 +119,7 @@ def _parse(content: object, where: str) -> Choices | Range:
             raise CommandError(f"{where}: choices are numbers, words, true or false")
         return Choices(tuple(content))
     if not isinstance(content, dict) or not {"low", "high"} <= set(content):
-        raise CommandError(f"{where}: {content!r} is no range; write {_FORMS}")
+        raise CommandError(f"{where}: {content!r} is not a range; write {_FORMS}")
     for key in content:
         if key not in _RANGE_KEYS:
             raise CommandError(f"{where}: unknown {key!r}{did_you_mean(str(key), _RANGE_KEYS)}")
@@ -129,7 +129,7 @@ def _parse(content: object, where: str) -> Choices | Range:
             hint = ""
             if isinstance(value, str) and "e" in value:
                 hint = "; YAML reads 1e-3 as text, write 1.0e-3 or 0.001"
-            raise CommandError(f"{where}: {key} {value!r} is no number{hint}")
+            raise CommandError(f"{where}: {key} {value!r} is not a number{hint}")
     low: Any = content["low"]
     high: Any = content["high"]
     log, step = bool(content.get("log")), content.get("step")

@@ -192,7 +192,7 @@ def _interval(row: Row) -> tuple[float, float]:
             bounds[name] = math.nan
         if not 0 <= bounds[name] < math.inf:
             raise ValueError(
-                f"its {name} {shown(row[name])} is no time; write seconds from the start of the "
+                f"its {name} {shown(row[name])} is not a time; write seconds from the start of the "
                 "video, such as 12.5"
             )
     if bounds["start"] >= bounds["end"]:

@@ -19,7 +19,7 @@ _PATHS: dict[str, Callable[[float], tuple[float, float]]] = {
 """(x, y) of the hand around the middle, by the fraction of the gesture that is over."""
 
 GESTURES = tuple(_PATHS)
-"""The class names, in the order of their ids; `rest` is no gesture."""
+"""The class names, in the order of their ids; `rest` is not a gesture."""
 
 
 class Recording:

@@ -155,7 +155,7 @@ def _key(identity: object) -> str:
 
 
 def _unusable(text: object) -> str:
-    """Why a value is no caption; empty for a caption."""
+    """Why a value is not a caption; empty for a caption."""
     if not isinstance(text, str):
         return f"a caption that is {shown(text)}, not text"
     if any("\ud800" <= character <= "\udfff" for character in text):

@@ -99,7 +99,7 @@ def _as_images(images: NDArray[Any], place: str) -> NDArray[np.uint8]:
         side = round(images.shape[1] ** 0.5)
         if side * side != images.shape[1]:
             raise VisusError(
-                f"{place}: rows of {images.shape[1]} values are no square images; store them as "
+                f"{place}: rows of {images.shape[1]} values are not square images; store them as "
                 "(count, height, width)"
             )
         images = images.reshape(-1, side, side)

@@ -125,7 +125,7 @@ def _inspect(path: str) -> tuple[str, ImageCheck]:
     if not os.path.exists(path):
         return state, ImageCheck(None, "", f"there is no file {path!r}")
     try:
-        # Decoded first: what is no file of bounded size cannot be hashed.
+        # Decoded first: what is not a file of bounded size cannot be hashed.
         return state, ImageCheck(inspect_image(path), file_hash(path), "")
     except (ImageError, OSError) as error:
         # The problem's place names the file.

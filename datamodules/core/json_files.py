@@ -14,7 +14,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file, no object of which has a key twice.
 
     Raises:
-        VisusError: If it cannot be read or is no JSON; the message names no file.
+        VisusError: If it cannot be read or is not JSON; the message names no file.
     """
     try:
         # Values such as NaN are left to those that name their places.

@@ -128,7 +128,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def parse_number(text: str) -> float | None:
-    """The coordinate that a text states; None if it is no finite number in their range.
+    """The coordinate that a text states; None if it is not a finite number in their range.
 
     Python's own conversion would accept `1_0` and digits of other scripts.
     """

@@ -185,7 +185,7 @@ def _is_image(path: str) -> bool:
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file that is no image would be missed."""
+    """Whether a file that is not an image would be missed."""
     return not os.path.basename(path).lower().startswith(_NOT_DATA) and not path.endswith(_CACHE)
 
 

@@ -85,7 +85,7 @@ def numbered_classes(names: Sequence[str], ignore: int | None) -> ClassTable:
     """The table of masks that hold class ids, 0 for the first name.
 
     Raises:
-        VisusError: If there are too many classes, or `ignore` is no value of a mask.
+        VisusError: If there are too many classes, or `ignore` is not a value of a mask.
     """
     if len(names) > MAX_CLASSES:
         raise VisusError(f"{len(names)} classes, at most {MAX_CLASSES} are possible")
@@ -159,7 +159,7 @@ def read_class_table(path: Path, ignore: int | str | None) -> tuple[ClassTable, 
             colours.append(colour)
     problems = [replace(p, severity="fatal") if p.severity == "error" else p for p in problems]
     if isinstance(ignore, str) and IGNORE not in ids.values():
-        message = f"data.ignore {ignore!r} is no class of it; it has {', '.join(names)}"
+        message = f"data.ignore {ignore!r} is not a class of it; it has {', '.join(names)}"
         problems.append(Problem(str(path), message, "fatal"))
     if not 0 < len(names) <= MAX_CLASSES:
         message = f"holds {len(names)} classes; 1 to {MAX_CLASSES} are possible"

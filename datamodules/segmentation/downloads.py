@@ -123,7 +123,7 @@ def _listed(
             words = line.strip().rsplit(maxsplit=numbers) if numbers else [line.strip()]
             if len(words) != numbers + 1 or not all(word.isdecimal() for word in words[1:]):
                 problems.append(
-                    Problem(place, f"{shown(line)} is no name and {numbers} numbers", "error")
+                    Problem(place, f"{shown(line)} is not a name and {numbers} numbers", "error")
                 )
                 continue
             try:

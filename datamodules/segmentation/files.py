@@ -194,14 +194,13 @@ def _decode(path: Path, colours: bool) -> _MaskCheck:
         mask = read_mask(path, colours)
     except ImageError as error:
         return _MaskCheck(error=str(error))
+    pairs: Iterable[tuple[int, int]]
     if colours:
-        values, counts = np.unique(pack_colours(mask), return_counts=True)
+        pairs = zip(*np.unique(pack_colours(mask), return_counts=True), strict=True)
     else:
         # Ten times as fast as sorting the pixels.
-        every = np.bincount(mask.ravel(), minlength=256)
-        values = np.flatnonzero(every)
-        counts = every[values]
-    pixels = {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+        pairs = enumerate(np.bincount(mask.ravel()))
+    pixels = {int(value): int(count) for value, count in pairs if count}
     height, width = mask.shape[:2]
     return _MaskCheck((height, width), pixels)
 

@@ -22,7 +22,7 @@ def measure_backbone(name: str) -> BackboneRow | None:
         try:
             backbone = create_backbone(name, 3)
         except Exception:
-            # Networks without feature maps are no backbones; each family has its own error.
+            # Networks without feature maps are not backbones; each family has its own error.
             return None
     parameters = sum(p.numel() for p in backbone.parameters())
     return BackboneRow(name, parameters, backbone.strides, backbone.channels)

@@ -100,7 +100,7 @@ def summarise(
             nonlocal widest
             if not inputs or not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
                 return
-            # Results of operations that are no layers (sums, concatenations) get the widest field.
+            # Results of operations that are not layers (sums, concatenations) get the widest field.
             received = fields.setdefault(id(inputs[0]), widest)
             made = _field_after(module, inputs[0], output, received)
             fields[id(output)] = made

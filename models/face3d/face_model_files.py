@@ -94,7 +94,7 @@ def _read_mat(path: Path) -> Arrays:
         _refuse_large(path, sum(8 * math.prod(shape) for shape, _ in listed.values()))
         objects = [name for name, (_, kind) in listed.items() if kind not in _NUMBERS]
         if objects:
-            raise VisusError(f"{path}: {objects[0]!r} is no array of numbers")
+            raise VisusError(f"{path}: {objects[0]!r} is not an array of numbers")
         arrays = loadmat(path, variable_names=list(listed))
     except FileNotFoundError:
         raise VisusError(f"{path}: there is no such face model; check the path") from None
@@ -118,7 +118,7 @@ def _read_landmarks(path: Path) -> NDArray[np.int32]:
     try:
         return np.array([int(word) for word in path.read_text("utf-8").split()], np.int32)
     except (OSError, ValueError) as error:
-        raise VisusError(f"{path}: is no list of 68 vertex indices ({error})") from None
+        raise VisusError(f"{path}: is not a list of 68 vertex indices ({error})") from None
 
 
 def _require(arrays: Arrays, name: str, *keys: str) -> list[NDArray[Any]]:

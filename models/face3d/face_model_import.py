@@ -74,7 +74,7 @@ def read_indices(path: Path) -> tuple[list[str], NDArray[np.int32]]:
         raise VisusError(f"{path}: is not ICT-FaceKit's ({error!r})") from None
     wrong = [name for name in names if Path(name).name != name]
     if wrong:
-        raise VisusError(f"{path}: expression {wrong[0]!r} is no file name")
+        raise VisusError(f"{path}: expression {wrong[0]!r} is not a file name")
     return names, landmarks
 
 
@@ -134,7 +134,9 @@ def _read_neutral(
             except ValueError:
                 corners = []
             if len(corners) not in (3, 4) or not names:
-                raise VisusError(f"{path}:{number}: is no face of three or four vertices: {line!r}")
+                raise VisusError(
+                    f"{path}:{number}: is not a face of three or four vertices: {line!r}"
+                )
             quads.append(corners if len(corners) == 4 else [*corners, corners[-1]])
             materials.append(material)
     return vertices, np.array(quads, np.int32), np.array(materials, np.uint8), names

@@ -22,7 +22,7 @@ def open_face_model(name: str, landmarks: str | None = None) -> FaceModel:
         landmarks: Path of a text file of 68 vertex indices, for a model without landmarks.
 
     Raises:
-        VisusError: If the model is not installed, or the file is no face model.
+        VisusError: If the model is not installed, or the file is not a face model.
     """
     if name == PROCEDURAL:
         return procedural_head()

@@ -83,7 +83,7 @@ def find_convolution(subject: Subject, name: str | None) -> Layer:
         name: Name of the layer as `visus inspect` prints it.
 
     Raises:
-        VisusError: If there is no such layer, or it is no convolution.
+        VisusError: If there is no such layer, or it is not a convolution.
     """
     known = subject.convolutions
     if not known:

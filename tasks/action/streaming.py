@@ -54,7 +54,7 @@ class StreamingModel(ModelWrapper):
         return 1
 
     def predict_image(self, image: Pixels) -> ActionPrediction:
-        """Refused: a single image is no clip.
+        """Refused: a single image is not a clip.
 
         Raises:
             VisusError: Always.
@@ -126,6 +126,6 @@ def _append(recent: tuple[Segment, ...], now: Segment) -> tuple[Segment, ...]:
 def still_image(model: str) -> VisusError:
     """The error for an image in place of a clip."""
     return VisusError(
-        f"{model}: recognises actions in videos, and a still image is no clip; give a video or a "
-        "camera"
+        f"{model}: recognises actions in videos, and a still image is not a clip; give a video or "
+        "a camera"
     )

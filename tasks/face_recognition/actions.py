@@ -217,7 +217,7 @@ def _threshold(args: Namespace) -> float | None:
     """The value of `--threshold`.
 
     Raises:
-        VisusError: If it is no similarity.
+        VisusError: If it is not a similarity.
     """
     threshold: float | None = args.threshold
     if threshold is not None and not -1 <= threshold <= 1:

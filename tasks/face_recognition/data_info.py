@@ -10,7 +10,7 @@ from visus.vision.metadata import ResizeMode
 class FaceRecognitionInfo(InputInfo):
     """The properties of the data that face recognition depends on.
 
-    Aligned faces are always RGB images of the input size, and people are no classes.
+    Aligned faces are always RGB images of the input size, and people are not classes.
 
     Attributes:
         people_count: Number of people in the training split; None without training data.

@@ -71,7 +71,7 @@ def refuse_other_contents(connection: sqlite3.Connection, path: Path) -> None:
             )
     wrong = "SELECT COUNT(*) FROM people WHERE typeof(name) || typeof(consent) || typeof(enrolled)"
     if connection.execute(f"{wrong} != 'texttexttext'").fetchone()[0]:
-        raise VisusError(f"{path}: damaged, a person's name is no text; restore a copy")
+        raise VisusError(f"{path}: damaged, a person's name is not text; restore a copy")
 
 
 def parse_calibration(values: Mapping[str, str], path: Path) -> Calibration | None:
@@ -82,7 +82,7 @@ def parse_calibration(values: Mapping[str, str], path: Path) -> Calibration | No
         path: The file, for the error.
 
     Raises:
-        VisusError: If it is no similarity, or the rate is none.
+        VisusError: If it is not a similarity, or the rate is not a fraction.
     """
     if "threshold" not in values:
         return None
@@ -93,8 +93,8 @@ def parse_calibration(values: Mapping[str, str], path: Path) -> Calibration | No
         threshold = far = math.nan
     if not -1 <= threshold <= 1 or not (far is None or 0 <= far <= 1):
         raise VisusError(
-            f"{path}: damaged, its threshold {values['threshold']!r} is none; calibrate again with "
-            "visus faces calibrate"
+            f"{path}: damaged, its threshold {values['threshold']!r} is not a number from -1 to "
+            "1; calibrate again with visus faces calibrate"
         )
     return Calibration(threshold, far)
 
@@ -113,7 +113,7 @@ def to_embeddings(stored: Sequence[Any], size: int, path: Path) -> Embeddings:
         path: The file, for the error.
 
     Raises:
-        VisusError: If one has another size, or is no vector of unit length.
+        VisusError: If one has another size, or is not a vector of unit length.
     """
     if not all(isinstance(each, bytes) and len(each) == 4 * size for each in stored):
         raise VisusError(f"{path}: damaged, a face has no embedding of {size} elements")

@@ -35,7 +35,7 @@ class SqliteGallery:
         renew: Open it although it holds another model's embeddings, to replace them.
 
     Raises:
-        VisusError: If the file is no gallery, damaged, of a newer version, of another model, or
+        VisusError: If the file is not a gallery, damaged, of a newer version, of another model, or
             locked for long.
     """
 

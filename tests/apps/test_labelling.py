@@ -219,7 +219,7 @@ def test_masks_of_detections_become_outlines(tmp_path):
         box = [value + 0.25 for value in item.box]
         detection = {"box": box, "label": item.shape, "score": 0.9 - i / 10}
         entry["detections"].append(detection | {"segmentation": encode_mask(item.mask)})
-    # An empty mask leaves the box, and a box that is no label is left out.
+    # An empty mask leaves the box, and a box that is not a label is left out.
     empty = encode_mask(np.zeros((96, 128), bool))
     entry["detections"].append(
         {"box": [5, 6, 25, 30], "label": SHAPES[0], "score": 0.2, "segmentation": empty}

@@ -20,7 +20,7 @@ def test_a_damaged_line_hides_no_other(tmp_path):
     assert [row[0] for row in rows] == ["2", "4", "11"]
     assert "a quote that is not closed" in problems["3"]
     assert "has 1 values" in problems["6"] and "has 3 values" in problems["7"]
-    assert "is no row" in problems["8"] and "control character '\\x00'" in problems["9"]
+    assert "is not a row" in problems["8"] and "control character '\\x00'" in problems["9"]
     assert "field larger" in problems["10"] and len(problems) == 6
 
 

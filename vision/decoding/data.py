@@ -42,8 +42,8 @@ class ImageData(io.BufferedReader):
     """The data of an image file, which can be read for a bounded time.
 
     Pillow's readers follow directories, chunks and tiles of a file one by one, each with a read.
-    Only the processor time of this thread counts: a slow disk or a busy machine is no fault of the
-    file.
+    Only the processor time of this thread counts: a slow disk or a busy machine is not a fault of
+    the file.
 
     Args:
         source: A file, or the encoded bytes of one.

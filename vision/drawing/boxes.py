@@ -32,7 +32,7 @@ def draw_boxes(
         labels: Text of each box; empty for none.
         colour_ids: Colour of each box, see `visus.vision.colours.class_colour`.
         scores: A number for each box, written after its label; None for no numbers.
-        still: Whether the image is no frame of a video, see `place_labels`.
+        still: Whether the image is not a frame of a video, see `place_labels`.
     """
     canvas = np.ascontiguousarray(image).copy()
     size, thick = type_size(canvas.shape), line_width(canvas.shape)

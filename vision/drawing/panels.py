@@ -25,9 +25,9 @@ def draw_label_panel(image: Pixels, labels: Sequence[tuple[str, float]], still: 
     Args:
         image: uint8 RGB of shape (height, width, 3).
         labels: Pairs of label and score, 0 to 1.
-        still: Whether the image is no frame of a video: the panel is in the corner with the fewest
-            details, and below a small image. On frames it is in the upper left corner and has
-            fewer lines where there is little room, on those of less than 32 pixels none.
+        still: Whether the image is not a frame of a video: the panel is in the corner with the
+            fewest details, and below a small image. On frames it is in the upper left corner and
+            has fewer lines where there is little room, on those of less than 32 pixels none.
     """
     size = type_size(image.shape)
     line = round(size * 1.5)

@@ -27,9 +27,9 @@ def place_labels(
             for a box without a label.
         height: Height of the labels.
         shape: Shape of the image, (height, width, ...).
-        still: Whether the image is no frame of a video: of the free places around a box the one is
-            taken that hides the least of any object. Otherwise it is the first free one, beginning
-            above the upper left corner, so that labels of moving objects do not jump.
+        still: Whether the image is not a frame of a video: of the free places around a box the one
+            is taken that hides the least of any object. Otherwise it is the first free one,
+            beginning above the upper left corner, so that labels of moving objects do not jump.
 
     Returns:
         For each box its label's place; None where not even the last form has room.

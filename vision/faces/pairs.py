@@ -97,7 +97,7 @@ def _pair(line: str, fold: int, root: Path) -> FacePair:
 def _image(root: Path, person: str, number: str) -> str:
     # A name with a path would read files outside of the folder of people.
     if not person.isprintable() or "/" in person or "\\" in person or person in {"", ".", ".."}:
-        raise ValueError("holds a name that is no name of a folder")
+        raise ValueError("holds a name that is not a name of a folder")
     stem = root / person / f"{person}_{int(number):04d}"
     for ending in (".jpg", ".png", *sorted(EXTENSIONS)):
         path = stem.with_name(stem.name + ending)

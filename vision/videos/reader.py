@@ -154,7 +154,7 @@ class VideoReader:
     def missing_frames(self, count: int) -> str:
         """Why not every frame could be read; empty if all were.
 
-        Many containers only estimate their number of frames, so that another number is no error.
+        Many containers only estimate their number of frames, so another number is not an error.
 
         Args:
             count: Number of frames that were read until the end.

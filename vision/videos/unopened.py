@@ -49,7 +49,7 @@ def why_unopened(path: Path) -> str:
         if any(re.match(pattern, start, re.DOTALL) for pattern in _SOUND):
             return "holds sound only, no video; give the video"
         head = start[:12].decode("ascii", "replace").replace("\n", " ")
-        return f"is no video in a known format (it starts with {head!r}); convert it to MP4"
+        return f"is not a video in a known format (it starts with {head!r}); convert it to MP4"
     video, sound = (
         re.search(pattern, content, re.DOTALL) for pattern in _STREAMS.get(container, (b"", b""))
     )

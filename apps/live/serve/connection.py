@@ -80,7 +80,7 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "this is no valid HTTP request")
+        self._refuse(HTTPStatus.BAD_REQUEST, "this is not a valid HTTP request")
 
     def shutdown(self) -> None:
         """Close as soon as the current request is answered."""

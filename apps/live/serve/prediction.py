@@ -59,7 +59,7 @@ def pixels_of(upload: Upload, harmless: int) -> int:
     """The number of pixels that an image declares; 0 where they cannot be more than `harmless`.
 
     Raises:
-        VisusError: If it is no image.
+        VisusError: If it is not an image.
     """
     if len(upload.data) * _PIXELS_PER_BYTE < harmless:
         return 0
@@ -70,7 +70,7 @@ def decode(upload: Upload) -> Pixels:
     """The image, uint8 RGB of shape (height, width, 3).
 
     Raises:
-        VisusError: If it is no image, or there is not enough memory.
+        VisusError: If it is not an image, or there is not enough memory.
     """
     start = time.perf_counter()
     image = read_image(upload.data)

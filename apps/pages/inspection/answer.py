@@ -55,7 +55,7 @@ def classifier_sections(inspected: Inspected) -> list[Section]:
     }
     sections = [Section("classifier", titles["classifier"], facts, data)]
     if not parts.softmax:
-        missing = "The scores of this network are no softmax: its classes are independent."
+        missing = "The scores of this network are not softmax: its classes are independent."
         return [*sections, Section("softmax", titles["softmax"], missing=missing)]
     return [*sections, _softmax_section(titles["softmax"], subject, parts)]
 

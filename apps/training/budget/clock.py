@@ -45,7 +45,7 @@ def parse_budget(text: str) -> Budget:
     """The budget of the command line, such as `15m`.
 
     Raises:
-        CommandError: If it is no duration with a unit, or too short to train anything.
+        CommandError: If it is not a duration with a unit, or too short to train anything.
     """
     try:
         seconds = parse_seconds(text)

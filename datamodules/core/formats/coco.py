@@ -77,7 +77,7 @@ def _load(path: Path) -> dict[str, list[Any]]:
     """The three lists of an annotation file.
 
     Raises:
-        VisusError: If it cannot be read or is no COCO file.
+        VisusError: If it cannot be read or is not a COCO file.
     """
     content = read_json(path)
     if not isinstance(content, dict):

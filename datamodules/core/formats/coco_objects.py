@@ -71,9 +71,9 @@ def _read_object(
     if wrong := misspelt(entry, _OBJECT_KEYS):
         message = wrong
     elif type(category) not in (int, str) or str(category) not in names:
-        message = f"unknown class: category_id {shown(category)} is no category's id"
+        message = f"unknown class: category_id {shown(category)} is not a category's id"
     elif type(entry.get("image_id")) not in (int, str):
-        message = f"its image_id {shown(entry.get('image_id'))} is no image's id"
+        message = f"its image_id {shown(entry.get('image_id'))} is not an image's id"
     elif not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
         message = f"its bbox {shown(box)} is not four finite numbers"
     elif not (crowd is None or (isinstance(crowd, int) and crowd in (0, 1))):

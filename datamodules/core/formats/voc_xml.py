@@ -53,7 +53,7 @@ def parse(path: Path) -> Element:
     """Parse a file; returns its element `annotation`.
 
     Raises:
-        VisusError: If it cannot be read, is not XML, is no annotation, or declares entities,
+        VisusError: If it cannot be read, is not XML, is not an annotation, or declares entities,
             whose expansion can exhaust memory; the message names no file.
     """
     parser = expat.ParserCreate()
@@ -112,7 +112,7 @@ def misplaced(root: Element) -> list[Misplaced]:
         message = _wrong(element, parents)
         if message:
             problems.append(Misplaced(element.line, message, top))
-        # Deeper ones are no part of the format, and their tags would fill the memory.
+        # Deeper ones are not part of the format, and their tags would fill the memory.
         if len(parents) < 6:
             inner = (*parents, element.tag)
             pending += [(child, inner, top or child) for child in element.children]

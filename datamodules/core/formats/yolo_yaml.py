@@ -43,10 +43,10 @@ def yaml_files(root: Path) -> list[Path]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of a YAML file, with all scalars as strings; empty if it is no mapping.
+    """The content of a YAML file, with all scalars as strings; empty if it is not a mapping.
 
     Raises:
-        VisusError: If it cannot be read or is no YAML; the message names no file.
+        VisusError: If it cannot be read or is not YAML; the message names no file.
     """
     try:
         # A loader of strings only; it builds no objects.
@@ -229,9 +229,9 @@ class _Folders:
         allowed = [path for path in found if self._may_read(path)]
         if not allowed:
             raise VisusError(
-                f"names {shown(entry)}, which lies outside of {self.home} and is no folder images "
-                "beside a folder labels; move it there, or accept it with --data.allow_outside "
-                "true (--allow-outside of visus data)"
+                f"names {shown(entry)}, which lies outside of {self.home} and is not a folder "
+                "images beside a folder labels; move it there, or accept it with "
+                "--data.allow_outside true (--allow-outside of visus data)"
             )
         if len(allowed) > 1:
             raise VisusError(f"names {shown(entry)}, which may be {allowed[0]} or {allowed[1]}")
@@ -251,7 +251,7 @@ class _Folders:
     def _listed(self, path: Path) -> list[Path]:
         """The images that a text file lists."""
         if path.suffix.lower() != ".txt":
-            self.labels.error(str(path), "is no folder, and no list of images (.txt)")
+            self.labels.error(str(path), "is neither a folder nor a list of images (.txt)")
             return []
         try:
             lines = read_text(path).splitlines()

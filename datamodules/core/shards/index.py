@@ -168,7 +168,7 @@ def _read_header(store: Store) -> Header:
         header = Header(**{**values, "held_out": held_out and (held_out[0], held_out[1])})
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise VisusError(
-            f"{place}: is no index of shards; write one by visus data convert"
+            f"{place}: is not an index of shards; write one by visus data convert"
         ) from None
     if found != FORMAT:
         raise VisusError(f"{place}: has the format {found!r}, not {FORMAT!r}; convert it again")

@@ -96,7 +96,7 @@ class TwoStageDetector(nn.Module):
         heads, rpn = self.detector.roi_heads, self.detector.rpn
         if not isinstance(rpn, RegionProposalNetwork):
             raise VisusError(
-                "rcnn and fast_rcnn cannot be exported, as selective search is no part of the "
+                "rcnn and fast_rcnn cannot be exported, as selective search is not part of the "
                 "network; train with model.architecture faster_rcnn"
             )
         threshold = heads.score_thresh

@@ -151,7 +151,7 @@ def test_other_files_are_not_replaced(visus, trained, workplace):
     (workplace / "file").write_text("x")
     content = (trained / "best.ckpt").read_bytes()
     for output, words in (
-        ("metrics.html", "metrics.json, which exists and is no report"),
+        ("metrics.html", "metrics.json, which exists and is not a report"),
         ("folder.html", "folder.html is a folder"),
         ("pytest.html", "pytest.html: exists, and is not a report"),
         ("file/x.html", "file/x.html: cannot be written"),

@@ -51,8 +51,8 @@ def test_switches_lists_and_values_become_words(workplace):
     [
         ("", "c.yaml: is empty; a file of cameras names each camera"),
         ("{}", "c.yaml: is empty"),
-        ("- a", "c.yaml: is no mapping; a file of cameras names each"),
-        ("a: [", "c.yaml:1: is no YAML"),
+        ("- a", "c.yaml: is not a mapping; a file of cameras names each"),
+        ("a: [", "c.yaml:1: is not YAML"),
         ("door: 0", "c.yaml:1: camera 'door' has no source: below its name"),
         ("a:\n  track: true", "c.yaml:1: camera 'a' has no source: below its name"),
         ("a:\n  source: [1]", "c.yaml:2: source is a camera's number"),

@@ -101,7 +101,7 @@ def test_live_writes_a_video_and_needs_no_screen(visus, workplace, model):
         ("nowhere.png", "no such file"),
         ("*.nothing", "matches no image"),
         ("empty", "holds no image"),
-        ("damaged.mp4", "is no video in a known format"),
+        ("damaged.mp4", "is not a video in a known format"),
         ("99", "camera 99"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every kind of image gives the same result, and what is no image is refused with a remedy."""
+"""Every kind of image gives the same result, and what is not an image is refused with a remedy."""
 
 import io
 import threading

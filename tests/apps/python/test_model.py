@@ -129,7 +129,7 @@ def test_unknown_options_of_a_task_name_those_there_are(workplace):
             call()
     with pytest.raises(TypeError, match=r"unknown option threshold; .* are: "):
         classifier()[0](image, threshold=0.5)
-    with pytest.raises(TypeError, match="threshold='high': is no float"):
+    with pytest.raises(TypeError, match="threshold='high': is not of type float"):
         detector()(image, threshold="high")
     with pytest.raises(VisusError, match=r"^threshold 2.0 must lie between 0 and 1"):
         detector()(image, threshold=2)

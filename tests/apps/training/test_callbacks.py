@@ -75,7 +75,7 @@ def test_a_replaced_callback_is_the_one_of_the_command_line(visus, workplace):
     (workplace / "own.yaml").write_text(yaml.safe_dump(config))
     arguments = (TINY[0], "--config", "own.yaml", *TINY[3:])
     code, _, err = visus(*arguments)
-    assert code == 2 and "'val/nothing' is no figure" in err
+    assert code == 2 and "'val/nothing' is not a figure" in err
     code, _, err = visus(*arguments, CALL, "EarlyStopping", f"{CALL}.monitor", "val/loss")
     assert code == 0, err
 

@@ -118,7 +118,7 @@ def test_a_stopped_search_stops_its_processes(workplace):
         ({"model.learning_rate": {"low": 1, "high": 1}}, "the range from 1 to 1 is empty"),
         ({"model.learning_rate": {"low": 0, "high": 1, "log": True}}, "must be above 0"),
         ({"model.learning_rate": {"low": "1e-3", "high": 1}}, "write 1.0e-3"),
-        ({"model.learning_rate": {"low": 0.1}}, "is no range; write {low: 1, high: 8}"),
+        ({"model.learning_rate": {"low": 0.1}}, "is not a range; write {low: 1, high: 8}"),
         (
             {"model.learning_rate": {"low": 1, "high": 2, "lok": True}},
             "unknown 'lok'; did you mean low",
@@ -180,7 +180,7 @@ def test_an_option_is_searched_or_given(visus, workplace):
     ("model", "message"),
     [
         (None, "--model is required"),
-        ({"init_args": {"learning_rate": 1}}, "VisionTask is no task with a figure"),
+        ({"init_args": {"learning_rate": 1}}, "VisionTask is not a task with a figure"),
         ("own.Task", "pass --allow-custom-classes"),
     ],
 )

@@ -33,7 +33,7 @@ def write_sound_only_mp4(path):
 
 BAD = {
     "empty": (lambda path: path.write_bytes(b""), "is empty; record or fetch it again"),
-    "text": (lambda path: path.write_text("no video" * 99), "is no video in a known format"),
+    "text": (lambda path: path.write_text("no video" * 99), "is not a video in a known format"),
     "cut at the end": (lambda path: truncate(save_clip(path)), "is truncated or damaged"),
     "one frame": (lambda path: save_clip(path, 0.1), "a single frame and has no duration"),
     "wave": (write_sound, "holds sound only, no video"),
@@ -124,9 +124,9 @@ LINES = {
     "a.mp4,3,9,jump": "ends at 9 s, after the end of the video: a.mp4 has 4.0 s",
     "b2.mp4,3,4,clap": "overlaps",
     "a.mp4,0,2,jump": "is the same clip as",
-    "a.mp4,x,2,jump": "its start 'x' is no time",
-    "a.mp4,nan,2,jump": "its start 'nan' is no time",
-    "a.mp4,1,-2,jump": "its end '-2' is no time",
+    "a.mp4,x,2,jump": "its start 'x' is not a time",
+    "a.mp4,nan,2,jump": "its start 'nan' is not a time",
+    "a.mp4,1,-2,jump": "its end '-2' is not a time",
     "a.mp4,3,2,jump": "ends at 2 s, not after its start",
     "a.mp4,3,4,": "has no label",
     "missing.mp4,,,jump": "there is no file 'missing.mp4'",

@@ -180,7 +180,7 @@ def test_impossible_arguments_are_refused(workplace):
     for arguments, message in {
         "frames": (dict(frames=0), "data.frames 0 must be at least 1"),
         "seconds": (dict(seconds=0.0), "data.seconds 0.0 must be above 0"),
-        "cache": (dict(cache="2"), "data.cache '2' is no amount of memory"),
+        "cache": (dict(cache="2"), "data.cache '2' is not an amount of memory"),
         "augment": (dict(augment="photos"), "data.augment 'photos' is unknown"),
     }.values():
         with pytest.raises(VisusError, match=message):

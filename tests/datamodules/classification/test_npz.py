@@ -50,7 +50,7 @@ def test_without_a_validation_part_some_training_images_are_held_out(tmp_path):
         ({"x_train": IMAGES, "y_train": LABELS - 1}, "y_train: labels must be whole numbers"),
         ({"x_train": IMAGES * 1.0, "y_train": LABELS}, "float64 from 0 to 255; store uint8"),
         ({"x_train": IMAGES / np.nan, "y_train": LABELS}, "nan to nan; store uint8"),
-        ({"x_train": np.zeros((40, 37)), "y_train": LABELS}, "rows of 37 values are no square"),
+        ({"x_train": np.zeros((40, 37)), "y_train": LABELS}, "rows of 37 values are not square"),
         ({"x_train": np.zeros((40, 4, 4, 2)), "y_train": LABELS}, "with 1 or 3 channels"),
         ({"x_train": np.array([{}] * 40), "y_train": LABELS}, "cannot be read as .npz"),
     ],

@@ -63,7 +63,10 @@ def rename(entry, old, new):
             ),
             "its segmentation is neither",
         ),
-        (lambda c: c["annotations"][1].update(image_id=[1]), "its image_id [1] is no image's id"),
+        (
+            lambda c: c["annotations"][1].update(image_id=[1]),
+            "its image_id [1] is not an image's id",
+        ),
         (lambda c: c["annotations"][1].update(id=[[1]]), "its id [[1]] is not a number"),
         (lambda c: c["images"][1].update(file_name="x" * 300), "300 characters"),
         (lambda c: c["images"][1].update(file_name="a\0b"), "names no file"),

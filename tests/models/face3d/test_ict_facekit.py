@@ -107,10 +107,10 @@ def test_the_folder_is_downloaded(visus, workplace, facekit, monkeypatch):
     [
         ("identity000.obj", "v 1 2 3\n", "has 1 vertices, generic_neutral_mesh.obj has 5"),
         ("identity000.obj", "v 1 x 3\n", "has a vertex without three numbers"),
-        ("generic_neutral_mesh.obj", "usemtl M_Face\nf 1 2\n", "mesh.obj:2: is no face of three"),
+        ("generic_neutral_mesh.obj", "usemtl M_Face\nf 1 2\n", "obj:2: is not a face of three"),
         ("vertex_indices.json", "{}", "is not ICT-FaceKit's"),
         ("vertex_indices.json", '{"expressions": ["../a"], "idx_to_landmark_verts": []}',
-         "is no file name"),
+         "is not a file name"),
     ],
 )  # fmt: skip
 def test_bad_folders_are_refused(workplace, facekit, file, text, words):

@@ -57,7 +57,7 @@ def test_images_and_wrong_outputs_are_refused(visus, checkpoint):
     write_clip("clip.mp4", 1)
     content = Path("clip.mp4").read_bytes()
     code, _, err = visus("predict", checkpoint, "a.png")
-    assert code == 2 and "a still image is no clip" in err
+    assert code == 2 and "a still image is not a clip" in err
     code, _, err = visus("predict", checkpoint, "clip.mp4", "--timeline", "clip.mp4")
     assert code == 2 and "--timeline clip.mp4: is written as CSV" in err
     assert Path("clip.mp4").read_bytes() == content

@@ -74,7 +74,7 @@ def test_predictions_hold_the_labels_of_the_last_ten_seconds(model):
 
 def test_a_still_image_is_refused(model):
     streaming = StreamingModel(model)
-    with pytest.raises(VisusError, match="a still image is no clip"):
+    with pytest.raises(VisusError, match="a still image is not a clip"):
         streaming.predict(image(0))
-    with pytest.raises(VisusError, match="a still image is no clip"):
+    with pytest.raises(VisusError, match="a still image is not a clip"):
         streaming.predict_frame(Frame(image(0), "a.png", None, None, 0.0))

@@ -65,7 +65,7 @@ def test_missing_frames_are_counted(tmp_path):
         (b"", "is empty"),
         (b"ID3" + bytes(99), "holds sound only"),
         (b"RIFF\0\0\0\0WAVEfmt ", "holds sound only"),
-        (b"<html>\nnot found", "is no video in a known format (it starts with '<html> not f')"),
+        (b"<html>\nnot found", "is not a video in a known format (it starts with '<html> not f')"),
         (b"\0\0\0\x10ftypisom\0\0\0\0", "is truncated or damaged"),
         (b"\x1a\x45\xdf\xa3" + b"A_OPUS", "holds sound only"),
     ],

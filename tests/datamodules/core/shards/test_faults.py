@@ -47,7 +47,7 @@ def test_a_missing_file_is_named(shards, name):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 3}', "\x00", "[1, 2]"])
 def test_an_index_that_is_none(shards, content):
     (shards / "shards.json").write_text(content)
-    with pytest.raises(VisusError, match=r"shards.json: is no index of shards"):
+    with pytest.raises(VisusError, match=r"shards.json: is not an index of shards"):
         module("classification", shards).splits  # noqa: B018
 
 
