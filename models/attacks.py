@@ -40,7 +40,7 @@ class AttackObjective(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AttackGoal:
-    """What an attack is after.
+    """The goal of an attack.
 
     Attributes:
         name: In words, such as `wrong class`.
@@ -112,7 +112,7 @@ def pgd_values(
     steps: int,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """One start of PGD, as float values 0 to 255 that are not rounded: what training learns on.
+    """One start of PGD, not rounded, for adversarial training.
 
     Args:
         objective: Of these images.

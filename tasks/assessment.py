@@ -99,7 +99,7 @@ class LabelScores:
 
 @dataclass(frozen=True, eq=False)
 class Explainable:
-    """What is explained of a sample that is not an image of its own.
+    """An image and score functions to explain, for samples that are not single images.
 
     Attributes:
         image: The image whose parts are covered.

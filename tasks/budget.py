@@ -22,7 +22,7 @@ class BudgetChoices:
             take less time at the same resolution. 1 for whole images.
         enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
             ascending: networks that were trained on photographs shrink it by a factor of 32.
-        averaged: About which last fraction of the steps weights are averaged over.
+        averaged: Approximate fraction of the training, at its end, over which weights are averaged.
         validates_part: Whether metrics of a part of the validation samples are of use.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.

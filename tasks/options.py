@@ -26,7 +26,7 @@ class TaskOption:
         choices: The values that are allowed.
         commands: The commands that have it.
         is_input: Whether the value names a file that is read, and must not be overwritten.
-        is_output: Whether the value names a file that is written.
+        is_output: Whether the value names a file or a folder that is written.
         repeatable: Whether it may be given several times; its value is then a list.
         model_choices: From a model's metadata to the values that this model allows, such as its
             class names; None where they do not depend on it.

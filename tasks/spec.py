@@ -43,7 +43,8 @@ class Explanation:
     Attributes:
         image: The map drawn over the image, uint8 RGB of its size.
         caption: A description of the map.
-        heat: The map, float32 of the image's height and width, 0 to 1; None where it is none.
+        heat: The map, float32 of the image's height and width, 0 to 1; None if the explanation is
+            not a heat map.
     """
 
     image: Pixels
@@ -168,7 +169,7 @@ class TaskSpec(ABC):
         return []
 
     def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
-        """What attacks on a batch may be after; none for a task that is not attacked.
+        """The goals of adversarial attacks on a batch; empty if the task supports none.
 
         Args:
             task: A trained task in evaluation mode.

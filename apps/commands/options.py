@@ -151,7 +151,7 @@ def input_files(args: Namespace) -> list[str]:
 
 
 def output_files(args: Namespace) -> dict[str, Path | None]:
-    """The files that the tasks' options write, by option."""
+    """The files and folders that the tasks' options write, by option."""
     return {
         option.flag: getattr(args, option.name, None)
         for option, _ in _options_with_tasks()

@@ -11,8 +11,8 @@ def main(argv: list[str]) -> int:
     """Measure a model on its test data, and write a page."""
     parser = CommandParser(
         "report",
-        "Measure a model on its test data, and write a page: how good it is, where it is wrong, "
-        "why it says so, what breaks it, how fast it is.",
+        "Measure a model on its test data, and write a page: quality, errors, explanations, "
+        "robustness, speed.",
     )
     parser.add_argument("model", help="a checkpoint, a run folder, latest or faces")
     parser.add_argument(

@@ -1,8 +1,8 @@
 """A training step by which a pruned network imitates the unpruned one.
 
-It learns from the teacher's outputs and feature maps. Labels would draw a network that was just
-damaged away from what the teacher knows, which a few images cannot restore; `Distillation.labels`
-says where they help.
+It learns from the teacher's outputs and feature maps. Labels are not used by default: after
+pruning, a few images cannot restore what the teacher has learned. `Distillation.labels` says where
+they help.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

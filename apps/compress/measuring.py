@@ -77,7 +77,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Measured:
-    """A model on the way.
+    """A candidate model and its measurements.
 
     Attributes:
         step: What was done, in words.

@@ -68,7 +68,7 @@ class Search:
 
     Each step removes channels of the model before, trains what is left, and measures it on the
     validation data. A model that misses the limit by less than its standard error may do so by
-    chance: the search goes on. Below one that misses it by more there is nothing to be found: it,
+    chance: the search goes on. Below one that misses it by more, no smaller model is tried: it,
     or the one that nearly kept the limit, is trained on.
 
     Args:

@@ -1,4 +1,4 @@
-"""Why a model says so: maps of single samples, and whether such maps are worth their name."""
+"""Explanation maps of single samples, and their faithfulness by the deletion test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Deletion:
 
 @dataclass(frozen=True, eq=False)
 class Explanations:
-    """Why a model says so.
+    """Explanations of some predictions, and a check of such maps.
 
     Attributes:
         explained: Some samples with their maps.

@@ -64,7 +64,8 @@ def recent_average(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     Optimization"): at any time, and without knowing how many steps there will be.
 
     Args:
-        share: Fraction of the steps so far whose plain average would be as old on average.
+        share: Effective window, as a fraction of the steps so far: that of a plain average of the
+            same mean age.
     """
 
     def update(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:

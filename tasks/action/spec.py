@@ -38,6 +38,7 @@ class ActionSpec(TaskSpec):
             Path,
             metavar="FILE",
             commands=("predict",),
+            is_output=True,
         ),
     )
     export = ExportSpec(int8_operations=frozenset({"Clip", "Conv", "Gemm", "Relu"}))

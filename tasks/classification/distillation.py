@@ -1,4 +1,4 @@
-"""How a classifier is pruned, and learns from another one."""
+"""Pruning and distillation of classifiers."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""How a one-stage detector is pruned, and learns from another one."""
+"""Pruning and distillation of one-stage detectors."""
 
 from collections.abc import Sequence
 

@@ -50,7 +50,14 @@ class Face3DSpec(TaskSpec):
     data_info = Face3DInfo
     is_pipeline = True
     options = (
-        TaskOption("--mesh", "write a mesh of each face there", Path, "DIR", commands=("predict",)),
+        TaskOption(
+            "--mesh",
+            "write a mesh of each face there",
+            Path,
+            metavar="DIR",
+            commands=("predict",),
+            is_output=True,
+        ),
         TaskOption(
             "--mesh-format",
             "format of the meshes, glb by default",

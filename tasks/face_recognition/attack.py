@@ -42,9 +42,9 @@ class SimilarityAttack:
 
 
 def face_attacks(task: VisionTask, batch: Batch) -> list[AttackGoal]:
-    """To be recognised no more, and to be taken for the next person of the batch.
+    """Attack goals: evade recognition, and impersonate the next person of the batch.
 
-    The first succeeds where the similarity to a darker copy of the own image falls below the
+    The first succeeds where the similarity to a darker copy of the image itself falls below the
     calibrated threshold, the second where that to the other person reaches it; the second is left
     out for a batch of one person.
     """

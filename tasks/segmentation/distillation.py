@@ -1,4 +1,4 @@
-"""How a segmenter is pruned, and learns from another one."""
+"""Pruning and distillation of segmenters."""
 
 from torch import Tensor
 

@@ -55,6 +55,7 @@ class SegmentationSpec(TaskSpec):
             Path,
             metavar="DIR",
             commands=("predict",),
+            is_output=True,
         ),
         TaskOption(
             "--tile",

@@ -28,9 +28,10 @@ def test_no_output_replaces_an_image_that_is_read(visus, photos, option):
     assert (photos / "1.jpg").read_bytes() == before
 
 
-def test_two_outputs_do_not_share_a_folder(visus, photos):
-    code, _, err = visus("predict", "imagenet", photos, "--draw", "out", "--explain", "out")
-    assert code == 2 and "--draw writes to it too" in err
+@pytest.mark.parametrize("option", ["--explain", "--masks", "--mesh", "--timeline"])
+def test_two_outputs_do_not_share_a_folder(visus, photos, option):
+    code, _, err = visus("predict", "imagenet", photos, "--draw", "out", option, "out")
+    assert code == 2 and "writes to it too" in err
     assert not Path("out").exists()
 
 

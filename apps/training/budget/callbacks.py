@@ -1,4 +1,4 @@
-"""What keeps a training to its plan: the timer, growing images, the head that is fitted first."""
+"""Callbacks that carry out a plan: the timer, growing images, the head that is fitted first."""
 
 import math
 from collections.abc import Iterator

@@ -209,7 +209,12 @@ class Measurer:
         return [own, *(name for name in family if name != own and has_imagenet_weights(name))]
 
     def _sample_seconds(self, candidate: Candidate, limit: float) -> float:
-        """Seconds of a training step for one sample, measured for at most so many seconds."""
+        """Seconds of a training step for one sample.
+
+        Args:
+            candidate: The backbone and the input size.
+            limit: Most seconds to measure.
+        """
         arguments = self._arguments | {"batch_size": min(_BATCH, self.data.batch_size)}
         if candidate.size != tuple(self.data.image_size):
             arguments["image_size"] = list(candidate.size)

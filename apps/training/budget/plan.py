@@ -1,4 +1,4 @@
-"""What a plan for a time budget consists of, and what it is made from."""
+"""A plan for a time budget, and the measurements on which it is based."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Growth = Sequence[Sequence[float]]
-"""From which fraction of the time training images have which size, relative to their last one."""
+"""Pairs of a fraction of the time and the size of training images from then on, relative to their
+last size; ascending."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a plan is made from.
+    """Measurements on which a plan is based.
 
     Attributes:
         train_samples: Number of training samples.
@@ -42,8 +43,8 @@ class Measured:
             order of the candidates.
         load_seconds: Time in which all loading processes together load a sample without
             augmentation.
-        mixed_speed_up: How many times as fast steps in half precision are, in which all were
-            measured then; 1 for float32.
+        mixed_speed_up: Speed-up of half precision over float32; 1 if float32 is used. All times
+            are in the chosen precision.
     """
 
     train_samples: int

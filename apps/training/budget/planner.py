@@ -29,7 +29,7 @@ _HARDLY_SLOWER = 1.25
 
 _MOST_VIEWS = 8
 _FORWARD = 3
-"""A training step takes as long as so many forward passes."""
+"""Number of forward passes that take as long as a training step."""
 
 _FEW_STEPS = 20
 """Steps in an epoch below which smaller batches give more of them."""
