@@ -247,7 +247,11 @@ class VisionTask(EvaluatedModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Freeze a backbone that is never trained, before the network is distributed."""
+        """Freeze a backbone that is never trained, before the network is distributed.
+
+        Raises:
+            VisusError: If several processes are to unfreeze it during the training.
+        """
         if stage != "fit":
             return
         if self.freeze_epochs > 0 and self.trainer.world_size > 1:

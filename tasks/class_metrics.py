@@ -18,8 +18,11 @@ class ClassificationResult:
     """Result of an evaluation.
 
     Attributes:
-        figures: `loss`, `accuracy`, `macro_f1`, `calibration_error`, and `top5_accuracy` for
-            single-label classification with more than five classes.
+        figures: `loss`; `accuracy`, 0 to 1: the fraction of images, or with several labels of pairs
+            of an image and a label, that are right; `macro_f1`, 0 to 1: the mean F1 of the classes
+            that occur or are predicted, or with several labels of all, where a label that does
+            neither counts 0; `calibration_error`, 0 to 1; and `top5_accuracy` for single-label
+            classification with more than five classes.
         confusion: Counts of shape (classes, classes), true by predicted class; for multi-label
             classification a matrix for each class, (classes, 2, 2).
     """
@@ -110,12 +113,12 @@ def calibration_bins(confidence: NDArray[Any], correct: NDArray[Any]) -> Counts:
     """Sums for the expected calibration error (Guo et al. 2017, arXiv:1706.04599).
 
     Args:
-        confidence: Of each answer, shape (answers,), 0 to 1.
-        correct: Whether it is right, shape (answers,).
+        confidence: Of each prediction, shape (predictions,), 0 to 1.
+        correct: Whether it is correct, shape (predictions,).
 
     Returns:
-        Shape (3, bins): number of answers, sum of confidences and number of right answers in bins
-        of equal width.
+        Shape (3, bins): number of predictions, sum of confidences and number of correct predictions
+        in bins of equal width.
     """
     index = (confidence * _BINS).astype(int)
     rows = (np.ones(len(index)), confidence, correct)

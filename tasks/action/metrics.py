@@ -70,7 +70,9 @@ class ActionMetrics:
 
 
 def mean_average_precision(scores: NDArray[np.float32], labels: NDArray[Any]) -> float:
-    """The mean over the classes of the average precision.
+    """The mean over the classes of the average precision, which is not interpolated.
+
+    It is the sum of the precisions at each threshold, weighted by the increase in recall.
 
     Args:
         scores: Shape (clips, classes).

@@ -33,6 +33,9 @@ class ActionTask(VisionTask):
         label_smoothing: Fraction of each target that is distributed over all classes.
         dropout: Dropout probability of the features before the last layer.
         kwargs: See `VisionTask`.
+
+    Raises:
+        VisusError: If an argument is out of range or does not suit the architecture.
     """
 
     task = "action"

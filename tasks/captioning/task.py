@@ -65,6 +65,9 @@ class CaptioningTask(VisionTask):
         temporal: How the frames of clips are pooled: `mean` of their feature maps, or `attention`
             over all positions in space and time. Without effect on images.
         kwargs: See `VisionTask`.
+
+    Raises:
+        VisusError: If an argument is out of range, or the vocabulary lacks special tokens.
     """
 
     task = "captioning"

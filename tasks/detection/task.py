@@ -41,6 +41,9 @@ class DetectionTask(VisionTask):
         shared_towers: Whether the levels of the one-stage detector share the convolutions of their
             towers: fewer parameters, which learn from objects of all sizes.
         kwargs: See `VisionTask`.
+
+    Raises:
+        VisusError: If an argument is out of range, or the backbone does not suit the architecture.
     """
 
     task = "detection"

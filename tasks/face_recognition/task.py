@@ -51,6 +51,9 @@ class FaceRecognitionTask(VisionTask):
         threshold: Similarity from which two faces are accepted as one person's; set by each
             validation in training.
         far: False-accept rate at this threshold; NaN where it is unknown.
+
+    Raises:
+        VisusError: If an argument is out of range.
     """
 
     task = "face_recognition"
