@@ -198,7 +198,7 @@ class VisionTask(EvaluatedModule):
         """A hash of what `extract_features` depends on; None unless features may be cached."""
         if self.freeze_epochs >= 0 or type(self).encode is VisionTask.encode:
             return None
-        arguments = [self.hparams.get(name) for name in ("backbone", "backbone_options")]
+        arguments = self.hparams.get("backbone"), self.hparams.get("backbone_options")
         return weights_digest(
             self.backbone, f"{self.mean.tolist()} {self.std.tolist()} {arguments}"
         )
@@ -247,11 +247,7 @@ class VisionTask(EvaluatedModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Freeze a backbone that is never trained, before the network is distributed.
-
-        Raises:
-            VisusError: If several processes are to unfreeze it during the training.
-        """
+        """Freeze a backbone that is never trained, before the network is distributed."""
         if stage != "fit":
             return
         if self.freeze_epochs > 0 and self.trainer.world_size > 1:

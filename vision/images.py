@@ -121,7 +121,7 @@ def decode_image(
         return DecodedImage(array, _info_of_array(array))
     with _decoded(source, copied=True, least_side=least_side) as decoded:
         image = _upright(decoded) if upright else decoded.image
-        return DecodedImage(np.asarray(to_rgb(image)), _info(decoded, decoded.image.size))
+        return DecodedImage(np.asarray(to_rgb(image)), _info(decoded))
 
 
 def inspect_image(source: Source) -> ImageInfo:
@@ -138,7 +138,7 @@ def inspect_image(source: Source) -> ImageInfo:
         return _info_of_array(_read_array(source))
     # Small JPEG blocks take less time, and need the same data.
     with _decoded(source, copied=False, least_side=1) as decoded:
-        return _info(decoded, decoded.size)
+        return _info(decoded)
 
 
 def read_mask(source: Source, colours: bool = False) -> NDArray[np.uint8]:
@@ -269,12 +269,10 @@ def _upright(decoded: _Decoded) -> Image.Image:
     return decoded.image if method is None else decoded.image.transpose(method)
 
 
-def _info(decoded: _Decoded, size: tuple[int, int]) -> ImageInfo:
-    width, height = size
-    stored, orientation = (height, width), decoded.orientation
-    if orientation >= 5:
-        width, height = height, width
-    return ImageInfo(width, height, stored, orientation, 3, decoded.notes)
+def _info(decoded: _Decoded) -> ImageInfo:
+    width, height = decoded.size
+    shown = (height, width) if decoded.orientation >= 5 else (width, height)
+    return ImageInfo(*shown, (height, width), decoded.orientation, 3, decoded.notes)
 
 
 def _read_array(source: Source) -> Pixels:

@@ -32,12 +32,14 @@ def _class_of(config: Path, section: str) -> str:
 
 
 def _arguments(class_path: str) -> list[str]:
-    """The arguments of a class and of those it passes the others on to."""
     found = locate(class_path) if class_path.startswith("visus.") else None
-    if not isinstance(found, type):
-        return []
+    return arguments_of(found) if isinstance(found, type) else []
+
+
+def arguments_of(cls: type) -> list[str]:
+    """The arguments of a class and of those that it passes others on to."""
     names: dict[str, None] = {}
-    for each in found.__mro__:
+    for each in cls.__mro__:
         if each.__module__.startswith("visus.") and "__init__" in vars(each):
             names |= dict.fromkeys(inspect.signature(vars(each)["__init__"]).parameters)
     return [name for name in names if name not in _FROM_ELSEWHERE]

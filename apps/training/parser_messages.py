@@ -1,11 +1,11 @@
 """Turn jsonargparse's long messages into one line that names the key, the value and the remedy."""
 
-import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator
 
 from visus.apps.parsing import CommandError, did_you_mean, explain
+from visus.apps.training.config_options import arguments_of
 from visus.datamodules.registry import data_specs
 from visus.tasks.base import VisionTask
 from visus.tasks.registry import task_specs
@@ -135,4 +135,4 @@ def _parameters() -> list[str]:
     classes: list[type] = [VisionTask]
     classes += [spec.lightning_class() for spec in task_specs().values()]
     classes += [each for spec in data_specs().values() for each in spec.data_modules()]
-    return sorted({name for c in classes for name in inspect.signature(c).parameters})
+    return sorted({name for each in classes for name in arguments_of(each)})

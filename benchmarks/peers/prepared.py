@@ -110,7 +110,7 @@ def _write_boxes(source: Path, root: Path) -> None:
         for split in SPLITS
         for image in data.splits[split]
     )
-    convert(replace(data.listing, images=images), "coco", root)
+    convert(replace(data.listing, samples=images), "coco", root)
 
 
 def _write_masks(source: Path, root: Path, ignore: int) -> None:

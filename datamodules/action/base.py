@@ -11,7 +11,7 @@ from visus.datamodules.action.files import Clip
 from visus.datamodules.action.windows import Sampling, Window, evaluation_windows
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.class_labels import encode_labels, refuse_several
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
 
 
@@ -45,8 +45,7 @@ class ActionData(VisionDataModule[ClipAugmentation]):
         num_workers: int | None,
         augment: ClipAugmentation,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
+        super().__init__(batch_size, num_workers, augment)
         check_data_ranges(frames=frames, seconds=seconds)
         self.frames = frames
         self.seconds = seconds

@@ -26,15 +26,15 @@ class ClipListing:
     """The checked clips of a data set, and its problems.
 
     Attributes:
-        clips: The clips without errors, in a fixed order.
+        samples: The clips without errors, in a fixed order.
         class_names: All classes, in order.
         multi_label: Whether a clip may have several labels.
-        problems: All problems; `clips` does not include the clips of errors.
+        problems: All problems; `samples` does not include the clips of errors.
         left_out: Number of clips that were left out.
         variable: Number of videos with a variable frame rate.
     """
 
-    clips: tuple[Clip, ...]
+    samples: tuple[Clip, ...]
     class_names: tuple[str, ...]
     multi_label: bool
     problems: tuple[Problem, ...]

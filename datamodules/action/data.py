@@ -1,8 +1,9 @@
 """Data module of the user's own clips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -12,19 +13,19 @@ from visus.datamodules.action.base import ActionData
 from visus.datamodules.action.checks import ClipListing, check_clips
 from visus.datamodules.action.dataset import ClipDataset
 from visus.datamodules.action.files import Clip, ClipLabels, read_labels
-from visus.datamodules.core.base import raise_or_warn
 from visus.datamodules.core.class_labels import count_classes
+from visus.datamodules.core.file_data import FileData
 from visus.datamodules.core.images import file_hash
 from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
-from visus.datamodules.core.splits import content_hash, split_samples
+from visus.datamodules.core.splits import content_hash
 from visus.datamodules.core.videos.frame_cache import FrameCache
 from visus.datamodules.core.videos.reading import VideoFrames
 from visus.vision.metadata import ResizeMode
 from visus.vision.sizes import parse_bytes
 
 
-class VideoActionData(ActionData):
+class VideoActionData(FileData[ClipListing, Clip], ActionData):
     """The user's own videos: a folder of class folders, or a CSV of intervals and labels.
 
     A subclass that overrides `read_labels` reads another layout; the checks of every file, the
@@ -39,23 +40,17 @@ class VideoActionData(ActionData):
         frames: Frames of a window.
         seconds: Duration of a window.
         resize_mode: How frames are resized to that size.
-        val_share: Fraction held out for validation if the data set has no such split; all clips of
-            a source, by default of a file, are on one side.
-        fold: Index of the hold-out, from 0, for cross-validation.
-        batch_size: Windows per batch and process.
-        num_workers: Worker processes that load clips; one for each core but the first by default.
-        augment: Augmentation of the training clips.
         flip: Whether augmentation mirrors clips; by default unless a class is named after a side
             or a sense of rotation, as `swipe left` or `turn clockwise`.
         cache: Maximum size of the cache of decoded frames, such as `500MB`; 0 for none. Clips
             beyond it are decoded whenever they are needed.
-        skip_bad: Leave bad clips out, instead of raising an error.
-        class_names: The classes of a checkpoint, in order; by default those of the data set.
         multi_label: Whether a clip may have several labels; by default, whether one has.
         in_channels: 3 for RGB, 1 for grey.
-        evaluate_all: Validate and test on all clips if the data set has no splits; the command
-            line sets it for data other than those that a checkpoint was trained on.
         allow_outside: Whether a CSV may name videos outside of its folder.
+        batch_size: Windows per batch and process.
+        augment: Augmentation of the training clips.
+        kwargs: See `visus.datamodules.core.file_data.FileData`; all clips of a source, by default
+            of a file, are held out together.
     """
 
     def __init__(
@@ -65,36 +60,26 @@ class VideoActionData(ActionData):
         frames: int = 8,
         seconds: float = 2.0,
         resize_mode: ResizeMode = "crop",
-        val_share: float = 0.2,
-        fold: int = 0,
-        batch_size: int = 8,
-        num_workers: int | None = None,
-        augment: ClipAugmentation = "clips",
         flip: bool | None = None,
         cache: str = "4GB",
-        skip_bad: bool = False,
-        class_names: list[str] | None = None,
         multi_label: bool | None = None,
         in_channels: int = 3,
-        evaluate_all: bool = False,
         allow_outside: bool = False,
+        batch_size: int = 8,
+        augment: ClipAugmentation = "clips",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(frames, seconds, batch_size, num_workers, augment)
-        check_data_ranges(
-            image_size=image_size, val_share=val_share, fold=fold, in_channels=in_channels
+        super().__init__(
+            frames=frames, seconds=seconds, batch_size=batch_size, augment=augment, **kwargs
         )
+        check_data_ranges(image_size=image_size, in_channels=in_channels)
         self.root = Path(root)
         self.given_size = image_size
         self.resize_mode = resize_mode
-        self.val_share = val_share
-        self.fold = fold
         self.flip = flip
         self.cache_bytes = parse_bytes(cache, "data.cache")
-        self.skip_bad = skip_bad
-        self.given_names = class_names
         self.given_multi_label = multi_label
         self.in_channels = in_channels
-        self.evaluate_all = evaluate_all
         self.allow_outside = allow_outside
 
     def read_labels(self) -> ClipLabels:
@@ -102,27 +87,12 @@ class VideoActionData(ActionData):
         return read_labels(self.root, self.allow_outside)
 
     def read_listing(self) -> ClipListing:
-        """Read the labels and check every file; returns problems instead of raising them."""
+        """See `FileData.read_listing`."""
         return check_clips(self.read_labels(), self.root, self.seconds, self.given_names)
 
-    @cached_property
-    def listing(self) -> ClipListing:
-        """The checked clips; problems are printed or raised."""
-        listing = self.read_listing()
-        raise_or_warn(listing.problems, self.skip_bad)
-        self.skipped = listing.left_out
-        return listing
-
-    @cached_property
-    def splits(self) -> Mapping[str, Sequence[Clip]]:
-        """The clips of each split."""
-        return split_samples(
-            self.listing.clips,
-            lambda clip: clip.labels,
-            self.val_share,
-            self.fold,
-            self.evaluate_all,
-        )
+    def stratum(self, sample: Clip) -> tuple[str, ...]:
+        """See `FileData.stratum`."""
+        return sample.labels
 
     @cached_property
     def cache(self) -> FrameCache:
@@ -188,6 +158,6 @@ class VideoActionData(ActionData):
         """The given size, or a square of the median shorter side, rounded to a multiple of 32."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        median = int(np.median([min(clip.size) for clip in self.listing.clips]))
+        median = int(np.median([min(clip.size) for clip in self.listing.samples]))
         side = min(224, max(32, (median + 16) // 32 * 32))
         return side, side

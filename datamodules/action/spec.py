@@ -80,7 +80,7 @@ def _report(listing: "ClipListing", root: Path) -> DataReport:
     from visus.datamodules.core.pairing import linked_line
     from visus.vision.wording import counted
 
-    clips = listing.clips
+    clips = listing.samples
     splits = sorted({clip.split for clip in clips})
     table = Table("class", *(split or "clips" for split in splits))
     counts = [

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cached_property, partial
 from typing import Any
 
-from visus.datamodules.captioning.augment import CaptionAugmentation, CaptionTransform
+from visus.datamodules.captioning.augment import CaptionTransform
 from visus.datamodules.captioning.clip_dataset import (
     CaptionedFrames,
     ClipCaptioningDataset,
@@ -20,7 +20,6 @@ from visus.datamodules.captioning.files import CaptionLabels, CaptionListing
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.videos.frame_cache import FrameCache
 from visus.datamodules.core.videos.reading import VideoFrames
-from visus.vision.metadata import ResizeMode
 from visus.vision.sizes import parse_bytes
 from visus.vision.truth import CaptionTruth
 from visus.vision.vocabulary import Vocabulary
@@ -36,21 +35,10 @@ class ClipCaptioningData(ImageCaptioningData):
         root: See `visus.datamodules.captioning.clip_files.read_clip_labels`.
         image_size: (height, width) in pixels.
         frames: Number of frames of a clip.
-        resize_mode: See `ImageCaptioningData`.
-        min_count: See `ImageCaptioningData`.
-        max_words: See `ImageCaptioningData`.
-        captions_per_image: Number of captions of each clip in a batch.
-        views: Number of augmented copies of each clip whose feature maps are cached.
-        val_share: See `ImageCaptioningData`.
-        fold: See `ImageCaptioningData`.
-        batch_size: Clips per batch and process.
-        num_workers: See `ImageCaptioningData`.
-        augment: Augmentation of the training clips, the same for all frames of a clip.
         cache: Maximum size of the cache, such as `4GB`; 0 for none.
-        skip_bad: Leave out bad clips and count them, instead of raising an error.
-        class_names: See `ImageCaptioningData`.
-        evaluate_all: See `ImageCaptioningData`.
-        allow_outside: See `ImageCaptioningData`.
+        views: Number of augmented copies of each clip whose feature maps are cached.
+        batch_size: Clips per batch and process.
+        kwargs: See `ImageCaptioningData`.
     """
 
     def __init__(
@@ -58,40 +46,12 @@ class ClipCaptioningData(ImageCaptioningData):
         root: str,
         image_size: tuple[int, int] = (160, 160),
         frames: int = 8,
-        resize_mode: ResizeMode = "stretch",
-        min_count: int = 3,
-        max_words: int = 22,
-        captions_per_image: int = 5,
-        views: int = 4,
-        val_share: float = 0.1,
-        fold: int = 0,
-        batch_size: int = 8,
-        num_workers: int | None = None,
-        augment: CaptionAugmentation = "captions",
         cache: str = "4GB",
-        skip_bad: bool = False,
-        class_names: list[str] | None = None,
-        evaluate_all: bool = False,
-        allow_outside: bool = False,
+        views: int = 4,
+        batch_size: int = 8,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            root,
-            image_size,
-            resize_mode,
-            min_count,
-            max_words,
-            captions_per_image,
-            views,
-            val_share,
-            fold,
-            batch_size,
-            num_workers,
-            augment,
-            skip_bad,
-            class_names,
-            evaluate_all,
-            allow_outside,
-        )
+        super().__init__(root, image_size, views=views, batch_size=batch_size, **kwargs)
         check_data_ranges(frames=frames)
         self.frames = frames
         self.cache_bytes = parse_bytes(cache, "data.cache")
@@ -100,8 +60,8 @@ class ClipCaptioningData(ImageCaptioningData):
         """See `ImageCaptioningData.read_labels`."""
         return read_clip_labels(self.root, self.allow_outside)
 
-    def read_listing(self) -> CaptionListing:
-        """See `ImageCaptioningData.read_listing`."""
+    def check_files(self) -> CaptionListing:
+        """See `ImageCaptioningData.check_files`."""
         return check_clip_captions(self.read_labels(), self.root)
 
     @cached_property

@@ -1,7 +1,8 @@
 """Data modules of images with captions, and a user's own data set."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,12 @@ from visus.datamodules.captioning.files import (
     check_captions,
     read_labels,
 )
-from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.loading import default_workers
+from visus.datamodules.core.base import VisionDataModule
+from visus.datamodules.core.file_data import FileData
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.shards.writer import ShardSource
-from visus.datamodules.core.splits import split_samples
 from visus.vision.errors import VisusError
 from visus.vision.images import read_image
 from visus.vision.metadata import ResizeMode
@@ -49,7 +49,7 @@ class CaptioningData(VisionDataModule[CaptionAugmentation]):
         """The reference captions of each training image; self-critical training needs them."""
 
 
-class ImageCaptioningData(CaptioningData):
+class ImageCaptioningData(FileData[CaptionListing, CaptionedImage], CaptioningData):
     """A user's own data set: images with captions.
 
     If the backbone is frozen for the whole training (`model.freeze_epochs: -1`), the feature maps
@@ -64,17 +64,11 @@ class ImageCaptioningData(CaptioningData):
         max_words: Maximum number of words of a caption, its end token included.
         captions_per_image: Number of captions of each image in a batch.
         views: Number of augmented copies of each image whose feature maps are cached.
-        val_share: Fraction held out for validation if the data set has no validation split.
-        fold: Index of the held-out part, from 0, for cross-validation.
-        batch_size: Images per batch and process.
-        num_workers: Worker processes that load images; by default one for each core beyond the
-            first.
-        augment: Augmentation of the training images.
-        skip_bad: Leave out bad images and count them, instead of raising an error.
-        class_names: The vocabulary of a checkpoint; by default that of the training captions.
-        evaluate_all: Validate and test on all images if the data set has no splits; the command
-            line sets it for other data than a checkpoint was trained on.
         allow_outside: Whether annotations may name files outside of the data set's folder.
+        val_share: Fraction held out for validation if the data set has no validation split.
+        batch_size: Images per batch and process.
+        augment: Augmentation of the training images.
+        kwargs: See `visus.datamodules.core.file_data.FileData`; the class names are the vocabulary.
     """
 
     in_channels = 3
@@ -88,26 +82,19 @@ class ImageCaptioningData(CaptioningData):
         max_words: int = 22,
         captions_per_image: int = 5,
         views: int = 8,
-        val_share: float = 0.1,
-        fold: int = 0,
-        batch_size: int = 16,
-        num_workers: int | None = None,
-        augment: CaptionAugmentation = "captions",
-        skip_bad: bool = False,
-        class_names: list[str] | None = None,
-        evaluate_all: bool = False,
         allow_outside: bool = False,
+        val_share: float = 0.1,
+        batch_size: int = 16,
+        augment: CaptionAugmentation = "captions",
+        **kwargs: Any,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
+        super().__init__(val_share=val_share, batch_size=batch_size, augment=augment, **kwargs)
         check_data_ranges(
             image_size=image_size,
             min_count=min_count,
             max_words=max_words,
             captions_per_image=captions_per_image,
             views=views,
-            val_share=val_share,
-            fold=fold,
         )
         self.location = root
         self.root = Path(root)
@@ -117,11 +104,6 @@ class ImageCaptioningData(CaptioningData):
         self.max_words = max_words
         self.captions_per_image = captions_per_image
         self.views = views
-        self.val_share = val_share
-        self.fold = fold
-        self.skip_bad = skip_bad
-        self.given_names = class_names
-        self.evaluate_all = evaluate_all
         self.allow_outside = allow_outside
 
     def read_labels(self) -> CaptionLabels:
@@ -129,28 +111,18 @@ class ImageCaptioningData(CaptioningData):
         return read_labels(self.root, self.allow_outside)
 
     def read_listing(self) -> CaptionListing:
+        """See `FileData.read_listing`; the words are compared with a checkpoint's vocabulary."""
+        listing = self.check_files()
+        if not self.given_names:
+            return listing
+        unknown = _check_vocabulary(listing.samples, self.given_names, self.root)
+        return replace(listing, problems=(*listing.problems, *unknown))
+
+    def check_files(self) -> CaptionListing:
         """The images with their captions, every file checked."""
         if is_shards(self.location):
             return shards.read_listing(self.location)
         return check_captions(self.read_labels(), self.root)
-
-    @cached_property
-    def listing(self) -> CaptionListing:
-        """The images with their captions, every file checked; problems are printed or raised."""
-        listing = self.read_listing()
-        problems = list(listing.problems)
-        if self.given_names:
-            problems += _check_vocabulary(listing.images, self.given_names, self.root)
-        raise_or_warn(problems, self.skip_bad)
-        self.skipped = listing.left_out
-        return listing
-
-    @cached_property
-    def splits(self) -> Mapping[str, Sequence[CaptionedImage]]:
-        """The images of each split."""
-        return split_samples(
-            self.listing.images, _one_stratum, self.val_share, self.fold, self.evaluate_all
-        )
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -158,7 +130,7 @@ class ImageCaptioningData(CaptioningData):
         if self.given_names:
             return tuple(self.given_names)
         if not self.splits["train"]:
-            splits = " and ".join(sorted({image.split for image in self.listing.images}))
+            splits = " and ".join(sorted({image.split for image in self.listing.samples}))
             raise VisusError(
                 f"{self.root}: holds no images of the split train, only of {splits}; add images "
                 "for training"
@@ -196,9 +168,7 @@ class ImageCaptioningData(CaptioningData):
 
     def shard_source(self) -> ShardSource[CaptionedImage]:
         """See `VisionDataModule.shard_source`."""
-        stated = any(each.split == "val" for each in self.listing.images)
-        held_out = None if stated else (self.val_share, self.fold)
-        return ShardSource("captioning", self.root, self.splits, held_out, {}, shards.codec())
+        return ShardSource("captioning", self.root, self.splits, self.held_out, {}, shards.codec())
 
     def feature_contents(self) -> list[str]:
         """See `VisionDataModule.feature_contents`."""
@@ -212,11 +182,6 @@ class ImageCaptioningData(CaptioningData):
 
 def _read_sample(image: Any) -> CaptionSample:
     return CaptionSample(read_image(image.image_source), CaptionTruth(image.captions))
-
-
-def _one_stratum(image: CaptionedImage) -> tuple[()]:
-    """Captions have no classes by which a hold-out could be stratified."""
-    return ()
 
 
 def _check_vocabulary(

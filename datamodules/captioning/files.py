@@ -69,12 +69,12 @@ class CaptionListing:
     """The usable images of a data set, and its problems.
 
     Attributes:
-        images: The usable images, in a fixed order.
-        problems: All problems; images with errors are not among `images`.
+        samples: The usable images, in a fixed order.
+        problems: All problems; images with errors are not among `samples`.
         left_out: Number of images that are left out because of errors.
     """
 
-    images: Sequence[CaptionedImage]
+    samples: Sequence[CaptionedImage]
     problems: tuple[Problem, ...]
     left_out: int
 

@@ -14,7 +14,7 @@ from visus.datamodules.captioning.clip_dataset import (
 )
 from visus.datamodules.captioning.data import CaptioningData
 from visus.datamodules.captioning.described_motion import DIRECTIONS, DescribedMotion
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import scene_seeds
 from visus.vision.scenes import COLOURS, SHAPES
@@ -69,8 +69,7 @@ class MovingScenesCaptioningData(CaptioningData):
         num_workers: int | None = None,
         class_names: list[str] | None = None,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, "none")
+        super().__init__(batch_size, num_workers, "none")
         check_data_ranges(count=count, image_size=image_size, frames=frames, seed=seed)
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))

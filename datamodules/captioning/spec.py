@@ -84,9 +84,9 @@ def _report(listing: "CaptionListing", root: Path) -> DataReport:
     from visus.datamodules.core.pairing import linked_line
     from visus.vision.vocabulary import tokenise
 
-    splits = sorted({image.split for image in listing.images})
+    splits = sorted({image.split for image in listing.samples})
     table = Table("", *(split or "all" for split in splits))
-    members = [[image for image in listing.images if image.split == split] for split in splits]
+    members = [[image for image in listing.samples if image.split == split] for split in splits]
     captions = [[tokenise(text) for each in images for text in each.captions] for images in members]
     table.add_row("images", *(str(len(images)) for images in members))
     table.add_row("captions", *(str(len(each)) for each in captions))

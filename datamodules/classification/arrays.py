@@ -14,7 +14,7 @@ from visus.datamodules.classification.augment import Augmentation, TrainingTrans
 from visus.datamodules.classification.data import ClassificationData
 from visus.datamodules.core.archives import Arrays, cifar10, fashion_mnist
 from visus.datamodules.core.class_labels import encode_labels
-from visus.datamodules.core.loading import ArrayDataset, Batch, ImageDataset, default_workers
+from visus.datamodules.core.loading import ArrayDataset, Batch, ImageDataset
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import content_hash, held_out, scene_seeds
 from visus.vision.errors import VisusError
@@ -244,8 +244,7 @@ class ScenesClassificationData(ClassificationData):
         num_workers: int | None = None,
         class_names: list[str] | None = None,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, "none")
+        super().__init__(batch_size, num_workers, "none")
         check_data_ranges(count=count, image_size=image_size, seed=seed)
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))

@@ -1,10 +1,10 @@
 """Data modules for classification: their base class, and the user's own images."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,15 +18,15 @@ from visus.datamodules.classification.augment import (
 )
 from visus.datamodules.classification.checks import Listing, check_labels
 from visus.datamodules.classification.files import Labels, Sample, read_labels
-from visus.datamodules.core.base import VisionDataModule, raise_or_warn
+from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.class_labels import count_classes, encode_labels, refuse_several
+from visus.datamodules.core.file_data import ImageFileData
 from visus.datamodules.core.groups import group_images
 from visus.datamodules.core.images import spread
-from visus.datamodules.core.loading import Batch, ImageDataset, default_workers
+from visus.datamodules.core.loading import Batch, ImageDataset
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.shards.writer import ShardSource
-from visus.datamodules.core.splits import split_samples
 from visus.vision.images import Pixels, read_image
 from visus.vision.metadata import ResizeMode
 
@@ -45,7 +45,7 @@ class ClassificationData(VisionDataModule[Augmentation]):
     weaker: ClassVar[Mapping[str, str]] = {"photos": "weak"}
 
 
-class ImageClassificationData(ClassificationData):
+class ImageClassificationData(ImageFileData[Listing, Sample], ClassificationData):
     """The user's own images: a folder of class folders, or a CSV of paths and labels.
 
     A subclass that overrides `read_labels` reads another layout; the checks of every file, the
@@ -59,22 +59,11 @@ class ImageClassificationData(ClassificationData):
             32. Random crops enlarge the objects relative to whole images, which a scale below 1
             compensates (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
         resize_mode: How images are resized to that size.
-        val_share: Fraction held out for validation if the data set has no such split.
-        fold: Index of the hold-out, from 0, for cross-validation.
-        batch_size: Images per batch and process.
-        num_workers: Worker processes that load images; one for each core but the first by default.
-        augment: Augmentation of the training images.
-        flip: Whether augmentation mirrors images; by default unless classes are named after a
-            side or a sense of rotation, such as `left arrow`, or are the letters of the alphabet.
-        skip_bad: Leave bad samples out, instead of raising an error.
-        class_names: The classes of a checkpoint, in order; by default those of the data set.
         multi_label: Whether an image may have several labels; by default, whether one has.
-        in_channels: 3 for RGB, 1 for grey.
-        evaluate_all: Validate and test on all images if the data set has no splits; the command
-            line sets it for data other than those that a checkpoint was trained on.
         allow_outside: Whether annotations may name files outside of the data set's folder.
-        group_similar: Whether images that look alike, such as slices of one head, are held out
-            together, as are those of one `group` in a CSV.
+        batch_size: Images per batch and process.
+        augment: Augmentation of the training images.
+        kwargs: See `visus.datamodules.core.file_data.ImageFileData`.
     """
 
     checkpoint_arguments = (*VisionDataModule.checkpoint_arguments, "multi_label")
@@ -85,44 +74,21 @@ class ImageClassificationData(ClassificationData):
         image_size: tuple[int, int] | None = None,
         train_scale: float = 1.0,
         resize_mode: ResizeMode = "crop",
-        val_share: float = 0.2,
-        fold: int = 0,
-        batch_size: int = 32,
-        num_workers: int | None = None,
-        augment: Augmentation = "photos",
-        skip_bad: bool = False,
-        class_names: list[str] | None = None,
         multi_label: bool | None = None,
-        in_channels: int = 3,
-        evaluate_all: bool = False,
         allow_outside: bool = False,
-        group_similar: bool = False,
-        flip: bool | None = None,
+        batch_size: int = 32,
+        augment: Augmentation = "photos",
+        **kwargs: Any,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
-        check_data_ranges(
-            image_size=image_size,
-            train_scale=train_scale,
-            val_share=val_share,
-            fold=fold,
-            in_channels=in_channels,
-        )
-        self.given_multi_label = multi_label
+        super().__init__(batch_size=batch_size, augment=augment, **kwargs)
+        check_data_ranges(image_size=image_size, train_scale=train_scale)
         self.location = root
         self.root = Path(root)
         self.given_size = image_size
         self.train_scale = train_scale
         self.resize_mode = resize_mode
-        self.val_share = val_share
-        self.fold = fold
-        self.skip_bad = skip_bad
-        self.given_names = class_names
-        self.in_channels = in_channels
-        self.evaluate_all = evaluate_all
+        self.given_multi_label = multi_label
         self.allow_outside = allow_outside
-        self.group_similar = group_similar
-        self.flip = flip
         self._growth = torch.ones(()).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
@@ -139,30 +105,18 @@ class ImageClassificationData(ClassificationData):
         return read_labels(self.root, self.allow_outside)
 
     def read_listing(self) -> Listing:
-        """Read the labels and check every file; returns problems instead of raising them."""
+        """See `FileData.read_listing`."""
         if is_shards(self.location):
             return shards.read_listing(self.location, self.given_names)
         return check_labels(self.read_labels(), self.root, self.given_names)
 
-    @cached_property
-    def listing(self) -> Listing:
-        """The checked samples; problems are printed or raised."""
-        listing = self.read_listing()
-        raise_or_warn(listing.problems, self.skip_bad)
-        self.skipped = listing.left_out
-        return listing
+    def stratum(self, sample: Sample) -> tuple[str, ...]:
+        """See `FileData.stratum`."""
+        return sample.labels
 
-    @cached_property
-    def splits(self) -> Mapping[str, Sequence[Sample]]:
-        """The samples of each split."""
-        return split_samples(
-            self.listing.samples,
-            lambda sample: sample.labels,
-            self.val_share,
-            self.fold,
-            self.evaluate_all,
-            partial(group_images, similar=self.group_similar, stated=attrgetter("group")),
-        )
+    def groups(self, samples: Sequence[Sample]) -> Sequence[str] | None:
+        """See `FileData.groups`; a CSV may state groups."""
+        return group_images(samples, self.group_similar, attrgetter("group"))
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -220,11 +174,9 @@ class ImageClassificationData(ClassificationData):
 
     def shard_source(self) -> ShardSource[Sample]:
         """See `VisionDataModule.shard_source`."""
-        stated = any(each.split == "val" for each in self.listing.samples)
-        held_out = None if stated else (self.val_share, self.fold)
         content = shards.content(self.listing)
         return ShardSource(
-            "classification", self.root, self.splits, held_out, content, shards.codec()
+            "classification", self.root, self.splits, self.held_out, content, shards.codec()
         )
 
     def feature_contents(self) -> list[str]:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from visus.datamodules.core.epochs import Batch, EpochBatches, ShuffledBatches, TrainLoader
 from visus.datamodules.core.features import FeatureCache, FeatureDataset, fill_cache
-from visus.datamodules.core.loading import make_loader, make_train_loader
+from visus.datamodules.core.loading import default_workers, make_loader, make_train_loader
 from visus.datamodules.core.mirroring import is_sided
 from visus.datamodules.core.problems import Problem, refuse, screen_report
 from visus.datamodules.core.ranges import check_data_ranges
@@ -31,7 +31,8 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
 
     Args:
         batch_size: Images per batch and process.
-        num_workers: Worker processes that load images; 0 to load in the main process.
+        num_workers: Worker processes that load images; 0 to load in the main process; one for each
+            core but the first by default.
         augment: Augmentation of the training images.
 
     Attributes:
@@ -74,11 +75,11 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         "in_channels",
     )
 
-    def __init__(self, batch_size: int, num_workers: int, augment: Augment) -> None:
+    def __init__(self, batch_size: int, num_workers: int | None, augment: Augment) -> None:
         super().__init__()
         check_data_ranges(batch_size=batch_size, num_workers=num_workers)
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.num_workers = default_workers() if num_workers is None else num_workers
         self.augment = augment
         self._train_loader: TrainLoader | None = None
         self._position = (0, 0)

@@ -29,14 +29,14 @@ class DetectionListing:
 
     Attributes:
         format: Name of the format, such as `coco`.
-        images: The usable images, in a fixed order, with boxes in pixels, clipped to the image.
+        samples: The usable images, in a fixed order, with boxes in pixels, clipped to the image.
         class_names: In the order of their ids.
         problems: Problems of the data set; images and objects with errors are left out.
         left_out: Number of images and objects that were left out.
     """
 
     format: str
-    images: Sequence[LabelledImage]
+    samples: Sequence[LabelledImage]
     class_names: tuple[str, ...]
     problems: tuple[Problem, ...]
     left_out: int

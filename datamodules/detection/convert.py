@@ -30,8 +30,8 @@ def convert(listing: DetectionListing, format: str, output: Path) -> list[Proble
     refuse(listing.problems, skip_bad=True)
     with complete_folder(output) as folder:
         names = _unique_names(listing)
-        targets = FORMATS[format].write(listing.images, names, listing.class_names, folder)
-        pairs = list(zip(listing.images, targets, strict=True))
+        targets = FORMATS[format].write(listing.samples, names, listing.class_names, folder)
+        pairs = list(zip(listing.samples, targets, strict=True))
         for image, target in track(pairs, "Copying images", len(pairs)):
             copy_image(image.path, target)
     return _lost_information(listing, format, output)
@@ -41,7 +41,7 @@ def _unique_names(listing: DetectionListing) -> list[Path]:
     """A file name for each image, with a number where images of several folders share one."""
     taken: set[str] = set()
     names = []
-    for image in listing.images:
+    for image in listing.samples:
         stem, attempt = image.path.stem, 1
         # Case does not tell files apart on every system.
         while simple_name(stem) in taken:
@@ -53,7 +53,7 @@ def _unique_names(listing: DetectionListing) -> list[Path]:
 
 
 def _lost_information(listing: DetectionListing, format: str, output: Path) -> list[Problem]:
-    objects = [item for image in listing.images for item in image.objects]
+    objects = [item for image in listing.samples for item in image.objects]
     lost = {
         "masks": 0 if format == "coco" else sum(item.has_mask for item in objects),
         "crowd flags": 0 if format == "coco" else sum(item.crowd for item in objects),

@@ -23,9 +23,9 @@ def draw_labels(listing: DetectionListing, folder: Path) -> int:
     Returns:
         The number of images that were written.
     """
-    names = OutputNames(folder, (image.path for image in listing.images))
-    oriented = [p for p in listing.images if inspect_image(p.path).orientation != 1]
-    others = [p for p in listing.images if p not in oriented]
+    names = OutputNames(folder, (image.path for image in listing.samples))
+    oriented = [p for p in listing.samples if inspect_image(p.path).orientation != 1]
+    others = [p for p in listing.samples if p not in oriented]
     step = max(1, len(others) // _EXAMPLES)
     written = 0
     for image in oriented:

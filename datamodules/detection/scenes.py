@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from torch.utils.data import Dataset
 
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import scene_seeds
 from visus.datamodules.detection.augment import BoxAugmentation, BoxTransform
@@ -42,8 +42,7 @@ class ScenesDetectionData(DetectionData):
         augment: BoxAugmentation = "none",
         class_names: list[str] | None = None,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
+        super().__init__(batch_size, num_workers, augment)
         check_data_ranges(count=count, image_size=image_size, seed=seed)
         self.count = count
         self.image_size = (int(image_size[0]), int(image_size[1]))

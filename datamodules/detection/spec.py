@@ -87,9 +87,9 @@ class DetectionDataSpec(DataSpec):
             return super().convert(path, values, to, output)
         listing = _read(path, values)
         lost = convert(listing, to, output)
-        objects = sum(len(image.objects) for image in listing.images)
+        objects = sum(len(image.objects) for image in listing.samples)
         line = (
-            f"{len(listing.images)} images with {objects} objects written to {output} as {to}; "
+            f"{len(listing.samples)} images with {objects} objects written to {output} as {to}; "
             f"{listing.left_out} bad ones were left out"
         )
         return DataReport([line], (*listing.problems, *lost))
@@ -126,9 +126,9 @@ def _report(listing: "DetectionListing", root: Path) -> DataReport:
 
     from visus.datamodules.core.pairing import linked_line
 
-    splits = sorted({image.split for image in listing.images})
+    splits = sorted({image.split for image in listing.samples})
     table = Table("class", *(split or "objects" for split in splits), title=listing.format or None)
-    by_split = [[image for image in listing.images if image.split == split] for split in splits]
+    by_split = [[image for image in listing.samples if image.split == split] for split in splits]
     counts = [Counter(o.label for image in images for o in image.objects) for images in by_split]
     for name in listing.class_names:
         table.add_row(name, *(str(count[name]) for count in counts))
@@ -136,8 +136,8 @@ def _report(listing: "DetectionListing", root: Path) -> DataReport:
     table.add_row("images", *(str(len(images)) for images in by_split))
     empty = [sum(not image.objects for image in images) for images in by_split]
     table.add_row("of these without objects", *map(str, empty))
-    lines: list[Table | str] = [table, *size_line([image.size for image in listing.images])]
-    objects = [item for image in listing.images for item in image.objects]
+    lines: list[Table | str] = [table, *size_line([image.size for image in listing.samples])]
+    objects = [item for image in listing.samples for item in image.objects]
     sides = sorted(min(o.box[2] - o.box[0], o.box[3] - o.box[1]) for o in objects)
     if sides:
         masks = sum(item.has_mask for item in objects)

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import scene_seeds, split_samples
 from visus.datamodules.face3d.photographs import (
@@ -73,8 +73,7 @@ class FaceRendersData(VisionDataModule[str]):
         photographs_per_batch: int = 16,
         photographs_by_person: bool = False,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, "none")
+        super().__init__(batch_size, num_workers, "none")
         check_data_ranges(
             components=components,
             count=count,

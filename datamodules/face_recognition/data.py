@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 
 from visus.datamodules.core.base import VisionDataModule, raise_or_warn
 from visus.datamodules.core.epochs import Batch, EpochBatches
-from visus.datamodules.core.loading import default_workers
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.splits import split_samples
 from visus.datamodules.face_recognition.augment import FaceAugmentation, FaceTransform
@@ -71,8 +70,7 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
         augment: FaceAugmentation = "faces",
         skip_bad: bool = False,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
+        super().__init__(batch_size, num_workers, augment)
         check_data_ranges(
             image_size=image_size,
             min_face=min_face,

@@ -1,7 +1,6 @@
 """Data modules of images with masks: the base of all of them, and that of a user's own files."""
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,15 +8,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch.utils.data import Dataset
 
-from visus.datamodules.core.base import VisionDataModule, raise_or_warn
+from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.detection_files import Exif
-from visus.datamodules.core.groups import group_images
+from visus.datamodules.core.file_data import ImageFileData
 from visus.datamodules.core.images import largest_scale, reading_side, spread, typical_size
-from visus.datamodules.core.loading import Batch, default_workers
+from visus.datamodules.core.loading import Batch
 from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.location import is_shards
 from visus.datamodules.core.shards.writer import ShardSource
-from visus.datamodules.core.splits import split_samples
 from visus.datamodules.segmentation import shards
 from visus.datamodules.segmentation.augment import MaskAugmentation, MaskTransform
 from visus.datamodules.segmentation.dataset import SegmentationDataset, read_masked
@@ -45,7 +43,7 @@ class SegmentationData(VisionDataModule[MaskAugmentation]):
     weaker: ClassVar[Mapping[str, str]] = {"crops": "weak"}
 
 
-class MaskedImageData(SegmentationData):
+class MaskedImageData(ImageFileData[SegmentationListing, MaskedImage], SegmentationData):
     """Images and masks in files; a subclass lists them.
 
     Args:
@@ -54,20 +52,9 @@ class MaskedImageData(SegmentationData):
         crop_size: (height, width) in pixels of training crops from images of that size; whole
             images by default.
         resize_mode: How images are resized.
-        val_share: Fraction held out for validation if the data set has no such split.
-        fold: Which fraction is held out, from 0, for cross-validation.
         batch_size: Images per batch and process.
-        num_workers: Worker processes that load images; by default one for each core but one.
         augment: Augmentation of the training images.
-        flip: Whether augmentation mirrors images; by default unless classes are named after a
-            side or a sense of rotation, such as `left arrow`, or are the letters of the alphabet.
-        skip_bad: Leave out bad images, and report their number, instead of refusing the data set.
-        class_names: The classes in the order of their ids; by default those of the data set.
-        in_channels: Channels of the images: 3 for RGB, 1 for grey; others for `.npy` files.
-        evaluate_all: Validate and test on all images if the data set has no splits; set by the
-            command line for other data than those a checkpoint was trained on.
-        group_similar: Whether images that look alike, as frames of one video do, are held out
-            together.
+        kwargs: See `visus.datamodules.core.file_data.ImageFileData`.
     """
 
     def __init__(
@@ -75,62 +62,19 @@ class MaskedImageData(SegmentationData):
         image_size: tuple[int, int] | None = None,
         crop_size: tuple[int, int] | None = None,
         resize_mode: WholeImageMode = "letterbox",
-        val_share: float = 0.2,
-        fold: int = 0,
         batch_size: int = 8,
-        num_workers: int | None = None,
         augment: MaskAugmentation = "crops",
-        skip_bad: bool = False,
-        class_names: list[str] | None = None,
-        in_channels: int = 3,
-        evaluate_all: bool = False,
-        group_similar: bool = False,
-        flip: bool | None = None,
+        **kwargs: Any,
     ) -> None:
-        workers = default_workers() if num_workers is None else num_workers
-        super().__init__(batch_size, workers, augment)
-        check_data_ranges(
-            image_size=image_size,
-            crop_size=crop_size,
-            val_share=val_share,
-            fold=fold,
-            in_channels=in_channels,
-        )
+        super().__init__(batch_size=batch_size, augment=augment, **kwargs)
+        check_data_ranges(image_size=image_size, crop_size=crop_size)
         self.given_size = image_size
         self.given_crop = crop_size
         self.resize_mode = resize_mode
-        self.val_share = val_share
-        self.fold = fold
-        self.skip_bad = skip_bad
-        self.given_names = class_names
-        self.in_channels = in_channels
-        self.evaluate_all = evaluate_all
-        self.group_similar = group_similar
-        self.flip = flip
 
-    @abstractmethod
-    def read_listing(self) -> SegmentationListing:
-        """The images and masks, every file checked; a subclass reads its layout here."""
-
-    @cached_property
-    def listing(self) -> SegmentationListing:
-        """The images and masks, every file checked; problems are printed or raised."""
-        listing = self.read_listing()
-        raise_or_warn(listing.problems, self.skip_bad)
-        self.skipped = listing.left_out
-        return listing
-
-    @cached_property
-    def splits(self) -> Mapping[str, Sequence[MaskedImage]]:
-        """The images of each split."""
-        return split_samples(
-            self.listing.images,
-            _present,
-            self.val_share,
-            self.fold,
-            self.evaluate_all,
-            partial(group_images, similar=self.group_similar),
-        )
+    def stratum(self, sample: MaskedImage) -> tuple[int, ...]:
+        """See `FileData.stratum`: the classes in an image."""
+        return tuple(i for i, count in enumerate(sample.counts) if count)
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -155,12 +99,12 @@ class MaskedImageData(SegmentationData):
         """The given size, or the median of the images' sizes; see `MaskedImageData`."""
         if self.given_size is not None:
             return int(self.given_size[0]), int(self.given_size[1])
-        return typical_size([image.size for image in spread(self.listing.images)], _LONGEST_SIDE)
+        return typical_size([image.size for image in spread(self.listing.samples)], _LONGEST_SIDE)
 
     @property
     def largest_scale(self) -> float:  # type: ignore[override]
         """See `VisionDataModule`."""
-        return largest_scale([each.size for each in spread(self.listing.images)], self.image_size)
+        return largest_scale([each.size for each in spread(self.listing.samples)], self.image_size)
 
     def dataset(self, split: str) -> Dataset[Batch]:
         """See `VisionDataModule.dataset`."""
@@ -210,7 +154,7 @@ class ImageSegmentationData(MaskedImageData):
         self.allow_outside = allow_outside
 
     def read_listing(self) -> SegmentationListing:
-        """See `MaskedImageData.read_listing`."""
+        """See `FileData.read_listing`."""
         if is_shards(self.location):
             return shards.read_listing(self.location, self.given_names)
         return read_segmentation(
@@ -224,14 +168,7 @@ class ImageSegmentationData(MaskedImageData):
 
     def shard_source(self) -> ShardSource[MaskedImage]:
         """See `VisionDataModule.shard_source`."""
-        stated = any(each.split == "val" for each in self.listing.images)
-        held_out = None if stated else (self.val_share, self.fold)
         content = shards.content(self.listing)
         return ShardSource(
-            "segmentation", self.root, self.splits, held_out, content, shards.codec()
+            "segmentation", self.root, self.splits, self.held_out, content, shards.codec()
         )
-
-
-def _present(image: MaskedImage) -> tuple[int, ...]:
-    """The classes in an image."""
-    return tuple(i for i, count in enumerate(image.counts) if count)

@@ -22,11 +22,11 @@ def draw_masks(listing: SegmentationListing, folder: Path) -> int:
     Returns:
         The number of images written.
     """
-    names = OutputNames(folder, (sample.path for sample in listing.images))
+    names = OutputNames(folder, (sample.path for sample in listing.samples))
     classes = listing.classes
     colours = classes.colours or [class_colour(i) for i in range(len(classes.names))]
-    step = max(1, len(listing.images) // _MAX_IMAGES)
-    chosen = listing.images[::step][:_MAX_IMAGES]
+    step = max(1, len(listing.samples) // _MAX_IMAGES)
+    chosen = listing.samples[::step][:_MAX_IMAGES]
     for sample in chosen:
         image, mask = read_masked(sample, classes)
         path = names.name(str(sample.path), ".jpg")

@@ -36,13 +36,13 @@ class SegmentationListing:
     """The checked images and masks of a data set, and its problems.
 
     Attributes:
-        images: The usable images, in a fixed order.
+        samples: The usable images, in a fixed order.
         classes: The meaning of the values in masks.
         problems: Problems of the data set; images with errors are left out.
         left_out: Number of images that were left out.
     """
 
-    images: Sequence[MaskedImage]
+    samples: Sequence[MaskedImage]
     classes: ClassTable
     problems: tuple[Problem, ...]
     left_out: int

@@ -58,7 +58,7 @@ def read_polygons(
         for problem in listing.problems
     ]
     left_out = listing.left_out
-    for image in listing.images:
+    for image in listing.samples:
         bare = [item for item in image.objects if not item.has_mask]
         if bare:
             message = f"{bare[0].label!r} has a box but no outline, so that its pixels are unknown"

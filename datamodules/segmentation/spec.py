@@ -126,8 +126,8 @@ def _report(listing: "SegmentationListing", notes: Sequence[str]) -> DataReport:
     """The fraction of pixels of each class, the number of images that show it by split, notes."""
     from rich.table import Table
 
-    splits = sorted({image.split for image in listing.images})
-    members = [[image for image in listing.images if image.split == split] for split in splits]
+    splits = sorted({image.split for image in listing.samples})
+    members = [[image for image in listing.samples if image.split == split] for split in splits]
     labelled = [max(1, sum(sum(image.counts) for image in images)) for images in members]
     table = Table("class", *(f"{split or 'pixels'}, in images" for split in splits))
     for i, name in enumerate(listing.classes.names):
@@ -142,6 +142,6 @@ def _report(listing: "SegmentationListing", notes: Sequence[str]) -> DataReport:
     pixels = [max(1, sum(i.size[0] * i.size[1] for i in images)) for images in members]
     fractions = zip(labelled, pixels, strict=True)
     table.add_row("unlabelled pixels", *(f"{1 - a / b:.2%}" for a, b in fractions))
-    lines: list[Table | str] = [table, *size_line([image.size for image in listing.images])]
+    lines: list[Table | str] = [table, *size_line([image.size for image in listing.samples])]
     lines += notes
     return DataReport(lines, listing.problems)

@@ -232,7 +232,7 @@ def test_masks_of_detections_become_outlines(tmp_path):
         writer.finish()
         listing = read_detection(tmp_path / format)
         assert {problem.severity for problem in listing.problems} <= {"warning"}
-        (image,) = listing.images
+        (image,) = listing.samples
         assert len(image.objects) == len(scene.objects) + 1
         for item, true in zip(image.objects, scene.objects, strict=False):
             mask = object_mask(item, image.size)

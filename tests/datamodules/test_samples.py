@@ -49,5 +49,5 @@ def test_layouts_of_one_task_hold_the_same_masks(tmp_path):
     for name, write in {"ids": spec.write_sample, **spec.sample_layouts()}.items():
         write(tmp_path / name)
         listing = read_segmentation(tmp_path / name)
-        counts.append({image.path.stem: image.counts for image in listing.images})
+        counts.append({image.path.stem: image.counts for image in listing.samples})
     assert len(counts) == 4 and all(each == counts[0] for each in counts)

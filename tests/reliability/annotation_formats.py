@@ -79,7 +79,7 @@ class Captions:
 
     def read(self, root):
         listing = read_captions(root)
-        facts = [(i.path.stem, text, i.split) for i in listing.images for text in i.captions]
+        facts = [(i.path.stem, text, i.split) for i in listing.samples for text in i.captions]
         return listing.problems, facts
 
 
@@ -185,7 +185,7 @@ class Masks:
 
     def read(self, root):
         listing = read_segmentation(root)
-        facts = [(i.path.stem, Path(str(i.mask)).stem, i.split) for i in listing.images]
+        facts = [(i.path.stem, Path(str(i.mask)).stem, i.split) for i in listing.samples]
         names = listing.classes.names
         # Without usable images nothing is learnt from the classes.
         ids = listing.classes.ids.items() if facts else ()
@@ -216,7 +216,7 @@ class VocLists:
 
     def read(self, root):
         listing = VOCSegmentationData(str(root), num_workers=0).read_listing()
-        return listing.problems, [(i.path.stem, i.split) for i in listing.images]
+        return listing.problems, [(i.path.stem, i.split) for i in listing.samples]
 
     def literal(self, root):
         for split in ("train", "val"):
@@ -249,7 +249,7 @@ class Outlines:
         return listing.problems, [
             (image.path.stem, item.label, str([list(map(float, p)) for p in item.polygons]),
              item.ignored)
-            for image in listing.images for item in image.mask
+            for image in listing.samples for item in image.mask
         ]  # fmt: skip
 
     def literal(self, root):

@@ -135,7 +135,7 @@ def _literal_yolo(root):
 def found(listing) -> Counter:
     return Counter(
         (image.path.stem, item.label, *(round(v, 1) for v in item.box), item.ignored)
-        for image in listing.images
+        for image in listing.samples
         for item in image.objects
     )
 
@@ -152,7 +152,7 @@ def outcome(root: Path, format: str, changed: list[Path]) -> str:
     assert time.monotonic() - start < SECONDS
     text.encode()
     assert max(map(len, text.splitlines())) < 2000
-    for image in listing.images:
+    for image in listing.samples:
         for item in image.objects:
             x1, y1, x2, y2 = item.box
             assert 0 <= x1 < x2 <= SIZE[1] and 0 <= y1 < y2 <= SIZE[0]

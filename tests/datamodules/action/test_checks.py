@@ -53,7 +53,7 @@ def test_a_bad_file_is_named_and_left_out_on_request(visus, workplace, name):
     from visus.datamodules.action.data import VideoActionData
 
     data = VideoActionData(str(root), num_workers=0, skip_bad=True)
-    assert len(data.listing.clips) == 8 and data.listing.left_out == 1
+    assert len(data.listing.samples) == 8 and data.listing.left_out == 1
 
 
 def test_a_cut_video_that_can_be_opened_is_named(visus, workplace):

@@ -84,9 +84,9 @@ def test_every_format_is_recognised(tmp_path, write, splits):
     write(images(tmp_path))
     assert is_captions(tmp_path)
     listing = read_captions(tmp_path)
-    assert [p.path.name for p in listing.images] == [f"p{i}.png" for i in range(4)]
-    assert [p.split for p in listing.images] == splits
-    for i, image in enumerate(listing.images):
+    assert [p.path.name for p in listing.samples] == [f"p{i}.png" for i in range(4)]
+    assert [p.split for p in listing.samples] == splits
+    for i, image in enumerate(listing.samples):
         assert (
             image.captions[0]
             .replace('"', "")
@@ -98,14 +98,14 @@ def test_every_format_is_recognised(tmp_path, write, splits):
 
 def test_quotes_and_commas_stay_in_captions(tmp_path):
     write_csv(images(tmp_path))
-    first = read_captions(tmp_path).images[0]
+    first = read_captions(tmp_path).samples[0]
     assert first.captions == ('A "grey" square, number 0.', "Another, without quotes")
 
 
 def test_a_file_alone_is_a_data_set(tmp_path):
     write_list(images(tmp_path))
     listing = read_captions(tmp_path / "train.json")
-    assert [p.path.name for p in listing.images] == ["p0.png", "p1.png"]
+    assert [p.path.name for p in listing.samples] == ["p0.png", "p1.png"]
 
 
 def test_all_problems_are_in_one_report(tmp_path):
@@ -122,8 +122,8 @@ def test_all_problems_are_in_one_report(tmp_path):
     ]
     (root / "all.json").write_text(json.dumps(content))
     listing = read_captions(root)
-    assert [p.path.name for p in listing.images] == ["p0.png"]
-    assert listing.images[0].captions == ("A good one.",)
+    assert [p.path.name for p in listing.samples] == ["p0.png"]
+    assert listing.samples[0].captions == ("A good one.",)
     messages = "\n".join(map(str, listing.problems))
     for words in (
         "entry 0: an empty caption of 'p0.png'",
@@ -182,7 +182,7 @@ def test_an_image_in_two_splits_is_left_out_of_training(tmp_path):
         content = [{"image": f"p{i}.png", "captions": ["A square."]} for i in range(2)]
         (root / f"{split}.json").write_text(json.dumps(content[: 1 if split == "val" else 2]))
     listing = read_captions(root)
-    assert {(p.path.name, p.split) for p in listing.images} == {
+    assert {(p.path.name, p.split) for p in listing.samples} == {
         ("p0.png", "val"),
         ("p1.png", "train"),
     }

@@ -73,4 +73,4 @@ def test_a_data_module_of_another_format_inherits_the_checks(tmp_path):
     report = CaptioningDataSpec().check_module(data)
     messages = "\n".join(map(str, report.problems))
     assert "the same image as" in messages and "p2.png" in messages
-    assert len(data.listing.images) == 3 and data.skipped == 1
+    assert len(data.listing.samples) == 3 and data.skipped == 1

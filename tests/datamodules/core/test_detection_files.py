@@ -19,7 +19,7 @@ def messages(listing, severity="error"):
 def boxes(listing):
     return sorted(
         (p.split, p.path.stem, o.label, *(round(v, 2) for v in o.box))
-        for p in listing.images
+        for p in listing.samples
         for o in p.objects
     )
 
@@ -30,12 +30,12 @@ def test_every_format_is_recognised_and_read(tmp_path, format):
     assert recognise(root) == format
     listing = read_detection(root)
     assert not listing.problems and listing.left_out == 0
-    assert len(listing.images) == 16
-    assert {p.split for p in listing.images} == {"train", "val"}
+    assert len(listing.samples) == 16
+    assert {p.split for p in listing.samples} == {"train", "val"}
     assert set(listing.class_names) <= {"circle", "cross", "diamond"}
     # Images without objects stay as negatives.
-    assert any(not p.objects for p in listing.images)
-    assert all(p.size == (96, 128) for p in listing.images)
+    assert any(not p.objects for p in listing.samples)
+    assert all(p.size == (96, 128) for p in listing.samples)
 
 
 @pytest.mark.parametrize("first", FORMATS)
@@ -61,7 +61,7 @@ def test_outlines_survive_from_coco_to_yolo_and_back(tmp_path):
     ]  # fmt: skip
     path.write_text(json.dumps(content))
     assert not convert(read_detection(root), "yolo", tmp_path / "b")
-    (item,) = [o for p in read_detection(tmp_path / "b").images for o in p.objects]
+    (item,) = [o for p in read_detection(tmp_path / "b").samples for o in p.objects]
     assert item.polygons[0] == pytest.approx(ring, abs=1e-3)
     lost = convert(read_detection(root), "voc", tmp_path / "c")
     assert "1 masks" in str(lost[0])
@@ -91,7 +91,7 @@ def test_every_problem_of_yolo_is_reported_by_line(tmp_path):
         refuse(listing.problems, skip_bad=False)
     refuse(listing.problems, skip_bad=True)
     # The remaining objects are usable.
-    assert len(next(p for p in listing.images if p.path.stem == "train0").objects) == 1
+    assert len(next(p for p in listing.samples if p.path.stem == "train0").objects) == 1
 
 
 @pytest.mark.parametrize("line", ["0 60 40 20 10", "0 6 4 2 1", "0 10 10 30 10 30 20"])
@@ -170,7 +170,7 @@ def test_the_classes_of_a_checkpoint_have_priority(tmp_path):
     root = save_detection(tmp_path / "set", "yolo")
     listing = read_detection(root, class_names=["cross", "zebra"])
     assert listing.class_names == ("cross", "zebra")
-    assert {o.label for p in listing.images for o in p.objects} == {"cross"}
+    assert {o.label for p in listing.samples for o in p.objects} == {"cross"}
     assert any("unknown class 'circle'; known are cross, zebra" in t for t in messages(listing))
 
 
@@ -179,8 +179,8 @@ def test_an_image_in_two_splits_is_removed_from_training(tmp_path):
     shutil.copy(root / "images/train/train0.png", root / "images/val/val0.png")
     listing = read_detection(root)
     assert any("too good" in text for text in messages(listing))
-    assert "train0" not in {p.path.stem for p in listing.images}
-    assert "val0" in {p.path.stem for p in listing.images}
+    assert "train0" not in {p.path.stem for p in listing.samples}
+    assert "val0" in {p.path.stem for p in listing.samples}
 
 
 def turn(path, orientation):
@@ -223,7 +223,7 @@ def test_an_exif_orientation_that_makes_labels_ambiguous_is_fatal(
         for exif, size in (("apply", (128, 96)), ("ignore", (96, 128))):
             listing = read_detection(root, exif=exif)
             assert not listing.problems
-            image = next(p for p in listing.images if p.objects)
+            image = next(p for p in listing.samples if p.objects)
             expected = size if orientation == 6 else (96, 128)
             assert image.size == expected and image.upright == (exif == "apply")
 

@@ -36,13 +36,13 @@ def test_pipes_are_named_and_not_waited_for(tmp_path, format):
         os.mkfifo(pipe)
     listing, text = listed(root)
     assert all(f"error: {pipe}: is a pipe, socket or device" in text for pipe in pipes)
-    assert len(listing.images) == 3
+    assert len(listing.samples) == 3
 
 
 @pytest.mark.parametrize("format", ["coco", "voc", "yolo"])
 def test_case_and_links_do_not_matter(tmp_path, format):
     root = save_boxes(tmp_path / "set", format)
-    expected = sorted(len(i.objects) for i in read_detection(root).images)
+    expected = sorted(len(i.objects) for i in read_detection(root).samples)
     for path in [p for p in root.rglob("*") if p.suffix in {".txt", ".xml", ".json", ".png"}]:
         path.rename(path.with_suffix(path.suffix.upper()))
     images = {"coco": "train", "voc": "JPEGImages", "yolo": "images"}[format]
@@ -50,7 +50,7 @@ def test_case_and_links_do_not_matter(tmp_path, format):
     (root / images).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     listing, text = listed(root)
     assert text == "no problems"
-    assert sorted(len(i.objects) for i in listing.images) == expected
+    assert sorted(len(i.objects) for i in listing.samples) == expected
 
 
 def test_two_images_of_one_name_and_labels_without_an_image_are_errors(tmp_path):
@@ -62,7 +62,7 @@ def test_two_images_of_one_name_and_labels_without_an_image_are_errors(tmp_path)
     assert "p0.png has the same name, and one label file" in text
     assert f"error: {labels / 'P_1.txt'}: has no image of its name" in text
     assert f"warning: {images / 'p1.png'}: has no label file, as 1 of 4 images" in text
-    assert [i.path.stem for i in listing.images] == ["p1", "p2"]
+    assert [i.path.stem for i in listing.samples] == ["p1", "p2"]
     shutil.copy(labels / "p2.txt", labels / "p2.TXT")
     assert "p2.png: has several label files" in listed(root)[1]
 
@@ -87,8 +87,8 @@ def test_paths_in_coco_stay_inside_the_data_set(tmp_path, written):
     edit_coco(root, lambda c: c["images"][1].update(file_name=name))
     listing, text = listed(root)
     assert "images[1]: names " in text and "lies outside of" in text
-    assert "--data.allow_outside true" in text and len(listing.images) == 2
-    assert any(i.path == target for i in listed(root, allow_outside=True)[0].images)
+    assert "--data.allow_outside true" in text and len(listing.samples) == 2
+    assert any(i.path == target for i in listed(root, allow_outside=True)[0].samples)
     # An absolute path inside is fine.
     inside = str(root / "train" / "p1.png")
     edit_coco(root, lambda c: c["images"][1].update(file_name=inside))
@@ -119,9 +119,9 @@ def test_a_yaml_may_name_a_yolo_data_set_elsewhere_and_nothing_else(tmp_path):
     ):
         listing, text = describe(**content)
         assert "lies outside of" in text and "--data.allow_outside true" in text, content
-        assert "SECRET" not in text and "root:" not in text and not listing.images
-    assert describe(train="../private", allow=1)[0].images == ()
-    assert [i.path.name for i in listed(path, allow_outside=True)[0].images] == ["p9.png"]
+        assert "SECRET" not in text and "root:" not in text and not listing.samples
+    assert describe(train="../private", allow=1)[0].samples == ()
+    assert [i.path.name for i in listed(path, allow_outside=True)[0].samples] == ["p9.png"]
     # A hidden folder is private, whatever its form.
     root.parent.rename(tmp_path / ".datasets")
     assert "lies outside of" in describe(path="../.datasets/set", train="images/train")[1]
@@ -134,7 +134,7 @@ def test_lists_of_images_do_not_print_what_is_no_path(tmp_path):
     (root / "train.txt").write_text("\n".join(lines))
     edit_yaml(root, lambda c: c.update(train="train.txt"))
     listing, text = listed(root)
-    assert [i.path.name for i in listing.images] == ["p0.png"]
+    assert [i.path.name for i in listing.samples] == ["p0.png"]
     assert "train.txt:3: names no image" in text and "SECRET" not in text
     assert "train.txt:4: names" in text and "lies outside of" in text
     assert "train.txt:5: there is no file 'gone.png'" in text
@@ -156,6 +156,6 @@ def test_exports_of_other_tools_are_read_without_a_word(tmp_path):
         "roboflow:\n  workspace: mine\n  version: 1\ndownload: |\n  import os\n"
     )
     listing, text = listed(root)
-    assert text == "no problems" and len(listing.images) == 3
+    assert text == "no problems" and len(listing.samples) == 3
     (root / "data.yaml").write_text("train:\nval: null\nnames: ['cat', 'dog']\n")
     assert "data.yaml: needs names, and train or val" in listed(root)[1]

@@ -136,7 +136,7 @@ def test_a_list_of_voc_may_hold_names_with_spaces_and_flags(tmp_path):
     lists.joinpath("cat_train.txt").write_text("my photo  1\n")
     listing, text = listed(root)
     assert text == "no problems"
-    assert {(i.path.stem, i.split) for i in listing.images} == {
+    assert {(i.path.stem, i.split) for i in listing.samples} == {
         ("my photo", "train"), ("Caf\u00e9 1", "train"), ("p2", "val")
     }  # fmt: skip
 
@@ -150,12 +150,12 @@ def test_a_list_of_voc_for_training_and_validation_together_is_read(tmp_path):
     lists.joinpath("trainval.txt").write_text("p1\np2\n")
     listing, text = listed(root)
     assert text == "no problems"
-    splits = {image.path.stem: image.split for image in listing.images}
+    splits = {image.path.stem: image.split for image in listing.samples}
     assert splits == {"p0": "test", "p1": "train", "p2": "train"}
     # Beside the two it repeats, it is not read.
     lists.joinpath("train.txt").write_text("p1\n")
     lists.joinpath("val.txt").write_text("p2\n")
-    splits = {image.path.stem: image.split for image in listed(root)[0].images}
+    splits = {image.path.stem: image.split for image in listed(root)[0].samples}
     assert splits == {"p0": "test", "p1": "train", "p2": "val"}
 
 
@@ -164,11 +164,11 @@ def test_voc_prefers_the_exact_file_name_and_refuses_to_guess(tmp_path):
     images, xml = root / "JPEGImages", root / "Annotations" / "p0.xml"
     shutil.copy(images / "p1.png", images / "p0.jpg")
     listing, text = listed(root)
-    assert [i.path.name for i in listing.images][:1] == ["p0.png"]
+    assert [i.path.name for i in listing.samples][:1] == ["p0.png"]
     assert "holds 1 image that is not used (1 .jpg)" in text
     xml.write_text(xml.read_text().replace("p0.png", "p0"))
     listing, text = listed(root)
-    assert "p0.xml: its image may be " in text and len(listing.images) == 2
+    assert "p0.xml: its image may be " in text and len(listing.samples) == 2
     # Another image's name is taken at its word, with a warning; two XML files of one image are not.
     xml.write_text(xml.read_text().replace(">p0<", ">C:\\photos\\p1.png<"))
     _, text = listed(root)
@@ -225,13 +225,13 @@ def test_names_of_yolo_are_read_as_they_are_written(tmp_path):
 
 def test_key_points_are_declared_and_not_taken_for_outlines(tmp_path):
     root = save_boxes(tmp_path / "set", "yolo")
-    expected = [o.box for i in read_detection(root).images for o in i.objects]
+    expected = [o.box for i in read_detection(root).samples for o in i.objects]
     for path in (root / "labels").rglob("*.txt"):
         path.write_text(path.read_text().replace("\n", " 0.4 0.4 0.6 0.6\n"))
     edit_yaml(root, lambda c: c.update(kpt_shape=[2, 2]))
     listing, text = listed(root)
     assert text == "no problems"
-    assert [o.box for i in listing.images for o in i.objects] == expected
+    assert [o.box for i in listing.samples for o in i.objects] == expected
     edit_yaml(root, lambda c: c.update(kpt_shape=[2, 3]))
     assert "has 8 values after the class id; kpt_shape declares 10" in listed(root)[1]
 

@@ -62,7 +62,7 @@ def test_a_users_own_data_module_inherits_the_checks(tmp_path):
     report = spec.check_module(OwnFormatData(str(tmp_path / "outer")))
     assert [p.severity for p in report.problems] == ["error"]
     data = OwnFormatData(str(tmp_path / "outer"), skip_bad=True, num_workers=0)
-    assert len(data.listing.images) == 3 and data.skipped == 1
+    assert len(data.listing.samples) == 3 and data.skipped == 1
 
 
 def test_a_conversion_reports_what_was_left_out(tmp_path):
@@ -124,7 +124,9 @@ def test_outer_paths_and_links_are_answered_on_the_command_line(visus, workplace
     assert code == 2 and "3 images" in out
     code, out, _ = visus(*convert, "all", "--allow-outside")
     assert code == 0 and "4 images" in out
-    assert len(ImageDetectionData(str(root), allow_outside=True, num_workers=0).listing.images) == 4
+    assert (
+        len(ImageDetectionData(str(root), allow_outside=True, num_workers=0).listing.samples) == 4
+    )
 
 
 def test_the_specification_needs_no_torch():

@@ -92,7 +92,7 @@ def test_names_with_spaces_are_read_and_wrong_lines_named(workplace):
     lists = folder / "ImageSets" / "Segmentation"
     (lists / "train.txt").write_text("my cat\n1\n../../../private\n/etc/passwd\n1\ngone\n")
     listing = VOCSegmentationData(str(root), num_workers=0).read_listing()
-    assert [image.path.stem for image in listing.images] == ["my cat", "1", "4", "5"]
+    assert [image.path.stem for image in listing.samples] == ["my cat", "1", "4", "5"]
     report = {p.place: p.message for p in listing.problems if p.severity == "error"}
     assert set(report) == {f"{lists / 'train.txt'}:{line}" for line in (3, 4, 5, 6)}
     assert "already" in report[f"{lists / 'train.txt'}:5"]

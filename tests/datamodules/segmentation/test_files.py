@@ -28,7 +28,7 @@ def messages(listing, severity="error"):
 
 
 def masks_of(listing):
-    return [read_masked(image, listing.classes)[1] for image in listing.images]
+    return [read_masked(image, listing.classes)[1] for image in listing.samples]
 
 
 @pytest.mark.parametrize("layout", ["folders", "splits", "inner", "annot", "csv"])
@@ -36,10 +36,10 @@ def test_every_layout_is_read(workplace, layout):
     save_masked(workplace / "set", layout)
     listing = read_segmentation(workplace / "set")
     assert not messages(listing) and not messages(listing, "fatal")
-    assert len(listing.images) == 8
-    splits = {image.split for image in listing.images}
+    assert len(listing.samples) == 8
+    splits = {image.split for image in listing.samples}
     assert splits == ({""} if layout == "folders" else {"train", "val"})
-    for mask, image in zip(masks_of(listing), listing.images, strict=True):
+    for mask, image in zip(masks_of(listing), listing.samples, strict=True):
         number = int(image.path.stem.removeprefix("p"))
         assert (mask == truth(number)).all()
 
@@ -117,7 +117,7 @@ def test_each_kind_of_bad_pair_is_in_one_report(workplace):
         "p8.png: no pixel belongs to a class",
     ):
         assert words in report, words
-    assert [image.path.stem for image in listing.images] == ["p9"]
+    assert [image.path.stem for image in listing.samples] == ["p9"]
     assert listing.left_out == 10
 
 
@@ -164,14 +164,14 @@ def test_an_oriented_image_is_read_upright_or_refused(workplace):
 def test_outlines_in_coco_format_are_drawn(workplace):
     root = save_detection(workplace / "boxes", "coco", ("train", "val"))
     listing = read_segmentation(root)
-    assert listing.classes.names[0] == "background" and len(listing.images) == 16
-    image, mask = read_masked(listing.images[1], listing.classes)
+    assert listing.classes.names[0] == "background" and len(listing.samples) == 16
+    image, mask = read_masked(listing.samples[1], listing.classes)
     assert mask.shape == image.shape[:2]
     assert set(np.unique(mask)) <= set(range(4))
     scene = make_scene(1, (96, 128), (1, 3), 24)
     labelled = [item for item in scene.objects if item.shape in SHAPES[:3]]
     assert ((mask > 0) == np.any([item.mask for item in labelled], axis=0)).all()
-    assert sum(sample.counts[0] for sample in listing.images) > 0
+    assert sum(sample.counts[0] for sample in listing.samples) > 0
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_any_values_are_classes_or_reported(tmp_path_factory, values, ignore):
     assert ("is none of" in messages(listing) or "are none of" in messages(listing)) == bool(
         unknown
     )
-    if listing.images:
+    if listing.samples:
         (ids,) = masks_of(listing)
         labelled = (mask <= 2) & (mask != ignore)
         assert (ids[labelled] == mask[labelled]).all() and (ids[~labelled] == IGNORE).all()
@@ -279,7 +279,7 @@ def test_masks_of_two_and_four_bits_keep_their_ids():
 def test_folders_outside_the_layout_are_refused_and_hidden_ones_ignored(workplace):
     root = save_masked(workplace / "set", "inner")
     (root / "images" / ".ipynb_checkpoints").mkdir()
-    assert {p.split for p in read_segmentation(root).images} == {"train", "val"}
+    assert {p.split for p in read_segmentation(root).samples} == {"train", "val"}
     (root / "images" / "extra").mkdir()
     with pytest.raises(VisusError, match="extra: belongs to no split"):
         read_segmentation(root)
