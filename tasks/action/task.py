@@ -72,17 +72,17 @@ class ActionTask(VisionTask):
         self.label_smoothing = label_smoothing
         self.network, described = create_network(
             architecture,
-            self.hparams["backbone"],
-            len(self.class_names),
-            self.image_size,
-            data_info.frames,
-            self.in_channels,
-            self.hparams["pretrained"],
-            inputs,
-            cell,
-            hidden_size,
-            dropout,
-            self.hparams["backbone_options"],
+            backbone=self.hparams["backbone"],
+            classes=len(self.class_names),
+            image_size=self.image_size,
+            frames=data_info.frames,
+            in_channels=self.in_channels,
+            pretrained=self.hparams["pretrained"],
+            inputs=inputs,
+            cell=cell,
+            hidden_size=hidden_size,
+            dropout=dropout,
+            backbone_options=self.hparams["backbone_options"],
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(described.mean, described.std)

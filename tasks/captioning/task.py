@@ -105,17 +105,17 @@ class CaptioningTask(VisionTask):
         assert data_info is not None
         _check(data_info)
         self.network, (mean, std) = create_captioner(
-            len(self.class_names),
-            self.hparams["backbone"],
-            self.in_channels,
-            self.hparams["pretrained"],
-            self.image_size,
-            stride,
-            hidden_size,
-            cell,
-            attention,
-            dropout,
-            temporal if data_info.frames > 1 else None,
+            words=len(self.class_names),
+            backbone=self.hparams["backbone"],
+            in_channels=self.in_channels,
+            pretrained=self.hparams["pretrained"],
+            image_size=self.image_size,
+            stride=stride,
+            hidden_size=hidden_size,
+            cell=cell,
+            attention=attention,
+            dropout=dropout,
+            temporal=temporal if data_info.frames > 1 else None,
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.body.to(memory_format=torch.channels_last)

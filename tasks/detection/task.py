@@ -73,17 +73,17 @@ class DetectionTask(VisionTask):
         self.hparams["channels"] = channels
         self.network, (mean, std) = create_detector(
             architecture,
-            len(self.class_names),
-            self.hparams["backbone"],
-            self.in_channels,
-            self.hparams["pretrained"],
-            self.image_size,
-            channels,
-            data_info.anchors,
-            proposals,
-            data_info.masks,
-            strides,
-            shared_towers,
+            num_classes=len(self.class_names),
+            backbone=self.hparams["backbone"],
+            in_channels=self.in_channels,
+            pretrained=self.hparams["pretrained"],
+            image_size=self.image_size,
+            channels=channels,
+            anchors=data_info.anchors,
+            proposals=proposals,
+            masks=data_info.masks,
+            strides=strides,
+            shared_towers=shared_towers,
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)

@@ -87,14 +87,14 @@ class Face3DTask(VisionTask):
         located = self.face.spread_points(points).tolist()
         self.losses = FaceLosses(self.shapes, located, self.face.millimetres, self.image_size[1])
         self.network, (mean, std) = create_face_regressor(
-            self.hparams["backbone"],
-            self.hparams["pretrained"],
-            self.image_size,
-            data_info.components,
-            len(self.face.expression),
-            self.face.neutral[located],
-            hidden_size,
-            float(np.ptp(self.face.neutral[:, 0])),
+            backbone=self.hparams["backbone"],
+            pretrained=self.hparams["pretrained"],
+            image_size=self.image_size,
+            components=data_info.components,
+            expressions=len(self.face.expression),
+            points=self.face.neutral[located],
+            hidden_size=hidden_size,
+            extent=float(np.ptp(self.face.neutral[:, 0])),
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)

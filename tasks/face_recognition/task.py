@@ -89,11 +89,11 @@ class FaceRecognitionTask(VisionTask):
         self.people_count = data_info.people_count or 0
         self.network, (mean, std) = create_embedder(
             architecture,
-            embedding,
-            self.hparams["backbone"],
-            self.hparams["pretrained"],
-            self.image_size,
-            dropout,
+            embedding=embedding,
+            backbone=self.hparams["backbone"],
+            pretrained=self.hparams["pretrained"],
+            image_size=self.image_size,
+            dropout=dropout,
             **(self.hparams["backbone_options"] or {}),
         )
         self.network.to(memory_format=torch.channels_last)

@@ -79,16 +79,16 @@ class SegmentationTask(VisionTask):
             raise VisusError("data.resize_mode crop leaves pixels without a class; use letterbox")
         self.network, (mean, std) = create_segmenter(
             architecture,
-            len(self.class_names),
-            self.hparams["backbone"],
-            self.in_channels,
-            self.hparams["pretrained"],
-            self.image_size,
-            channels,
-            finest_stride,
-            upsampling,
-            self.hparams["backbone_options"],
-            refine,
+            num_classes=len(self.class_names),
+            backbone=self.hparams["backbone"],
+            in_channels=self.in_channels,
+            pretrained=self.hparams["pretrained"],
+            image_size=self.image_size,
+            channels=channels,
+            finest_stride=finest_stride,
+            upsampling=upsampling,
+            backbone_options=self.hparams["backbone_options"],
+            refine=refine,
         )
         self.network.to(memory_format=torch.channels_last)
         self.set_normalisation(mean, std)
