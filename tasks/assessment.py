@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from visus.vision.images import Pixels
 from visus.vision.occlusion import Scores
+from visus.vision.sampling import evenly_spaced
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -179,5 +180,4 @@ class Assessment(ABC):
 
     def subset(self, count: int) -> list[str]:
         """Names of the images of at most `count` evenly spaced samples."""
-        chosen = np.unique(np.linspace(0, len(self.sources) - 1, count).round().astype(int))
-        return [self.sources[i] for i in chosen]
+        return evenly_spaced(self.sources, count)

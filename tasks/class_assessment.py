@@ -15,11 +15,8 @@ from visus.tasks.assessment import (
     LabelScores,
     ReadImage,
 )
-from visus.tasks.class_metrics import ClassificationMetrics, class_report
+from visus.tasks.class_metrics import ClassificationMetrics, class_report, log_loss
 from visus.vision.images import Pixels, visible
-
-_LEAST = 1e-12
-"""Lower bound of the scores in the loss."""
 
 
 class ClassAssessment(Assessment):
@@ -111,9 +108,5 @@ class ClassAssessment(Assessment):
     def _metrics(self, chosen: Indices) -> ClassificationMetrics:
         scores, labels = self.scored.scores[chosen], self.scored.labels[chosen]
         metrics = ClassificationMetrics(len(self.scored.class_names), self.scored.multi_label)
-        if self.scored.multi_label:
-            right = np.where(labels > 0, scores, 1 - scores)
-        else:
-            right = scores[np.arange(len(labels)), labels]
-        metrics.update(scores, labels, float(-np.log(np.maximum(right, _LEAST)).mean()))
+        metrics.update(scores, labels, log_loss(scores, labels, self.scored.multi_label))
         return metrics

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.float64]
+LEAST_SCORE = 1e-12
+"""Smaller scores count as this in the cross-entropy, which is finite then."""
+
 _BINS = 15
 """Number of bins of the calibration error; a confidence of exactly 1 has a bin of its own."""
 
@@ -107,6 +110,21 @@ class ClassificationMetrics:
 
     def _add_to_bins(self, confidence: NDArray[np.float32], correct: NDArray[Any]) -> None:
         self.records[0]["bins"] += calibration_bins(confidence, correct)
+
+
+def log_loss(scores: NDArray[np.float32], labels: NDArray[Any], multi_label: bool) -> float:
+    """The mean cross-entropy of scores.
+
+    Args:
+        scores: Shape (samples, classes), 0 to 1.
+        labels: Class ids of shape (samples,), or rows of zeros and ones (samples, classes).
+        multi_label: Which of the two.
+    """
+    if multi_label:
+        right = np.where(labels > 0, scores, 1 - scores)
+    else:
+        right = scores[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(right, LEAST_SCORE)).mean())
 
 
 def calibration_bins(confidence: NDArray[Any], correct: NDArray[Any]) -> Counts:

@@ -13,6 +13,7 @@ from visus.apps.inference.loading import bare_torch_model
 from visus.datamodules.core.base import VisionDataModule
 from visus.tasks.base import VisionTask
 from visus.vision.errors import VisusError
+from visus.vision.sampling import evenly_spaced
 
 _CALIBRATION_IMAGES = 200
 """Training images that set the ranges of the layers' inputs."""
@@ -46,9 +47,8 @@ def write_int8(task: VisionTask, data: VisionDataModule[Any], path: Path) -> Non
     """
     dataset: Any = data.plain_dataset("train")
     model = bare_torch_model("compressed", task)
-    count = min(_CALIBRATION_IMAGES, len(dataset))
-    chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    inputs = [model.network_inputs(np.asarray(dataset.image(int(i)))) for i in chosen]
+    chosen = evenly_spaced(range(len(dataset)), _CALIBRATION_IMAGES)
+    inputs = [model.network_inputs(np.asarray(dataset.image(index))) for index in chosen]
     write_network(task, path, "int8", inputs)
 
 

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from visus.tasks.assessment import Floats, LabelScores
-from visus.tasks.class_metrics import calibration_bins
-
-_LEAST = 1e-12
+from visus.tasks.class_metrics import LEAST_SCORE, calibration_bins
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +42,9 @@ def measure_calibration(confidence: Floats, right: NDArray[np.bool_]) -> Calibra
 
 def scale_scores(scored: LabelScores, temperature: float) -> LabelScores:
     """The scores after division of the logits by a temperature."""
-    scores = scored.scores.astype(np.float64).clip(_LEAST, 1)
+    scores = scored.scores.astype(np.float64).clip(LEAST_SCORE, 1)
     if scored.multi_label:
-        logits = np.log(scores) - np.log((1 - scores).clip(_LEAST))
+        logits = np.log(scores) - np.log((1 - scores).clip(LEAST_SCORE))
         scaled = 1 / (1 + np.exp(-logits / temperature))
     else:
         powers = np.exp(np.log(scores) / temperature)
@@ -77,9 +75,9 @@ def fit_temperature(scored: LabelScores) -> float:
 
     def loss(exponent: float) -> float:
         scores = scale_scores(scored, float(np.exp(exponent))).scores.astype(np.float64)
-        terms = targets * np.log(scores.clip(_LEAST))
+        terms = targets * np.log(scores.clip(LEAST_SCORE))
         if scored.multi_label:
-            terms += (1 - targets) * np.log((1 - scores).clip(_LEAST))
+            terms += (1 - targets) * np.log((1 - scores).clip(LEAST_SCORE))
         return float(-terms.sum(1).mean())
 
     bounds = (float(np.log(0.05)), float(np.log(20.0)))

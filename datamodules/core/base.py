@@ -19,6 +19,7 @@ from visus.datamodules.core.ranges import check_data_ranges
 from visus.datamodules.core.shards.writer import ShardSource
 from visus.vision.errors import VisusError
 from visus.vision.metadata import ResizeMode
+from visus.vision.sampling import evenly_spaced
 
 Augment = TypeVar("Augment")
 
@@ -208,7 +209,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         dataset = self._checked_dataset(split)
         size = len(dataset)  # type: ignore[arg-type]
         if samples is not None and samples < size:
-            dataset = Subset(dataset, [index * size // samples for index in range(samples)])
+            dataset = Subset(dataset, evenly_spaced(range(size), samples))
         return make_loader(dataset, self.batch_size, self.num_workers, *self.rank_and_world_size())
 
     def _checked_dataset(self, split: str) -> Dataset[Batch]:

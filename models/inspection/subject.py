@@ -1,12 +1,11 @@
 """A network with the image that it is inspected on, and the choice of its layers."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from visus.models.backbones.summary import Layer, summarise
@@ -105,11 +104,3 @@ def find_convolution(subject: Subject, name: str | None) -> Layer:
                 f"output above 1 x 1; name one, such as {similar}"
             )
     raise VisusError(f"--layer {name}: there is no such layer; similar: {similar}")
-
-
-def evenly(items: Sequence[Layer], count: int) -> list[Layer]:
-    """At most this many items, evenly spaced, the first and the last included."""
-    if len(items) <= count:
-        return list(items)
-    places = torch.linspace(0, len(items) - 1, count).round().int().tolist()
-    return [items[place] for place in places]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from visus.tasks.action.metrics import average_windows
 from visus.tasks.assessment import LabelScores
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.class_assessment import ClassAssessment
@@ -18,8 +19,7 @@ def assess_clips(task: VisionTask, batches: Iterable[Batch]) -> ClassAssessment:
     """
     multi_label = bool(task.options()["multi_label"])
     names: dict[str, str] = {}
-    windows: dict[str, list[np.ndarray]] = {}
-    labels: dict[str, np.ndarray] = {}
+    records = []
     with torch.inference_mode():
         for batch in batches:
             (logits,) = task(batch["image"].to(task.device))
@@ -28,9 +28,7 @@ def assess_clips(task: VisionTask, batches: Iterable[Batch]) -> ClassAssessment:
             columns = (batch["clip"], batch["source"], scores, truth)
             for clip, source, row, label in zip(*columns, strict=True):
                 names.setdefault(clip, source)
-                windows.setdefault(clip, []).append(row)
-                labels[clip] = label
-    averages = np.stack([np.mean(each, 0) for each in windows.values()]).astype(np.float32)
-    truth = np.stack([labels[clip] for clip in windows]).astype(np.int64)
-    scored = LabelScores(averages, truth, task.class_names)
-    return ClassAssessment([names[clip] for clip in windows], scored, "clips")
+                records.append((clip, row, label))
+    clips, averages, truth = average_windows(records)
+    scored = LabelScores(averages.astype(np.float32), truth.astype(np.int64), task.class_names)
+    return ClassAssessment([names[clip] for clip in clips], scored, "clips")

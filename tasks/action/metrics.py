@@ -1,18 +1,16 @@
 """Evaluation of action recognition: the figures of a classifier, over whole clips."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.class_metrics import ClassificationMetrics, ClassificationResult
+from visus.tasks.class_metrics import ClassificationMetrics, ClassificationResult, log_loss
 
 Record = tuple[str, NDArray[np.float32], NDArray[Any]]
 """Name of a clip, scores of a window of it, and the clip's labels."""
-
-_LEAST = 1e-12
-"""Lower bound of the scores in the loss."""
 
 
 class ActionMetrics:
@@ -43,30 +41,37 @@ class ActionMetrics:
 
     def compute(self) -> ClassificationResult:
         """The result over all clips of all processes; with `multi_label` also `map`."""
-        windows: dict[str, list[NDArray[np.float32]]] = {}
-        labels: dict[str, NDArray[Any]] = {}
-        for clip, scores, label in self.records:
-            windows.setdefault(clip, []).append(scores)
-            labels[clip] = label
         metrics = ClassificationMetrics(self.classes, self.multi_label)
-        if not windows:
+        if not self.records:
             return metrics.compute()
-        averages = np.stack([np.mean(each, 0) for each in windows.values()])
-        truth = np.stack([labels[clip] for clip in windows])
-        metrics.update(averages, truth, self._loss(averages, truth))
+        _, averages, truth = average_windows(self.records)
+        metrics.update(averages, truth, log_loss(averages, truth, self.multi_label))
         result = metrics.compute()
         if self.multi_label:
             figures = {**result.figures, "map": mean_average_precision(averages, truth)}
             result = replace(result, figures=figures)
         return result
 
-    def _loss(self, scores: NDArray[np.float32], labels: NDArray[Any]) -> float:
-        """The mean cross-entropy of the averaged scores."""
-        if self.multi_label:
-            right = np.where(labels > 0, scores, 1 - scores)
-        else:
-            right = scores[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(right, _LEAST)).mean())
+
+def average_windows(
+    records: Iterable[tuple[str, NDArray[np.float32], Any]],
+) -> tuple[list[str], NDArray[np.float32], NDArray[Any]]:
+    """The scores of clips: the averages over their windows.
+
+    Args:
+        records: The clip, the scores (classes,) and the label or labels of each window.
+
+    Returns:
+        The clips in the order of their first windows, their scores (clips, classes), and their
+        labels.
+    """
+    windows: dict[str, list[NDArray[np.float32]]] = {}
+    labels: dict[str, Any] = {}
+    for clip, scores, label in records:
+        windows.setdefault(clip, []).append(scores)
+        labels[clip] = label
+    averages = np.stack([np.mean(each, 0) for each in windows.values()])
+    return list(windows), averages, np.stack([labels[clip] for clip in windows])
 
 
 def mean_average_precision(scores: NDArray[np.float32], labels: NDArray[Any]) -> float:

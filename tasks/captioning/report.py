@@ -19,6 +19,7 @@ from visus.vision.drawing.grid import grid
 from visus.vision.images import Pixels
 from visus.vision.output_files import write_image
 from visus.vision.resize import preprocess_image
+from visus.vision.sampling import first_and_spaced
 
 _IMAGES = 12
 _WORST = 4
@@ -110,11 +111,8 @@ def _draw_examples(
 ) -> Pixels:
     """The worst images, then a regular sample of the others, each with its attention maps."""
     order = np.argsort(result.scores, kind="stable").tolist()
-    rest = order[_WORST:]
-    count = min(len(rest), _IMAGES - _WORST)
-    chosen = order[:_WORST] + [rest[i * len(rest) // count] for i in range(count)]
     images, lines = [], []
-    for i in chosen:
+    for i in first_and_spaced(order, _WORST, _IMAGES):
         record = result.records[i]
         image = context.read_image(record.source)
         # Of a clip, this image is a single frame.

@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visus.models.inspection.saliency import saliency
 from visus.tasks.base import VisionTask
 from visus.tasks.classification.networks import SpatialTransformer
 from visus.tasks.classification.task import ClassificationTask
@@ -37,7 +38,8 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     best = logits.argsort(descending=True)[:_CLASSES].tolist()
     names = task.class_names
     maps = [(f"Grad-CAM: {names[index]}", class_map(task, images, index)) for index in best]
-    maps.append((f"saliency: {names[best[0]]}", saliency(task, images, best[0])))
+    first = saliency(lambda values: task(values)[0][0, best[0]], images)
+    maps.append((f"saliency: {names[best[0]]}", first))
     drawn = [explanation(image, heat, geometry, caption) for caption, heat in maps]
     front = _front(task)
     if front is not None:
@@ -86,22 +88,3 @@ def class_map(task: VisionTask, images: Tensor, index: int) -> NDArray[np.float3
             torch.from_numpy(heat)[None, None].to(task.device), task.normalise(images)
         )
     return np.asarray(maps[0, 0].cpu().numpy(), np.float32)
-
-
-def saliency(task: VisionTask, images: Tensor, index: int) -> NDArray[np.float32]:
-    """The magnitude of the logit's gradient at each pixel (Simonyan et al. 2014).
-
-    Args:
-        task: The classifier.
-        images: One preprocessed image, uint8 of shape (1, channels, height, width).
-        index: The class id.
-
-    Returns:
-        Shape (height, width) of the input, 0 to 1.
-    """
-    values = images.float().requires_grad_()
-    (gradient,) = torch.autograd.grad(task(values)[0][0, index], values)
-    magnitude = gradient[0].abs().amax(0).cpu().numpy()
-    # Relative to a percentile: beside a few outliers all other pixels would be black.
-    scale = max(float(np.percentile(magnitude, 99)), 1e-12)
-    return np.asarray(np.clip(magnitude / scale, 0, 1), np.float32)

@@ -17,6 +17,7 @@ from visus.vision.drawing.grid import grid
 from visus.vision.drawing.plots import draw_curves
 from visus.vision.images import Pixels
 from visus.vision.output_files import write_image, write_text
+from visus.vision.sampling import first_and_spaced
 
 _EXAMPLES = 12
 _WORST = 4
@@ -67,11 +68,8 @@ def _coco_results(metrics: DetectionMetrics) -> list[dict[str, Any]]:
 def _draw_examples(metrics: DetectionMetrics, context: ReportContext) -> Pixels:
     """Ground truth beside predictions: the worst images, then evenly spaced others by F1."""
     order = sorted(range(len(metrics.records)), key=metrics.image_f1)
-    others = order[_WORST:]
-    count = min(len(others), _EXAMPLES - _WORST)
-    chosen = order[:_WORST] + [others[i * len(others) // count] for i in range(count)]
     images, captions = [], []
-    for index in chosen:
+    for index in first_and_spaced(order, _WORST, _EXAMPLES):
         source, prediction, truth = metrics.records[index]
         image = context.read_image(source)
         labels = [prediction.class_names[i] for i in truth.class_ids]

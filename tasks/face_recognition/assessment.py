@@ -25,6 +25,7 @@ from visus.tasks.face_recognition.metrics import (
     true_accepts_at,
 )
 from visus.vision.images import Pixels, visible
+from visus.vision.sampling import evenly_spaced
 from visus.vision.truth import FacePair
 
 Embed = Callable[[list[Pixels]], NDArray[np.float32]]
@@ -110,8 +111,7 @@ class VerificationAssessment(Assessment):
 
     def subset(self, count: int) -> list[str]:
         """Names of the images of evenly spaced pairs, at most `count`."""
-        chosen = np.linspace(0, len(self.sources) - 1, max(2, count // 2)).round().astype(int)
-        pairs = [self.result.pairs[i] for i in np.unique(chosen)]
+        pairs = evenly_spaced(self.result.pairs, max(2, count // 2))
         return list(dict.fromkeys(name for pair in pairs for name in (pair.first, pair.second)))
 
     @cached_property

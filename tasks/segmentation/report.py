@@ -15,6 +15,7 @@ from visus.vision.drawing.plots import draw_confusion
 from visus.vision.images import Pixels, read_mask, visible
 from visus.vision.masks import IGNORE
 from visus.vision.output_files import write_image
+from visus.vision.sampling import first_and_spaced
 
 _EXAMPLES = 12
 _WORST = 6
@@ -59,6 +60,4 @@ def _choose_examples(records: list[SegmentationRecord]) -> list[SegmentationReco
     """The images of the lowest mean IoU, in ascending order, and evenly spaced others."""
     labelled = [record for record in records if math.isfinite(record.miou)]
     order = sorted(labelled, key=lambda record: record.miou)
-    rest = order[_WORST:]
-    count = min(len(rest), _EXAMPLES - _WORST)
-    return order[:_WORST] + [rest[i * len(rest) // count] for i in range(count)]
+    return first_and_spaced(order, _WORST, _EXAMPLES)

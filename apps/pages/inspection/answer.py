@@ -16,8 +16,9 @@ from visus.models.inspection.robustness import (
     measure_invariance,
 )
 from visus.models.inspection.saliency import score_saliency
-from visus.models.inspection.subject import Subject, evenly
+from visus.models.inspection.subject import Subject
 from visus.tasks.spec import Explanation
+from visus.vision.sampling import evenly_spaced
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -109,7 +110,7 @@ def robustness_section(inspected: Inspected) -> Section:
                 axes.grid(True)
         figure = drawn.svg
     layers = [each for each in subject.spatial_layers if each.field and min(each.output[1:]) >= 4]
-    measured = measure_equivariance(subject, evenly(layers, _EQUIVARIANT_LAYERS))
+    measured = measure_equivariance(subject, evenly_spaced(layers, _EQUIVARIANT_LAYERS))
     facts = {
         "name": None if index is None else subject.class_names[index],
         "invariances": invariances,

@@ -15,9 +15,9 @@ from visus.models.inspection.features import strongest_channels, to_levels
 from visus.models.inspection.patches import patch_layer, strongest_patches
 from visus.models.inspection.receptive_fields import effective_fields
 from visus.models.inspection.recording import record
-from visus.models.inspection.subject import evenly
 from visus.vision.image_files import list_images
 from visus.vision.images import ImageError, Pixels, read_image, visible
+from visus.vision.sampling import evenly_spaced
 from visus.vision.wording import counted
 
 _MAPS = 24
@@ -50,7 +50,7 @@ def image_section(inspected: Inspected) -> Section:
 def maps_section(inspected: Inspected) -> Section:
     """Feature maps of every layer."""
     subject = inspected.subject
-    layers = evenly(subject.spatial_layers, _MAPS)
+    layers = evenly_spaced(subject.spatial_layers, _MAPS)
     recorded = record(subject, [layer.name for layer in layers], subject.image)
     rows = []
     for layer in layers:
@@ -112,7 +112,7 @@ def field_section(inspected: Inspected) -> Section:
     """The receptive field of a chosen number, drawn on the image."""
     name, title = "field", "The receptive field of one number"
     subject = inspected.subject
-    layers = evenly(subject.convolutions, _FIELDS)
+    layers = evenly_spaced(subject.convolutions, _FIELDS)
     effective = effective_fields(subject, layers, _POSITIONS)
     rows = []
     for layer in layers:

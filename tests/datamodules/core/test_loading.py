@@ -14,6 +14,7 @@ from visus.datamodules.classification.arrays import ScenesClassificationData
 from visus.datamodules.classification.data import ImageClassificationData
 from visus.datamodules.core.epochs import ShuffledBatches
 from visus.datamodules.core.loading import ArrayDataset, make_loader, make_train_loader
+from visus.vision.sampling import evenly_spaced
 
 
 def dataset(size):
@@ -161,6 +162,6 @@ def test_a_part_of_the_validation_samples_is_evenly_spread():
     every = [name for batch in data.val_dataloader() for name in batch["source"]]
     data.validated = 4
     some = [name for batch in data.val_dataloader() for name in batch["source"]]
-    assert some == [every[i * len(every) // 4] for i in range(4)]
+    assert some == evenly_spaced(every, 4)
     data.validated = 1000
     assert [name for batch in data.val_dataloader() for name in batch["source"]] == every

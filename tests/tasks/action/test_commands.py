@@ -59,7 +59,9 @@ def test_images_and_wrong_outputs_are_refused(visus, checkpoint):
     code, _, err = visus("predict", checkpoint, "a.png")
     assert code == 2 and "a still image is not a clip" in err
     code, _, err = visus("predict", checkpoint, "clip.mp4", "--timeline", "clip.mp4")
-    assert code == 2 and "--timeline clip.mp4: is written as CSV" in err
+    assert code == 2 and "clip.mp4: would be overwritten" in err
+    code, _, err = visus("predict", checkpoint, "clip.mp4", "--timeline", "other.mp4")
+    assert code == 2 and "--timeline other.mp4: is written as CSV" in err
     assert Path("clip.mp4").read_bytes() == content
     code, _, err = visus("live", checkpoint, "a.png", "--video", "o.mp4")
     assert code == 2 and not Path("o.mp4").exists()
