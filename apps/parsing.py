@@ -13,14 +13,15 @@ EXIT_INCOMPLETE = 3
 """Exit code when a part of the input was processed, and the rest was reported."""
 
 _OTHER_NAMES = {
-    "--conf": "--threshold",
-    "--confidence": "--threshold",
-    "--conf-thres": "--threshold",
-    "--score": "--threshold",
-    "--root": "--data",
-    "--save-dir": "--draw",
-    "--json": "--jsonl",
-    "--report": "--stats",
+    "--conf": ("--threshold",),
+    "--confidence": ("--threshold",),
+    "--conf-thres": ("--threshold",),
+    "--score": ("--threshold",),
+    "--root": ("--data",),
+    "--save-dir": ("--draw",),
+    "--json": ("--jsonl",),
+    "--report": ("--stats",),
+    "--seconds": ("--clip-length", "--duration"),
 }
 """Options of other tools, and their names here; used where a command has the latter."""
 
@@ -98,9 +99,9 @@ def explain(message: str, known: Iterable[str]) -> str:
             f"unknown option {option}; a checkpoint runs on the first GPU of CUDA_VISIBLE_DEVICES, "
             "otherwise on the CPU; --runtime chooses the runtime of an exported file"
         )
-    other = _OTHER_NAMES.get(hyphens)
-    if other in options:
-        return f"unknown option {option}; here it is {other}"
+    for other in _OTHER_NAMES.get(hyphens, ()):
+        if other in options:
+            return f"unknown option {option}; here it is {other}"
     return f"unknown option {option}{did_you_mean(hyphens, options)}"
 
 

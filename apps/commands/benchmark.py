@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
         help="images or a video (the first 32 frames); procedural scenes by default",
     )
     parser.add_argument(
-        "--seconds",
+        "--duration",
         metavar="DURATION",
         type=parse_seconds,
         default=3.0,
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     from visus.vision.cores import usable_cores
 
     program = find_yolo() if args.peer else ""
-    speeds = measure_all(args.model, args.source, args.seconds)
+    speeds = measure_all(args.model, args.source, args.duration)
     default = speeds[0].runtime
     table = Table("runtime", "precision", "cores", "latency ms", "p95 ms", "images/s")
     for heading in ("MB", "cold start s", ""):

@@ -14,7 +14,7 @@ from visus.apps.live.events.webhooks import check_address
 from visus.apps.parsing import CommandError, CommandParser
 from visus.vision.durations import parse_seconds
 
-_SECONDS = 10.0
+_CLIP_LENGTH = 10.0
 _COOLDOWN = 30.0
 
 
@@ -47,10 +47,11 @@ def add_event_arguments(parser: CommandParser) -> None:
         "--save", metavar="DIR", type=Path, help="write a clip and a JSON file of each event there"
     )
     group.add_argument(
-        "--seconds",
-        type=_clip_seconds,
-        default=_SECONDS,
-        help=f"length of a clip, half of it before the event; {_SECONDS:g} by default",
+        "--clip-length",
+        metavar="DURATION",
+        type=_clip_length,
+        default=_CLIP_LENGTH,
+        help=f"length of a clip, half of it before the event; {_CLIP_LENGTH:g}s by default",
     )
     group.add_argument(
         "--cooldown",
@@ -105,18 +106,15 @@ def _add_conditions(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def _clip_seconds(text: str) -> float:
-    """Length of a clip: a number of seconds, with or without the unit.
+def _clip_length(text: str) -> float:
+    """Length of a clip in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: If it is not one between 1 and 600.
+        argparse.ArgumentTypeError: If it is not a duration from one second to ten minutes.
     """
-    try:
-        seconds = float(text.removesuffix("s"))
-    except ValueError:
-        seconds = 0.0
+    seconds = parse_seconds(text)
     if not 1 <= seconds <= 600:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 600")
+        raise ArgumentTypeError(f"{text!r} is not a duration from 1s to 10m")
     return seconds
 
 

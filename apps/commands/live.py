@@ -126,7 +126,7 @@ def _new_cameras(
         if each.conditions:
             check_labels(each.conditions, own)
             private = any(session.private for session in own)
-            settings = EventSettings(args.save, args.seconds, args.cooldown, webhook, private)
+            settings = EventSettings(args.save, args.clip_length, args.cooldown, webhook, private)
             events = EventSink(each.file_name, source, each.conditions, settings)
             camera.sinks.append(events)
             camera.watchers.append(events.watch)

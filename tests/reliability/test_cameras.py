@@ -129,7 +129,7 @@ def test_an_unplugged_camera_and_a_full_disk_leave_the_others_live(workplace, sc
     cameras = [SimulatedCamera(images) for _ in range(4)]
     names = ["127.0.0.1", *(f"127.0.0.1-{i}" for i in (2, 3, 4))]
     folder = Path("events")
-    options = ("--on", condition, "--save", folder, "--seconds", "2", "--cooldown", "2s")
+    options = ("--on", condition, "--save", folder, "--clip-length", "2s", "--cooldown", "2s")
     with running(cameras, *options, "--video", "site.mp4") as live:
         eventually(lambda: len({e["camera"] for e in finished_events(folder).values()}) == 4)
         cameras[2].unplug()

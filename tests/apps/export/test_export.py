@@ -60,7 +60,7 @@ def test_an_int8_file_predicts_nearly_as_the_model_and_is_measured(visus, calibr
     for runtime in ("onnxruntime", "openvino"):
         exact, rounded = outputs(str(model[0]), runtime), outputs("new/q.onnx", runtime)
         assert 0 < np.abs(exact - rounded).max() < 0.2 * np.ptp(exact)
-    code, out, err = visus("benchmark", "new/q.onnx", calibration, "--seconds", "0.1s")
+    code, out, err = visus("benchmark", "new/q.onnx", calibration, "--duration", "0.1s")
     assert code == 0, err
     assert out.count("int8") >= 2 and "fp32" not in out
 
@@ -111,7 +111,7 @@ def test_programs_for_phones_predict_and_are_measured(visus, calibration, model)
     assert visus("export", model[1], "--output", "m.pte", "--data")[0] == 0
     for command in (
         ("predict", "m.pte", calibration, "--jsonl", "p.jsonl"),
-        ("benchmark", "m.pte", calibration, "--seconds", "0.1s"),
+        ("benchmark", "m.pte", calibration, "--duration", "0.1s"),
     ):
         script = [Path(sys.executable).with_name("visus"), *command]
         done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE)

@@ -11,7 +11,7 @@ from visus.vision.cores import usable_cores
 
 
 def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
-    code, out, err = visus("benchmark", model[1], photos, "--seconds", "0.1s")
+    code, out, err = visus("benchmark", model[1], photos, "--duration", "0.1s")
     assert code == 0, err
     rows = [line.split("│")[1:-1] for line in out.splitlines() if line.startswith("│")]
     measured = {(row[0].strip(), int(row[2])): row for row in rows}
@@ -30,7 +30,7 @@ def test_every_runtime_is_measured_on_one_core_and_on_all(visus, photos, model):
 
 
 def test_errors_come_before_any_measurement(visus, model):
-    code, _, err = visus("benchmark", model[0], "nothing.mp4", "--seconds", "0.1s")
+    code, _, err = visus("benchmark", model[0], "nothing.mp4", "--duration", "0.1s")
     assert code == 2 and "there is no such file" in err
     assert visus("benchmark", "nothing")[0] == 2
     # Before anything is exported or loaded for long.
@@ -60,7 +60,7 @@ def yolo(workplace, monkeypatch):
 
 def test_the_program_yolo_is_timed_on_the_same_images(visus, photos, model, yolo):
     kept = yolo(SPEED)
-    arguments = ("benchmark", model[0], photos, "--seconds", "0.1s", "--peer")
+    arguments = ("benchmark", model[0], photos, "--duration", "0.1s", "--peer")
     code, out, err = visus(*arguments, "yolo26n.pt")
     assert code == 0, err
     count = len(list(photos.rglob("*.png")))

@@ -186,7 +186,7 @@ def test_a_video_has_the_same_events_however_fast_it_is_processed(visus, workpla
     write_video(workplace / "a.avi", 100)
     code, _, err = visus(
         *("live", model[0], "a.avi", "--on", "any > 0.01 for 2s", "--save", "events"),
-        *("--seconds", "4", "--jsonl", "o.jsonl"),
+        *("--clip-length", "4s", "--jsonl", "o.jsonl"),
     )
     assert code == 0, err
     (path,) = Path("events").glob("a-*.json")
@@ -203,7 +203,11 @@ def test_a_video_has_the_same_events_however_fast_it_is_processed(visus, workpla
         (("--save", "d", "--jsonl", "-"), "--save needs --on CONDITION"),
         (("--on", "cirle > 0.5", "--save", "d"), "has no label 'cirle'; did you mean circle?"),
         (("--on", "circle", "--save", "d"), "argument --on: 'circle' is not a condition"),
-        (("--on", "any > 0", "--save", "d", "--seconds", "0"), "is not a number of seconds"),
+        (
+            ("--on", "any > 0", "--save", "d", "--clip-length", "700s"),
+            "is not a duration from 1s to 10m",
+        ),
+        (("--on", "any > 0", "--save", "d", "--seconds", "4"), "here it is --clip-length"),
         (("--on", "any > 0", "--save", "d", "--cooldown", "5"), "'5' is not a duration"),
         (("--on", "any > 0", "--save", "d", "--webhook", "ftp://u:secret@h/x"), "--webhook ftp"),
         (("--on", "any > 0", "--save", "d", "--webhook", "http://u:secret@h/x"), "user and passw"),
