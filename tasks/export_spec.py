@@ -22,6 +22,8 @@ class ExportSpec:
         fixed_outputs: Whether all outputs have the same shape for every image, as programs for
             phones need.
         int8_operations: ONNX operations that are quantised to int8; None for all supported ones.
+        half_weights: Whether a checkpoint of the weights alone stores them in float16; False where
+            stored results are compared by the exact weights, as the embeddings in galleries are.
     """
 
     output_names: tuple[str, ...] = ("logits",)
@@ -29,6 +31,7 @@ class ExportSpec:
     dynamic_axes: Mapping[int, str] = field(default_factory=dict)
     fixed_outputs: bool = True
     int8_operations: frozenset[str] | None = None
+    half_weights: bool = True
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class FaceRecognitionSpec(TaskSpec):
     export = ExportSpec(
         output_names=("embeddings",),
         int8_operations=frozenset({"Add", "Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"}),
+        half_weights=False,
     )
     is_pipeline = True
 

@@ -182,7 +182,9 @@ def check_address(address: str) -> None:
     Raises:
         VisusError: If the scheme is another, there is no host, or it has a user.
     """
-    shown = without_secrets(address)
+    # Its path may be its password, also where the address is malformed.
+    scheme, separator, rest = without_secrets(address).rpartition("://")
+    shown = f"{scheme}{separator}{rest.partition('/')[0]}"
     try:
         parts = urllib.parse.urlsplit(address)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -142,3 +142,10 @@ def test_events_that_cannot_even_be_kept_are_reported(workplace, impatient):
 def test_other_addresses_are_refused(address):
     with pytest.raises(VisusError, match="write an address such as https://host/path"):
         check_address(address)
+
+
+@pytest.mark.parametrize("address", ["http://h:x/hooks/secret", "http://h t/secret", "h/secret"])
+def test_the_path_of_a_malformed_address_is_not_shown(address):
+    with pytest.raises(VisusError, match="write an address such as") as caught:
+        check_address(address)
+    assert "secret" not in str(caught.value)
