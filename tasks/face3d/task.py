@@ -16,9 +16,10 @@ from visus.models.face3d.morphable import MorphableFace
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.face3d.data_info import Face3DInfo
 from visus.tasks.face3d.metrics import ERRORS, Face3DMetrics, Face3DResult, FaceShape
-from visus.tasks.face3d.networks.create import FaceCoefficients, create_face_regressor
+from visus.tasks.face3d.networks.create import create_face_regressor
 from visus.tasks.face3d.networks.losses import FaceLosses, mean_landmarks
 from visus.tasks.face3d.networks.mirror import FaceMirror
+from visus.tasks.face3d.networks.regressor import FaceCoefficients
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.ranges import NOT_NEGATIVE, WIDTH, Range

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from visus.models.face3d.camera import project
 from visus.models.face3d.face_model import FIVE_POINTS
 from visus.models.face3d.morphable import MorphableFace
-from visus.tasks.face3d.networks.create import FaceCoefficients
+from visus.tasks.face3d.networks.regressor import FaceCoefficients
 
 
 @dataclass(frozen=True, eq=False)

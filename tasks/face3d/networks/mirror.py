@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from visus.models.face3d.camera import rotation_from_six
 from visus.models.face3d.face_model import FaceModel
-from visus.tasks.face3d.networks.create import FaceCoefficients
+from visus.tasks.face3d.networks.regressor import FaceCoefficients
 from visus.vision.errors import VisusError
 
 _MAX_ASYMMETRY = 1.0

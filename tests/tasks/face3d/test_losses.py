@@ -5,8 +5,8 @@ import torch
 
 from visus.models.face3d.face_models import open_face_model
 from visus.models.face3d.morphable import MorphableFace
-from visus.tasks.face3d.networks.create import FaceCoefficients
 from visus.tasks.face3d.networks.losses import FaceLosses
+from visus.tasks.face3d.networks.regressor import FaceCoefficients
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from visus.models.face3d.camera import project, rotation_from_angles, rotation_f
 from visus.models.face3d.morphable import MorphableFace
 from visus.models.face3d.procedural_head import procedural_head
 from visus.models.face3d.renderer import BACKGROUND, interpolate, rasterise, surface_normals
-from visus.tasks.face3d.networks.create import PointVotes, create_face_regressor
+from visus.tasks.face3d.networks.create import create_face_regressor
+from visus.tasks.face3d.networks.regressor import PointVotes
 
 SIZE = (40, 48)
 
