@@ -120,6 +120,9 @@ def pgd_values(
         epsilon: Largest change of a value, as a fraction of the range 0 to 255.
         steps: Gradient steps.
         generator: Of the random start, on the CPU.
+
+    Returns:
+        float of the shape of `images`, 0 to 255.
     """
     start, bound = images.float(), epsilon * 255
     step = _STEP * bound / steps

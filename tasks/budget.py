@@ -23,7 +23,7 @@ class BudgetChoices:
         enlarged: Shorter sides in pixels to which the input of smaller images may be enlarged,
             ascending: networks that were trained on photographs shrink it by a factor of 32.
         averaged: Approximate fraction of the training, at its end, over which weights are averaged.
-        validates_part: Whether metrics of a part of the validation samples are of use.
+        validates_part: Whether metrics may be estimated from a part of the validation samples.
         fits_head: Whether `VisionTask.fit_head` is defined.
         grows: Whether training images may grow during the training, by `data.train_scale`.
     """
@@ -39,14 +39,15 @@ class BudgetChoices:
     grows: bool = False
 
     def epochs_needed(self, samples: int, classes: int) -> float:
-        """`epochs` for a data set of so many training samples and classes."""
+        """`epochs` for a data set with this number of training samples and classes."""
         return self.epochs * epoch_share(samples, classes)
 
 
 def epoch_share(samples: int, classes: int) -> float:
-    """Fraction of an epoch that counts as one: fine-tuning needs about as many samples, not epochs.
+    """Fraction of a large data set that replaces one epoch of a small one.
 
-    A sample that is new teaches at least as much as one that is seen again.
+    Fine-tuning needs a number of samples rather than of epochs: a new sample is worth at least as
+    much as one that is seen again.
 
     Args:
         samples: Number of training samples.

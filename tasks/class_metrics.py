@@ -118,7 +118,7 @@ def log_loss(scores: NDArray[np.float32], labels: NDArray[Any], multi_label: boo
     Args:
         scores: Shape (samples, classes), 0 to 1.
         labels: Class ids of shape (samples,), or rows of zeros and ones (samples, classes).
-        multi_label: Which of the two.
+        multi_label: Whether `labels` are rows of zeros and ones.
     """
     if multi_label:
         right = np.where(labels > 0, scores, 1 - scores)

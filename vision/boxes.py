@@ -38,5 +38,6 @@ def _intersections(
     """The areas of the intersections (N, M), of the boxes (N, 1), and of the others (1, M)."""
     a, b = boxes.astype(np.float64)[:, None], others.astype(np.float64)[None]
     corners = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    intersections = corners.clip(0).prod(-1)
     areas = [(x[..., 2:] - x[..., :2]).prod(-1) for x in (a, b)]
-    return corners.clip(0).prod(-1), areas[0], areas[1]
+    return intersections, areas[0], areas[1]

@@ -11,7 +11,7 @@ def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
 
     Args:
         items: All items.
-        count: The largest number of items; of one, the first.
+        count: The largest number of items; if it is 1, the first item.
     """
     if len(items) <= count:
         return list(items)

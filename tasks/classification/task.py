@@ -242,9 +242,11 @@ def loss_weights(
     if mode == "auto" and max(counts) < 1.5 * min(counts):
         return None
     values = torch.tensor(counts, dtype=torch.float)
-    # A class without training images, as one of a single image may be, has no part in the loss.
     present = values.clamp(min=1)
     weights = 1 / present.sqrt() if mode == "auto" else 1 / present
+    # Smoothed labels would teach to predict a class without training images, such as one whose
+    # only image is in the validation split.
+    weights = torch.where(values > 0, weights, 0)
     return weights * values.sum() / (weights * values).sum()
 
 

@@ -127,7 +127,7 @@ class FaceRecognitionTask(VisionTask):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         embeddings = self.network(self.normalise(batch["image"])).float()
-        # In half precision the angles would be too coarse, and their scatter fails.
+        # Half precision is too coarse for angles, and `scatter` needs equal types.
         with torch.autocast(embeddings.device.type, enabled=False):
             loss: Tensor = self.identity_loss(embeddings, batch["person"])
         self.log("train/loss", loss, prog_bar=True)

@@ -106,7 +106,8 @@ class CaptionDecoder(nn.Module):
             self.gate = nn.Linear(size, size)
             self.begin_hidden = nn.Linear(size, size)
             self.begin_cell = nn.Linear(size, size)
-            # A GRU has no cell state; several processes wait for the gradient of every weight.
+            # A GRU has no cell state, and DistributedDataParallel needs the gradient of every
+            # trainable weight.
             self.begin_cell.requires_grad_(cell == "lstm")
         recurrent = nn.LSTMCell if cell == "lstm" else nn.GRUCell
         self.cell = recurrent(2 * size if attention else size, size)

@@ -61,8 +61,8 @@ class SpatialTransformer(nn.Module):
         features = self.localisation(images)
         # Positions in half precision would be wrong by a pixel.
         with torch.autocast(images.device.type, enabled=False):
-            numbers: Tensor = self.to_affine(features.to(images.dtype))
-        return numbers.view(-1, 2, 3)
+            parameters: Tensor = self.to_affine(features.to(images.dtype))
+        return parameters.view(-1, 2, 3)
 
     def forward(self, images: Tensor) -> Tensor:
         """The transformed images, of the same shape; 0 beyond the edges of the image."""

@@ -211,7 +211,7 @@ class _WithCoarserLevel(nn.Module):
 
 @contextmanager
 def _proposals_of_any_score(rpn: nn.Module) -> Iterator[None]:
-    """A context without a minimum score: without objects and proposals no loss is defined."""
+    """Disable the minimum score: the loss of an image without objects and proposals is NaN."""
     if not isinstance(rpn, RegionProposalNetwork):
         yield
         return
@@ -225,7 +225,7 @@ def _proposals_of_any_score(rpn: nn.Module) -> Iterator[None]:
 class _PaddedProposals(nn.Module):
     """A proposal network with a fixed number of proposals: fewer are padded with the last one.
 
-    Where there is none, the whole image is one.
+    Without any proposal, the box of the whole image is used.
 
     Non-maximum suppression removes the duplicate detections.
     """

@@ -77,8 +77,9 @@ def test_the_best_of_all_trials_is_written_and_a_search_continues(visus, workpla
     assert code == 2 and "another search space or other options" in err
 
 
-def test_a_second_search_in_the_folder_is_refused(visus, workplace):
+def test_a_second_search_in_the_folder_is_refused(visus, workplace, monkeypatch):
     command = ("tune", *DIGITS, *SHORT, "--budget", "1s", "--trial-time", "1s", "--output", "s")
+    monkeypatch.setattr("visus.apps.tuning.run._run", lambda *_: None)
     visus(*command)
     with closing(sqlite3.connect("s/running.lock", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

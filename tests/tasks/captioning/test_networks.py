@@ -179,7 +179,7 @@ def test_a_decoder_without_attention_in_time_reads_the_mean_of_the_frames():
     ("cell", "temporal"), [("gru", None), ("lstm", None), ("gru", "attention")]
 )
 def test_every_weight_that_is_trained_has_a_gradient(cell, temporal):
-    # Several processes wait for it.
+    # DistributedDataParallel needs it.
     made = CaptionDecoder(WORDS, 6, 12, cell, temporal=temporal)
     _, _, weights = made.step(torch.tensor([BEGIN] * 3), made.start(features()))
     logits, _, _ = made.step(torch.tensor([BEGIN] * 3), made.start(features()))

@@ -199,4 +199,5 @@ def test_a_class_without_training_images_leaves_the_others_their_weights(mode):
     weights = loss_weights((10, 90, 0), mode)
     others = loss_weights((10, 90), mode)
     torch.testing.assert_close(weights[:2], others)
-    assert weights.isfinite().all()
+    # Whatever its weight, with smoothed labels it would be predicted.
+    assert weights[2] == 0

@@ -108,10 +108,13 @@ def test_without_a_server_nothing_waits_and_nothing_is_lost(workplace, impatient
 
 @pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o644)])
 def test_only_the_user_reads_undelivered_embeddings(workplace, impatient, private, mode):
-    os.umask(0o022)
-    webhook = Webhook("http://127.0.0.1:9/", Path("u.jsonl"), private)
-    webhook.send({"event": 1})
-    webhook.close()
+    before = os.umask(0o022)
+    try:
+        webhook = Webhook("http://127.0.0.1:9/", Path("u.jsonl"), private)
+        webhook.send({"event": 1})
+        webhook.close()
+    finally:
+        os.umask(before)
     assert Path("u.jsonl").stat().st_mode & 0o777 == mode
 
 

@@ -182,7 +182,7 @@ def test_backbone_options_reach_the_backbone():
             build(architecture, wdith=3)
 
 
-def test_images_without_any_proposal_are_trained_on_and_exported():
+def test_images_without_any_proposal_are_trained_on_and_padded():
     torch.manual_seed(0)
     network = build("faster_rcnn")
     rpn = network.detector.rpn
@@ -192,6 +192,10 @@ def test_images_without_any_proposal_are_trained_on_and_exported():
     assert all(torch.isfinite(value) for value in losses.values())
     assert rpn.score_thresh == 1.1
     network.eval()
+    proposed = []
     with torch.inference_mode(), network.fixed_size():
+        network.detector.rpn.register_forward_hook(lambda *parts: proposed.extend(parts[-1][0]))
         boxes, scores, _ = network(images)
     assert torch.isfinite(boxes).all() and torch.isfinite(scores).all()
+    whole = torch.tensor([[0.0, 0, 96, 64]]).expand(30, 4)
+    assert len(proposed) == 2 and all(torch.equal(each, whole) for each in proposed)
