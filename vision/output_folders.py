@@ -49,6 +49,9 @@ def complete_folder(output: Path, last: str = "") -> Iterator[Path]:
             part.replace(target)
     except OSError as error:
         raise unwritable(output, error) from error
+    except VisusError as error:
+        # The hidden folder is not the user's.
+        raise type(error)(str(error).replace(str(part), str(output))) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

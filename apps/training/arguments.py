@@ -87,9 +87,9 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
     while words:
         word = words.pop(0)
         written = word.partition("=")[0]
-        option = written.replace("-", "_") if "." not in written else written
-        option = f"--{option[2:]}" if option.startswith("__") else option
-        if option == "--allow_custom_classes":
+        long = word.startswith("--") and "." not in written
+        option = f"--{written[2:].replace('-', '_')}" if long else written
+        if option == "--allow_custom_classes" and word == written:
             given.allow_custom_classes = True
         elif option in ("--config", "-c"):
             value = _value(word, words)

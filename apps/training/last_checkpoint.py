@@ -33,8 +33,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` before validations, after epochs, at the end, and when a signal arrives.
 
-    Where these follow so closely that saving would take more than a twentieth of the time, as with
-    few images, some are left out. After a signal the training stops after the current batch; a
+    Some epochs are left out where they are so short that saving after each would take more than a
+    twentieth of the time. After a signal the training stops after the current batch; a
     second one stops it at once. A validation is not saved in its middle: it starts again when the
     training is resumed.
 
@@ -116,7 +116,7 @@ class LastCheckpoint(Checkpoint):
             counts: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
             counts.ready = counts.started = counts.processed
             self._validation_is_next = True
-            self._save_if_due(trainer)
+            self._save(trainer)
             self._validation_is_next = False
         self._stop_if_signalled(trainer)
 
@@ -157,16 +157,16 @@ class LastCheckpoint(Checkpoint):
         )
         ends = trainer.should_stop and loop._can_stop_early
         ends = ends or any(0 <= limit <= count for count, limit in limits)
-        self._epoch_ended = True
-        if ends:
+        saves = ends or self._is_due(trainer)
+        if saves:
+            self._epoch_ended = True
             self._save(trainer)
-        else:
-            self._save_if_due(trainer)
-        self._epoch_ended = False
+            self._epoch_ended = False
         if loop.restarting:
             # Lightning leaves the step out in an epoch that was resumed.
+            self._note_figures(trainer)
             self._reduce_on_plateau(trainer, trainer.current_epoch + 1)
-        if not ends:
+        if saves and not ends:
             self._stop_if_signalled(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -242,20 +242,22 @@ class LastCheckpoint(Checkpoint):
             if is_next and config.monitor in self._figures:
                 config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
 
-    def _save_if_due(self, trainer: pl.Trainer) -> None:
-        """Save, unless the last save is too recent; several processes save together."""
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        """Whether the last save is long enough ago; several processes save after every epoch."""
         passed = clock.now() - self._saved_at
         due = trainer.world_size > 1 or passed >= _INTERVAL * self._save_seconds
-        if due or self.signals.received:
-            self._save(trainer)
+        return due or bool(self.signals.received)
+
+    def _note_figures(self, trainer: pl.Trainer) -> None:
+        figures = trainer.callback_metrics
+        self._figures = {name: float(value) for name, value in figures.items()}
 
     def _save(self, trainer: pl.Trainer) -> None:
         start = clock.now()
         # The curves up to this state: a killed process writes no more of them.
         for logger in trainer.loggers:
             logger.save()
-        figures = trainer.callback_metrics
-        self._figures = {name: float(value) for name, value in figures.items()}
+        self._note_figures(trainer)
         self._is_saving = True
         trainer.save_checkpoint(self.path)
         self._is_saving = False

@@ -33,7 +33,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
     Args:
         batch_size: Images per batch and process.
         num_workers: Worker processes that load images; 0 to load in the main process; one for each
-            core but the first by default.
+            core but the first by default, at most four, or sixteen for a GPU.
         augment: Augmentation of the training images.
 
     Attributes:

@@ -72,6 +72,13 @@ class FileData(VisionDataModule[Any], Generic[Listing, Sample]):
     def read_listing(self) -> Listing:
         """Read the labels and check every file; returns problems instead of raising them."""
 
+    def check_listing(self, listing: Listing) -> None:
+        """Refuse samples that do not go together with other arguments.
+
+        Raises:
+            VisusError: If they do not.
+        """
+
     def stratum(self, sample: Sample) -> Hashable:
         """What the hold-out keeps in proportion, such as the classes of a sample."""
         return ()
@@ -85,6 +92,7 @@ class FileData(VisionDataModule[Any], Generic[Listing, Sample]):
         """The checked samples; problems are printed or raised."""
         listing = self.read_listing()
         raise_or_warn(listing.problems, self.skip_bad)
+        self.check_listing(listing)
         self.skipped = listing.left_out
         return listing
 

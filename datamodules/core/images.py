@@ -248,12 +248,13 @@ def largest_scale(sizes: Sequence[tuple[int, int]], input_size: tuple[int, int])
     return max(1.0, statistics.median(max(size) for size in sizes) / max(input_size))
 
 
-def reading_side(input_size: tuple[int, int]) -> int:
-    """Both sides in pixels of training images of which a network's input shows all details.
+def reading_side(input_size: tuple[int, int], zoom: float = 1.5) -> int:
+    """Both sides in pixels that training images need; JPEG files are decoded at that size.
 
-    Larger JPEG files need not be decoded as a whole, see `visus.vision.images.read_image`.
+    See `visus.vision.images.read_image`.
 
     Args:
         input_size: (height, width) of the network's input in pixels.
+        zoom: The factor by which parts of an image may be enlarged without loss.
     """
-    return 3 * min(input_size) // 2
+    return int(zoom * min(input_size))

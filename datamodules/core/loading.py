@@ -260,6 +260,8 @@ def make_loader(
 def default_workers() -> int:
     """Default number of worker processes: one for each core but the first, at most four.
 
-    With a GPU, which trains on more images than four processes decode, at most sixteen.
+    With GPUs, each of which trains on more images than four processes decode, up to sixteen.
     """
-    return min(16 if torch.cuda.is_available() else 4, usable_cores() - 1)
+    cores = usable_cores() - 1
+    gpus = torch.cuda.device_count()
+    return min(max(4, min(16, cores // gpus)) if gpus else 4, cores)

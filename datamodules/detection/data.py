@@ -44,6 +44,9 @@ _LONGEST_SIDE_OF_SMALL_OBJECTS = 1024
 _SMALL = 16.0
 """Objects whose median side would be smaller than so many pixels have larger inputs."""
 
+_CROP_ZOOM = 2.0
+"""Training crops of half of an image's sides show all details that the input has room for."""
+
 _SMALLEST = 12.0
 """Pixels below which the median side of objects must not be reduced further."""
 
@@ -75,7 +78,8 @@ class ImageDetectionData(ImageFileData[DetectionListing, LabelledImage], Detecti
         exif: Which image the labels refer to where it has an EXIF orientation: `apply`, the
             upright one; `ignore`, the one as stored; `auto`, determined from the stated size.
         image_size: (height, width) in pixels; by default derived from the images, with at most 512
-            pixels for the longer side, or up to 1024 where most objects are small.
+            pixels for the longer side, or up to 1024 where most objects are small; long images
+            keep as many pixels as those of 4:3.
         resize_mode: How images are resized to that size.
         anchors: `auto` fits the anchors of Faster R-CNN to the boxes.
         masks: Whether to provide instance masks as well, from polygons or run lengths.
@@ -125,13 +129,10 @@ class ImageDetectionData(ImageFileData[DetectionListing, LabelledImage], Detecti
             return shards.read_listing(self.location, self.given_names)
         return check_labels(self.read_labels(), self.root, self.given_names, self.exif)
 
-    @cached_property
-    def listing(self) -> DetectionListing:
-        """See `FileData.listing`; objects without masks are refused where these are wanted."""
-        listing = super().listing
+    def check_listing(self, listing: DetectionListing) -> None:
+        """See `FileData.check_listing`; objects need masks where these are wanted."""
         if self.masks:
             self._refuse_bare_boxes(listing.samples)
-        return listing
 
     def stratum(self, sample: LabelledImage) -> tuple[str, ...]:
         """See `FileData.stratum`: the classes of the objects."""
@@ -211,7 +212,7 @@ class ImageDetectionData(ImageFileData[DetectionListing, LabelledImage], Detecti
         transform = None
         if split == "train":
             if not self.masks:
-                read = partial(read, least_side=reading_side(self.image_size))
+                read = partial(read, least_side=reading_side(self.image_size, _CROP_ZOOM))
             transform = BoxTransform(self.augment, self.image_size, self.resize_mode, self.mirrors)
         images = self.splits[split]
         return DetectionDataset(

@@ -47,8 +47,9 @@ class MaskedImageData(ImageFileData[SegmentationListing, MaskedImage], Segmentat
     """Images and masks in files; a subclass lists them.
 
     Args:
-        image_size: (height, width) in pixels; by default the median aspect ratio of the images in
-            multiples of 32, 512 at most.
+        image_size: (height, width) in pixels; by default the median size of the images, scaled
+            down to at most 512 pixels for the longer side, in multiples of 32; long images keep as
+            many pixels as those of 4:3.
         crop_size: (height, width) in pixels of training crops from images of that size; whole
             images by default.
         resize_mode: How images are resized.

@@ -50,5 +50,5 @@ def read_masked(sample: MaskedImage, classes: ClassTable, least_side: int | None
         mask = read_mask(sample.stored_mask or sample.mask, classes.by_colour)
     if mask.shape[:2] != image.shape[:2]:
         size = image.shape[1::-1]
-        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     return image, mask if isinstance(sample.mask, tuple) else classes.to_ids(mask)

@@ -211,6 +211,10 @@ class PageServer(Sink):
         """The state of the page: figures, and the newest result as JSON Lines have it."""
         figures = self._note or self.figures()
         results = None if self._newest is None else to_entry(*self._newest)
+        if results is not None:
+            # Clients do not learn where the files of models lie.
+            for name, other in zip(list(self.sessions)[1:], results.get("and", ()), strict=False):
+                other["model"] = name
         return {
             "figures": figures,
             "paused": self._paused,

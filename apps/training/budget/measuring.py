@@ -160,8 +160,8 @@ class Measurer:
         return sorted(scaled), [size for size in enlarged_sizes if size not in scaled]
 
     def _load_seconds(self) -> float:
-        """Seconds in which the loading processes load a training sample without augmentation."""
-        dataset = self.data.plain_dataset("train")
+        """Seconds in which the loading processes load a validation sample, of its full size."""
+        dataset = self.data.plain_dataset("val")
         size = len(dataset)  # type: ignore[arg-type]
         count = min(_LOADED, size)
         # The first is not counted, as it warms up.

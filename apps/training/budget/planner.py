@@ -131,7 +131,7 @@ def _head_alone(
     ]
     batch_size = _batch_size(measured, rows)
     sample_seconds = measured.sample_seconds[largest]
-    _, validated = _validations(measured, sample_seconds, choices, seconds, rows)
+    _, validated = _validations(measured, sample_seconds, choices, seconds, rows, most=1)
     return Plan(
         tuple(rows), largest, batch_size, 1, validated, _NEVER, 0.0, 0, ((0.0, 1.0),), views
     )
@@ -208,6 +208,7 @@ def _validations(
     choices: BudgetChoices,
     seconds: float,
     rows: list[Row],
+    most: int = _MOST_VALIDATIONS,
 ) -> tuple[int, int]:
     """How often to validate, and on how many samples."""
     each_sample = max(1e-6, sample_seconds / 2, measured.load_seconds)
@@ -215,7 +216,7 @@ def _validations(
     affordable = int(VALIDATION_SHARE * seconds / each_sample)
     if choices.validates_part:
         samples = min(samples, max(_LEAST_VALIDATED, affordable))
-    count = min(_MOST_VALIDATIONS, max(1, affordable // max(1, samples)))
+    count = min(most, max(1, affordable // max(1, samples)))
     reason = f"each takes about {samples * each_sample:.0f} s for {counted(samples, 'sample')}"
     if samples < measured.val_samples:
         reason += f", evenly spread over {measured.val_samples:,}; visus validate measures all"

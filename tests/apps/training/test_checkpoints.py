@@ -78,9 +78,10 @@ def test_saving_takes_a_small_part_of_a_training_with_short_epochs(visus, monkey
 
     monkeypatch.setattr(clock, "now", lambda: float(next(ticks)))
     monkeypatch.setattr("visus.apps.training.last_checkpoint.write_checkpoint", save)
-    assert fit_scenes(visus, "--trainer.max_epochs", "6")[0] == 0
-    # Before the first validation and at the end; the best one is written whenever it is better.
-    assert saved.count("last.ckpt") == 2
+    epochs = ("--trainer.max_epochs", "6", "--trainer.check_val_every_n_epoch", "6")
+    assert fit_scenes(visus, *epochs)[0] == 0
+    # After the first epoch, before the validation, and at the end.
+    assert saved.count("last.ckpt") == 3
     state = torch.load(newest("runs/*/*/*/last.ckpt"), weights_only=True)
     assert state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] == 6
 

@@ -38,6 +38,8 @@ from tests.conftest import (
         (["--ckpt_path", "none.ckpt"], ["--ckpt_path", "here it is --resume"]),
         (["--epochs", "3"], ["--epochs", "here it is --trainer.max_epochs"]),
         (["--root", "x"], ["--root", "here it is --data"]),
+        (["--allow-custom-classes=false"], ["unknown option --allow-custom-classes"]),
+        (["-c", "detection/custm"], ["custm", "detection/custom"]),
         (["--epochs=3"], ["option --epochs;", "here it is --trainer.max_epochs"]),
         (["--ckpt-path=none.ckpt"], ["option --ckpt-path;", "here it is --resume"]),
         (["--imgsz", "64"], ["--imgsz", "here it is --data.image_size"]),

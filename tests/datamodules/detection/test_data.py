@@ -53,7 +53,7 @@ def test_large_photographs_are_not_decoded_as_a_whole(tmp_path, monkeypatch):
     data = ImageDetectionData(str(tmp_path), image_size=(192, 256), augment="none", num_workers=0)
     training = data.dataset("train")
     read = training.read(training.sources[0])
-    assert read.image.shape == (300, 400, 3)
+    assert read.image.shape == (600, 800, 3)
     # In evaluation the figures are those of the whole image.
     whole = data.dataset("val")
     assert whole.read(whole.sources[0]).image.shape == (1200, 1600, 3)
