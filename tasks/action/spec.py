@@ -35,7 +35,7 @@ class ActionSpec(TaskSpec):
         TaskOption(
             "--timeline",
             "write the labels of a video's parts as CSV: start,end,label,score",
-            Path,
+            kind=Path,
             metavar="FILE",
             commands=("predict",),
             is_output=True,

@@ -36,11 +36,11 @@ class CaptioningSpec(TaskSpec):
         TaskOption(
             "--beam",
             "search for the N best captions, and write all of them",
-            int,
+            kind=int,
             metavar="N",
             commands=("predict",),
         ),
-        TaskOption("--summary", "caption a clip as a whole too", None, commands=("predict",)),
+        TaskOption("--summary", "caption a clip as a whole too", kind=None, commands=("predict",)),
     )
     export = ExportSpec(
         output_names=("words", "totals", "attention_maps"),

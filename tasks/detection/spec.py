@@ -62,28 +62,30 @@ class DetectionSpec(TaskSpec):
         validates_part=True,
     )
     options = (
-        TaskOption("--threshold", "minimum score of a detection, 0 to 1", float, "SCORE"),
-        TaskOption("--track", "track objects through a video, each with its own number", None),
+        TaskOption(
+            "--threshold", "minimum score of a detection, 0 to 1", kind=float, metavar="SCORE"
+        ),
+        TaskOption("--track", "track objects through a video, each with its own number", kind=None),
         TaskOption(
             "--line",
             "count tracked objects that cross this line, in pixels or fractions of the image; may "
             "be repeated",
-            parse_line,
-            "[NAME=]X1,Y1,X2,Y2",
+            kind=parse_line,
+            metavar="[NAME=]X1,Y1,X2,Y2",
             repeatable=True,
         ),
         TaskOption(
             "--zone",
             "count tracked objects inside this polygon, and how long they stay; may be repeated",
-            parse_zone,
-            "[NAME=]X1,Y1,X2,Y2,X3,Y3,...",
+            kind=parse_zone,
+            metavar="[NAME=]X1,Y1,X2,Y2,X3,Y3,...",
             repeatable=True,
         ),
         TaskOption(
             "--mot",
             "write the tracks in the text format of the MOT Challenge",
-            Path,
-            "FILE",
+            kind=Path,
+            metavar="FILE",
             commands=("predict",),
             is_output=True,
         ),

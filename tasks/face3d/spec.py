@@ -53,7 +53,7 @@ class Face3DSpec(TaskSpec):
         TaskOption(
             "--mesh",
             "write a mesh of each face there",
-            Path,
+            kind=Path,
             metavar="DIR",
             commands=("predict",),
             is_output=True,

@@ -52,7 +52,7 @@ class SegmentationSpec(TaskSpec):
         TaskOption(
             "--masks",
             "write the mask of class ids of each image there, as PNG",
-            Path,
+            kind=Path,
             metavar="DIR",
             commands=("predict",),
             is_output=True,
@@ -60,14 +60,14 @@ class SegmentationSpec(TaskSpec):
         TaskOption(
             "--tile",
             "segment large images in overlapping square tiles of that side",
-            int,
+            kind=int,
             metavar="PIXELS",
             commands=("predict",),
         ),
         TaskOption(
             "--overlap",
             "overlap of neighbouring tiles; an eighth of their side by default",
-            int,
+            kind=int,
             metavar="PIXELS",
             commands=("predict",),
         ),
