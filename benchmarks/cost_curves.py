@@ -62,13 +62,13 @@ def measure_training() -> None:
     """Training and evaluation by image size and by number of classes."""
     from gpu_speed import RandomData, trainer_rate
 
-    from visus.apps.training.run import quieten
+    from visus.apps.training.run import silence_libraries
     from visus.datamodules.core.loading import make_loader
     from visus.tasks.classification.data_info import ClassificationInfo
     from visus.tasks.classification.task import ClassificationTask
     from visus.tasks.data_info import info_from_data
 
-    quieten()
+    silence_libraries()
     for size, classes in ((128, 10), (224, 10), (320, 10), (224, 1000)):
         data = RandomData(16 * 12, size, 16)
         data.class_names = tuple(f"class {i}" for i in range(classes))

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from visus.apps.cli import main as visus
 from visus.apps.samples import write_samples
-from visus.apps.training.run import measure, quieten
+from visus.apps.training.run import measure, silence_libraries
 from visus.tasks.classification.data_info import ClassificationInfo
 from visus.tasks.classification.task import ClassificationTask
 from visus.tasks.data_info import info_from_data
@@ -275,7 +275,7 @@ def main() -> int:
         print("gpu_check: PyTorch finds no GPU here; visus doctor says more", file=sys.stderr)
         return 2
     card = torch.cuda.get_device_name() if given.device == "gpu" else "CPU, a dry run"
-    quieten()
+    silence_libraries()
     results = Results()
     with TemporaryDirectory() as folder, chdir(folder):
         list(write_samples(Path("samples")))

@@ -35,10 +35,10 @@ WARM_UP = 5
 def create_cli(case: str, data: Path, steps: int) -> "VisusCLI":
     """The command line of `visus fit` for a case, without validation."""
     from visus.apps.training.cli import VisusCLI
-    from visus.apps.training.run import quieten
+    from visus.apps.training.run import silence_libraries
     from visus.configs import find_config
 
-    quieten()
+    silence_libraries()
     arguments = ["--config", str(find_config(CASES[case])), "--data.root", str(data)]
     arguments += ["--data.skip_bad", "true", "--trainer.max_epochs", "1000"]
     arguments += [f"--trainer.max_steps={WARM_UP + steps}", "--trainer.limit_val_batches", "0"]

@@ -36,7 +36,7 @@ class CaptionTruth:
 
     captions: tuple[str, ...]
 
-    def judge(self, caption: str) -> bool | None:
+    def is_correct(self, caption: str) -> bool | None:
         """Whether a caption is true of the image; None if that is unknown."""
         return None
 

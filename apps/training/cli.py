@@ -30,11 +30,11 @@ from visus.apps.training.callbacks import (
 from visus.apps.training.curves import CurvesFile
 from visus.apps.training.last_checkpoint import LastCheckpoint, SafeCheckpointIO
 from visus.apps.training.model_arguments import drop_options_of_another_backbone, refuse_null
-from visus.apps.training.parser_messages import tidy
+from visus.apps.training.parser_messages import one_line_error
 from visus.apps.training.reporting import RunReport
 from visus.apps.training.resuming import ContinuedFitLoop, refuse_finished
 from visus.apps.training.schedules import schedule_of
-from visus.apps.training.time_limit import punctual
+from visus.apps.training.time_limit import replace_timers
 from visus.apps.training.trainer_checks import (
     check_callbacks,
     check_length,
@@ -67,7 +67,7 @@ class TrainingParser(LightningArgumentParser):
             CommandError: Always.
         """
         options = [option for action in self._actions for option in action.option_strings]
-        raise tidy(message, ex, options, ", ".join(trusted_packages())) from ex
+        raise one_line_error(message, ex, options, ", ".join(trusted_packages())) from ex
 
 
 class VisusCLI(LightningCLI):
@@ -245,7 +245,7 @@ class VisusCLI(LightningCLI):
         if self.planned is not None:
             self.planned.report(self.folder)
         trainer.fit_loop = ContinuedFitLoop(trainer)
-        trainer.callbacks = averaged(punctual(trainer.callbacks))  # type: ignore[attr-defined]
+        trainer.callbacks = averaged(replace_timers(trainer.callbacks))  # type: ignore[attr-defined]
         return trainer
 
     @staticmethod

@@ -28,7 +28,7 @@ class ArgumentError(CommandError):
         super().__init__(f"--{key} {problem}")
 
 
-def tidy(
+def one_line_error(
     message: str, error: BaseException | None, options: Iterable[str], trusted: str
 ) -> CommandError:
     """The error for a parser's message, in one line.

@@ -97,7 +97,7 @@ def prepare(
         given: Its command line.
         cli_class: The class of the CLI.
     """
-    quieten()
+    silence_libraries()
     keep_freed_memory()
     _set_import_rules(given.allow_custom_classes)
     path = _checkpoint(subcommand, given)
@@ -252,7 +252,7 @@ def _is_requested(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or Path(record.pathname).parent.name in _REQUESTED
 
 
-def quieten() -> None:
+def silence_libraries() -> None:
     """Suppress messages of libraries that appear in every run and need no action."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for part in _REQUESTED:

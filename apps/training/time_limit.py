@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.trainer.states import RunningStage
 
 
-class PunctualTimer(Timer):
+class ValidationAwareTimer(Timer):
     """Ends a training so early that the validation after its last batch is within the limit.
 
     Lightning's timer starts after the few batches that are validated before the training, and lets
@@ -114,6 +114,6 @@ class PunctualTimer(Timer):
         trainer.should_stop = trainer.should_stop or (left is not None and left <= 0)
 
 
-def punctual(callbacks: Sequence[Callback]) -> list[Callback]:
-    """The callbacks with punctual timers in place of Lightning's."""
-    return [PunctualTimer(each) if type(each) is Timer else each for each in callbacks]
+def replace_timers(callbacks: Sequence[Callback]) -> list[Callback]:
+    """The callbacks, Lightning's timers replaced by those that reserve time for validation."""
+    return [ValidationAwareTimer(each) if type(each) is Timer else each for each in callbacks]

@@ -36,8 +36,8 @@ class MotionTruth(CaptionTruth):
     seed: int
     size: tuple[int, int]
 
-    def judge(self, caption: str) -> bool:
-        """See `CaptionTruth.judge`."""
+    def is_correct(self, caption: str) -> bool:
+        """See `CaptionTruth.is_correct`."""
         return DescribedMotion(self.seed, self.size).is_true(caption)
 
 

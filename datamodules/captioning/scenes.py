@@ -31,8 +31,8 @@ class SceneTruth(CaptionTruth):
     seed: int
     size: tuple[int, int]
 
-    def judge(self, caption: str) -> bool:
-        """See `CaptionTruth.judge`."""
+    def is_correct(self, caption: str) -> bool:
+        """See `CaptionTruth.is_correct`."""
         return make_scene(self.seed, self.size).is_true(caption)
 
 

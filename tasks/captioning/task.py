@@ -265,7 +265,9 @@ class CaptioningTask(VisionTask):
             assert isinstance(first, CaptionPrediction)
             caption = prediction.caption
             metrics.add(
-                CaptionRecord(source, caption, first.caption, truth.captions, truth.judge(caption))
+                CaptionRecord(
+                    source, caption, first.caption, truth.captions, truth.is_correct(caption)
+                )
             )
 
 

@@ -44,7 +44,7 @@ def restrict_to_owner(path: Path) -> None:
                 each.chmod(0o600)
 
 
-def distrust(connection: sqlite3.Connection) -> None:
+def harden(connection: sqlite3.Connection) -> None:
     """Protect a connection from what a file from elsewhere may hold."""
     # Views and triggers call no functions.
     connection.execute("PRAGMA trusted_schema = OFF")

@@ -12,7 +12,7 @@ from typing import Protocol
 from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
 from visus.tasks.face_recognition.gallery_file import (
     TABLES,
-    distrust,
+    harden,
     parse_calibration,
     refuse_other_contents,
     restrict_to_owner,
@@ -53,7 +53,7 @@ class SqliteGallery:
             self._connection = sqlite3.connect(
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            distrust(self._connection)
+            harden(self._connection)
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA journal_mode = WAL")

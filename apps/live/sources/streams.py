@@ -40,21 +40,21 @@ class StreamSource(Source):
         name: Its name in messages, without a password.
         open_capture: Opens it; returns an object like `cv2.VideoCapture`.
         remedy: The remedy where it cannot be opened.
-        patient: Whether it is opened by the thread, and where that fails opened again until it
-            succeeds. Until then `frames` returns black frames with a note.
+        retry_opening: Whether it is opened by the thread, and where that fails opened again until
+            it succeeds. Until then `frames` returns black frames with a note.
 
     Attributes:
         dropped: Frames that were not taken in time.
         attempted: Set once it was opened, or could not be opened.
 
     Raises:
-        VisusError: If it cannot be opened, and is not patient.
+        VisusError: If it cannot be opened, unless opening is retried.
     """
 
     live = True
 
     def __init__(
-        self, name: str, open_capture: Callable[[], Any], remedy: str, patient: bool = False
+        self, name: str, open_capture: Callable[[], Any], remedy: str, retry_opening: bool = False
     ) -> None:
         super().__init__()
         self.name = name
@@ -62,20 +62,20 @@ class StreamSource(Source):
         self.attempted = threading.Event()
         self._open = open_capture
         self._remedy = remedy
-        self._patient = patient
+        self._retry_opening = retry_opening
         self._newest: Frame | None = None
         self._arrived = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
         self._capture: Any = None
-        if patient:
+        if retry_opening:
             self._thread.start()
         else:
             self._first_attempt()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """See `Source.frames`; ends only where no first frame arrives, unless it is patient."""
-        if self._patient:
+        """See `Source.frames`; without retries it ends where no first frame arrives."""
+        if self._retry_opening:
             # Frames that arrived while the model was loaded are outdated.
             with self._arrived:
                 self.dropped, self._newest = 0, None
@@ -86,7 +86,7 @@ class StreamSource(Source):
         try:
             while True:
                 interrupted = time.perf_counter() - seen >= _TIMEOUT
-                waiting = interrupted or (self._patient and last is None)
+                waiting = interrupted or (self._retry_opening and last is None)
                 with self._arrived:
                     timeout = _RETRY if waiting else _TIMEOUT
                     self._arrived.wait_for(lambda: self._newest is not None, timeout)
@@ -104,7 +104,7 @@ class StreamSource(Source):
                         self.problems.append(f"{self.name}: was interrupted")
                         self._report("no frame for 5 seconds; reconnecting")
                     yield replace(last, note=note)
-                elif self._patient:
+                elif self._retry_opening:
                     yield Frame(_BLACK, self.name, 0, 0.0, now, note)
                 else:
                     self.problems.append(f"{self.name}: no frame for {now - seen:.0f} seconds")
@@ -119,7 +119,7 @@ class StreamSource(Source):
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0) if opened else 0.0
         if not opened:
             message = f"cannot be opened; {self._remedy}"
-            if not self._patient:
+            if not self._retry_opening:
                 raise VisusError(f"{self.name}: {message}")
             self.problems.append(f"{self.name}: could not be opened at the start")
             self._report(f"{message}; trying again every second")
@@ -129,7 +129,7 @@ class StreamSource(Source):
         print(printable(f"visus: {self.name}: {message}"), file=sys.stderr)
 
     def _read(self) -> None:
-        if self._patient:
+        if self._retry_opening:
             self._first_attempt()
         start = time.perf_counter()
         index = 0

@@ -16,7 +16,7 @@ from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.plan import Growth
 from visus.apps.training.budget.planner import VALIDATION_SHARE
 from visus.apps.training.resuming import data_module_of
-from visus.apps.training.time_limit import PunctualTimer
+from visus.apps.training.time_limit import ValidationAwareTimer
 from visus.datamodules.core.features import FeatureDataset
 from visus.datamodules.core.loading import Batch, make_loader
 from visus.tasks.base import VisionTask
@@ -30,7 +30,7 @@ _MARGIN = 0.01
 """Fraction of the budget that is left for what takes longer than expected."""
 
 
-class BudgetTimer(PunctualTimer):
+class BudgetTimer(ValidationAwareTimer):
     """Ends a training so early that all that follows is within the budget.
 
     The schedule of the learning rate follows its time.

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from pytorch_lightning.callbacks import Timer
 
-from visus.apps.training.time_limit import PunctualTimer, punctual
+from visus.apps.training.time_limit import ValidationAwareTimer, replace_timers
 from visus.tasks.optimisation import training_position
 
 
@@ -42,7 +42,7 @@ def train(timer, state, clock, limit):
 
 
 def test_the_schedule_starts_with_the_first_step(clock):
-    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
+    timer, state = ValidationAwareTimer(Timer(timedelta(seconds=60))), trainer()
     state.callbacks = [timer]
     state.max_steps, state.max_epochs, state.num_training_batches = -1, -1, 10
     state.fit_loop = state.global_step = None
@@ -56,7 +56,7 @@ def test_the_schedule_starts_with_the_first_step(clock):
     clock.now += 5
     assert training_position(state) == (100, 1000)
     # A resumed training continues where it was.
-    resumed = PunctualTimer(Timer(timedelta(seconds=60)))
+    resumed = ValidationAwareTimer(Timer(timedelta(seconds=60)))
     resumed.load_state_dict(timer.state_dict())
     resumed.on_fit_start(state, None)
     resumed.on_train_start(state, None)
@@ -78,7 +78,7 @@ def test_all_processes_follow_the_clock_of_the_first(clock):
 
     timers, states = [], []
     for broadcast in (send, receive):
-        timers.append(PunctualTimer(Timer(timedelta(seconds=60))))
+        timers.append(ValidationAwareTimer(Timer(timedelta(seconds=60))))
         state = trainer()
         state.world_size, state.callbacks = 2, [timers[-1]]
         state.strategy.broadcast = broadcast
@@ -101,7 +101,7 @@ def test_all_processes_follow_the_clock_of_the_first(clock):
 
 
 def test_training_and_its_last_validation_take_the_limit_together(clock):
-    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
+    timer, state = ValidationAwareTimer(Timer(timedelta(seconds=60))), trainer()
     timer.on_fit_start(state, None)
     # Two of ten batches take four seconds: the validation will take twenty.
     validate(timer, state, clock, 4)
@@ -111,7 +111,7 @@ def test_training_and_its_last_validation_take_the_limit_together(clock):
     # What is left for the schedule of the learning rate ends with the training.
     assert timer.time_remaining() == 0
     # The validation of an epoch is a better measure than the first few batches.
-    timer, state.should_stop = PunctualTimer(Timer(timedelta(seconds=60))), False
+    timer, state.should_stop = ValidationAwareTimer(Timer(timedelta(seconds=60))), False
     timer.on_fit_start(state, None)
     timer.on_train_start(state, None)
     validate(timer, state, clock, 10)
@@ -119,10 +119,10 @@ def test_training_and_its_last_validation_take_the_limit_together(clock):
 
 
 def test_a_run_without_a_limit_or_validation_is_not_cut(clock):
-    timer, state = PunctualTimer(Timer(None)), trainer()
+    timer, state = ValidationAwareTimer(Timer(None)), trainer()
     timer.on_train_start(state, None)
     assert timer.time_remaining() is None and train(timer, state, clock, 60) == 120
-    timer, state = PunctualTimer(Timer(timedelta(seconds=60))), trainer()
+    timer, state = ValidationAwareTimer(Timer(timedelta(seconds=60))), trainer()
     timer.on_train_start(state, None)
     assert train(timer, state, clock, 60) == 60
 
@@ -130,10 +130,10 @@ def test_a_run_without_a_limit_or_validation_is_not_cut(clock):
 def test_the_timer_of_lightning_is_replaced_and_its_state_is_read(visus, monkeypatch):
     old = Timer(timedelta(seconds=60))
     other = object()
-    new, kept = punctual([old, other])
-    assert type(new) is PunctualTimer and kept is other and new.state_key == old.state_key
+    new, kept = replace_timers([old, other])
+    assert type(new) is ValidationAwareTimer and kept is other and new.state_key == old.state_key
     used = []
-    monkeypatch.setattr(PunctualTimer, "on_train_start", lambda *_: used.append(True))
+    monkeypatch.setattr(ValidationAwareTimer, "on_train_start", lambda *_: used.append(True))
     tiny = ("--model.backbone", "lenet5", "--data.count", "16", "--data.num_workers", "0")
     limits = ("--trainer.max_epochs", "1", "--trainer.max_time", "00:01:00:00")
     assert visus("fit", "--config", "classification/scenes", *tiny, *limits)[0] == 0

@@ -68,10 +68,10 @@ def test_captions_of_scenes_are_true_and_in_the_vocabulary():
     for i in range(10):
         sample = scenes.dataset("val")[i]
         (caption,) = sample["truth"].captions
-        assert sample["truth"].judge(caption)
+        assert sample["truth"].is_correct(caption)
         seed = int(sample["source"])
         assert caption == make_scene(seed, (64, 64)).caption()
-        assert not sample["truth"].judge("a pink elephant")
+        assert not sample["truth"].is_correct("a pink elephant")
         assert not (scenes.dataset("train")[i]["words"] == UNKNOWN).any()
 
 
