@@ -19,6 +19,7 @@ from PIL import Image
 from tests.apps.live.test_loop import write_video
 from tests.conftest import PATIENCE, eventually, save_scene
 from tests.serving import png, port, request, serve
+from visus.apps.inference.combined import combine
 from visus.apps.live.cameras import Camera
 from visus.apps.live.loop import run_loop
 from visus.apps.live.serve import connection, frames
@@ -288,3 +289,14 @@ def test_a_video_is_written_while_it_is_served(visus, model, workplace):
     assert code == 0 and "http://localhost:" in err
     assert cv2.VideoCapture("o.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 20
     assert json.loads((workplace / "r.json").read_text())
+
+
+def test_clients_do_not_learn_where_the_files_of_models_lie(model):
+    with serve(model[0], model[0], moving=True) as server:
+        first, second = (session.model for session in server.sessions.values())
+        both = combine([first, second])
+        image = np.zeros((48, 64, 3), np.uint8)
+        frame = Frame(image, "camera", 0, 0.0, time.perf_counter())
+        server.watch(frame, both.predict(image))
+        (other,) = server.state()["results"]["and"]
+        assert other["model"] == "m1" and str(model[0]) not in json.dumps(server.state())
