@@ -134,7 +134,8 @@ def test_loading_processes_do_without_opencvs_threads():
         for loader in loaders:
             loader.timeout = 60
             assert [int(batch["threads"]) for batch in loader] == [1] * 4
-        assert cv2.getNumThreads() == 4
+        # One of them might hold a lock while another process is forked.
+        assert cv2.getNumThreads() == 1
     finally:
         cv2.setNumThreads(before)
 
