@@ -1,12 +1,12 @@
 """Detect the faces of many image files once, before training."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from visus.datamodules.core.images import file_hash
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.vision.faces.detection import FaceStages, find_faces
 from visus.vision.faces.found import FoundFaces
 from visus.vision.images import ImageError, read_image
@@ -43,7 +43,7 @@ def detect_faces(
     """
     detect = partial(_detect_in_file, stages=stages, min_face=min_face)
     # Decoding and networks run outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor() as pool:
+    with thread_pool() as pool:
         yield from track(pool.map(detect, paths), "Finding faces", total=len(paths))
 
 

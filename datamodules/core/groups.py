@@ -1,7 +1,6 @@
 """Which samples a hold-out keeps on one side: those of a group, and images that look alike."""
 
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from visus.datamodules.core.images import ListedImage
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.vision.images import read_image
 from visus.vision.progress import track
 
@@ -82,7 +82,7 @@ def similar_images(paths: Sequence[Path | str]) -> list[int]:
     Args:
         paths: The files, which are read in parallel.
     """
-    with ThreadPoolExecutor() as pool:
+    with thread_pool() as pool:
         found = track(pool.map(_thumbnail, paths), "Comparing images", len(paths))
         thumbnails = np.stack(list(found))
     count = len(paths)

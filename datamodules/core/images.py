@@ -6,7 +6,6 @@ import math
 import os
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
@@ -20,6 +19,7 @@ from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.file_index import FileIndex, file_state
 from visus.datamodules.core.problems import Problem
 from visus.datamodules.core.splits import Listed
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.vision import decoding
 from visus.vision.images import ImageError, ImageInfo, inspect_image
 from visus.vision.progress import track
@@ -107,7 +107,7 @@ def inspect_images(paths: Iterable[Path | str]) -> Iterator[ImageCheck]:
 def _inspect_files(paths: Sequence[str], index: FileIndex) -> Iterator[ImageCheck]:
     """Decode images in parallel, and store the results of those that can be read."""
     # Pillow decodes outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor() as pool:
+    with thread_pool() as pool:
         for start in range(0, len(paths), _BATCH):
             batch = paths[start : start + _BATCH]
             stored = []

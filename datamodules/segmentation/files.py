@@ -1,7 +1,6 @@
 """Read a segmentation data set, and check every image and its mask."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from visus.datamodules.core.detection_files import Exif, recognise
 from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.datamodules.segmentation.class_table import (
     MAX_CLASSES,
     ClassTable,
@@ -184,7 +184,7 @@ def _check_masks(pairs: Sequence[MaskedImage], colours: bool) -> Iterator[_MaskC
     """Decode every mask, in parallel; yields the results in order."""
     paths = [Path(str(pair.mask)) for pair in pairs]
     # Pillow decodes outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor() as pool:
+    with thread_pool() as pool:
         checks = pool.map(lambda path: _decode(path, colours), paths)
         yield from track(checks, "Checking masks", total=len(paths))
 

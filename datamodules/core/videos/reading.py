@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from pytorch_lightning.utilities import rank_zero_only
 
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.datamodules.core.videos.frame_cache import FrameCache, Key
 from visus.vision.cores import usable_cores
 from visus.vision.images import Pixels
@@ -99,7 +99,7 @@ class VideoFrames:
             needed.setdefault(video.path, set()).update(missing)
         needed = {path: times for path, times in needed.items() if times}
         # OpenCV decodes outside the interpreter's lock, so threads use all cores.
-        with ThreadPoolExecutor(usable_cores()) as pool:
+        with thread_pool(usable_cores()) as pool:
             stored = pool.map(self._fill_video, needed.items())
             total = sum(track(stored, "Decoding clips", total=len(needed)))
         left = sum(map(len, needed.values())) - total

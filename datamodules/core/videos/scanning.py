@@ -1,7 +1,6 @@
 """Decode every video of a data set once, to find its duration, its damage and its fingerprint."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.datamodules.core.images import file_hash
+from visus.datamodules.core.thread_pools import thread_pool
 from visus.vision.cores import usable_cores
 from visus.vision.progress import track
 from visus.vision.videos.reader import VideoError, VideoReader
@@ -62,7 +62,7 @@ def scan_videos(paths: Iterable[Path]) -> Iterator[tuple[Path, VideoScan]]:
     """Decode videos, in parallel; yields the results in order."""
     paths = list(paths)
     # OpenCV decodes outside the interpreter's lock, so threads use all cores.
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with thread_pool(usable_cores()) as pool:
         scans = track(pool.map(scan_video, paths), "Checking videos", total=len(paths))
         yield from zip(paths, scans, strict=True)
 
