@@ -21,10 +21,6 @@ class LoadingProcess:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.lock = multiprocessing.Lock() if workers else None
-        if workers:
-            # This ends OpenCV's threads in the main process: a process that is forked while one of
-            # them holds a lock would wait for it forever.
-            cv2.setNumThreads(1)
 
     def __call__(self, worker: int) -> None:
         """Called in each worker process when it starts."""
