@@ -22,7 +22,7 @@ class BackboneResult:
     Attributes:
         backbone: Its name.
         pretrained: Whether it started from ImageNet weights.
-        figure: Name of the figure that the task maximises, such as `val/accuracy`.
+        metric: Name of the metric that the task maximises, such as `val/accuracy`.
         value: Its value in the best validation.
         parameters: Parameters of the whole network.
         multiply_adds: Multiplications with addition for one image.
@@ -33,7 +33,7 @@ class BackboneResult:
 
     backbone: str
     pretrained: bool
-    figure: str
+    metric: str
     value: float
     parameters: int
     multiply_adds: int
@@ -87,7 +87,7 @@ def compare_backbones(
 
 
 def _measure(backbone: str, pretrained: bool, folder: Path) -> BackboneResult:
-    """Figure, size and speed of a trained model."""
+    """Metric, size and speed of a trained model."""
     from visus.apps.inference.benchmark import export_for_benchmark, measure_runtime
     from visus.apps.inference.loading import load_model
     from visus.apps.runs import checkpoint_in
@@ -97,11 +97,11 @@ def _measure(backbone: str, pretrained: bool, folder: Path) -> BackboneResult:
     checkpoint = checkpoint_in(folder)
     model = load_model(str(checkpoint))
     task = torch_task(model, "compare").cpu()
-    figure = task.monitor[0]
+    metric = task.monitor[0]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
-    if metrics.get(figure) is None:
+    if metrics.get(metric) is None:
         raise VisusError(
-            f"{folder}: the validation data have no {figure}, by which backbones are compared; "
+            f"{folder}: the validation data have no {metric}, by which backbones are compared; "
             "give other --data"
         )
     with TemporaryDirectory() as exported:
@@ -111,8 +111,8 @@ def _measure(backbone: str, pretrained: bool, folder: Path) -> BackboneResult:
     return BackboneResult(
         backbone=backbone,
         pretrained=pretrained,
-        figure=figure,
-        value=float(metrics[figure]),
+        metric=metric,
+        value=float(metrics[metric]),
         parameters=parameters,
         multiply_adds=_multiply_adds(task),
         latency=speed.median,
@@ -152,7 +152,7 @@ def write_comparison(results: Sequence[BackboneResult], folder: Path) -> None:
         axes.xaxis.set_minor_formatter("")
     axes.margins(0.2)
     axes.set_xlabel(f"latency in ms ({results[0].runtime}); area: parameters")
-    axes.set_ylabel(results[0].figure)
+    axes.set_ylabel(results[0].metric)
     axes.grid(alpha=0.3, which="both")
     with replacing(folder / "comparison.png") as part:
         FigureCanvasAgg(page)

@@ -52,7 +52,7 @@ def run_demo(folder: Path, epochs: int | None = None) -> int:
         (confusion, "the confusion matrix of the test digits"),
         (photographs, "photographs with their predictions"),
         (clip, "a short annotated video"),
-        (folder / "runs", "the runs: checkpoints, configurations, figures, curves"),
+        (folder / "runs", "the runs: checkpoints, configurations, metrics, curves"),
     ):
         print(f"  {path.relative_to(folder).as_posix():<28} {description}")
     _show(digits)

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from visus.tasks.detection.metrics import FIGURES, DetectionMetrics
+from visus.tasks.detection.metrics import METRIC_NAMES, DetectionMetrics
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.truth import DetectionTruth
 
@@ -64,12 +64,12 @@ def main() -> None:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        figures = metrics.compute().figures
+        figures = metrics.compute().metrics
         ours.append(time.perf_counter() - start)
         start = time.perf_counter()
         stats = reference(metrics)
         theirs.append(time.perf_counter() - start)
-    pairs = zip((figures[name] for name in FIGURES), stats, strict=True)
+    pairs = zip((figures[name] for name in METRIC_NAMES), stats, strict=True)
     difference = max(abs(a - b) for a, b in pairs if b >= 0)
     quick, slow = statistics.median(ours), statistics.median(theirs)
     print(f"{IMAGES} images x {BOXES} boxes, {CLASSES} classes; medians of {ROUNDS}")

@@ -46,7 +46,7 @@ class AttackGoal:
         name: In words, such as `wrong class`.
         objective: Of a batch of images.
         succeeded: From attacked images, uint8, to whether each attack succeeded, of shape (batch,);
-            None where the figures of the attacked images say so.
+            None where the metrics of the attacked images say so.
     """
 
     name: str

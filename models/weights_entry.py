@@ -35,7 +35,7 @@ class WeightsEntry:
         url: Download address of the file; empty if there is none.
         recipe: The commands that made the file, if it is shipped with visus.
         needs: Other entries without which these weights cannot be used.
-        figure: How good the weights are, on which data, and who measured it; empty for a part of
+        metric: How good the weights are, on which data, and who measured it; empty for a part of
             another model.
         megabytes: Size of the file in millions of bytes.
         input_size: Size of the images that the network sees, in pixels.
@@ -55,7 +55,7 @@ class WeightsEntry:
     url: str = ""
     recipe: str = ""
     needs: tuple["WeightsEntry", ...] = ()
-    figure: str = ""
+    metric: str = ""
     megabytes: float = 0.0
     input_size: str = ""
 

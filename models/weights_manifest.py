@@ -19,7 +19,7 @@ IMAGENET: tuple[WeightsEntry, ...] = tuple(
         code_licence="Apache-2.0",
         data_terms="ImageNet-1k (images for non-commercial research; own terms an image)",
         commercial_use="the weights' licence allows it; ask your counsel about ImageNet's terms",
-        figure=f"accuracy {accuracy} on ImageNet's validation images (EfficientNet-Lite's authors)",
+        metric=f"accuracy {accuracy} on ImageNet's validation images (EfficientNet-Lite's authors)",
         megabytes=megabytes,
         input_size=f"{side} x {side}",
     )

@@ -53,8 +53,8 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class FigureTable:
-    """Figures of each class, person or fold.
+class MetricTable:
+    """Metrics of each class, person or fold.
 
     Attributes:
         columns: Headings; the first is that of the names.
@@ -117,7 +117,7 @@ class Assessment(ABC):
     """The evaluated samples of a split.
 
     Attributes:
-        main: Name of the main figure, one of `figures`.
+        main: Name of the main metric, one of those of `compute`.
         higher_is_better: Whether a larger value of it is better.
         unit: Plural noun of the samples, such as `images`.
         quality_name: What `quality` is.
@@ -131,10 +131,10 @@ class Assessment(ABC):
     sources: Sequence[str]
 
     @abstractmethod
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """The figures of some samples, of which each may be chosen several times; of all for None.
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """The metrics of some samples, of which each may be chosen several times; of all for None.
 
-        Undefined figures are NaN.
+        Undefined metrics are NaN.
         """
 
     @property
@@ -155,8 +155,8 @@ class Assessment(ABC):
     def draw(self, index: int, read_image: ReadImage) -> list[tuple[str, Pixels]]:
         """Images of a sample, each with a caption, such as its truth beside its prediction."""
 
-    def class_table(self) -> FigureTable | None:
-        """Figures of each class; None where there are no classes."""
+    def class_table(self) -> MetricTable | None:
+        """Metrics of each class; None where there are no classes."""
         return None
 
     def plots(self) -> list[Curves | Confusion]:

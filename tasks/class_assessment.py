@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from visus.tasks.assessment import (
     Assessment,
     Confusion,
-    FigureTable,
     Floats,
     Indices,
     LabelScores,
+    MetricTable,
     ReadImage,
 )
 from visus.tasks.class_metrics import ClassificationMetrics, class_report, log_loss
@@ -37,12 +37,12 @@ class ClassAssessment(Assessment):
         several = scored.multi_label
         self.quality_name = "score of the right answers" if several else "score of the true class"
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`."""
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`."""
         metrics = self._metrics(np.arange(len(self.sources)) if chosen is None else chosen)
-        figures = metrics.compute().figures
+        values = metrics.compute().metrics
         # That of `visus test` may have smoothed labels.
-        return {"log_loss" if name == "loss" else name: v for name, v in figures.items()}
+        return {"log_loss" if name == "loss" else name: value for name, value in values.items()}
 
     @cached_property
     def quality(self) -> Floats:
@@ -78,12 +78,12 @@ class ClassAssessment(Assessment):
         caption = f"predicted {predicted}, labelled {true}"
         return [(caption, visible(read_image(self.sources[index])))]
 
-    def class_table(self) -> FigureTable:
+    def class_table(self) -> MetricTable:
         """See `Assessment.class_table`."""
         report = class_report(self._confusion, self.scored.class_names)
         keys = ("precision", "recall", "f1", "samples")
         rows = tuple((row["label"], tuple(float(row[key]) for key in keys)) for row in report)
-        return FigureTable(("class", "precision", "recall", "F1", self.unit), rows)
+        return MetricTable(("class", "precision", "recall", "F1", self.unit), rows)
 
     def plots(self) -> list[Confusion]:  # type: ignore[override]
         """See `Assessment.plots`."""

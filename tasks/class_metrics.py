@@ -21,7 +21,7 @@ class ClassificationResult:
     """Result of an evaluation.
 
     Attributes:
-        figures: `loss`; `accuracy`, 0 to 1: the fraction of images, or with several labels of pairs
+        metrics: `loss`; `accuracy`, 0 to 1: the fraction of images, or with several labels of pairs
             of an image and a label, that are right; `macro_f1`, 0 to 1: the mean F1 of the classes
             that occur or are predicted, or with several labels of all, where a label that does
             neither counts 0; `calibration_error`, 0 to 1; and `top5_accuracy` for single-label
@@ -30,7 +30,7 @@ class ClassificationResult:
             classification a matrix for each class, (classes, 2, 2).
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     confusion: NDArray[np.int64]
 
 
@@ -90,23 +90,23 @@ class ClassificationMetrics:
         confusion = np.asarray(sums["confusion"])
         total, samples = np.asarray(sums["loss"])
         count, confidence, correct = np.asarray(sums["bins"])
-        figures = {"loss": float(total / max(1, samples))}
+        metrics = {"loss": float(total / max(1, samples))}
         hits, true, predicted = _hits(confusion)
         f1 = 2 * hits / np.maximum(1, true + predicted)
         if self.multi_label:
             wrong = confusion[:, 0, 1] + confusion[:, 1, 0]
-            figures["accuracy"] = float((1 - wrong / max(1, samples)).mean())
-            figures["macro_f1"] = float(f1.mean())
+            metrics["accuracy"] = float((1 - wrong / max(1, samples)).mean())
+            metrics["macro_f1"] = float(f1.mean())
         else:
-            figures["accuracy"] = float(hits.sum() / max(1, samples))
+            metrics["accuracy"] = float(hits.sum() / max(1, samples))
             # F1 is undefined for a class that neither occurs nor is predicted.
             occurs = true + predicted > 0
-            figures["macro_f1"] = float(f1[occurs].mean()) if occurs.any() else 0.0
+            metrics["macro_f1"] = float(f1[occurs].mean()) if occurs.any() else 0.0
         gap = np.abs(confidence - correct).sum() / max(1, count.sum())
-        figures["calibration_error"] = float(gap)
+        metrics["calibration_error"] = float(gap)
         if not self.multi_label and self.classes > 5:
-            figures["top5_accuracy"] = float(np.asarray(sums["top5"])[0] / max(1, samples))
-        return ClassificationResult(figures, confusion.astype(np.int64))
+            metrics["top5_accuracy"] = float(np.asarray(sums["top5"])[0] / max(1, samples))
+        return ClassificationResult(metrics, confusion.astype(np.int64))
 
     def _add_to_bins(self, confidence: NDArray[np.float32], correct: NDArray[Any]) -> None:
         self.records[0]["bins"] += calibration_bins(confidence, correct)

@@ -1,4 +1,4 @@
-"""Report of the tasks that predict classes: figures of each class and the confusion matrix."""
+"""Report of the tasks that predict classes: metrics of each class and the confusion matrix."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ def report_classes(task: Any, context: ReportContext) -> list[Table | str]:
         task: Has `multi_label`, and as `tested` a `visus.tasks.class_metrics.ClassificationResult`.
         context: See `ReportContext`.
     """
-    split, figures = context.split, context.figures
-    if not task.multi_label and f"{split}/accuracy" in figures:
-        error = standard_error(figures[f"{split}/accuracy"], context.samples)
-        figures[f"{split}/accuracy_standard_error"] = error
+    split, metrics = context.split, context.metrics
+    if not task.multi_label and f"{split}/accuracy" in metrics:
+        error = standard_error(metrics[f"{split}/accuracy"], context.samples)
+        metrics[f"{split}/accuracy_standard_error"] = error
     if task.tested is None:
         return []
     lines: list[Table | str] = []
@@ -33,7 +33,7 @@ def report_classes(task: Any, context: ReportContext) -> list[Table | str]:
             classes.add_row(row["label"], *values, str(row["samples"]))
         lines.append(classes)
     for row in rows:
-        figures[f"{split}/f1/{row['label']}"] = row["f1"]
+        metrics[f"{split}/f1/{row['label']}"] = row["f1"]
     if confusion.ndim == 2:
         path = context.folder / "confusion.png"
         write_image(path, draw_confusion(confusion, task.class_names))

@@ -15,7 +15,7 @@ class EvaluatedModule(pl.LightningModule):
     """A module that is measured on the validation and the test split.
 
     Attributes:
-        monitor: The figure that decides which weights are best, and `max` or `min`.
+        monitor: The metric that decides which weights are best, and `max` or `min`.
         metrics: Of the split that is measured, or None.
         tested: The result of the last test.
     """
@@ -26,8 +26,8 @@ class EvaluatedModule(pl.LightningModule):
 
     @property
     @abstractmethod
-    def figures(self) -> tuple[str, ...]:
-        """Names of the figures that training logs, such as `val/map`; callbacks monitor them."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics that training logs, such as `val/map`; callbacks monitor them."""
 
     @abstractmethod
     def new_metrics(self, split: str) -> Metrics:
@@ -41,8 +41,8 @@ class EvaluatedModule(pl.LightningModule):
         """The result of the metrics of all processes; see `Metrics.compute`."""
         return metrics.compute()
 
-    def class_figures(self, result: Any) -> dict[str, float]:
-        """Figures of single classes after a test, such as `map/cat`."""
+    def class_metrics(self, result: Any) -> dict[str, float]:
+        """Metrics of single classes after a test, such as `map/cat`."""
         return {}
 
     def after_validation(self, result: Any) -> None:
@@ -65,7 +65,7 @@ class EvaluatedModule(pl.LightningModule):
         self.update_metrics(self.metrics, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures over all processes."""
+        """Log the metrics over all processes."""
         if self.trainer.sanity_checking:
             return
         result = self._log_result("val")
@@ -75,15 +75,15 @@ class EvaluatedModule(pl.LightningModule):
         self.metrics = None
 
     def on_test_epoch_end(self) -> None:
-        """Log the figures over all processes and those of each class, and store the result."""
+        """Log the metrics over all processes and those of each class, and store the result."""
         self.tested = self._log_result("test")
-        for name, value in self.class_figures(self.tested).items():
+        for name, value in self.class_metrics(self.tested).items():
             self.log(f"test/{name}", value)
 
     def _log_result(self, split: str) -> Any:
         assert self.metrics is not None
         self.metrics.records = gather_objects(self.metrics.records)
         result = self.compute_metrics(self.metrics, split)
-        for name, value in result.figures.items():
+        for name, value in result.metrics.items():
             self.log(f"{split}/{name}", value, prog_bar=f"{split}/{name}" == self.monitor[0])
         return result

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 
 class Metrics(Protocol):
-    """Accumulates a record for each sample, and computes figures from all records.
+    """Accumulates a record for each sample, and computes metrics from all records.
 
     Attributes:
         records: The accumulated records; those of all processes are joined before `compute`.
@@ -13,5 +13,5 @@ class Metrics(Protocol):
     records: list[Any]
 
     def compute(self) -> Any:
-        """The result: an object with `figures`, a dictionary of values by name."""
+        """The result: an object with `metrics`, a dictionary of values by name."""
         ...

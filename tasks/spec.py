@@ -60,7 +60,7 @@ class ReportContext:
         split: `val` or `test`.
         samples: Number of samples.
         folder: The run folder, for images and files.
-        figures: The measured figures by name; a report may add some.
+        metrics: The measured metrics by name; a report may add some.
         read_image: The original image of a record, uint8 RGB, by the name of its source.
         batches: Unaugmented batches of a split, such as `train`.
     """
@@ -68,7 +68,7 @@ class ReportContext:
     split: str
     samples: int
     folder: Path
-    figures: dict[str, float]
+    metrics: dict[str, float]
     read_image: Callable[[str], Pixels]
     batches: Callable[[str], Iterable[dict[str, Any]]]
 

@@ -110,12 +110,12 @@ def ranks():
 
 @pytest.fixture
 def same_by_two_processes(visus, ranks):
-    """Test a run with one and with two processes: all figures must be equal."""
+    """Test a run with one and with two processes: all metrics must be equal."""
 
     def check(run, *arguments):
         code, _, err = visus("test", run, *arguments)
         assert code == 0, err
-        expected = newest_figures()
+        expected = newest_metrics()
         two = (
             "--trainer.accelerator",
             "cpu",
@@ -128,7 +128,7 @@ def same_by_two_processes(visus, ranks):
         # Only the first process prints.
         assert "runs/" in Path("rank0.txt").read_text()
         assert "runs/" not in Path("rank1.txt").read_text()
-        measured = newest_figures()
+        measured = newest_metrics()
         assert measured.keys() == expected.keys()
         for key, value in expected.items():
             assert (value is None) == (measured[key] is None), key
@@ -150,8 +150,8 @@ def newest(pattern: str) -> Path:
     return max(Path().glob(pattern), key=lambda path: path.stat().st_mtime_ns)
 
 
-def newest_figures() -> dict[str, float | None]:
-    """The figures of the latest run."""
+def newest_metrics() -> dict[str, float | None]:
+    """The metrics of the latest run."""
     return json.loads((newest("runs/*/*/*") / "metrics.json").read_text())["metrics"]
 
 

@@ -54,7 +54,7 @@ stream: Iterator[visus.Result] = model.stream(0)
 for tracked in model.track("clip.mp4"):
     print(tracked.index, [each.details["track"] for each in tracked])
 trained: visus.Model = visus.fit("photos", max_epochs=2, backbone="resnet18")
-figures: dict[str, float] = trained.validate("photos", split="test")
+metrics: dict[str, float] = trained.validate("photos", split="test")
 path: Path = trained.export("model.onnx", precision="fp32")
 gallery = visus.faces.Gallery("people.db")
 count: int = gallery.enroll("Ada", ["a.jpg", image], consent="in writing")

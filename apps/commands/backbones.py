@@ -57,7 +57,7 @@ def _compare(args: "Namespace") -> int:
     folder = Path(args.output) if args.output else create_run_folder("comparisons", "backbones")
     folder.mkdir(parents=True, exist_ok=True)
     results = compare_backbones(args.compare, arguments, folder)
-    table = Table("backbone", "initial weights", results[0].figure, "parameters", "multiply-adds")
+    table = Table("backbone", "initial weights", results[0].metric, "parameters", "multiply-adds")
     table.add_column(f"ms in {results[0].runtime}")
     for result in results:
         table.add_row(

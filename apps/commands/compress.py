@@ -1,4 +1,4 @@
-"""visus compress: make a trained model smaller and faster, within a limit of its figure."""
+"""visus compress: make a trained model smaller and faster, within a limit of its metric."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ def main(argv: list[str]) -> int:
         "compress",
         "Make a trained model smaller and faster: channels are pruned, the rest learns from the "
         "unpruned model, and the result is quantised to int8. The smallest model is kept whose "
-        "main figure on the validation data drops no more than --max-drop.",
+        "main metric on the validation data drops no more than --max-drop.",
     )
     parser.add_argument("model", help="a checkpoint, a run folder or latest")
     parser.add_argument(
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         metavar="NUMBER",
         type=float,
         default=0.01,
-        help="by how much the figure, such as accuracy, may drop; 0.01 by default: one point",
+        help="by how much the metric, such as accuracy, may drop; 0.01 by default: one point",
     )
     parser.add_argument(
         "--speedup",

@@ -84,15 +84,15 @@ def main(argv: list[str]) -> int:
         )
     images = [read_image(path) for path in _images("--images", args.images)[:100]]
     one_by_one = task.spec.export.exporter == "torchscript" or not exporter.batches
-    before = {} if args.data is None else _figures(args.model, args.data, one_by_one)
+    before = {} if args.data is None else _metrics(args.model, args.data, one_by_one)
     job = ExportJob(args.model, task.cpu(), args.output, args.precision, calibration)
     exporter.write(job)
     _print_comparison(exporter, job, model, images)
     if args.precision == "bf16" and not computes_bfloat16():
         print("this CPU or its runtime does not support bfloat16: measured in float32")
     if args.data is not None:
-        after = _figures(args.model, args.data, one_by_one, load_model(str(args.output)))
-        _print_figures(before, after, args.output.name)
+        after = _metrics(args.model, args.data, one_by_one, load_model(str(args.output)))
+        _print_metrics(before, after, args.output.name)
     return 0
 
 
@@ -157,12 +157,12 @@ def _print_comparison(
     print(f"{path} ({size:.1f} MB), compared with torch in float32 on {kind}")
 
 
-def _print_figures(before: dict[str, float], after: dict[str, float], name: str) -> None:
+def _print_metrics(before: dict[str, float], after: dict[str, float], name: str) -> None:
     from rich.table import Table
 
     from visus.apps.console import console
 
-    table = Table("figure", "torch", name)
+    table = Table("metric", "torch", name)
     for key, value in sorted(before.items()):
         table.add_row(key, f"{value:.4f}", f"{after[key]:.4f}")
     console().print(table)
@@ -180,10 +180,10 @@ def _images(option: str, folder: Path | None) -> list[Path]:
     return images
 
 
-def _figures(
+def _metrics(
     model: str, root: str, one_by_one: bool, exported: "Model | None" = None
 ) -> dict[str, float]:
-    """The figures on the test data of a model, or of the file exported from it.
+    """The metrics on the test data of a model, or of the file exported from it.
 
     Args:
         model: The model's name on the command line.

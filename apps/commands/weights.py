@@ -33,13 +33,13 @@ def main(argv: list[str]) -> int:
         print(f"{path} (sha256 checked)")
         return 0
     for entry in all_weights():
-        figure = f"  figure      {entry.figure}\n" if entry.figure else ""
+        metric = f"  metric      {entry.metric}\n" if entry.metric else ""
         images = f"  input       {entry.input_size}\n" if entry.input_size else ""
         print(
             f"{', also '.join((entry.name, *entry.aliases))}\n"
             f"  weights     {entry.description}\n"
             f"  task        {f'{entry.task}, on ' if entry.task else ''}{entry.network}\n"
-            f"{figure}"
+            f"{metric}"
             f"  size        {entry.megabytes:g} MB\n"
             f"{images}"
             f"  source      {entry.source}\n"

@@ -64,6 +64,6 @@ def measure_int8(
         stopwatch: Of the original.
         step: See `Measured`.
     """
-    figure = assess_file(path, task, data, "val")
+    metric = assess_file(path, task, data, "val")
     size = path.stat().st_size / 1e6
-    return Measured(step, figure, multiply_adds_of(task), size, stopwatch.measure_file(path))
+    return Measured(step, metric, multiply_adds_of(task), size, stopwatch.measure_file(path))

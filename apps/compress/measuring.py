@@ -28,8 +28,8 @@ _SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Figure:
-    """The main figure of a model on a split.
+class MainMetric:
+    """The main metric of a model on a split.
 
     Attributes:
         name: Its name, such as `accuracy`.
@@ -43,7 +43,7 @@ class Figure:
     interval: tuple[float, float] | None
     higher_is_better: bool
 
-    def drop_from(self, other: "Figure") -> float:
+    def drop_from(self, other: "MainMetric") -> float:
         """How much worse this value is than another one; negative where it is better."""
         difference = other.value - self.value
         return difference if self.higher_is_better else -difference
@@ -81,14 +81,14 @@ class Measured:
 
     Attributes:
         step: What was done, in words.
-        figure: On the validation data.
+        metric: On the validation data.
         multiply_adds: Of the network for one image.
         megabytes: Of the weights, in the precision of the model.
         latencies: By runtime.
     """
 
     step: str
-    figure: Figure
+    metric: MainMetric
     multiply_adds: int
     megabytes: float
     latencies: Mapping[str, Latency]
@@ -99,20 +99,20 @@ class Measured:
         return max((each.speedup for each in self.latencies.values()), default=1.0)
 
 
-def _main_figure(assessment: Assessment) -> Figure:
-    """The main figure of assessed samples."""
+def _main_metric(assessment: Assessment) -> MainMetric:
+    """The main metric of assessed samples."""
     main = assessment.main
 
-    def figure(chosen: object) -> dict[str, float]:
-        return {main: assessment.figures(chosen)[main]}  # type: ignore[arg-type]
+    def metric(chosen: object) -> dict[str, float]:
+        return {main: assessment.compute(chosen)[main]}  # type: ignore[arg-type]
 
-    interval = bootstrap_intervals(figure, len(assessment.sources)).get(main)
-    value = assessment.figures()[main]
-    return Figure(main, value, interval, assessment.higher_is_better)
+    interval = bootstrap_intervals(metric, len(assessment.sources)).get(main)
+    value = assessment.compute()[main]
+    return MainMetric(main, value, interval, assessment.higher_is_better)
 
 
-def assess(task: VisionTask, data: VisionDataModule[Any], split: str, batch: int) -> Figure:
-    """The main figure of a task on a split.
+def assess(task: VisionTask, data: VisionDataModule[Any], split: str, batch: int) -> MainMetric:
+    """The main metric of a task on a split.
 
     Args:
         task: In evaluation mode.
@@ -122,10 +122,12 @@ def assess(task: VisionTask, data: VisionDataModule[Any], split: str, batch: int
     """
     batches = make_loader(data.plain_dataset(split), batch, data.num_workers)
     with torch.inference_mode():
-        return _main_figure(task.spec.assess(task, batches, data, split))
+        return _main_metric(task.spec.assess(task, batches, data, split))
 
 
-def assess_file(path: Path, task: VisionTask, data: VisionDataModule[Any], split: str) -> Figure:
+def assess_file(
+    path: Path, task: VisionTask, data: VisionDataModule[Any], split: str
+) -> MainMetric:
     """As `assess`, of the exported form of a task in the runtime that is fastest here."""
     model = load_exported(path, installed_runtimes(path.suffix)[0])
     # Lightning and PyTorch call the attribute of the instance.

@@ -138,9 +138,9 @@ class _Compression:
             if seconds < self._search.overhead:
                 return None
             learner.learn(seconds, int8=True)
-            figure = assess(learner.task, self._evaluation.data, "val", batch=1)
-            within = self._search.is_within(figure)
-            trained = replace(self.kept, step="trained for int8", figure=figure)
+            metric = assess(learner.task, self._evaluation.data, "val", batch=1)
+            within = self._search.is_within(metric)
+            trained = replace(self.kept, step="trained for int8", metric=metric)
             if within and self._write_int8(learner.task, "int8, trained for it"):
                 self._add(trained, within)
                 self._write(learner.task)
@@ -150,7 +150,7 @@ class _Compression:
         return self._target.with_suffix(".onnx")
 
     def print_tests(self, quantised: Path | None) -> None:
-        """Print the figures on the test data.
+        """Print the metrics on the test data.
 
         Args:
             quantised: The int8 file.
@@ -158,9 +158,9 @@ class _Compression:
         original, data = self._evaluation.task, self._evaluation.data
         assert self.kept is not None
         if self._shares_split:
-            tested = {"original": self._search.original.figure, "compressed": self.kept.figure}
+            tested = {"original": self._search.original.metric, "compressed": self.kept.metric}
             if self._quantised is not None:
-                tested["compressed, int8"] = self._quantised.figure
+                tested["compressed, int8"] = self._quantised.metric
             print_test(tested, "validation")
             return
         best = load_task(self._target).to(original.device)
@@ -196,7 +196,7 @@ class _Compression:
             self._target.with_suffix(".onnx").unlink(missing_ok=True)
 
     def _add(self, model: Measured, within: bool) -> None:
-        drop = self._search.drop(model.figure)
+        drop = self._search.drop(model.metric)
         self.table.add(model, f"drop {drop:+.3f}: {'kept' if within else 'too much'}")
 
     def _write(self, task: VisionTask) -> None:
@@ -209,7 +209,7 @@ class _Compression:
         write_checkpoint({**kept, "visus": stored, "state_dict": weights}, self._target)
 
     def _write_int8(self, task: VisionTask, step: str) -> bool:
-        """Write a task in int8, unless its figure is not within the limits."""
+        """Write a task in int8, unless its metric is not within the limits."""
         assert self.kept is not None
         target = self._target.with_suffix(".onnx")
         with TemporaryDirectory(dir=target.parent, prefix=".compress") as folder:
@@ -218,7 +218,7 @@ class _Compression:
             write_int8(task.cpu(), self._evaluation.data, path)
             model = measure_int8(path, task, self._evaluation.data, self._stopwatch, step)
             task.to(device)
-            within = self._search.is_within(model.figure)
+            within = self._search.is_within(model.metric)
             self._add(model, within)
             if within:
                 path.replace(target)

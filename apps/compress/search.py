@@ -1,4 +1,4 @@
-"""Search for the smallest model whose main figure drops no more than allowed."""
+"""Search for the smallest model whose main metric drops no more than allowed."""
 
 import copy
 import math
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from visus.apps.compress.measuring import Figure, Measured, Stopwatch, assess, weights_megabytes
+from visus.apps.compress.measuring import MainMetric, Measured, Stopwatch, assess, weights_megabytes
 from visus.apps.compress.training import Student
 from visus.apps.parsing import CommandError
 from visus.apps.training.budget.clock import Budget
@@ -37,7 +37,7 @@ class Limits:
     """What ends a search.
 
     Attributes:
-        max_drop: By how much the main figure may drop.
+        max_drop: By how much the main metric may drop.
         speedup: The speed at which the model is fast enough, relative to the original; None to
             search for the smallest one.
         budget: The time budget of the whole command.
@@ -79,7 +79,7 @@ class Search:
         tests: Models that will be measured on the test data, in units of the validation data.
 
     Raises:
-        VisusError: If the original has no figure.
+        VisusError: If the original has no metric.
 
     Attributes:
         original: The unpruned model.
@@ -102,9 +102,9 @@ class Search:
         began = limits.budget.elapsed
         self.original = self._measure("original")
         self.overhead = limits.budget.elapsed - began
-        if not math.isfinite(self.original.figure.value):
+        if not math.isfinite(self.original.metric.value):
             raise VisusError(
-                f"the validation data have no {self.original.figure.name}, by which models are "
+                f"the validation data have no {self.original.metric.name}, by which models are "
                 "chosen; give other --data"
             )
         # An int8 model is written and measured, which takes longer than one in PyTorch.
@@ -136,11 +136,11 @@ class Search:
             if number > 1 and (over or not self._prune()):
                 break
             model = self._train(f"pruned {step}", seconds)
-            measured(model, self.is_within(model.figure))
+            measured(model, self.is_within(model.metric))
             fast = self.is_fast(model)
-            if self.is_within(model.figure):
+            if self.is_within(model.metric):
                 near = None
-            elif self._is_near(model.figure) and not fast:
+            elif self._is_near(model.metric) and not fast:
                 near = _Near(step, seconds, copy.deepcopy(self._student.task))
             else:
                 if near is not None and not fast:
@@ -174,22 +174,22 @@ class Search:
             # Each schedule starts at the full rate: only a longer one gets further.
             seconds = min(2 * seconds, self._time_left)
             model = self._train(f"pruned {step}, trained on", seconds)
-            measured(model, self.is_within(model.figure))
-            if self.is_within(model.figure):
+            measured(model, self.is_within(model.metric))
+            if self.is_within(model.metric):
                 return True
         return False
 
-    def drop(self, figure: Figure) -> float:
-        """By how much a validation figure is worse than the original's."""
-        return figure.drop_from(self.original.figure)
+    def drop(self, metric: MainMetric) -> float:
+        """By how much a validation metric is worse than the original's."""
+        return metric.drop_from(self.original.metric)
 
-    def is_within(self, figure: Figure) -> bool:
-        """Whether a validation figure is as good as required."""
-        return self.drop(figure) <= self._limits.max_drop
+    def is_within(self, metric: MainMetric) -> bool:
+        """Whether a validation metric is as good as required."""
+        return self.drop(metric) <= self._limits.max_drop
 
-    def _is_near(self, figure: Figure) -> bool:
-        """Whether a figure misses the limit by less than its standard error."""
-        return self.drop(figure) <= self._limits.max_drop + figure.standard_error
+    def _is_near(self, metric: MainMetric) -> bool:
+        """Whether a metric misses the limit by less than its standard error."""
+        return self.drop(metric) <= self._limits.max_drop + metric.standard_error
 
     def _plan(self) -> list[float]:
         """The seconds that each step may train: the smaller the network, the longer."""

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from visus.apps.compress.measuring import Figure, Measured
+from visus.apps.compress.measuring import MainMetric, Measured
 from visus.apps.console import console
 
 
@@ -23,15 +23,15 @@ class PathTable:
         speeds = ", ".join(f"{name} {each}" for name, each in model.latencies.items())
         print(
             f"{model.step}: {model.multiply_adds / 1e6:,.0f} million multiply-adds, "
-            f"{model.figure.name} {model.figure.value:.3f}, {speeds}; {verdict}",
+            f"{model.metric.name} {model.metric.value:.3f}, {speeds}; {verdict}",
             flush=True,
         )
 
     def print(self) -> None:
         """Print the table."""
         first, _ = self._rows[0]
-        table = Table(title=f"{first.figure.name} on the validation data")
-        for name in ("step", "multiply-adds", "weights", *first.latencies, first.figure.name, ""):
+        table = Table(title=f"{first.metric.name} on the validation data")
+        for name in ("step", "multiply-adds", "weights", *first.latencies, first.metric.name, ""):
             table.add_column(name)
         for model, verdict in self._rows:
             table.add_row(
@@ -39,21 +39,21 @@ class PathTable:
                 f"{model.multiply_adds / 1e6:,.0f} million",
                 f"{model.megabytes:.1f} MB",
                 *(str(each) for each in model.latencies.values()),
-                str(model.figure),
+                str(model.metric),
                 verdict,
             )
         console().print(table)
 
 
-def print_test(figures: dict[str, Figure], split: str) -> None:
-    """Print the figures of the original and of what became of it.
+def print_test(metrics: dict[str, MainMetric], split: str) -> None:
+    """Print the metrics of the original and of what became of it.
 
     Args:
-        figures: By the name of the model.
+        metrics: By the name of the model.
         split: What they were measured on, in words.
     """
-    (name, *_) = {figure.name for figure in figures.values()}
+    (name, *_) = {metric.name for metric in metrics.values()}
     table = Table("model", f"{name} on the {split} data (95 % interval)")
-    for model, figure in figures.items():
-        table.add_row(model, str(figure))
+    for model, metric in metrics.items():
+        table.add_row(model, str(metric))
     console().print(table)

@@ -182,7 +182,7 @@ class Student:
     def _loss(self, batch: Batch) -> Tensor:
         """The task's own training loss, outside of a training."""
         with warnings.catch_warnings():
-            # Figures are logged nowhere.
+            # Metrics are logged nowhere.
             warnings.simplefilter("ignore")
             loss: Any = self.task.training_step(batch, 0)
         assert isinstance(loss, Tensor)

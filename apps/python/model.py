@@ -231,7 +231,7 @@ class Model:
             num_workers: Processes that load images.
 
         Returns:
-            The figures by name, such as `val/accuracy`; fractions are 0 to 1.
+            The metrics by name, such as `val/accuracy`; fractions are 0 to 1.
 
         Raises:
             VisusError: If the model is exported, or the data do not suit it.

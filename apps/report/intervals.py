@@ -1,4 +1,4 @@
-"""Confidence intervals of figures by the bootstrap."""
+"""Confidence intervals of metrics by the bootstrap."""
 
 import math
 import time
@@ -9,7 +9,7 @@ import numpy as np
 from visus.tasks.assessment import Indices
 
 MIN_SAMPLES = 10
-"""Fewer samples do not tell how much a figure varies."""
+"""Fewer samples do not tell how much a metric varies."""
 
 _RESAMPLES = 1000
 _SECONDS = 20.0
@@ -17,17 +17,17 @@ _LEVELS = (2.5, 97.5)
 
 
 def bootstrap_intervals(
-    figures: Callable[[Indices], dict[str, float]], samples: int
+    metrics: Callable[[Indices], dict[str, float]], samples: int
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals (Efron and Tibshirani 1993, "An Introduction to the Bootstrap").
 
     Args:
-        figures: The figures of chosen samples, of which each may be chosen several times.
+        metrics: The metrics of chosen samples, of which each may be chosen several times.
         samples: Number of samples.
 
     Returns:
-        The interval of each figure; none with fewer than `MIN_SAMPLES` samples, and none of a
-        figure that is undefined in most resamples. A thousand resamples are drawn, or as many as
+        The interval of each metric; none with fewer than `MIN_SAMPLES` samples, and none of a
+        metric that is undefined in most resamples. A thousand resamples are drawn, or as many as
         20 seconds allow.
     """
     if samples < MIN_SAMPLES:
@@ -37,7 +37,7 @@ def bootstrap_intervals(
     start = time.perf_counter()
     count = 0
     while count < _RESAMPLES and time.perf_counter() - start < _SECONDS:
-        for name, value in figures(rng.integers(samples, size=samples)).items():
+        for name, value in metrics(rng.integers(samples, size=samples)).items():
             if math.isfinite(value):
                 drawn.setdefault(name, []).append(value)
         count += 1

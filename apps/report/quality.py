@@ -1,4 +1,4 @@
-"""How good a model is: figures with intervals, classes, calibration, its data."""
+"""How good a model is: metrics with intervals, classes, calibration, its data."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from visus.apps.report.calibration import (
 from visus.apps.report.facts import SplitFacts, gather_facts
 from visus.apps.report.intervals import MIN_SAMPLES, bootstrap_intervals
 from visus.apps.report.subject import Subject, batches_of
-from visus.tasks.assessment import Confusion, Curves, FigureTable, LabelScores
+from visus.tasks.assessment import Confusion, Curves, LabelScores, MetricTable
 from visus.vision.wording import counted
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure with its 95 % interval.
+class MetricEstimate:
+    """A metric with its 95 % interval.
 
     Attributes:
         name: Its name.
@@ -55,22 +55,22 @@ class Quality:
     """How good a model is.
 
     Attributes:
-        figures: The main figure first.
+        metrics: The main metric first.
         unit: Plural noun of the samples.
         samples: Number of samples.
         note: Why there are no intervals; empty if there are.
-        table: Figures of each class.
+        table: Metrics of each class.
         plots: Plots of the whole split.
         calibration: None where a model has no scores of classes.
         facts: On each split.
         same_split: Whether the test samples are those that chose the best weights.
     """
 
-    figures: Sequence[Figure]
+    metrics: Sequence[MetricEstimate]
     unit: str
     samples: int
     note: str
-    table: FigureTable | None
+    table: MetricTable | None
     plots: Sequence[Curves | Confusion]
     calibration: CalibrationChange | None
     facts: Sequence[SplitFacts]
@@ -80,9 +80,9 @@ class Quality:
         """All numbers as plain values."""
         content: dict[str, Any] = {
             self.unit: self.samples,
-            "figures": {
+            "metrics": {
                 each.name: {"value": _plain(each.value), "interval": each.interval}
-                for each in self.figures
+                for each in self.metrics
             },
             "data": [asdict(each) for each in self.facts],
         }
@@ -114,8 +114,8 @@ def measure_quality(subject: Subject) -> Quality:
     """Measure how good a model is on the samples of a subject."""
     assessment = subject.assessment
     count = len(assessment.sources)
-    intervals = bootstrap_intervals(assessment.figures, count)
-    values = assessment.figures()
+    intervals = bootstrap_intervals(assessment.compute, count)
+    values = assessment.compute()
     order = [assessment.main, *(name for name in values if name != assessment.main)]
     facts = gather_facts(subject.evaluation.data)
     note = ""
@@ -125,7 +125,7 @@ def measure_quality(subject: Subject) -> Quality:
             f"need {MIN_SAMPLES}; add test samples"
         )
     return Quality(
-        [Figure(name, values[name], intervals.get(name)) for name in order],
+        [MetricEstimate(name, values[name], intervals.get(name)) for name in order],
         assessment.unit,
         count,
         note,

@@ -34,35 +34,35 @@ _PATCH_STEPS = 20
 
 @dataclass(frozen=True)
 class CorruptionResult:
-    """The main figure under a corruption.
+    """The main metric under a corruption.
 
     Attributes:
         name: The corruption.
-        figures: At the severities 1 to 5.
-        drop: Mean relative loss, 0 for none; NaN where the figure is undefined.
+        metrics: At the severities 1 to 5.
+        drop: Mean relative loss, 0 for none; NaN where the metric is undefined.
     """
 
     name: str
-    figures: tuple[float, ...]
+    metrics: tuple[float, ...]
     drop: float
 
 
 @dataclass(frozen=True)
 class AttackResult:
-    """The main figure under an attack.
+    """The main metric under an attack.
 
     Attributes:
         attack: Its name.
         goal: What it is after.
         epsilon: Largest change as a fraction of the range; of a patch the fraction of the area.
-        figure: The main figure of the attacked images; None where only success is measured.
-        success: Fraction of attacks that succeeded; None where the figure says so.
+        metric: The main metric of the attacked images; None where only success is measured.
+        success: Fraction of attacks that succeeded; None where the metric says so.
     """
 
     attack: str
     goal: str
     epsilon: float
-    figure: float | None
+    metric: float | None
     success: float | None
 
 
@@ -71,13 +71,13 @@ class Robustness:
     """What breaks a model.
 
     Attributes:
-        main: Name of the main figure.
-        clean: The figure of the corrupted samples before.
+        main: Name of the main metric.
+        clean: The metric of the corrupted samples before.
         samples: Number of these.
         corruptions: One result each.
         mean_drop: Mean over the corruptions.
         attacked: Number of attacked images.
-        attacked_clean: The figure of these before.
+        attacked_clean: The metric of these before.
         attacks: One result each; empty for a task that is not attacked.
         missing: Why attacks are missing; empty if they are not.
     """
@@ -95,20 +95,20 @@ class Robustness:
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values."""
         return {
-            "figure": self.main,
+            "metric": self.main,
             "clean": _plain(self.clean),
             "samples": self.samples,
             "mean_relative_drop": _plain(self.mean_drop),
             "corruptions": {
                 each.name: {
-                    "figures": [_plain(value) for value in each.figures],
+                    "metrics": [_plain(value) for value in each.metrics],
                     "relative_drop": _plain(each.drop),
                 }
                 for each in self.corruptions
             },
             "attacked": self.attacked,
             "attacked_clean": _plain(self.attacked_clean),
-            "attacks": [{**asdict(each), "figure": _plain(each.figure)} for each in self.attacks],
+            "attacks": [{**asdict(each), "metric": _plain(each.metric)} for each in self.attacks],
         }
 
 
@@ -117,10 +117,10 @@ def _plain(value: float | None) -> float | None:
 
 
 def measure_robustness(subject: Subject) -> Robustness:
-    """Measure the main figure under corruptions and attacks, on a part of the samples."""
+    """Measure the main metric under corruptions and attacks, on a part of the samples."""
     assessment = subject.assessment
     sources = assessment.subset(_CORRUPTED)
-    clean = subject.assess(subject.batches(sources)).figures()[assessment.main]
+    clean = subject.assess(subject.batches(sources)).compute()[assessment.main]
     results = [
         _measure_corruption(subject, sources, name, clean)
         for name in track(list(CORRUPTIONS), "Corrupting images", len(CORRUPTIONS))
@@ -128,7 +128,7 @@ def measure_robustness(subject: Subject) -> Robustness:
     drops = [each.drop for each in results if math.isfinite(each.drop)]
     chosen = assessment.subset(_ATTACKED)
     attacks, missing = _measure_attacks(subject, chosen)
-    before = subject.assess(subject.batches(chosen)).figures()[assessment.main]
+    before = subject.assess(subject.batches(chosen)).compute()[assessment.main]
     return Robustness(
         assessment.main,
         clean,
@@ -146,14 +146,14 @@ def _measure_corruption(
     subject: Subject, sources: Sequence[str], name: str, clean: float
 ) -> CorruptionResult:
     main = subject.assessment.main
-    figures = tuple(
-        subject.assess(_corrupted(subject.batches(sources), name, severity)).figures()[main]
+    metrics = tuple(
+        subject.assess(_corrupted(subject.batches(sources), name, severity)).compute()[main]
         for severity in SEVERITIES
     )
-    changes = np.array(figures) - clean
+    changes = np.array(metrics) - clean
     worse = -changes if subject.assessment.higher_is_better else changes
     drop = float(worse.mean() / abs(clean)) if clean else math.nan
-    return CorruptionResult(name, figures, drop)
+    return CorruptionResult(name, metrics, drop)
 
 
 def _corrupted(batches: Iterator[Batch], name: str, severity: int) -> Iterator[Batch]:
@@ -221,10 +221,10 @@ def _measure_attack(
         success = None
         if name in successes:
             success = float(torch.cat(successes[name]).float().mean())
-            figure = None
+            metric = None
         else:
-            figure = subject.assess(iter(batches)).figures()[main]
-        results.append(AttackResult(attack, name, epsilon, figure, success))
+            metric = subject.assess(iter(batches)).compute()[main]
+        results.append(AttackResult(attack, name, epsilon, metric, success))
     return results
 
 

@@ -1,4 +1,4 @@
-"""Slices of the samples whose figures differ from those of the rest beyond chance."""
+"""Slices of the samples whose metrics differ from those of the rest beyond chance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -21,12 +21,12 @@ class BestCheckpoint(ModelCheckpoint):
     measured = False
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
-        """Whether the current figure is at least as good as the best."""
+        """Whether the current metric is at least as good as the best."""
         ties = current is not None and current == self.best_model_score
         return bool(ties) or super().check_monitor_top_k(trainer, current)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare the figure of every validation, at the end of an epoch after the others."""
+        """Compare the metric of every validation, at the end of an epoch after the others."""
         if self._should_skip_saving_checkpoint(trainer):
             return
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
@@ -35,7 +35,7 @@ class BestCheckpoint(ModelCheckpoint):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the checkpoint if its figure is the best; an epoch without validation has none."""
+        """Save the checkpoint if its metric is the best; an epoch without validation has none."""
         if self.measured:
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
         self.measured = False

@@ -15,12 +15,12 @@ from visus.vision.output_files import replacing
 CURVES_FILE = "curves.png"
 
 _TRAIN_LOSS, _LOSS, _RATE = "train/loss", "val/loss", "learning rate"
-_MAX_FIGURES = 4
+_MAX_METRICS = 4
 _COLUMNS = 3
 
 
 class CurvesFile(Callback):
-    """Draws losses, the main figures and the learning rate of each epoch when a training ends.
+    """Draws losses, the main metrics and the learning rate of each epoch when a training ends.
 
     An interrupted training leaves the curves of its epochs, and a resumed one continues them.
 
@@ -33,7 +33,7 @@ class CurvesFile(Callback):
         self._epochs: list[dict[str, float]] = []
         self._loss: Any = 0.0
         self._batches = 0
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """The epochs so far, and the sum of the losses of the current one."""
@@ -60,26 +60,26 @@ class CurvesFile(Callback):
             self._batches += 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the figures of the last validation of the epoch."""
+        """Keep the metrics of the last validation of the epoch."""
         if not trainer.sanity_checking:
-            figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             # Those of single classes have two slashes.
-            self._figures = {
+            self._metrics = {
                 name: value
-                for name, value in figures.items()
+                for name, value in metrics.items()
                 if name.startswith("val/") and name.count("/") == 1
             }
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Complete the figures of the epoch."""
-        epoch = {"epoch": float(trainer.current_epoch + 1), **self._figures}
+        """Complete the metrics of the epoch."""
+        epoch = {"epoch": float(trainer.current_epoch + 1), **self._metrics}
         if self._batches:
             epoch[_TRAIN_LOSS] = float(self._loss) / self._batches
         rates = [group["lr"] for each in trainer.optimizers for group in each.param_groups]
         if rates:
             epoch[_RATE] = float(max(rates))
         self._epochs.append(epoch)
-        self._loss, self._batches, self._figures = 0.0, 0, {}
+        self._loss, self._batches, self._metrics = 0.0, 0, {}
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -101,8 +101,8 @@ def draw_training(path: Path, epochs: list[dict[str, float]], monitor: str, mode
 
     Args:
         path: The PNG file.
-        epochs: The figures of each epoch by name, with its number as `epoch`.
-        monitor: The figure by which the best epoch is chosen; its best value is marked.
+        epochs: The metrics of each epoch by name, with its number as `epoch`.
+        monitor: The metric by which the best epoch is chosen; its best value is marked.
         mode: Whether that is the `max` or the `min`.
 
     Raises:
@@ -141,12 +141,12 @@ def draw_training(path: Path, epochs: list[dict[str, float]], monitor: str, mode
 
 
 def _choose_panels(epochs: list[dict[str, float]], monitor: str) -> dict[str, list[str]]:
-    """The names of the curves in each panel: losses, the main figures, the learning rate."""
+    """The names of the curves in each panel: losses, the main metrics, the learning rate."""
     known = {name for epoch in epochs for name, value in epoch.items() if math.isfinite(value)} - {
         "epoch"
     }
     losses = [name for name in (_TRAIN_LOSS, _LOSS) if name in known]
-    figures = sorted(known - {_TRAIN_LOSS, _LOSS, _RATE}, key=lambda name: (name != monitor, name))
+    metrics = sorted(known - {_TRAIN_LOSS, _LOSS, _RATE}, key=lambda name: (name != monitor, name))
     panels = {"loss": losses} if losses else {}
-    panels |= {name: [name] for name in figures[:_MAX_FIGURES]}
+    panels |= {name: [name] for name in metrics[:_MAX_METRICS]}
     return panels | ({_RATE: [_RATE]} if _RATE in known else {})

@@ -29,7 +29,7 @@ def explain_failure(error: BaseException, cli: VisusCLI) -> VisusError | None:
     if missing:
         return VisusError(
             f"--trainer.callbacks EarlyStopping: these data have no {missing[1]}; monitor another "
-            "figure"
+            "metric"
         )
     return None
 

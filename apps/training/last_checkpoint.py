@@ -54,7 +54,7 @@ class LastCheckpoint(Checkpoint):
         self._is_saving = False
         self._stops = False
         self._epoch_ended = False
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
         self._validations = 0
         self._gradients: dict[str, Tensor] = {}
 
@@ -65,13 +65,13 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Handle signals, and restore what Lightning does not.
 
-        These are the figures, gradients of an unfinished accumulation, and the step of
+        These are the metrics, gradients of an unfinished accumulation, and the step of
         `ReduceLROnPlateau` that follows an epoch.
         """
         self.signals.handle()
-        # Callbacks find the figures of an earlier validation there.
+        # Callbacks find the metrics of an earlier validation there.
         trainer._logger_connector._callback_metrics.update(
-            {name: torch.tensor(value) for name, value in self._figures.items()}
+            {name: torch.tensor(value) for name, value in self._metrics.items()}
         )
         if self._epoch_ended:
             self._reduce_on_plateau(trainer, trainer.current_epoch)
@@ -103,7 +103,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if the state was saved after the batch before, whose figures are logged by now."""
+        """Stop if the state was saved after the batch before, whose metrics are logged by now."""
         if self._stops:
             raise Interrupted(self.signals.received)
 
@@ -164,7 +164,7 @@ class LastCheckpoint(Checkpoint):
             self._epoch_ended = False
         if loop.restarting:
             # Lightning leaves the step out in an epoch that was resumed.
-            self._note_figures(trainer)
+            self._note_metrics(trainer)
             self._reduce_on_plateau(trainer, trainer.current_epoch + 1)
         if saves and not ends:
             self._stop_if_signalled(trainer)
@@ -176,19 +176,19 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The figures, the number of validations, and whether a step at an epoch's end is missing.
+        """The metrics, the number of validations, and whether a step at an epoch's end is missing.
 
         That is the step of `ReduceLROnPlateau`.
         """
         return {
-            "figures": self._figures,
+            "metrics": self._metrics,
             "validations": self._validations,
             "epoch_ended": self._epoch_ended,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self._figures = dict(state_dict.get("figures", {}))
+        self._metrics = dict(state_dict.get("metrics", state_dict.get("figures", {})))
         self._validations = state_dict.get("validations", 0)
         self._epoch_ended = bool(state_dict.get("epoch_ended"))
 
@@ -239,8 +239,8 @@ class LastCheckpoint(Checkpoint):
         """Make the step of `ReduceLROnPlateau` after a number of epochs."""
         for config in trainer.lr_scheduler_configs:
             is_next = config.reduce_on_plateau and epochs % config.frequency == 0
-            if is_next and config.monitor in self._figures:
-                config.scheduler.step(self._figures[config.monitor])  # type: ignore[arg-type]
+            if is_next and config.monitor in self._metrics:
+                config.scheduler.step(self._metrics[config.monitor])  # type: ignore[arg-type]
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         """Whether the last save is long enough ago; several processes save after every epoch."""
@@ -248,16 +248,16 @@ class LastCheckpoint(Checkpoint):
         due = trainer.world_size > 1 or passed >= _INTERVAL * self._save_seconds
         return due or bool(self.signals.received)
 
-    def _note_figures(self, trainer: pl.Trainer) -> None:
-        figures = trainer.callback_metrics
-        self._figures = {name: float(value) for name, value in figures.items()}
+    def _note_metrics(self, trainer: pl.Trainer) -> None:
+        metrics = trainer.callback_metrics
+        self._metrics = {name: float(value) for name, value in metrics.items()}
 
     def _save(self, trainer: pl.Trainer) -> None:
         start = clock.now()
         # The curves up to this state: a killed process writes no more of them.
         for logger in trainer.loggers:
             logger.save()
-        self._note_figures(trainer)
+        self._note_metrics(trainer)
         self._is_saving = True
         trainer.save_checkpoint(self.path)
         self._is_saving = False

@@ -1,4 +1,4 @@
-"""Writes and prints the results of a run: figures, tables, images."""
+"""Writes and prints the results of a run: metrics, tables, images."""
 
 import json
 import math
@@ -23,12 +23,12 @@ from visus.tasks.spec import ReportContext
 from visus.vision.output_files import write_text
 from visus.vision.wording import counted
 
-_MAIN_FIGURES = 3
-"""Number of figures in the line of an epoch."""
+_MAIN_METRICS = 3
+"""Number of metrics in the line of an epoch."""
 
 
 class RunReport(Callback):
-    """Writes `metrics.json` and the task's report into the run folder, and prints the figures.
+    """Writes `metrics.json` and the task's report into the run folder, and prints the metrics.
 
     Args:
         folder: The run folder.
@@ -78,15 +78,15 @@ class RunReport(Callback):
             self._print("classes are named after sides, or letters: images are not mirrored")
         self._print(f"run folder {self.folder}")
         if any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
-            self._print(f"all figures of the validations: {self.folder / 'metrics.csv'}")
+            self._print(f"all metrics of the validations: {self.folder / 'metrics.csv'}")
         if data.skipped:
             self._print(f"{counted(data.skipped, 'bad sample')} left out")
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the final figures, and print the best checkpoint and the next commands."""
-        figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        figures["minutes"] = round((time.perf_counter() - self.started) / 60, 3)
+        """Write the final metrics, and print the best checkpoint and the next commands."""
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        metrics["minutes"] = round((time.perf_counter() - self.started) / 60, 3)
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         for callback in callbacks:
             if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
@@ -96,11 +96,11 @@ class RunReport(Callback):
         score = None if best is None else best.best_model_score
         saved = (self.folder / "best.ckpt").is_file()
         if best is not None and score is not None and math.isfinite(score):
-            figures[f"best_{best.monitor}"] = float(score)
+            metrics[f"best_{best.monitor}"] = float(score)
             if saved:
                 path = self.folder / "best.ckpt"
                 self._print(f"best {best.monitor} {float(score):.4f} in {path}")
-        self._write(figures, None)
+        self._write(metrics, None)
         if not saved:
             self._print("no checkpoint was saved")
             return
@@ -111,22 +111,22 @@ class RunReport(Callback):
         )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the figures after `visus validate`, and without a bar those of each epoch."""
+        """Print the metrics after `visus validate`, and without a bar those of each epoch."""
         if trainer.state.fn == "validate":
             self._report_evaluation(trainer, pl_module, "val")
         elif not trainer.sanity_checking and not sys.stderr.isatty():
             self._report_epoch(trainer, _as_task(pl_module).monitor[0])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the figures and the task's report."""
+        """Print the metrics and the task's report."""
         self._report_evaluation(trainer, pl_module, "test")
 
     @rank_zero_only
     def _report_epoch(self, trainer: pl.Trainer, monitor: str) -> None:
-        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
-        order = dict.fromkeys((monitor, "val/loss", "train/loss", *figures))
-        main = [key for key in order if math.isfinite(figures.get(key, math.nan))][:_MAIN_FIGURES]
-        text = "  ".join(f"{key} {figures[key]:.4f}" for key in main)
+        metrics = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        order = dict.fromkeys((monitor, "val/loss", "train/loss", *metrics))
+        main = [key for key in order if math.isfinite(metrics.get(key, math.nan))][:_MAIN_METRICS]
+        text = "  ".join(f"{key} {metrics[key]:.4f}" for key in main)
         minutes = (time.perf_counter() - self.started) / 60
         endless = trainer.max_epochs is None or trainer.max_epochs < 0
         of = "" if endless else f"/{trainer.max_epochs}"
@@ -140,7 +140,7 @@ class RunReport(Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, split: str
     ) -> None:
         task = _as_task(module)
-        figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
         data = trainer.datamodule  # type: ignore[attr-defined]
         loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
         samples = len(loader.dataset)
@@ -148,15 +148,15 @@ class RunReport(Callback):
             split,
             samples,
             self.folder,
-            figures,
+            metrics,
             lambda name: loader.dataset.image(loader.dataset.index(name)),
             lambda part: make_loader(data.plain_dataset(part), 32, data.num_workers),
         )
         lines = task.spec.report()(task, context)
         shared = split == "test" and tests_on_validation_data(data)
         where = "test, on the validation split" if shared else split
-        table = Table("figure", "value", title=f"{where}: {counted(samples, 'sample')}")
-        for key, value in sorted(figures.items()):
+        table = Table("metric", "value", title=f"{where}: {counted(samples, 'sample')}")
+        for key, value in sorted(metrics.items()):
             # Those of single classes are in the task's own table.
             if key.count("/") == 1:
                 table.add_row(key, f"{value:.4f}" if math.isfinite(value) else "undefined")
@@ -164,22 +164,22 @@ class RunReport(Callback):
         if shared:
             self._print(
                 "the data has no test split; best.ckpt was chosen by these same samples, so that "
-                "its figures are better than on new ones; those of last.ckpt are not"
+                "its metrics are better than on new ones; those of last.ckpt are not"
             )
         known = count_training_images(data, split, self.trained_images)
         if known:
             self._print(
                 f"at least {known} of the {counted(samples, 'sample')} were training samples of "
-                "this model, so that its figures are better than on new ones; test it on others"
+                "this model, so that its metrics are better than on new ones; test it on others"
             )
         if data.skipped:
             self._print(f"{counted(data.skipped, 'bad sample')} left out")
         for item in lines:
             self._print(item)
-        self._write(figures, trainer.ckpt_path, samples=samples, skipped=data.skipped)
+        self._write(metrics, trainer.ckpt_path, samples=samples, skipped=data.skipped)
 
-    def _write(self, figures: dict[str, float], checkpoint: Any, **more: Any) -> None:
-        finite = {k: v if math.isfinite(v) else None for k, v in sorted(figures.items())}
+    def _write(self, metrics: dict[str, float], checkpoint: Any, **more: Any) -> None:
+        finite = {k: v if math.isfinite(v) else None for k, v in sorted(metrics.items())}
         content: dict[str, Any] = {"metrics": finite, **more}
         if checkpoint:
             content["checkpoint"] = str(Path(str(checkpoint)).resolve())

@@ -1,4 +1,4 @@
-"""Continues a run in its folder: its curves, its best figure, its position in an epoch."""
+"""Continues a run in its folder: its curves, its best metric, its position in an epoch."""
 
 import csv
 import io

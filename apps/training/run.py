@@ -73,7 +73,7 @@ def train(argv: Sequence[str]) -> Path:
 def measure(
     argv: Sequence[str], exported: Model | None = None, subcommand: str = "test"
 ) -> dict[str, float]:
-    """Run `test` or `validate`; return its figures.
+    """Run `test` or `validate`; return its metrics.
 
     Args:
         argv: The arguments after `visus test`.
@@ -276,7 +276,7 @@ def silence_libraries() -> None:
         # It replaces the schedule, whatever its interval.
         ".*SWA is currently only supported every epoch.*",
         ".*Trying to infer the `batch_size`.*",
-        # Figures are those of all processes already, the same in each.
+        # Metrics are those of all processes already, the same in each.
         r".*`self.log\(.(val|test)/.*sync_dist=True.*",
         # Training alone on a machine with SLURM is not a mistake.
         ".*`srun` command is available.*",

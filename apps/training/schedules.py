@@ -13,7 +13,7 @@ def schedule_of(scheduler: Any, trainer: pl.Trainer) -> dict[str, Any]:
     """Lightning's description of a scheduler: one step an epoch.
 
     `OneCycleLR` and `CyclicLR` make one each batch, as PyTorch documents them; `ReduceLROnPlateau`
-    one after each validation if it monitors a figure of it.
+    one after each validation if it monitors a metric of it.
 
     Args:
         scheduler: The scheduler.

@@ -141,8 +141,8 @@ def check_callbacks(
         trainer: See `check_length`.
 
     Raises:
-        CommandError: If one is not supported, monitors a figure that the training does not log, or
-            has the wrong mode for its figure.
+        CommandError: If one is not supported, monitors a metric that the training does not log, or
+            has the wrong mode for its metric.
     """
     validates = trainer["limit_val_batches"] != 0
     for each in callbacks:
@@ -166,15 +166,15 @@ def check_callbacks(
 
 
 def _check_monitor(task: VisionTask, name: str, option: str, monitor: str, validates: bool) -> None:
-    known = task.figures
+    known = task.metric_names
     if monitor not in known:
         written = monitor.replace("_", "/", 1)
         near = f"; did you mean {written}?" if written in known else did_you_mean(monitor, known)
         # Those of single coefficients would fill the line.
         listed = [each for each in known if each.count("/") == 1]
         raise CommandError(
-            f"{name}: {option} {monitor!r} is not a figure of this training{near or ';'} its "
-            f"figures are {', '.join(listed)}"
+            f"{name}: {option} {monitor!r} is not a metric of this training{near or ';'} its "
+            f"metrics are {', '.join(listed)}"
         )
     if monitor.startswith("val/") and not validates:
         raise CommandError(
@@ -183,7 +183,7 @@ def _check_monitor(task: VisionTask, name: str, option: str, monitor: str, valid
 
 
 def _check_mode(task: VisionTask, name: str, option: str, monitor: str, mode: Any) -> None:
-    """Refuse the wrong mode where it is known whether the figure should rise or fall."""
+    """Refuse the wrong mode where it is known whether the metric should rise or fall."""
     metric, right = task.monitor
     expected = right if monitor == metric else "min" if monitor.endswith("/loss") else mode
     if mode is not None and mode != expected:

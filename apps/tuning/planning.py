@@ -1,4 +1,4 @@
-"""From a configuration to the plan of a study: its search space, its own values, its figure."""
+"""From a configuration to the plan of a study: its search space, its own values, its metric."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,17 +46,17 @@ def plan_study(
     monitor = getattr(locate(class_path), "monitor", None)
     if monitor is None:
         raise CommandError(
-            f"{config}: model: {class_path} is not a task with a figure to optimise; name one as "
+            f"{config}: model: {class_path} is not a task with a metric to optimise; name one as "
             "its class_path"
         )
-    figure, mode = monitor
+    metric, mode = monitor
     # The other processes need the other GPUs.
     one = [ONE_DEVICE] if options["trainer"]["devices"] == "auto" else []
     return StudyPlan(
         arguments=["--config", str(folder / CONFIG), *arguments, *one],
         space=space,
         defaults={key: own[key] for key in space if key in own and own[key] in space[key]},
-        figure=figure,
+        metric=metric,
         direction="maximize" if mode == "max" else "minimize",
         max_latency=max_latency,
     )

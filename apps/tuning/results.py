@@ -42,7 +42,7 @@ def describe(trial: FrozenTrial, plan: StudyPlan) -> str:
     seconds = 0.0 if trial.duration is None else trial.duration.total_seconds()
     values = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
     if trial.state == TrialState.COMPLETE:
-        outcome = f"{plan.figure} {trial.value:.4f}"
+        outcome = f"{plan.metric} {trial.value:.4f}"
     elif is_interrupted(trial):
         return f"trial {trial.number}: interrupted"
     else:
@@ -56,7 +56,7 @@ def print_best(study: optuna.Study, plan: StudyPlan) -> None:
     """Print the best trials as a table."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     ordered = sorted(complete, key=_value, reverse=plan.direction == "maximize")
-    table = Table("trial", plan.figure, *plan.space, "run folder")
+    table = Table("trial", plan.metric, *plan.space, "run folder")
     for trial in ordered[:_SHOWN]:
         name = f"{trial.number} (own values)" if has_own_values(trial, plan) else str(trial.number)
         values = [_short(trial.params[key]) for key in plan.space]
@@ -74,7 +74,7 @@ def write_results(study: optuna.Study, plan: StudyPlan, folder: Path) -> None:
     """
     best = best_trial(study)
     assert best is not None
-    content = f"# {plan.figure} {best.value:.4f} in trial {best.number} of visus tune.\n"
+    content = f"# {plan.metric} {best.value:.4f} in trial {best.number} of visus tune.\n"
     content += yaml.safe_dump(best.user_attrs[OPTIONS], sort_keys=False)
     write_text(folder / "best.yaml", content)
     write_text(folder / "trials.csv", _csv(study, plan.space))
@@ -103,7 +103,7 @@ def _has_importances(study: optuna.Study) -> bool:
 
 
 def _plot(study: optuna.Study, plan: StudyPlan, path: Path) -> None:
-    """The importance of each option (functional ANOVA), and the best figure after each trial."""
+    """The importance of each option (functional ANOVA), and the best metric after each trial."""
     # Imported late: it takes a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -114,7 +114,7 @@ def _plot(study: optuna.Study, plan: StudyPlan, path: Path) -> None:
     left, right = page.subplots(1, 2)
     names = list(importances)[::-1]
     left.barh(names, [importances[name] for name in names], color="tab:blue")
-    left.set_xlabel(f"share in the variation of {plan.figure}")
+    left.set_xlabel(f"share in the variation of {plan.metric}")
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     numbers = [trial.number for trial in complete]
     values = [_value(trial) for trial in complete]
@@ -123,7 +123,7 @@ def _plot(study: optuna.Study, plan: StudyPlan, path: Path) -> None:
     right.plot(numbers, values, "o", alpha=0.5, label="trial")
     right.step(numbers, so_far, where="post", label="best so far")
     right.set_xlabel("trial")
-    right.set_ylabel(plan.figure)
+    right.set_ylabel(plan.metric)
     right.grid(alpha=0.3)
     right.legend()
     with replacing(path) as part:

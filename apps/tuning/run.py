@@ -75,7 +75,7 @@ def _run(
     ended_before = [each for each in study.trials if each.state.is_finished()]
     known = {each.number for each in ended_before}
     count = sum(not is_interrupted(each) for each in ended_before)
-    done = f"continues after {counted(count, 'trial')}" if count else f"searches for {plan.figure}"
+    done = f"continues after {counted(count, 'trial')}" if count else f"searches for {plan.metric}"
     print(f"{folder}: {done}, {counted(len(plan.space), 'option')}", flush=True)
     workers = Workers(folder, processes, seconds, visible_gpus() if plan.uses_one_device else ())
     printed: set[int] = set()

@@ -48,7 +48,7 @@ class StudyPlan:
         arguments: Of `visus fit`, for all trials.
         space: What differs from trial to trial.
         defaults: The configuration's own values in that space, which are tried first.
-        figure: The figure that is optimised, such as `val/accuracy`.
+        metric: The metric that is optimised, such as `val/accuracy`.
         direction: `maximize` or `minimize`.
         max_latency: The most milliseconds that the network may take for an image, or None.
         prunes: Whether trials that do worse than others end early.
@@ -59,7 +59,7 @@ class StudyPlan:
     arguments: list[str]
     space: Space
     defaults: dict[str, Any]
-    figure: str
+    metric: str
     direction: Literal["minimize", "maximize"]
     max_latency: float | None = None
     prunes: bool = True

@@ -27,7 +27,7 @@ class TrialEnd(pl.Callback):
         trial: The trial.
 
     Attributes:
-        best: The best figure so far; NaN is none.
+        best: The best metric so far; NaN is none.
         measured: Whether there was a validation.
         pruned: Whether the study has ended the trial.
     """
@@ -39,7 +39,7 @@ class TrialEnd(pl.Callback):
         self.pruned = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the figure, and ask whether to go on."""
+        """Report the metric, and ask whether to go on."""
         assert isinstance(pl_module, VisionTask)
         name, mode = pl_module.monitor
         if trainer.sanity_checking or name not in trainer.callback_metrics:
@@ -65,11 +65,11 @@ def run_trial(trial: optuna.Trial, plan: StudyPlan) -> float:
         plan: Of the study.
 
     Returns:
-        The best figure of the validations.
+        The best metric of the validations.
 
     Raises:
         optuna.TrialPruned: If the study ended the trial, or its network is too slow.
-        VisusError: If it cannot be trained, or no validation gave a figure.
+        VisusError: If it cannot be trained, or no validation gave a metric.
     """
     suggested = {key: entry.suggest(trial, key) for key, entry in plan.space.items()}
     words = [f"--{key}={_text(value)}" for key, value in suggested.items()]
@@ -86,7 +86,7 @@ def run_trial(trial: optuna.Trial, plan: StudyPlan) -> float:
             raise KeyboardInterrupt
         if end.best is None:
             raise VisusError(
-                f"{plan.figure} was NaN in each validation"
+                f"{plan.metric} was NaN in each validation"
                 if end.measured
                 else "the training ended before its first validation; give it more time"
             )

@@ -166,7 +166,7 @@ def _check_sources(clips: Sequence[Clip]) -> tuple[list[Clip], list[Problem]]:
             where = " and ".join(sorted(split or "no split" for split in splits[clip.content]))
             source = clip.source or clip.path.name
             message = (
-                f"parts of its source {source} are in {where}: the figures would be too good; "
+                f"parts of its source {source} are in {where}: the metrics would be too good; "
                 "give them the same split"
             )
             problems.append(Problem(clip.place, message, "error"))

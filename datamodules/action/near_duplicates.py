@@ -40,7 +40,7 @@ def near_duplicates(clips: Sequence[Clip], scans: Mapping[Path, VideoScan]) -> l
         for clip, other in _alike(some, others, scans):
             message = (
                 f"looks nearly the same as {other} of the split {other.split or 'train'}, and is "
-                f"in {clip.split}: the figures may be too good; give both the same split"
+                f"in {clip.split}: the metrics may be too good; give both the same split"
             )
             problems.append(Problem(clip.place, message, "warning"))
     return problems

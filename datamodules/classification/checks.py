@@ -123,7 +123,7 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
             splits = " and ".join(sorted({s.split or "no split" for s in copies}))
             left_out.update(id(s) for s in copies if s.split in {"train", ""})
             problems += [
-                Problem(s.place, f"{same}, in {splits}: the figures would be too good", "error")
+                Problem(s.place, f"{same}, in {splits}: the metrics would be too good", "error")
                 for s in others
             ]
         else:
@@ -150,7 +150,7 @@ def _check_groups(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem
             kept.append(sample)
             continue
         message = (
-            f"its group {sample.group!r} is in {' and '.join(sorted(names))}: the figures would be "
+            f"its group {sample.group!r} is in {' and '.join(sorted(names))}: the metrics would be "
             "too good; give all its images one split"
         )
         problems.append(Problem(sample.place, message, "error"))

@@ -180,7 +180,7 @@ def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
             same = f"the same image as {first.path}"
             if other.split != first.split:
                 splits = " and ".join(sorted({c.split or "no split" for c in copies}))
-                message = f"{same}, in {splits}: the figures would be too good"
+                message = f"{same}, in {splits}: the metrics would be too good"
                 problems.append(Problem(other.place, message, "error"))
                 left_out.update(c.place + c.split for c in copies if c.split in {"train", ""})
             else:

@@ -235,7 +235,7 @@ def make_loader(
 ) -> DataLoader[Batch]:
     """The loader for evaluation of one of `world_size` processes.
 
-    Each sample goes to exactly one process, so that figures count every sample once.
+    Each sample goes to exactly one process, so that metrics count every sample once.
 
     Args:
         dataset: The whole data set.

@@ -108,7 +108,7 @@ def select_faces(
     for person, names in splits.items():
         if len(names) > 1:
             message = (
-                f"is in {' and '.join(sorted(names))}: with a person in several splits the figures "
+                f"is in {' and '.join(sorted(names))}: with a person in several splits the metrics "
                 "are too good; keep each person in one"
             )
             problems.append(Problem(person, message, "fatal"))

@@ -1,4 +1,4 @@
-"""Evaluation of action recognition: the figures of a classifier, over whole clips."""
+"""Evaluation of action recognition: the metrics of a classifier, over whole clips."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -48,8 +48,8 @@ class ActionMetrics:
         metrics.update(averages, truth, log_loss(averages, truth, self.multi_label))
         result = metrics.compute()
         if self.multi_label:
-            figures = {**result.figures, "map": mean_average_precision(averages, truth)}
-            result = replace(result, figures=figures)
+            values = {**result.metrics, "map": mean_average_precision(averages, truth)}
+            result = replace(result, metrics=values)
         return result
 
 

@@ -138,8 +138,8 @@ class ActionTask(VisionTask):
         return self.refuse_non_finite(loss, batch)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
         names = ["loss", "accuracy", "macro_f1", "calibration_error"]
         if self.multi_label:
             names.append("map")

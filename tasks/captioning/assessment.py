@@ -28,18 +28,18 @@ class CaptioningAssessment(Assessment):
         self._result: CaptioningResult = metrics.compute()
         self.sources = [record.source for record in self._result.records]
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`.
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`.
 
         Those of chosen images are means over images: CIDEr-D with the word statistics of all
         images, which do not vary with the choice, and `true` where the data judge captions.
         """
         if chosen is None:
-            return self._result.figures
-        figures = {"cider_d": float(self._result.scores[chosen].mean())}
+            return self._result.metrics
+        metrics = {"cider_d": float(self._result.scores[chosen].mean())}
         if self._judged is not None:
-            figures["true"] = float(self._judged[chosen].mean())
-        return figures
+            metrics["true"] = float(self._judged[chosen].mean())
+        return metrics
 
     @cached_property
     def quality(self) -> Floats:

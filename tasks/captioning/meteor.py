@@ -20,7 +20,7 @@ def meteor(records: Sequence[CaptionRecord]) -> tuple[float | None, str]:
         records: Captions and references.
 
     Returns:
-        The figure and an empty string, or None and what is missing.
+        The metric and an empty string, or None and what is missing.
     """
     if find_spec("nltk") is None:
         return None, f"{_LEFT_OUT} nltk (pip install nltk) and {_WORDNET}"

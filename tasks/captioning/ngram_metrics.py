@@ -33,7 +33,7 @@ def bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> li
         references: Reference captions of each image, at least one.
 
     Returns:
-        Four figures, 0 to 1.
+        Four metrics, 0 to 1.
     """
     hits, guesses = np.zeros(_ORDERS), np.zeros(_ORDERS)
     length = reference_length = 0

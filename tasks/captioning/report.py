@@ -33,7 +33,7 @@ def report_captioning(task: CaptioningTask, context: ReportContext) -> list[Tabl
         return []
     score, note = meteor(task.tested.records)
     if score is not None:
-        context.figures["test/meteor_nltk"] = score
+        context.metrics["test/meteor_nltk"] = score
     lines: list[Table | str] = [note] if note else []
     lines += _compare(task, task.tested, context)
     path = context.folder / "examples.jpg"
@@ -45,7 +45,7 @@ def _compare(
     task: CaptioningTask, result: CaptioningResult, context: ReportContext
 ) -> list[Table | str]:
     """Compare with the consensus of the captions of the nearest training images."""
-    figures = context.figures
+    metrics = context.metrics
     tested = {record.source for record in result.records}
     known = _Features()
     for batch in context.batches("train"):
@@ -61,21 +61,21 @@ def _compare(
         features.add(task, batch, range(len(batch["source"])))
     consensus = consensus_captions(features.vectors(), known.vectors(), known.captions)
     others = result.compare(dict(zip(features.sources, consensus, strict=True)))
-    figures |= {f"test/consensus_{k}": v for k, v in others.items() if not k.startswith("gain")}
-    figures |= {f"test/{k}": others[k] for k in ("gain_low", "gain_high")}
+    metrics |= {f"test/consensus_{k}": v for k, v in others.items() if not k.startswith("gain")}
+    metrics |= {f"test/{k}": others[k] for k in ("gain_low", "gain_high")}
     table = Table("", "BLEU-1", "BLEU-4", "CIDEr-D", title=f"with {count} training images")
     rows_by_name = {
-        "this model": result.figures,
+        "this model": result.metrics,
         "this model, greedy search": {
             name.removeprefix("greedy_"): value
-            for name, value in result.figures.items()
+            for name, value in result.metrics.items()
             if name.startswith("greedy_")
         },
         "consensus of the 20 nearest training images": others,
     }
     for name, row in rows_by_name.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("bleu_1", "bleu_4", "cider_d")))
-    shuffled = f"{result.figures['shuffled_cider_d']:.3f}"
+    shuffled = f"{result.metrics['shuffled_cider_d']:.3f}"
     table.add_row("this model's captions on other images", "", "", shuffled)
     low, high = others["gain_low"], others["gain_high"]
     gain = f"CIDEr-D above the consensus by {low:+.3f} to {high:+.3f} (95 %, paired bootstrap)"

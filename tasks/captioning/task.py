@@ -11,7 +11,7 @@ from torch import Tensor
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.captioning.data_info import CaptioningInfo
 from visus.tasks.captioning.metrics import (
-    FIGURES,
+    METRIC_NAMES,
     CaptioningMetrics,
     CaptioningResult,
     CaptionRecord,
@@ -241,10 +241,10 @@ class CaptioningTask(VisionTask):
         return self_critical_loss(totals.view(-1, _SAMPLES), rewards)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
         rewards = ["train/cider_d"] if self.self_critical_epochs else []
-        return ("train/loss", *rewards, *(f"val/{name}" for name in FIGURES))
+        return ("train/loss", *rewards, *(f"val/{name}" for name in METRIC_NAMES))
 
     def new_metrics(self, split: str) -> CaptioningMetrics:
         """See `VisionTask.new_metrics`."""

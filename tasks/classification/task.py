@@ -194,8 +194,8 @@ class ClassificationTask(VisionTask):
         return layer if isinstance(layer, SpatialTransformer) else None
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
         names = ["loss", "accuracy", "macro_f1", "calibration_error"]
         if not self.multi_label and len(self.class_names) > 5:
             names.append("top5_accuracy")

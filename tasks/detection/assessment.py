@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.assessment import Assessment, Curves, FigureTable, Floats, Indices, ReadImage
+from visus.tasks.assessment import Assessment, Curves, Floats, Indices, MetricTable, ReadImage
 from visus.tasks.detection.metrics import DetectionMetrics, DetectionResult, match_detections
 from visus.vision.drawing.boxes import draw_boxes
 from visus.vision.images import Pixels, visible
@@ -27,12 +27,12 @@ class DetectionAssessment(Assessment):
         self.metrics = metrics
         self.sources = [source for source, _, _ in metrics.records]
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`."""
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`."""
         if chosen is None:
-            return self._result.figures
+            return self._result.metrics
         records = [self.metrics.records[i] for i in chosen]
-        return DetectionMetrics(self.metrics.class_names, records).compute().figures
+        return DetectionMetrics(self.metrics.class_names, records).compute().metrics
 
     @cached_property
     def quality(self) -> Floats:
@@ -65,14 +65,14 @@ class DetectionAssessment(Assessment):
             (caption, found),
         ]
 
-    def class_table(self) -> FigureTable:
+    def class_table(self) -> MetricTable:
         """See `Assessment.class_table`."""
         objects = np.zeros(len(self.metrics.class_names))
         for _, _, truth in self.metrics.records:
             np.add.at(objects, truth.class_ids[~truth.ignored], 1)
         named = zip(self.metrics.class_names, self._result.by_class, objects, strict=True)
         rows = tuple((name, (*averages, float(count))) for name, averages, count in named)
-        return FigureTable(("class", "AP", "AP at IoU 0.5", "objects"), rows)
+        return MetricTable(("class", "AP", "AP at IoU 0.5", "objects"), rows)
 
     def plots(self) -> list[Curves]:  # type: ignore[override]
         """See `Assessment.plots`."""

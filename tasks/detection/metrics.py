@@ -13,28 +13,28 @@ from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.boxes import box_coverage, box_iou
 from visus.vision.truth import DetectionTruth
 
-FIGURES = (
+METRIC_NAMES = (
     *("map", "map_50", "map_75", "map_small", "map_medium", "map_large"),
     *("mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large"),
 )
-"""COCO's twelve figures: mean average precision over the IoU thresholds 0.5 to 0.95, at IoU 0.5, at
+"""COCO's twelve metrics: mean average precision over the IoU thresholds 0.5 to 0.95, at IoU 0.5, at
 IoU 0.75, and for objects below 32 x 32 pixels, below 96 x 96 pixels and larger; mean average recall
 with at most 1, 10 and 100 detections per image, and for the same three sizes."""
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionResult:
-    """The figures of one evaluation; figures without any object to detect are NaN.
+    """The metrics of one evaluation; metrics without any object to detect are NaN.
 
     Attributes:
-        figures: By name: `FIGURES`, and with masks the same with the prefix `mask_`.
+        metrics: By name: `METRIC_NAMES`, and with masks the same with the prefix `mask_`.
         by_class: Average precision over the IoU thresholds 0.5 to 0.95, and at IoU 0.5, of each
             class.
         recall: Recall levels, float (101,), 0 to 1.
         precision: Precision at IoU 0.5 of each class at each recall level, float (classes, 101).
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     by_class: list[tuple[float, float]]
     recall: NDArray[np.float64]
     precision: NDArray[np.float64]
@@ -63,15 +63,15 @@ class DetectionMetrics:
         self.records.append((source, prediction, truth))
 
     def compute(self) -> DetectionResult:
-        """The figures of all images that were added."""
+        """The metrics of all images that were added."""
         truth = self.truth()
         results = [entry for i in range(len(self.records)) for entry in self.results(i)]
         box = _evaluate(truth, results, "bbox")
-        figures = dict(zip(FIGURES, _defined(box.stats[:12]), strict=True))
+        metrics = dict(zip(METRIC_NAMES, _defined(box.stats[:12]), strict=True))
         if any(record[2].masks is not None for record in self.records):
             stats = _evaluate(truth, results, "segm").stats[:12]
-            names = [f"mask_{name}" for name in FIGURES]
-            figures |= dict(zip(names, _defined(stats), strict=True))
+            names = [f"mask_{name}" for name in METRIC_NAMES]
+            metrics |= dict(zip(names, _defined(stats), strict=True))
         # IoU thresholds, recall levels, classes; of objects of all sizes, with 100 detections.
         precision = np.asarray(box.eval["precision"])[:, :, :, 0, -1]
         by_class = [
@@ -80,7 +80,7 @@ class DetectionMetrics:
         ]
         recall = np.asarray(box.params.recThrs)
         curves = np.where(precision[0] < 0, np.nan, precision[0]).T
-        return DetectionResult(figures, by_class, recall, curves)
+        return DetectionResult(metrics, by_class, recall, curves)
 
     def results(self, index: int) -> list[dict[str, Any]]:
         """The detections of one image in COCO's results format, with `index` + 1 as `image_id`."""

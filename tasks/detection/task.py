@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.detection.data_info import DetectionInfo
-from visus.tasks.detection.metrics import FIGURES, DetectionMetrics, DetectionResult
+from visus.tasks.detection.metrics import METRIC_NAMES, DetectionMetrics, DetectionResult
 from visus.tasks.detection.networks import (
     Architecture,
     OneStageDetector,
@@ -120,11 +120,11 @@ class DetectionTask(VisionTask):
         return self.refuse_non_finite(loss, batch)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
-        masks = [f"mask_{name}" for name in FIGURES] if self.masks else []
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
+        masks = [f"mask_{name}" for name in METRIC_NAMES] if self.masks else []
         losses = [f"train/{name}" for name in self.network.loss_names]
-        return ("train/loss", *losses, *(f"val/{name}" for name in (*FIGURES, *masks)))
+        return ("train/loss", *losses, *(f"val/{name}" for name in (*METRIC_NAMES, *masks)))
 
     def new_metrics(self, split: str) -> DetectionMetrics:
         """See `VisionTask.new_metrics`."""
@@ -138,13 +138,13 @@ class DetectionTask(VisionTask):
             assert isinstance(prediction, DetectionPrediction)
             metrics.add(source, prediction, truth)
 
-    def class_figures(self, result: DetectionResult) -> dict[str, float]:
+    def class_metrics(self, result: DetectionResult) -> dict[str, float]:
         """Average precision of each class."""
-        figures = {}
+        metrics = {}
         for name, (ap, ap_50) in zip(self.class_names, result.by_class, strict=True):
-            figures[f"map/{name}"] = ap
-            figures[f"map_50/{name}"] = ap_50
-        return figures
+            metrics[f"map/{name}"] = ap
+            metrics[f"map_50/{name}"] = ap_50
+        return metrics
 
     def after_validation(self, result: DetectionResult) -> None:
         """Set the score threshold to that of the best F1."""

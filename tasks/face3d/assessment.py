@@ -35,12 +35,12 @@ class Face3DAssessment(Assessment):
         self.records = [record for record in records if _MAIN in record.errors]
         self.sources = [record.source for record in self.records]
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`; without the correlations of the coefficients."""
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`; without the correlations of the coefficients."""
         metrics = Face3DMetrics(())
         indices = range(len(self.records)) if chosen is None else chosen
         metrics.records = [self.records[i] for i in indices]
-        return metrics.compute().figures
+        return metrics.compute().metrics
 
     @cached_property
     def quality(self) -> Floats:

@@ -34,7 +34,7 @@ class FaceErrors:
 
     Attributes:
         source: Name of the image; empty for a face in a photograph.
-        errors: Errors by the figure's name.
+        errors: Errors by the metric's name.
         coefficients: The predicted and the true coefficients; None for a face in a photograph.
     """
 
@@ -45,15 +45,15 @@ class FaceErrors:
 
 @dataclass(frozen=True)
 class Face3DResult:
-    """The figures of all faces.
+    """The metrics of all faces.
 
     Attributes:
-        figures: Mean errors by name, and `correlation/NAME` of each coefficient with the truth;
+        metrics: Mean errors by name, and `correlation/NAME` of each coefficient with the truth;
             constant coefficients have none.
         records: The errors of each face.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     records: list[FaceErrors]
 
 
@@ -107,7 +107,7 @@ class Face3DMetrics:
     def compute(self) -> Face3DResult:
         """Means of the errors, and correlations of the coefficients."""
         keys = dict.fromkeys(key for record in self.records for key in record.errors)
-        figures = {
+        metrics = {
             key: float(np.mean([r.errors[key] for r in self.records if key in r.errors]))
             for key in keys
         }
@@ -117,8 +117,8 @@ class Face3DMetrics:
             for i, name in enumerate(self.coefficient_names):
                 if predicted[:, i].std() > 0 and true[:, i].std() > 0:
                     value = float(np.corrcoef(predicted[:, i], true[:, i])[0, 1])
-                    figures[f"correlation/{name}"] = value
-        return Face3DResult(figures, self.records)
+                    metrics[f"correlation/{name}"] = value
+        return Face3DResult(metrics, self.records)
 
 
 def align(points: Points, target: Points, scaled: bool) -> Points:

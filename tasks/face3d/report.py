@@ -24,7 +24,7 @@ def report_face3d(task: Any, context: ReportContext) -> list[Table | str]:
         return []
     correlations = Table("coefficient", "correlation with the truth")
     for name in task.coefficient_names:
-        value = context.figures.get(f"{context.split}/correlation/{name}")
+        value = context.metrics.get(f"{context.split}/correlation/{name}")
         correlations.add_row(name, "undefined" if value is None else f"{value:.3f}")
     measured = [record for record in task.tested.records if "vertex_error_mm" in record.errors]
     order = sorted(measured, key=lambda record: -record.errors["vertex_error_mm"])

@@ -150,8 +150,8 @@ class Face3DTask(VisionTask):
         return torch.stack([self.loss_weights[k] * value for k, value in losses.items()]).sum()
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`; with photographs also those of their five landmarks."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`; with photographs also those of their five landmarks."""
         errors = [*ERRORS, *(f"mean_face_{name}" for name in ERRORS), "five_point_error"]
         errors += [f"correlation/{name}" for name in self.coefficient_names]
         losses = [f"train/{name}" for name in LOSS_WEIGHTS]

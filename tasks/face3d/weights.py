@@ -19,7 +19,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         recipe="visus fit --config face3d/synthetic --trainer.devices 2 --trainer.strategy ddp "
         "--data.batch_size 16 --data.num_workers 0; visus export latest --output face3d-ict.ckpt",
         needs=(ICT_FACEKIT, *PARTS),
-        figure="vertex error 3.61 mm on 7,500 renders, mean face 5.63 (docs/results.md)",
+        metric="vertex error 3.61 mm on 7,500 renders, mean face 5.63 (docs/results.md)",
         megabytes=8.6,
         input_size="faces of 96 x 96",
     ),

@@ -11,9 +11,9 @@ from visus.tasks.assessment import (
     Assessment,
     Curves,
     Explainable,
-    FigureTable,
     Floats,
     Indices,
+    MetricTable,
     ReadImage,
 )
 from visus.tasks.face_recognition.metrics import (
@@ -51,10 +51,10 @@ class VerificationAssessment(Assessment):
         self.folds = np.array([pair.fold for pair in result.pairs])
         self.sources = [f"{pair.first} and {pair.second}" for pair in result.pairs]
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`; those that need both kinds of pairs are NaN without."""
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`; those that need both kinds of pairs are NaN without."""
         if chosen is None:
-            return self.result.figures
+            return self.result.metrics
         similarities, same = self.result.similarities[chosen], self.same[chosen]
         if not same.any() or same.all():
             return dict.fromkeys(("verification_accuracy", "eer", "tar_at_far_1e-2"), float("nan"))
@@ -97,12 +97,12 @@ class VerificationAssessment(Assessment):
 
         return Explainable(read_image(pair.first), [f"like {Path(pair.second).stem}"], scores)
 
-    def class_table(self) -> FigureTable:
+    def class_table(self) -> MetricTable:
         """The accuracy of each fold."""
         folds = np.unique(self.folds)
         named = zip(folds, self.result.fold_accuracy, strict=True)
         rows = tuple((str(k), (float(a), float((self.folds == k).sum()))) for k, a in named)
-        return FigureTable(("fold", "accuracy", "pairs"), rows)
+        return MetricTable(("fold", "accuracy", "pairs"), rows)
 
     def plots(self) -> list[Curves]:  # type: ignore[override]
         """See `Assessment.plots`."""

@@ -1,4 +1,4 @@
-"""Verification figures: accuracy over folds, ROC, and true-accept rates at false-accept rates."""
+"""Verification metrics: accuracy over folds, ROC, and true-accept rates at false-accept rates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from visus.vision.truth import FacePair
 
 Floats = NDArray[np.float32]
 
-FIGURES = (
+METRIC_NAMES = (
     *("verification_accuracy", "verification_accuracy_spread", "eer"),
     *("tar_at_far_1e-2", "tar_at_far_1e-3"),
 )
-"""Names of the figures, see `VerificationResult`."""
+"""Names of the metrics, see `VerificationResult`."""
 
 _FAR = 1e-3
 """False-accept rate of `VerificationResult.threshold`."""
@@ -26,7 +26,7 @@ class VerificationResult:
     """The result of one evaluation.
 
     Attributes:
-        figures: `verification_accuracy` (the threshold of each fold chosen on the others),
+        metrics: `verification_accuracy` (the threshold of each fold chosen on the others),
             `verification_accuracy_spread` (its standard deviation over the folds), `eer`,
             `tar_at_far_1e-2` of the pairs, and `tar_at_far_1e-3` with the threshold from all pairs
             of different people.
@@ -39,7 +39,7 @@ class VerificationResult:
         threshold: The similarity at which 1e-3 of the pairs of different people are accepted.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     pairs: tuple[FacePair, ...]
     fold_accuracy: NDArray[np.float64]
     false_accepts: NDArray[np.float64]
@@ -92,7 +92,7 @@ class VerificationMetrics:
         false_accepts, true_accepts = roc(similarities, same)
         threshold = threshold_at(self.impostor_similarities(), _FAR)
         spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0
-        figures = {
+        metrics = {
             "verification_accuracy": float(accuracy.mean()),
             "verification_accuracy_spread": spread,
             "eer": equal_error_rate(false_accepts, true_accepts),
@@ -100,7 +100,7 @@ class VerificationMetrics:
             "tar_at_far_1e-3": float((similarities[same] >= threshold).mean()),
         }
         return VerificationResult(
-            figures,
+            metrics,
             tuple(self.pairs),
             accuracy,
             false_accepts,

@@ -8,7 +8,11 @@ from torch import Tensor, nn
 from visus.models.weights_digest import weights_digest
 from visus.tasks.base import Batch, VisionTask
 from visus.tasks.face_recognition.data_info import FaceRecognitionInfo
-from visus.tasks.face_recognition.metrics import FIGURES, VerificationMetrics, VerificationResult
+from visus.tasks.face_recognition.metrics import (
+    METRIC_NAMES,
+    VerificationMetrics,
+    VerificationResult,
+)
 from visus.tasks.face_recognition.networks import (
     Architecture,
     LossName,
@@ -134,9 +138,9 @@ class FaceRecognitionTask(VisionTask):
         return self.refuse_non_finite(loss, batch)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
-        return ("train/loss", *(f"val/{name}" for name in FIGURES))
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
+        return ("train/loss", *(f"val/{name}" for name in METRIC_NAMES))
 
     def new_metrics(self, split: str) -> VerificationMetrics:
         """See `VisionTask.new_metrics`."""

@@ -17,7 +17,7 @@ WEIGHTS: tuple[WeightsEntry, ...] = (
         data_terms="FaceScrub, VGG Face and faces from the web (each with terms of its own)",
         commercial_use=FACES_USE,
         needs=PARTS,
-        figure="verification accuracy 0.992 on folds 1 to 5 of LFW (docs/results.md)",
+        metric="verification accuracy 0.992 on folds 1 to 5 of LFW (docs/results.md)",
         megabytes=22.5,
         input_size="aligned faces of 150 x 150",
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.tasks.assessment import Assessment, Confusion, FigureTable, Floats, Indices, ReadImage
+from visus.tasks.assessment import Assessment, Confusion, Floats, Indices, MetricTable, ReadImage
 from visus.tasks.segmentation.metrics import SegmentationMetrics, SegmentationResult
 from visus.vision.colours import Colour
 from visus.vision.drawing.masks import draw_areas
@@ -35,9 +35,9 @@ class SegmentationAssessment(Assessment):
         self.colours = colours
         self.sources = [record.source for record in self.records]
 
-    def figures(self, chosen: Indices | None = None) -> dict[str, float]:
-        """See `Assessment.figures`."""
-        return self._result(range(len(self.records)) if chosen is None else chosen).figures
+    def compute(self, chosen: Indices | None = None) -> dict[str, float]:
+        """See `Assessment.compute`."""
+        return self._result(range(len(self.records)) if chosen is None else chosen).metrics
 
     @cached_property
     def quality(self) -> Floats:
@@ -64,14 +64,14 @@ class SegmentationAssessment(Assessment):
             ),
         ]
 
-    def class_table(self) -> FigureTable:
+    def class_table(self) -> MetricTable:
         """See `Assessment.class_table`."""
         result = self._result(range(len(self.records)))
         pixels = result.confusion.sum(1) / max(1, int(result.confusion.sum()))
         named = zip(self.class_names, result.iou, result.boundary_f1, pixels, strict=True)
         rows = tuple((name, tuple(float(value) for value in values)) for name, *values in named)
         columns = ("class", "IoU", "boundary F1", "fraction of pixels")
-        return FigureTable(columns, rows, counts=False)
+        return MetricTable(columns, rows, counts=False)
 
     def plots(self) -> list[Confusion]:  # type: ignore[override]
         """See `Assessment.plots`."""

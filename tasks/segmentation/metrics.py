@@ -40,23 +40,23 @@ class SegmentationRecord:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationResult:
-    """The figures of a data set.
+    """The metrics of a data set.
 
     Attributes:
-        figures: `miou`, `pixel_accuracy`, and `boundary_f1` where it was measured.
+        metrics: `miou`, `pixel_accuracy`, and `boundary_f1` where it was measured.
         iou: float64 (classes,); NaN for a class that occurs in no true or predicted mask.
         boundary_f1: float64 (classes,); NaN where undefined or not measured.
         confusion: int64 (classes, classes): pixels by true class (rows) and predicted class.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     iou: NDArray[np.float64]
     boundary_f1: NDArray[np.float64]
     confusion: NDArray[np.int64]
 
 
 class SegmentationMetrics:
-    """Accumulates images, and computes the figures of all of them.
+    """Accumulates images, and computes the metrics of all of them.
 
     Args:
         classes: Number of classes.
@@ -92,13 +92,13 @@ class SegmentationMetrics:
         self.records = [SegmentationRecord("", total)]
 
     def compute(self) -> SegmentationResult:
-        """The figures of all images; IoU and accuracy are those of all pixels of the data set."""
+        """The metrics of all images; IoU and accuracy are those of all pixels of the data set."""
         total = np.zeros((self.classes, self.classes), np.int64)
         for record in self.records:
             total += record.confusion
         iou = class_iou(total)
         labelled = int(total.sum())
-        figures = {
+        metrics = {
             "miou": _mean(iou),
             "pixel_accuracy": float(np.trace(total) / labelled) if labelled else float("nan"),
         }
@@ -110,8 +110,8 @@ class SegmentationMetrics:
             occurs = defined.any(0)
             sums = np.where(defined, stacked, 0).sum(0)
             boundaries[occurs] = sums[occurs] / defined.sum(0)[occurs]
-            figures["boundary_f1"] = _mean(boundaries)
-        return SegmentationResult(figures, iou, boundaries, total)
+            metrics["boundary_f1"] = _mean(boundaries)
+        return SegmentationResult(metrics, iou, boundaries, total)
 
 
 def confusion_matrix(

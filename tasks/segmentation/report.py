@@ -1,4 +1,4 @@
-"""The report of a segmenter: figures of each class, confusion matrix, example images."""
+"""The report of a segmenter: metrics of each class, confusion matrix, example images."""
 
 import math
 from pathlib import Path

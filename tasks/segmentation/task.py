@@ -134,8 +134,8 @@ class SegmentationTask(VisionTask):
         return self.refuse_non_finite(loss, batch)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
         losses = [f"train/{name}" for name in self.losses]
         return ("train/loss", *losses, "val/miou", "val/pixel_accuracy")
 
@@ -151,13 +151,13 @@ class SegmentationTask(VisionTask):
             assert isinstance(prediction, SegmentationPrediction)
             metrics.update(source, prediction, true_mask)
 
-    def class_figures(self, result: SegmentationResult) -> dict[str, float]:
+    def class_metrics(self, result: SegmentationResult) -> dict[str, float]:
         """IoU and boundary F1 of each class."""
-        figures = {}
+        metrics = {}
         for i, name in enumerate(self.class_names):
-            figures[f"miou/{name}"] = float(result.iou[i])
-            figures[f"boundary_f1/{name}"] = float(result.boundary_f1[i])
-        return figures
+            metrics[f"miou/{name}"] = float(result.iou[i])
+            metrics[f"boundary_f1/{name}"] = float(result.boundary_f1[i])
+        return metrics
 
     def options(self) -> dict[str, Any]:
         """The colours of the classes, where the data define them."""

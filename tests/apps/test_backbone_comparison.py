@@ -52,11 +52,11 @@ def test_a_backbone_that_cannot_be_trained_loses_no_earlier_result(config, tmp_p
     assert [result["backbone"] for result in results] == ["convnet"]
 
 
-def test_data_without_a_figure_are_refused_in_one_line(config, tmp_path, capsys, monkeypatch):
+def test_data_without_a_metric_are_refused_in_one_line(config, tmp_path, capsys, monkeypatch):
     compute = ClassificationTask.compute_metrics
 
     def undefined(self, metrics, split):
-        return replace(compute(self, metrics, split), figures={"accuracy": float("nan")})
+        return replace(compute(self, metrics, split), metrics={"accuracy": float("nan")})
 
     monkeypatch.setattr(ClassificationTask, "compute_metrics", undefined)
     command = ["backbones", "--compare", "convnet", "--config", config, "--data", "images.npz"]

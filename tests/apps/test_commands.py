@@ -147,7 +147,7 @@ def test_run_folders_never_collide(workplace, monkeypatch):
     assert create_run_folder("classification", "x") == second.resolve()
 
 
-def test_figures_by_class_agree_with_a_manual_count():
+def test_metrics_by_class_agree_with_a_manual_count():
     rows = class_report(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert rows[0] == {
         "label": "a",

@@ -58,14 +58,14 @@ def test_a_missing_package_names_the_remedy():
 def test_each_entry_says_how_good_and_how_large_it_is(entry):
     assert entry.megabytes > 0 and entry.code_licence
     if entry.task:
-        assert "(" in entry.figure, "a figure has a source"
+        assert "(" in entry.metric, "a metric has a source"
         assert re.search(r"\d+ x \d+", entry.input_size)
     path = entry.find()
     if path is not None:
         assert path.stat().st_size / 1e6 == pytest.approx(entry.megabytes, rel=0.1, abs=0.01)
 
 
-def test_the_list_names_figures_sizes_and_whether_a_network_is_needed(visus, monkeypatch, tmp_path):
+def test_the_list_names_metrics_sizes_and_whether_a_network_is_needed(visus, monkeypatch, tmp_path):
     monkeypatch.setenv("VISUS_CACHE", str(tmp_path))
     code, out, _ = visus("weights", "list")
     assert code == 0

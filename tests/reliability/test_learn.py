@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import newest_figures
+from tests.conftest import newest_metrics
 from tests.lessons import LESSONS, run_lesson
 from tests.reliability.counts import SOAK
 
@@ -12,7 +12,7 @@ LEAST = {
     "09_segmentation": ("test/miou", 0.7),
     "10_detection": ("test/map_50", 0.25),
 }
-"""A figure of each lesson's last test, and a lower limit of it."""
+"""A metric of each lesson's last test, and a lower limit of it."""
 
 if SOAK:
 
@@ -22,7 +22,7 @@ if SOAK:
 
         def measure(words):
             if words[0] == "test":
-                tested.update(newest_figures())
+                tested.update(newest_metrics())
 
         run_lesson(lesson, visus, after=measure)
         if lesson.stem in LEAST:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import newest_figures
+from tests.conftest import newest_metrics
 from tests.reliability.counts import SOAK
 
 VISUS = str(Path(sys.executable).with_name("visus"))
@@ -124,9 +124,9 @@ def test_two_nodes_equal_one_process_with_the_same_global_batch(
     nodes.start(["test", "model.ckpt", "--trainer.accelerator", "cpu"])
     assert nodes.wait() == [0, 0], nodes.output(0) + nodes.output(1)
     monkeypatch.chdir(nodes.folders[0])
-    measured = newest_figures()
+    measured = newest_metrics()
     assert visus("test", "model.ckpt", "--trainer.accelerator", "cpu")[0] == 0
-    for name, value in newest_figures().items():
+    for name, value in newest_metrics().items():
         assert measured[name] == pytest.approx(value, abs=1e-6), name
 
 

@@ -144,12 +144,12 @@ POINTS = [
 
 
 def results(run):
-    """What must be equal: the digests of all checkpoints, the curves and the final figures."""
+    """What must be equal: the digests of all checkpoints, the curves and the final metrics."""
     paths = sorted(run.glob("*.ckpt"))
     digests = [torch.load(path, weights_only=True)["visus"]["weights_digest"] for path in paths]
-    figures = json.loads((run / "metrics.json").read_text())["metrics"]
-    figures.pop("minutes")
-    return digests, (run / "metrics.csv").read_text(), figures
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    metrics.pop("minutes")
+    return digests, (run / "metrics.csv").read_text(), metrics
 
 
 @pytest.mark.parametrize("name", OPTIONS if SOAK else list(OPTIONS)[:2])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.optim import SGD, lr_scheduler
 
-from tests.conftest import newest, newest_figures
+from tests.conftest import newest, newest_metrics
 from tests.reliability.counts import count
 
 BATCHES = 4
@@ -125,7 +125,7 @@ EACH_BATCH = ("CyclicLR", "OneCycleLR")
 
 
 def column(name):
-    """The values of a figure in the newest run, in order."""
+    """The values of a metric in the newest run, in order."""
     with open(newest("runs/*/*/*/metrics.csv"), newline="") as file:
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
 
@@ -136,10 +136,10 @@ def check_run(out, err, epochs, steps):
     done = last["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     assert (done, last["global_step"]) == (epochs, steps)
     assert (run / "best.ckpt").is_file() and f"next: visus test {run}" in out, err
-    if "val/accuracy" not in newest_figures():
+    if "val/accuracy" not in newest_metrics():
         assert "nothing was validated" in out and "best val" not in out
         return
-    best = newest_figures()["best_val/accuracy"]
+    best = newest_metrics()["best_val/accuracy"]
     assert f"best val/accuracy {best:.4f}" in out
     if (run / "metrics.csv").is_file():
         assert best == pytest.approx(max(column("val/accuracy")))

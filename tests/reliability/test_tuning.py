@@ -67,7 +67,7 @@ def kill_with_children(process):
 
 
 def complete_trials():
-    """The figure of each complete trial in the study of `found`, by its number."""
+    """The metric of each complete trial in the study of `found`, by its number."""
     import optuna
 
     if not Path("found/study.db").exists():

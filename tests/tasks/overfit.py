@@ -28,17 +28,17 @@ def show_training_set(data):
     data.dataset = dataset
 
 
-def overfit(task, data, figure, goal, epochs, **arguments):
-    """Train until a figure of the training set reaches a goal, at most for so many epochs.
+def overfit(task, data, metric, goal, epochs, **arguments):
+    """Train until a metric of the training set reaches a goal, at most for so many epochs.
 
     The number of epochs needed depends on the processor, through rounding.
 
     Returns:
-        The test figures on the same images.
+        The test metrics on the same images.
     """
-    reached = EarlyStopping(f"val/{figure}", mode="max", patience=epochs, stopping_threshold=goal)
+    reached = EarlyStopping(f"val/{metric}", mode="max", patience=epochs, stopping_threshold=goal)
     trainer(max_epochs=epochs, check_val_every_n_epoch=10, callbacks=[reached], **arguments).fit(
         task, data
     )
-    (figures,) = trainer().test(task, data, verbose=False)
-    return figures
+    (metrics,) = trainer().test(task, data, verbose=False)
+    return metrics

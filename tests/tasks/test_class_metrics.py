@@ -54,16 +54,16 @@ def agree(result, classes, batches, expected, confusion):
         for metric in (*expected.values(), confusion):
             metric.update(torch.from_numpy(scores), torch.from_numpy(labels))
     for name, metric in expected.items():
-        assert result.figures[name] == pytest.approx(float(metric.compute()), abs=1e-6), name
+        assert result.metrics[name] == pytest.approx(float(metric.compute()), abs=1e-6), name
     assert result.confusion.tolist() == confusion.compute().tolist()
     counts = [len(labels) for _, labels, _ in batches]
     loss = np.average([loss for _, _, loss in batches], weights=counts)
-    assert result.figures["loss"] == pytest.approx(loss, abs=1e-6)
+    assert result.metrics["loss"] == pytest.approx(loss, abs=1e-6)
 
 
 @settings(max_examples=50)
 @given(evaluations(multi_label=False))
-def test_single_label_figures_agree_with_torchmetrics(evaluation):
+def test_single_label_metrics_agree_with_torchmetrics(evaluation):
     classes, batches = evaluation
     expected = {
         "accuracy": MulticlassAccuracy(classes, average="micro"),
@@ -88,7 +88,7 @@ def test_top5_accuracy_agrees_with_torchmetrics(evaluation):
 
 @settings(max_examples=50)
 @given(evaluations(multi_label=True))
-def test_multi_label_figures_agree_with_torchmetrics(evaluation):
+def test_multi_label_metrics_agree_with_torchmetrics(evaluation):
     classes, batches = evaluation
     expected = {
         "accuracy": MultilabelAccuracy(classes),
@@ -100,7 +100,7 @@ def test_multi_label_figures_agree_with_torchmetrics(evaluation):
     for scores, labels, _ in batches:
         calibration.update(torch.from_numpy(scores).ravel(), torch.from_numpy(labels).ravel())
     expected_error = pytest.approx(float(calibration.compute()), abs=1e-6)
-    assert result.figures["calibration_error"] == expected_error
+    assert result.metrics["calibration_error"] == expected_error
 
 
 def test_confidences_beside_the_edges_of_bins_agree_with_torchmetrics():
@@ -113,7 +113,7 @@ def test_confidences_beside_the_edges_of_bins_agree_with_torchmetrics():
             calibration.update(torch.tensor([float(value)]), torch.tensor([label]))
             metrics.update(np.array([[value]]), np.array([[label]]), 0.0)
         expected = pytest.approx(float(calibration.compute()), abs=1e-6)
-        assert metrics.compute().figures["calibration_error"] == expected, score
+        assert metrics.compute().metrics["calibration_error"] == expected, score
 
 
 @pytest.mark.parametrize("label", range(8))
@@ -121,17 +121,17 @@ def test_of_equal_scores_those_of_lower_class_ids_are_the_top_five(label):
     metrics = ClassificationMetrics(8, False)
     scores = np.eye(8, dtype=np.float32)[[7]]
     metrics.update(scores, np.array([label]), 0.0)
-    assert metrics.compute().figures["top5_accuracy"] == float(label in (7, 0, 1, 2, 3))
+    assert metrics.compute().metrics["top5_accuracy"] == float(label in (7, 0, 1, 2, 3))
 
 
 @settings(max_examples=50)
 @given(st.booleans().flatmap(lambda several: st.tuples(st.just(several), evaluations(several))))
-def test_records_of_two_processes_give_the_figures_of_one(case):
+def test_records_of_two_processes_give_the_metrics_of_one(case):
     multi_label, (classes, batches) = case
     one = measure(classes, batches, multi_label).compute()
     first = measure(classes, batches[::2], multi_label)
     second = measure(classes, batches[1::2], multi_label)
     first.records = first.records + second.records
     both = first.compute()
-    assert both.figures == pytest.approx(one.figures, abs=1e-9)
+    assert both.metrics == pytest.approx(one.metrics, abs=1e-9)
     assert (both.confusion == one.confusion).all()

@@ -9,17 +9,17 @@ from PIL import Image
 from visus.apps.pages.figures import data_uri
 from visus.apps.pages.report.plots import calibration_svg, confusion_svg, curves_svg
 from visus.apps.pages.section import Section
-from visus.apps.report.quality import Figure, Quality
+from visus.apps.report.quality import MetricEstimate, Quality
 from visus.apps.report.subject import Subject
 from visus.apps.training.curves import CURVES_FILE
 from visus.tasks.assessment import Confusion
 
-_MAX_FIGURES = 16
-"""Figures that are shown; all are in the JSON file."""
+_MAX_METRICS = 16
+"""Metrics that are shown; all are in the JSON file."""
 
 
 def quality_section(subject: Subject, quality: Quality) -> Section:
-    """Figures with intervals, classes, plots, calibration, training curves, data."""
+    """Metrics with intervals, classes, plots, calibration, training curves, data."""
     change = quality.calibration
     return Section(
         "quality",
@@ -27,8 +27,8 @@ def quality_section(subject: Subject, quality: Quality) -> Section:
         {
             "quality": quality,
             "split": subject.split_name,
-            "figures": [_row(each) for each in quality.figures[:_MAX_FIGURES]],
-            "more": max(0, len(quality.figures) - _MAX_FIGURES),
+            "metrics": [_row(each) for each in quality.metrics[:_MAX_METRICS]],
+            "more": max(0, len(quality.metrics) - _MAX_METRICS),
             "rows": _class_rows(quality),
             "can_calibrate": "temperature" in subject.task.hparams,
             "absent": _absent(quality),
@@ -40,14 +40,14 @@ def quality_section(subject: Subject, quality: Quality) -> Section:
 
 
 def number(value: float) -> str:
-    """A figure as text, with four decimals."""
+    """A metric as text, with four decimals."""
     return f"{value:.4f}" if math.isfinite(value) else "undefined"
 
 
-def _row(figure: Figure) -> dict[str, str]:
-    interval = figure.interval
+def _row(metric: MetricEstimate) -> dict[str, str]:
+    interval = metric.interval
     shown = "" if interval is None else f"{number(interval[0])} to {number(interval[1])}"
-    return {"name": figure.name, "value": number(figure.value), "interval": shown}
+    return {"name": metric.name, "value": number(metric.value), "interval": shown}
 
 
 def _class_rows(quality: Quality) -> list[tuple[str, list[str]]]:

@@ -10,11 +10,11 @@ from visus.vision.corruptions import SEVERITIES
 
 
 def robustness_section(robustness: Robustness) -> Section:
-    """The main figure under corruptions and attacks."""
-    lines = {each.name: each.figures for each in robustness.corruptions}
+    """The main metric under corruptions and attacks."""
+    lines = {each.name: each.metrics for each in robustness.corruptions}
     plot = lines_svg("Corruptions", SEVERITIES, lines, "severity", robustness.main)
     rows = [
-        (each.name, [number(value) for value in each.figures], _percent(each.drop))
+        (each.name, [number(value) for value in each.metrics], _percent(each.drop))
         for each in robustness.corruptions
     ]
     attacks = [
@@ -24,7 +24,7 @@ def robustness_section(robustness: Robustness) -> Section:
             "strength": f"{each.epsilon:.0%} of the image"
             if each.attack == "patch"
             else f"{each.epsilon * 255:.0f} of 255",
-            "figure": "" if each.figure is None else number(each.figure),
+            "metric": "" if each.metric is None else number(each.metric),
             "success": "" if each.success is None else f"{each.success:.0%}",
         }
         for each in robustness.attacks
@@ -47,5 +47,5 @@ def robustness_section(robustness: Robustness) -> Section:
 
 
 def _percent(drop: float) -> str:
-    """A relative loss as text; undefined where the figure is 0 without a corruption."""
+    """A relative loss as text; undefined where the metric is 0 without a corruption."""
     return f"{drop:+.1%}" if math.isfinite(drop) else "undefined"

@@ -54,8 +54,8 @@ def test_the_page_has_all_sections_and_the_planted_labels(visus, trained, monkey
     shorten(monkeypatch)
     numbers, page = check_report(visus, trained)
     quality = numbers["quality"]
-    assert quality["images"] == 24 and set(quality["figures"]) >= {"accuracy", "macro_f1"}
-    accuracy = quality["figures"]["accuracy"]
+    assert quality["images"] == 24 and set(quality["metrics"]) >= {"accuracy", "macro_f1"}
+    accuracy = quality["metrics"]["accuracy"]
     assert accuracy["interval"][0] <= accuracy["value"] <= accuracy["interval"][1]
     assert [row["class"] for row in quality["classes"]] == list(CLASSES)
     assert np.array(quality["confusion"]).sum() == 24
@@ -68,7 +68,7 @@ def test_the_page_has_all_sections_and_the_planted_labels(visus, trained, monkey
     robustness = numbers["robustness"]
     assert set(robustness["corruptions"]) >= {"noise", "blur", "jpeg", "fog"}
     assert {each["attack"] for each in robustness["attacks"]} == {"FGSM", "PGD", "patch"}
-    assert "curves.png" not in page and "losses, figures and learning rate" in page
+    assert "curves.png" not in page and "losses, metrics and learning rate" in page
 
 
 def test_calibration_is_stored_and_exported(visus, trained, workplace, monkeypatch):
@@ -107,7 +107,7 @@ def test_few_samples_and_a_missing_class_are_said(visus, trained, workplace):
         save_stripes(workplace / "few" / CLASSES[0] / f"{i}.png", i, CLASSES[0])
     numbers, page = check_report(visus, trained, "--data", "few", sections=("quality", "errors"))
     assert "4 images are too few for intervals, which need 10" in page
-    assert numbers["quality"]["figures"]["accuracy"]["interval"] is None
+    assert numbers["quality"]["metrics"]["accuracy"]["interval"] is None
     missing = next(row for row in numbers["quality"]["classes"] if row["class"] == CLASSES[1])
     assert missing["images"] == 0 and f"no images of {CLASSES[1]}" in page
     assert "labels of too few classes" in page

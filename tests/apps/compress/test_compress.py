@@ -170,7 +170,7 @@ def search_path(monkeypatch, values, steps=8):
     """The models of a search of 100 s with these accuracies, and the times of its trainings."""
     from types import SimpleNamespace
 
-    from visus.apps.compress.measuring import Figure, Measured
+    from visus.apps.compress.measuring import MainMetric, Measured
     from visus.apps.compress.search import Limits, Search
 
     accuracies = iter(values)
@@ -192,7 +192,7 @@ def search_path(monkeypatch, values, steps=8):
     search = Search.__new__(Search)
     search._student, search.overhead, search.reserved = student, 1.0, 15.0
     search._limits = Limits(max_drop=0.01, speedup=None, budget=budget)
-    search.original = SimpleNamespace(figure=Figure("accuracy", 0.90, (0.88, 0.92), True))
+    search.original = SimpleNamespace(metric=MainMetric("accuracy", 0.90, (0.88, 0.92), True))
 
     times = []
 
@@ -200,8 +200,8 @@ def search_path(monkeypatch, values, steps=8):
         times.append(seconds)
         budget.left -= seconds
         value = next(accuracies)
-        figure = Figure("accuracy", value, (value - 0.02, value + 0.02), True)
-        return Measured(step, figure, student.multiply_adds, 1.0, {})
+        metric = MainMetric("accuracy", value, (value - 0.02, value + 0.02), True)
+        return Measured(step, metric, student.multiply_adds, 1.0, {})
 
     monkeypatch.setattr(search, "_train", train)
     monkeypatch.setattr(search, "_plan", lambda: [10.0] * steps)
@@ -280,7 +280,7 @@ def test_a_search_that_fails_keeps_what_it_has_found(
     code, out, err = visus("compress", run, *WIDE, "--speedup", "50", "--output", "small.ckpt")
     assert code == 0, err
     assert "the search ended early: CUDA out of memory.\n" in err and "Traceback" not in err
-    # Its figures follow, and that the goal was not reached.
+    # Its metrics follow, and that the goal was not reached.
     assert "compressed" in out and "--speedup 50: not reached" in out
     assert load_task("small.ckpt").channels
     # A compressed model is compressed again, but not over itself.
@@ -292,11 +292,11 @@ def test_a_search_that_fails_keeps_what_it_has_found(
     assert code == 2 and "file/new.ckpt: cannot be written" in err
 
 
-def test_data_without_a_figure_are_refused(visus, workplace, photos_run, quick, monkeypatch):
+def test_data_without_a_metric_are_refused(visus, workplace, photos_run, quick, monkeypatch):
     from visus.apps.compress import search
-    from visus.apps.compress.measuring import Figure
+    from visus.apps.compress.measuring import MainMetric
 
-    missing = Figure("map", float("nan"), None, True)
+    missing = MainMetric("map", float("nan"), None, True)
     monkeypatch.setattr(search, "assess", lambda *arguments: missing)
     code, _, err = visus("compress", photos_run[0], *WIDE, "--output", "small.ckpt")
     assert code == 2 and "the validation data have no map" in err and err.count("\n") == 1

@@ -56,8 +56,8 @@ def test_a_model_is_measured_and_exported(trained, workplace):
     model, folder = trained
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        figures = model.validate(num_workers=0)
-        assert 0 <= figures["val/accuracy"] <= 1
+        metrics = model.validate(num_workers=0)
+        assert 0 <= metrics["val/accuracy"] <= 1
         again = model.validate(folder / "photos", split="test", batch_size=3, num_workers=0)
         assert 0 <= again["test/accuracy"] <= 1
         path = model.export("tiny.onnx")

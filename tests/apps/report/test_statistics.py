@@ -22,7 +22,7 @@ def test_intervals_cover_the_true_mean_as_often_as_they_claim():
     assert covered >= 51
 
 
-def test_too_few_samples_and_undefined_figures_have_no_interval():
+def test_too_few_samples_and_undefined_metrics_have_no_interval():
     assert bootstrap_intervals(lambda i: {"mean": 1.0}, 9) == {}
     found = bootstrap_intervals(lambda i: {"a": float(i[0]), "b": float("nan")}, 20)
     assert set(found) == {"a"}

@@ -6,7 +6,7 @@ from pydoc import locate
 import pytest
 from torch import nn
 
-from tests.conftest import newest_figures
+from tests.conftest import newest_metrics
 from visus.apps.training.cli import VisusCLI
 from visus.apps.training.run import _set_import_rules
 from visus.configs import config_names, find_config
@@ -105,7 +105,7 @@ def test_options_of_the_configuration_are_left_out_and_printed(tinynet, visus):
     )
     assert code == 0, err
     assert "takes no option activation, init, which the configuration sets for another" in err
-    assert newest_figures()
+    assert newest_metrics()
 
 
 def test_a_single_option_is_merged_with_those_of_the_configuration(tinynet, visus):

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.conftest import newest, newest_figures, save_captions
+from tests.conftest import newest, newest_metrics, save_captions
 from visus.apps.cli import main
 from visus.apps.training.callbacks import merge_callbacks
 
@@ -75,7 +75,7 @@ def test_a_replaced_callback_is_the_one_of_the_command_line(visus, workplace):
     (workplace / "own.yaml").write_text(yaml.safe_dump(config))
     arguments = (TINY[0], "--config", "own.yaml", *TINY[3:])
     code, _, err = visus(*arguments)
-    assert code == 2 and "'val/nothing' is not a figure" in err
+    assert code == 2 and "'val/nothing' is not a metric" in err
     code, _, err = visus(*arguments, CALL, "EarlyStopping", f"{CALL}.monitor", "val/loss")
     assert code == 0, err
 
@@ -105,12 +105,12 @@ def test_a_training_that_validates_nothing_has_both_checkpoints(visus):
     code, out, err = visus(*TINY, "--trainer.check_val_every_n_epoch", "3")
     assert code == 0, err
     assert "nothing was validated; best.ckpt holds the weights of the last epoch" in out
-    assert "best_val/accuracy" not in newest_figures()
+    assert "best_val/accuracy" not in newest_metrics()
     code, _, err = visus("test", "latest")
     assert code == 0, err
 
 
-def test_a_figure_that_the_data_do_not_have_is_one_line(visus, workplace):
+def test_a_metric_that_the_data_do_not_have_is_one_line(visus, workplace):
     save_captions(workplace / "captions", 12)
     command = ("fit", "--config", "captioning/custom", "--data.root", "captions")
     small = (
@@ -121,4 +121,4 @@ def test_a_figure_that_the_data_do_not_have_is_one_line(visus, workplace):
     stop = (CALL, "EarlyStopping", f"{CALL}.monitor", "val/true", f"{CALL}.mode", "max")
     code, _, err = visus(*command, *small, *stop)
     assert code == 2 and "Traceback" not in err
-    assert "these data have no val/true; monitor another figure" in err
+    assert "these data have no val/true; monitor another metric" in err

@@ -10,7 +10,7 @@ import torch
 from tests.apps.training.test_configs import SMALL, TINY
 from tests.conftest import (
     newest,
-    newest_figures,
+    newest_metrics,
     save_scene,
 )
 from visus.apps.training.budget import clock
@@ -28,7 +28,7 @@ def test_equal_seeds_give_equal_runs(visus):
     losses = []
     for seed in ("1", "1", "2"):
         assert fit_scenes(visus, "--seed_everything", seed)[0] == 0
-        losses.append(newest_figures()["val/loss"])
+        losses.append(newest_metrics()["val/loss"])
     assert losses[0] == losses[1] != losses[2]
 
 
@@ -46,7 +46,7 @@ def test_a_run_is_resumed(visus):
 def test_an_interrupted_run_is_resumed_as_it_was_started(visus):
     sgd = ("--optimizer", "SGD", "--optimizer.lr", "0.01")
     assert fit_scenes(visus, *sgd, "--trainer.max_epochs", "3")[0] == 0
-    expected = newest_figures()["val/loss"]
+    expected = newest_metrics()["val/loss"]
     assert fit_scenes(visus, *sgd, "--trainer.max_epochs", "3", "--trainer.max_steps", "1")[0] == 0
     run = newest("runs/*/*/*/last.ckpt").parent
     content = torch.load(run / "last.ckpt", weights_only=True)
@@ -56,7 +56,7 @@ def test_an_interrupted_run_is_resumed_as_it_was_started(visus):
     (run / "metrics.json").unlink()
     code, out, err = visus("fit", "--resume", run)
     assert code == 0 and "epoch 3/3" in out, err
-    assert newest_figures()["val/loss"] == pytest.approx(expected, rel=1e-6)
+    assert newest_metrics()["val/loss"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_other_arguments_than_those_of_the_run_are_refused(visus):
@@ -93,9 +93,9 @@ def test_initial_weights_come_from_another_run(visus, tmp_path):
     still = ("--model.learning_rate", "1e-12", "--trainer.max_epochs", "1")
     code, _, err = fit_scenes(visus, *still, "--init-from", run)
     assert code == 0 and "--init-from" not in err, err
-    assert newest_figures()["val/loss"] == pytest.approx(reached, rel=1e-4)
+    assert newest_metrics()["val/loss"] == pytest.approx(reached, rel=1e-4)
     assert fit_scenes(visus, *still)[0] == 0
-    assert newest_figures()["val/loss"] != pytest.approx(reached, rel=1e-4)
+    assert newest_metrics()["val/loss"] != pytest.approx(reached, rel=1e-4)
     # Other classes have a last layer of their own.
     for i in range(8):
         save_scene(tmp_path / "photos" / ("ant" if i % 2 else "bee") / f"{i}.png", i)
@@ -129,18 +129,18 @@ def test_last_checkpoint_is_that_of_the_last_epoch(visus):
     assert last["epoch"] == 1
 
 
-def test_a_checkpoint_of_weights_alone_has_the_same_figures(visus):
+def test_a_checkpoint_of_weights_alone_has_the_same_metrics(visus):
     assert fit_scenes(visus)[0] == 0
     run = newest("runs/*/*/*/best.ckpt").parent
     code, out, err = visus("export", run, "--output", "slim.ckpt")
     assert code == 0 and "weights alone" in out, err
     assert Path("slim.ckpt").stat().st_size < 0.5 * (run / "best.ckpt").stat().st_size
-    figures = []
+    metrics = []
     for model in (run, "slim.ckpt"):
         assert visus("test", model)[0] == 0
-        figures.append(newest_figures())
-    assert figures[0]["test/accuracy"] == figures[1]["test/accuracy"]
-    assert figures[0]["test/loss"] == pytest.approx(figures[1]["test/loss"], abs=0.01)
+        metrics.append(newest_metrics())
+    assert metrics[0]["test/accuracy"] == metrics[1]["test/accuracy"]
+    assert metrics[0]["test/loss"] == pytest.approx(metrics[1]["test/loss"], abs=0.01)
     slim = torch.load("slim.ckpt", weights_only=True)["visus"]
     assert not {"people", "trained_images"} & set(slim)
     code, _, err = fit_scenes(visus, "--resume", "slim.ckpt")

@@ -49,7 +49,7 @@ KEYS = {
     "face_recognition": {"faces"},
     "segmentation": {"mask", "areas"},
 }
-FIGURES = {
+MAIN_METRICS = {
     "action": "test/accuracy",
     "captioning": "test/bleu_1",
     "classification": "test/accuracy",
@@ -134,7 +134,7 @@ def roots(workplace, name):
     return []
 
 
-def figures(run):
+def metrics(run):
     return json.loads((run / "metrics.json").read_text())["metrics"]
 
 
@@ -142,13 +142,13 @@ OPTIONAL = (
     *("val/true", "val/correlation/", "val/five_point_error"),
     *("train/photographs", "train/people"),
 )
-"""Figures that depend on the data, and on what is predicted."""
+"""Metrics that depend on the data, and on what is predicted."""
 
 
 def declared_and_logged(run):
-    """The figures that a task declares, and those that its training logged."""
-    logged = {each for each in figures(run) if each.startswith(("train/", "val/"))}
-    return set(load_task(run / "best.ckpt").figures), logged
+    """The metrics that a task declares, and those that its training logged."""
+    logged = {each for each in metrics(run) if each.startswith(("train/", "val/"))}
+    return set(load_task(run / "best.ckpt").metric_names), logged
 
 
 @pytest.mark.parametrize("name", config_names())
@@ -187,7 +187,7 @@ def test_every_config_fits_tests_and_predicts(name, visus, workplace, photos):
     tested = newest(f"runs/{task}/{short}/*")
     content = json.loads((tested / "metrics.json").read_text())
     assert content["checkpoint"] == str((run / "best.ckpt").resolve())
-    assert 0 <= content["metrics"][FIGURES[task]] <= 1
+    assert 0 <= content["metrics"][MAIN_METRICS[task]] <= 1
     assert all((tested / made).is_file() for made in FILES[task])
     source, drawn, frames = save_source(task)
     code, out, err = visus("predict", run, source, "--jsonl", "o.jsonl", "--draw", "drawn")

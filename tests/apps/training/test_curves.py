@@ -20,14 +20,14 @@ def test_any_number_of_epochs_is_drawn(tmp_path: Path, count: int) -> None:
     epochs[0]["val/map_large"] = math.nan
     draw_training(tmp_path / "curves.png", epochs, "val/map", "max")
     image = read_image(tmp_path / "curves.png")
-    # Three panels: an undefined figure has none.
+    # Three panels: an undefined metric has none.
     assert image.shape == (300, 1200, 3)
     for i in range(3):
         panel = image[20:260, 400 * i + 60 : 400 * i + 390].astype(int)
         assert (abs(panel[..., 0] - panel[..., 2]) > 50).any(), f"no curve in panel {i}"
 
 
-def test_a_training_without_figures_leaves_a_file(tmp_path: Path) -> None:
+def test_a_training_without_metrics_leaves_a_file(tmp_path: Path) -> None:
     draw_training(tmp_path / "c.png", [{"epoch": 1.0, "learning rate": 0.1}], "val/map", "max")
     assert (tmp_path / "c.png").is_file()
 
@@ -36,10 +36,10 @@ def test_a_resumed_training_continues_its_curves(tmp_path: Path) -> None:
     optimiser = SimpleNamespace(param_groups=[{"lr": 0.25}])
 
     def trainer(epoch: int, accuracy: float) -> SimpleNamespace:
-        figures = {"val/accuracy": torch.tensor(accuracy), "val/f1/cat": torch.tensor(0.0)}
+        metrics = {"val/accuracy": torch.tensor(accuracy), "val/f1/cat": torch.tensor(0.0)}
         return SimpleNamespace(
             current_epoch=epoch,
-            callback_metrics=figures,
+            callback_metrics=metrics,
             optimizers=[optimiser],
             sanity_checking=False,
         )
@@ -54,7 +54,7 @@ def test_a_resumed_training_continues_its_curves(tmp_path: Path) -> None:
     resumed = CurvesFile(tmp_path)
     resumed.load_state_dict(curves.state_dict())
     resumed.on_train_batch_end(trainer(1, 0.5), None, {"loss": torch.tensor(2.0)}, None, 1)
-    # An epoch without validation does not repeat the last figures.
+    # An epoch without validation does not repeat the last metrics.
     resumed.on_train_epoch_end(trainer(1, 0.5), None)
     first, second = resumed.state_dict()["epochs"]
     assert first == {"epoch": 1, "train/loss": 2, "val/accuracy": 0.5, "learning rate": 0.25}

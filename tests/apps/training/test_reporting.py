@@ -1,4 +1,4 @@
-"""What a training and a test print: few figures an epoch, and the samples that were measured."""
+"""What a training and a test print: few metrics an epoch, and the samples that were measured."""
 
 import csv
 import re
@@ -21,14 +21,14 @@ def trained(visus, photos):
     return out
 
 
-def test_an_epoch_has_three_figures_and_the_file_all(visus, trained):
+def test_an_epoch_has_three_metrics_and_the_file_all(visus, trained):
     lines = re.findall(r"^epoch \d/2  .*$", trained, re.MULTILINE)
     assert len(lines) == 2 and "nan" not in trained
     for line in lines:
-        figures = line.split("  ")[2:]
-        assert len(figures) == 3 and figures[0].startswith("val/accuracy ")
-        assert figures[1].startswith("val/loss ")
-    path = Path(re.search(r"all figures of the validations: (\S+)", trained)[1])
+        metrics = line.split("  ")[2:]
+        assert len(metrics) == 3 and metrics[0].startswith("val/accuracy ")
+        assert metrics[1].startswith("val/loss ")
+    path = Path(re.search(r"all metrics of the validations: (\S+)", trained)[1])
     with path.open() as file:
         names = next(csv.reader(file))
     assert {"val/accuracy", "val/loss"} < set(names) and len(names) > 5

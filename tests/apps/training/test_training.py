@@ -14,7 +14,7 @@ from tests.apps.training.test_configs import ARGUMENTS, SMALL, TINY
 from tests.conftest import (
     PATIENCE,
     newest,
-    newest_figures,
+    newest_metrics,
     save_masked,
     save_scene,
 )
@@ -140,7 +140,7 @@ def test_a_checkpoint_names_classes_of_other_data(visus, photos):
 
 
 def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_processes):
-    """The samplers, the gathered figures and the shared run folder."""
+    """The samplers, the gathered metrics and the shared run folder."""
     # 17 validation images in batches of 8: one process has a batch more than the other.
     training = ["fit", "--config", "classification/scenes", *SMALL, "--data.count", "68"]
     printed = two_processes(*training, "--data.batch_size", "8", "--data.num_workers", "0")
@@ -160,7 +160,7 @@ def test_several_labels_an_image(visus, photos):
     code, out, err = visus("test", "latest")
     assert code == 0, err
     assert "round" in out
-    assert "test/f1/round" in newest_figures()
+    assert "test/f1/round" in newest_metrics()
     # A test set in which no image happens to have several.
     for i in range(4):
         save_scene(Path("single") / f"{i}.png", 3000 + i, "circle")

@@ -147,11 +147,11 @@ def test_checkpoints_of_other_names_stay(workplace):
     assert len(list(Path("best").iterdir())) == 4
 
 
-def test_a_figure_that_is_nan_is_none():
+def test_a_metric_that_is_nan_is_none():
     trial = SimpleNamespace(report=None, should_prune=None)
     end = trials.TrialEnd(trial)
-    figures = {"val/accuracy": torch.tensor(math.nan)}
-    trainer = SimpleNamespace(sanity_checking=False, callback_metrics=figures)
+    metrics = {"val/accuracy": torch.tensor(math.nan)}
+    trainer = SimpleNamespace(sanity_checking=False, callback_metrics=metrics)
     end.on_validation_end(trainer, ClassificationTask.__new__(ClassificationTask))
     assert end.best is None and end.measured
 

@@ -181,7 +181,7 @@ def test_an_option_is_searched_or_given(visus, workplace):
     ("model", "message"),
     [
         (None, "--model is required"),
-        ({"init_args": {"learning_rate": 1}}, "VisionTask is not a task with a figure"),
+        ({"init_args": {"learning_rate": 1}}, "VisionTask is not a task with a metric"),
         ("own.Task", "pass --allow-custom-classes"),
     ],
 )
@@ -211,7 +211,7 @@ def test_the_model_is_written_as_visus_fit_reads_it(workplace):
     # A process that denied such classes once refuses them.
     program = "from pathlib import Path; from visus.apps.tuning.planning import plan_study\n"
     program += (
-        f"print(plan_study(Path('{path}'), Path('found'), ['--allow-custom-classes']).figure)"
+        f"print(plan_study(Path('{path}'), Path('found'), ['--allow-custom-classes']).metric)"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "val/loss\n"
 

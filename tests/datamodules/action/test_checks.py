@@ -168,8 +168,8 @@ def test_parts_of_a_source_in_two_splits_are_errors(visus, listed):
     save_csv(listed, rows, columns)
     code, out = check(visus, listed)
     assert code == 2
-    assert "clips.csv:2: parts of its source a.mp4 are in train and val: the figures" in out
-    assert "clips.csv:4: parts of its source tape 7 are in test and train: the figures" in out
+    assert "clips.csv:2: parts of its source a.mp4 are in train and val: the metrics" in out
+    assert "clips.csv:4: parts of its source tape 7 are in test and train: the metrics" in out
 
 
 def test_nearly_the_same_clips_in_two_splits_are_reported(visus, workplace):

@@ -186,7 +186,7 @@ def test_an_image_in_two_splits_is_left_out_of_training(tmp_path):
         ("p0.png", "val"),
         ("p1.png", "train"),
     }
-    assert any("figures would be too good" in p.message for p in listing.problems)
+    assert any("metrics would be too good" in p.message for p in listing.problems)
 
 
 def test_split_lists_are_compared_with_the_captions(tmp_path):

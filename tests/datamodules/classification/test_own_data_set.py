@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import newest_figures, save_scene
+from tests.conftest import newest_metrics, save_scene
 from visus.vision.scenes import SHAPES
 
 OWN = '''
@@ -98,7 +98,7 @@ def test_every_problem_is_reported(visus, damaged):
         ("circle_cut.png", "truncated"),
         ("nameless.png", "its name has no class"),
         ("cross_twin.png", "under another label (circle and cross)"),
-        ("circle_v0.png", "the figures would be too good"),
+        ("circle_v0.png", "the metrics would be too good"),
     ):
         assert any(name in line and words in line for line in out.splitlines()), words
 
@@ -110,7 +110,7 @@ def test_it_is_trained_and_measured_with_bad_images_refused_or_left_out(visus, d
     # Truncated, without a class, both sides of the contradiction, and the leak.
     assert "5 bad samples left out" in printed
     assert len(list(Path("runs/classification/custom").iterdir())) == 2
-    assert "test/accuracy" in newest_figures()
+    assert "test/accuracy" in newest_metrics()
     # The checkpoint names the data module, which needs the user's consent each time.
     code, _, err = visus("test", "latest")
     assert code == 2 and "--allow-custom-classes" in err

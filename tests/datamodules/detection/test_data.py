@@ -54,7 +54,7 @@ def test_large_photographs_are_not_decoded_as_a_whole(tmp_path, monkeypatch):
     training = data.dataset("train")
     read = training.read(training.sources[0])
     assert read.image.shape == (600, 800, 3)
-    # In evaluation the figures are those of the whole image.
+    # In evaluation the metrics are those of the whole image.
     whole = data.dataset("val")
     assert whole.read(whole.sources[0]).image.shape == (1200, 1600, 3)
     sample = training[0]

@@ -134,7 +134,7 @@ def test_jpeg_masks_damaged_files_and_copies_are_refused(workplace):
     report = messages(listing)
     assert "p0.jpg: JPEG changes the pixels of a mask" in report
     assert "p1.png: truncated or damaged" in report
-    assert "in train and val: the figures would be too good" in report
+    assert "in train and val: the metrics would be too good" in report
 
 
 def test_zero_and_255_need_a_class_table(workplace):

@@ -13,8 +13,8 @@ def test_the_windows_of_a_clip_count_once():
     result = metrics.compute()
     # The mean of the windows of `a` is (0.65, 0.35).
     assert result.confusion.tolist() == [[1, 1], [0, 0]]
-    assert result.figures["accuracy"] == 0.5
-    assert result.figures["loss"] == pytest.approx(-np.log([0.65, 0.2]).mean())
+    assert result.metrics["accuracy"] == 0.5
+    assert result.metrics["loss"] == pytest.approx(-np.log([0.65, 0.2]).mean())
 
 
 def test_windows_of_two_processes_are_joined():
@@ -23,7 +23,7 @@ def test_windows_of_two_processes_are_joined():
     for part, row in zip(parts, scores, strict=True):
         part.update(["a"], row[None], np.array([0]))
     parts[0].records += parts[1].records
-    assert parts[0].compute().figures["loss"] == pytest.approx(-np.log(0.55))
+    assert parts[0].compute().metrics["loss"] == pytest.approx(-np.log(0.55))
 
 
 def test_several_labels_have_a_mean_average_precision():
@@ -37,10 +37,10 @@ def test_several_labels_have_a_mean_average_precision():
     metrics = ActionMetrics(5, multi_label=True)
     metrics.update([str(i) for i in range(40)], scores, labels)
     result = metrics.compute()
-    assert result.figures["map"] == mean_average_precision(scores, labels)
+    assert result.metrics["map"] == mean_average_precision(scores, labels)
     assert result.confusion.shape == (5, 2, 2)
 
 
-def test_without_clips_there_are_figures():
-    assert ActionMetrics(3, multi_label=False).compute().figures["accuracy"] == 0
+def test_without_clips_there_are_metrics():
+    assert ActionMetrics(3, multi_label=False).compute().metrics["accuracy"] == 0
     assert mean_average_precision(np.zeros((2, 2)), np.zeros((2, 2), int)) == 0

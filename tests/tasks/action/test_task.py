@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from tests.conftest import newest_figures
+from tests.conftest import newest_metrics
 from tests.tasks.action.conftest import new_task, save
 from tests.tasks.overfit import overfit, show_training_set
 from visus.datamodules.action.scenes import ScenesActionData
@@ -27,8 +27,8 @@ def test_a_few_clips_are_learnt_by_heart():
         backbone_options={"width": 8},
         learning_rate=0.005,
     )
-    figures = overfit(task, data, "accuracy", 1.0, 80)
-    assert figures["test/accuracy"] == 1
+    values = overfit(task, data, "accuracy", 1.0, 80)
+    assert values["test/accuracy"] == 1
 
 
 def test_several_labels_are_trained_and_measured():
@@ -44,11 +44,11 @@ def test_several_labels_are_trained_and_measured():
     loss = task.training_step(batch, 0)
     # Smoothed targets have an entropy, which the loss cannot fall below.
     assert float(loss.detach()) > 0.325
-    assert task.figures[-1] == "val/map"
+    assert task.metric_names[-1] == "val/map"
     metrics = task.new_metrics("val")
     with torch.inference_mode():
         task.eval().update_metrics(metrics, batch)
-    assert set(metrics.compute().figures) >= {"map", "accuracy", "macro_f1"}
+    assert set(metrics.compute().metrics) >= {"map", "accuracy", "macro_f1"}
 
 
 def test_a_checkpoint_holds_the_window(workplace):
@@ -79,8 +79,8 @@ def test_procedural_clips_are_fitted_and_reported(visus):
     code, out, err = visus("test", "latest")
     assert code == 0, err
     assert "turns clockwise" in out and "confusion matrix" in out
-    figures = newest_figures()
-    assert {"test/accuracy", "test/top5_accuracy", "test/f1/grows"} <= set(figures)
+    values = newest_metrics()
+    assert {"test/accuracy", "test/top5_accuracy", "test/f1/grows"} <= set(values)
 
 
 def test_two_processes_measure_the_same(visus, same_by_two_processes):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PATIENCE, eventually, newest_figures, save_captions
+from tests.conftest import PATIENCE, eventually, newest_metrics, save_captions
 from tests.reporting import check_report, shorten
 from tests.tasks.detection.test_commands import write_clip
 from tests.training import train_in
@@ -203,9 +203,9 @@ def test_a_frozen_backbone_trains_on_cached_features_and_is_compared_with_a_cons
     assert code == 0, err
     assert "METEOR is left out; it needs" in out
     assert "nearest training images" in out and "paired bootstrap" in out
-    figures = newest_figures()
-    assert figures["test/gain_low"] <= figures["test/gain_high"]
-    assert 0 <= figures["test/consensus_bleu_1"] <= 1
+    metrics = newest_metrics()
+    assert metrics["test/gain_low"] <= metrics["test/gain_high"]
+    assert 0 <= metrics["test/consensus_bleu_1"] <= 1
     # Other data than those of the training, all of which is tested.
     save_captions(workplace / "other", 5)
     code, out, err = visus("test", "latest", "--data.root", "other")
@@ -242,7 +242,7 @@ def test_meteor_names_what_it_needs():
 def test_a_report_explains_words(visus, run, monkeypatch):
     shorten(monkeypatch)
     numbers, page = check_report(visus, run)
-    assert set(numbers["quality"]["figures"]) >= {"cider_d", "true"}
+    assert set(numbers["quality"]["metrics"]) >= {"cider_d", "true"}
     maps = numbers["explanations"]["explained"][0]["maps"]
     assert maps and all(name.startswith("attention: ") for name in maps)
     assert numbers["robustness"]["attacks"] == [] and "is not attacked" in page

@@ -33,10 +33,10 @@ CIDER_D = [4.821198990299032, 2.6428302498776763, 0.0, 1.9509870446301725, 3.163
            1.9609256650743123]  # fmt: skip
 
 
-def test_figures_equal_those_of_the_reference_implementation():
+def test_metrics_equal_those_of_the_reference_implementation():
     assert bleu(WORDS, KNOWN) == pytest.approx(BLEU, abs=1e-8)
-    figures = [rouge_l(caption, known) for caption, known in zip(WORDS, KNOWN, strict=True)]
-    assert figures == pytest.approx(ROUGE_L, abs=1e-12)
+    metrics = [rouge_l(caption, known) for caption, known in zip(WORDS, KNOWN, strict=True)]
+    assert metrics == pytest.approx(ROUGE_L, abs=1e-12)
     cider = CiderD(KNOWN)
     assert [cider.score(i, words) for i, words in enumerate(WORDS)] == pytest.approx(CIDER_D)
 
@@ -45,7 +45,7 @@ sentences = st.lists(st.sampled_from("a b c d".split()), max_size=8)
 
 
 @given(st.lists(st.tuples(sentences, st.lists(sentences, min_size=1, max_size=3)), min_size=1))
-def test_figures_stay_in_their_range(pairs):
+def test_metrics_stay_in_their_range(pairs):
     captions, references = zip(*pairs, strict=True)
     assert all(0 <= value <= 1 + 1e-9 for value in bleu(captions, references))
     cider = CiderD(references)

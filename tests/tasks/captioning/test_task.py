@@ -32,11 +32,11 @@ def test_overfits_a_small_set(arguments):
     data = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
     show_training_set(data)
     task = captioner(data, **arguments)
-    figures = overfit(task, data, "true", 0.9, 200)
-    assert figures["test/true"] >= 0.9
-    assert figures["test/bleu_4"] >= 0.8 and figures["test/greedy_bleu_4"] >= 0.8
-    assert figures["test/shuffled_cider_d"] < figures["test/cider_d"] / 3
-    assert figures["test/distinct"] >= 0.8
+    metrics = overfit(task, data, "true", 0.9, 200)
+    assert metrics["test/true"] >= 0.9
+    assert metrics["test/bleu_4"] >= 0.8 and metrics["test/greedy_bleu_4"] >= 0.8
+    assert metrics["test/shuffled_cider_d"] < metrics["test/cider_d"] / 3
+    assert metrics["test/distinct"] >= 0.8
 
 
 def test_self_critical_training_raises_the_reward_of_sampled_captions():

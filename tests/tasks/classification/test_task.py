@@ -40,9 +40,9 @@ def test_overfits_a_small_set(multi_label):
     data = ScenesClassificationData(24, (32, 32), multi_label, batch_size=8, num_workers=0)
     task = scenes_task(data, learning_rate=0.01, weight_decay=0.0)
     show_training_set(data)
-    figures = overfit(task, data, "macro_f1", 0.95, 80)
-    assert figures["test/accuracy"] >= 0.95
-    assert figures["test/macro_f1"] >= 0.9
+    metrics = overfit(task, data, "macro_f1", 0.95, 80)
+    assert metrics["test/accuracy"] >= 0.95
+    assert metrics["test/macro_f1"] >= 0.9
 
 
 def test_forward_is_uint8_to_logits_and_flip_averages():
@@ -111,7 +111,7 @@ def test_class_weights_follow_the_counts():
     torch.testing.assert_close((milder * torch.tensor([10.0, 30.0])).sum(), torch.tensor(40.0))
 
 
-def test_figures_agree_with_a_hand_count():
+def test_metrics_agree_with_a_hand_count():
     task = convnet_task(("a", "b", "c"), (8, 8))
     logits = torch.tensor([[3.0, 0, 0], [0, 3.0, 0], [0, 3.0, 0], [0, 0, 3.0]])
     task.forward = lambda images: (logits,)
@@ -119,11 +119,11 @@ def test_figures_agree_with_a_hand_count():
     task.on_test_epoch_start()
     task.test_step({"image": torch.zeros(4, 3, 8, 8), "label": labels}, 0)
     result = task.compute_metrics(task.metrics, "test")
-    assert result.figures["accuracy"] == pytest.approx(0.75)
+    assert result.metrics["accuracy"] == pytest.approx(0.75)
     # Of a, b and c: 2/3, 2/3 and 1.
-    assert result.figures["macro_f1"] == pytest.approx(7 / 9, abs=1e-6)
+    assert result.metrics["macro_f1"] == pytest.approx(7 / 9, abs=1e-6)
     confidence = float(logits[0].softmax(0).max())
-    assert result.figures["calibration_error"] == pytest.approx(abs(confidence - 0.75), abs=1e-6)
+    assert result.metrics["calibration_error"] == pytest.approx(abs(confidence - 0.75), abs=1e-6)
     assert result.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 

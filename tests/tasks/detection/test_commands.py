@@ -258,7 +258,7 @@ def test_a_report_explains_boxes_and_makes_them_vanish(visus, run, monkeypatch):
     shorten(monkeypatch)
     numbers, page = check_report(visus, run)
     assert (
-        set(numbers["quality"]["figures"]) >= {"map", "map_50"} and "Precision and recall" in page
+        set(numbers["quality"]["metrics"]) >= {"map", "map_50"} and "Precision and recall" in page
     )
     assert numbers["errors"]["worst"] or numbers["errors"]["most_confident_errors"]
     attacks = {(each["attack"], each["goal"]) for each in numbers["robustness"]["attacks"]}

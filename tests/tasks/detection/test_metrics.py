@@ -6,7 +6,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from visus.tasks.detection.metrics import FIGURES, DetectionMetrics, match_detections
+from visus.tasks.detection.metrics import METRIC_NAMES, DetectionMetrics, match_detections
 from visus.tasks.detection.prediction import DetectionPrediction
 from visus.vision.masks import encode_mask
 from visus.vision.truth import DetectionTruth
@@ -68,7 +68,7 @@ def _fill(box):
 
 
 def reference(metrics, kind):
-    """The twelve figures by pycocotools."""
+    """The twelve metrics by pycocotools."""
     annotated = metrics.truth()
     results = [e for i in range(len(metrics.records)) for e in metrics.results(i)]
     left_out = "segmentation" if kind == "bbox" else "bbox"
@@ -85,18 +85,18 @@ def reference(metrics, kind):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_twelve_figures_are_those_of_pycocotools(seed):
+def test_the_twelve_metrics_are_those_of_pycocotools(seed):
     metrics = random_metrics(seed)
-    figures = metrics.compute().figures
-    for name, value in zip(FIGURES, reference(metrics, "bbox"), strict=True):
-        assert figures[name] == pytest.approx(value, abs=1e-9), name
+    values = metrics.compute().metrics
+    for name, value in zip(METRIC_NAMES, reference(metrics, "bbox"), strict=True):
+        assert values[name] == pytest.approx(value, abs=1e-9), name
 
 
-def test_the_figures_of_masks_are_those_of_pycocotools():
+def test_the_metrics_of_masks_are_those_of_pycocotools():
     metrics = random_metrics(5, images=8, masks=True)
-    figures = metrics.compute().figures
-    for name, value in zip(FIGURES, reference(metrics, "segm"), strict=True):
-        assert figures[f"mask_{name}"] == pytest.approx(value, abs=1e-9), name
+    values = metrics.compute().metrics
+    for name, value in zip(METRIC_NAMES, reference(metrics, "segm"), strict=True):
+        assert values[f"mask_{name}"] == pytest.approx(value, abs=1e-9), name
 
 
 def test_a_case_counted_by_hand():
@@ -113,8 +113,8 @@ def test_a_case_counted_by_hand():
     assert result.by_class[0] == pytest.approx((51 / 101, 51 / 101))
     assert result.by_class[1] == pytest.approx((1.0, 1.0))
     assert np.isnan(result.by_class[2]).all()
-    assert result.figures["map"] == pytest.approx((51 / 101 + 1) / 2)
-    assert np.isnan(result.figures["map_small"])
+    assert result.metrics["map"] == pytest.approx((51 / 101 + 1) / 2)
+    assert np.isnan(result.metrics["map_small"])
     # Above 0.6 the false positive is excluded, above 0.8 class b too.
     assert 0.6 < metrics.best_threshold() <= 0.8
     assert metrics.image_f1(0) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
@@ -123,10 +123,10 @@ def test_a_case_counted_by_hand():
 def test_no_detections_and_no_objects():
     metrics = DetectionMetrics(NAMES)
     metrics.add("1", prediction([], [], []), truth([[0, 0, 50, 50]], [0]))
-    assert metrics.compute().figures["map"] == 0
+    assert metrics.compute().metrics["map"] == 0
     empty = DetectionMetrics(NAMES)
     empty.add("1", prediction([], [], []), truth([], []))
-    assert np.isnan(empty.compute().figures["map"])
+    assert np.isnan(empty.compute().metrics["map"])
     assert empty.image_f1(0) == 1
 
 

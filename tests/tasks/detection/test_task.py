@@ -53,11 +53,11 @@ def test_overfits_a_small_set(architecture, masks, rate, epochs, side):
         freeze_batch_norm=False,
     )
     show_training_set(data)
-    figure = "mask_map_50" if masks else "map_50"
-    figures = overfit(task, data, figure, 0.85, epochs, gradient_clip_val=10.0)
-    assert figures["test/map_50"] >= 0.8
+    metric = "mask_map_50" if masks else "map_50"
+    metrics = overfit(task, data, metric, 0.85, epochs, gradient_clip_val=10.0)
+    assert metrics["test/map_50"] >= 0.8
     if masks:
-        assert figures["test/mask_map_50"] >= 0.8
+        assert metrics["test/mask_map_50"] >= 0.8
 
 
 @pytest.mark.parametrize("architecture", ["faster_rcnn", "one_stage"])
@@ -122,12 +122,12 @@ def test_predictions_are_in_pixels_of_the_original_image():
     np.testing.assert_allclose(prediction.boxes, [[0, 0, 200, 100]])
 
 
-def test_figures_of_single_classes_are_logged_in_a_test():
+def test_metrics_of_single_classes_are_logged_in_a_test():
     data = scenes()
     task = detector(data)
-    (figures,) = trainer().test(task, data, verbose=False)
+    (metrics,) = trainer().test(task, data, verbose=False)
     for name in data.class_names:
-        assert {f"test/map/{name}", f"test/map_50/{name}"} <= figures.keys()
+        assert {f"test/map/{name}", f"test/map_50/{name}"} <= metrics.keys()
 
 
 def test_a_checkpoint_of_format_1_predicts_as_before():

@@ -9,7 +9,7 @@ import skimage.data
 import trimesh
 from PIL import Image
 
-from tests.conftest import newest_figures
+from tests.conftest import newest_metrics
 from tests.datamodules.face3d.test_photographs import save_photographs
 from tests.reporting import check_report, shorten
 from visus.apps.inference.loading import load_model
@@ -34,8 +34,8 @@ def test_photographs_are_trained_on_beside_renders(run, tiny, visus, workplace):
     code, out, err = visus(*arguments, "--data.photographs", "photos")
     assert code == 0 and "blank.png: shows no face" in err, err
     assert "5 coefficients of a face" in out
-    figures = newest_figures()
-    assert 0 < figures["val/five_point_error"] < 1 and figures["train/photographs"] > 0
+    values = newest_metrics()
+    assert 0 < values["val/five_point_error"] < 1 and values["train/photographs"] > 0
     code, out, err = visus("test", "latest")
     assert code == 0 and "test/five_point_error" in out, err
     code, _, err = visus(*arguments, "--data.photographs", "nowhere")
@@ -47,7 +47,7 @@ def test_the_identity_of_a_person_is_compared_between_photographs(run, tiny, vis
     options = ("--data.photographs", "photos", "--data.photographs_by_person", "true")
     code, _, err = visus(*tiny, "--init-from", run, *options)
     assert code == 0, err
-    assert newest_figures()["train/people"] > 0
+    assert newest_metrics()["train/people"] > 0
 
 
 def test_weights_of_losses_are_given_by_name(tiny, visus, workplace):
@@ -127,7 +127,7 @@ def test_checkpoints_of_format_1_predict_the_same_faces():
 def test_checkpoints_of_format_1_are_measured(visus):
     code, out, err = visus("test", FIXTURES / "face3d.ckpt")
     assert code == 0 and "jawOpen" in out, err
-    assert newest_figures()["test/mean_face_vertex_error_mm"] > 0.5
+    assert newest_metrics()["test/mean_face_vertex_error_mm"] > 0.5
 
 
 def test_half_a_face_has_a_problem_and_no_shape(run):
@@ -160,11 +160,11 @@ def test_metrics_of_the_run_include_the_mean_face(run):
     assert metrics["val/vertex_error_mm"] > 0
 
 
-def test_test_figures_stand_beside_those_of_the_mean_face(run, visus, workplace):
+def test_test_metrics_stand_beside_those_of_the_mean_face(run, visus, workplace):
     assert visus("test", run)[0] == 0
-    figures = newest_figures()
+    values = newest_metrics()
     for name in ("vertex_error_mm", "similarity_error_mm", "landmark_nme", "pose_error_deg"):
-        assert {f"test/{name}", f"test/mean_face_{name}"} <= set(figures)
+        assert {f"test/{name}", f"test/mean_face_{name}"} <= set(values)
     (page,) = workplace.glob("runs/face3d/*/*/examples.jpg")
     # Eight test images and their meshes, in rows of four.
     assert np.asarray(Image.open(page)).shape[1] == 4 * 256
@@ -173,7 +173,7 @@ def test_test_figures_stand_beside_those_of_the_mean_face(run, visus, workplace)
 def test_a_report_explains_landmarks(run, visus, workplace, monkeypatch):
     shorten(monkeypatch)
     numbers, page = check_report(visus, run)
-    assert set(numbers["quality"]["figures"]) >= {"vertex_error_mm", "pose_error_deg"}
+    assert set(numbers["quality"]["metrics"]) >= {"vertex_error_mm", "pose_error_deg"}
     maps = numbers["explanations"]["explained"][0]["maps"]
     assert maps == ["occlusion: nose", "occlusion: eyes", "occlusion: mouth"]
     assert "is not attacked" in page

@@ -29,7 +29,7 @@ def test_reflections_are_no_rotations():
     assert np.linalg.norm(error, axis=1).mean() > 10
 
 
-def test_figures_by_hand():
+def test_metrics_by_hand():
     true = np.zeros((68, 2))
     true[1] = (8, 2)
     assert landmark_nme(true + np.array([0, 1]), true) == pytest.approx(1 / 4)
@@ -43,17 +43,17 @@ def test_figures_by_hand():
         mean = FaceShape(POINTS * 1.1, np.eye(3), landmarks + 1, np.zeros(2))
         metrics.update(str(i), predicted, truth, mean)
     metrics.update_photographs([0.1, 0.3])
-    figures = metrics.compute().figures
-    assert figures["vertex_error_mm"] == pytest.approx(0, abs=1e-9)
-    assert figures["mean_face_vertex_error_mm"] > 1
-    assert figures["mean_face_similarity_error_mm"] == pytest.approx(0, abs=1e-9)
-    assert figures["pose_error_deg"] == pytest.approx(12, abs=1e-3)
-    assert figures["landmark_nme"] == 0 < figures["mean_face_landmark_nme"]
-    assert figures["correlation/jawOpen"] == pytest.approx(-1)
+    values = metrics.compute().metrics
+    assert values["vertex_error_mm"] == pytest.approx(0, abs=1e-9)
+    assert values["mean_face_vertex_error_mm"] > 1
+    assert values["mean_face_similarity_error_mm"] == pytest.approx(0, abs=1e-9)
+    assert values["pose_error_deg"] == pytest.approx(12, abs=1e-3)
+    assert values["landmark_nme"] == 0 < values["mean_face_landmark_nme"]
+    assert values["correlation/jawOpen"] == pytest.approx(-1)
     # Constant coefficients have no correlation.
-    assert "correlation/constant" not in figures
-    assert figures["five_point_error"] == pytest.approx(0.2)
-    assert Face3DMetrics(()).compute().figures == {}
+    assert "correlation/constant" not in metrics
+    assert values["five_point_error"] == pytest.approx(0.2)
+    assert Face3DMetrics(()).compute().metrics == {}
 
 
 def test_the_square_follows_the_face():

@@ -82,7 +82,7 @@ def measure(learner, batch):
     metrics = learner.new_metrics("val")
     with torch.inference_mode():
         learner.update_metrics(metrics, batch)
-    return learner.compute_metrics(metrics, "val").figures
+    return learner.compute_metrics(metrics, "val").metrics
 
 
 def test_overfits_a_small_batch():
@@ -95,11 +95,11 @@ def test_overfits_a_small_batch():
         return learner.weighted_sum(learner.losses.of_renders(face, batch))
 
     def reached():
-        figures = measure(learner, batch)
+        values = measure(learner, batch)
         return (
-            figures["vertex_error_mm"] < 0.5 * figures["mean_face_vertex_error_mm"]
-            and figures["pose_error_deg"] < 4
-            and figures["landmark_nme"] < 0.03
+            values["vertex_error_mm"] < 0.5 * values["mean_face_vertex_error_mm"]
+            and values["pose_error_deg"] < 4
+            and values["landmark_nme"] < 0.03
         )
 
     assert not reached()

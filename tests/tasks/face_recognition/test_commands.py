@@ -257,10 +257,10 @@ def test_a_report_explains_and_attacks_pairs(visus, workplace, monkeypatch):
     code, _, err = visus("fit", "--config", "face_recognition/custom", *TINY)
     assert code == 0, err
     numbers, page = check_report(visus, "latest")
-    assert set(numbers["quality"]["figures"]) >= {"verification_accuracy", "eer"}
+    assert set(numbers["quality"]["metrics"]) >= {"verification_accuracy", "eer"}
     assert "pairs" in numbers["quality"] and "ROC" in page
     (name,) = numbers["explanations"]["explained"][0]["maps"]
     assert name.startswith("occlusion: like ")
     attacks = numbers["robustness"]["attacks"]
     assert {each["goal"] for each in attacks} == {"not recognised", "taken for another person"}
-    assert all(0 <= each["success"] <= 1 and each["figure"] is None for each in attacks)
+    assert all(0 <= each["success"] <= 1 and each["metric"] is None for each in attacks)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from tests.conftest import newest_figures, save_people
+from tests.conftest import newest_metrics, save_people
 from visus.apps.export.bundle import export_bundle
 from visus.apps.inference.backends import installed_runtimes
 from visus.apps.inference.loading import load_model
@@ -66,4 +66,4 @@ def test_a_checkpoint_of_format_1_is_measured_as_before(visus, workplace):
     save_people(Path("people"), 8, 4)
     code, _, err = visus("test", CHECKPOINT, "--data", "people")
     assert code == 0, err
-    assert newest_figures()["test/verification_accuracy"] == 1
+    assert newest_metrics()["test/verification_accuracy"] == 1

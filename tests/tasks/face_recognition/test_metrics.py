@@ -62,10 +62,10 @@ PAIRS = [FacePair("a0", "a1", True, 0), FacePair("a0", "b2", False, 0),
          FacePair("b2", "b3", True, 1), FacePair("a1", "b3", False, 1)]  # fmt: skip
 
 
-def test_perfect_embeddings_have_perfect_figures():
+def test_perfect_embeddings_have_perfect_metrics():
     result = metrics(PAIRS).compute()
     assert result.pairs == tuple(PAIRS)
-    assert result.figures == {
+    assert result.metrics == {
         "verification_accuracy": 1.0,
         "verification_accuracy_spread": 0.0,
         "eer": 0.0,
@@ -80,7 +80,7 @@ def test_pairs_with_an_image_without_a_face_count_as_wrong():
     collected.records[0] = ("a0", "a", None)
     result = collected.compute()
     assert result.similarities.tolist() == [-1, 1, 1, 0]
-    assert result.figures["verification_accuracy"] < 1
+    assert result.metrics["verification_accuracy"] < 1
 
 
 def test_verification_without_both_kinds_of_pairs_is_refused():

@@ -37,9 +37,9 @@ def test_overfits_a_small_set(tmp_path, loss, rate):
     task = task_for(data, loss=loss, scale=16.0, learning_rate=rate, weight_decay=0.0)
     # Trained people, verified by all pairs of their images.
     data.splits["val"] = data.splits["test"] = data.splits["train"]
-    figures = overfit(task, data, "verification_accuracy", 0.95, 160)
-    assert figures["test/verification_accuracy"] >= 0.9
-    assert figures["test/eer"] <= 0.1
+    metrics = overfit(task, data, "verification_accuracy", 0.95, 160)
+    assert metrics["test/verification_accuracy"] >= 0.9
+    assert metrics["test/eer"] <= 0.1
 
 
 def test_embeddings_have_unit_length_and_flips_are_averaged(tmp_path):

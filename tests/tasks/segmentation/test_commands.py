@@ -294,7 +294,7 @@ class LabelsData(ImageSegmentationData):
 def test_a_report_explains_classes_and_attacks_pixels(visus, run, monkeypatch):
     shorten(monkeypatch)
     numbers, page = check_report(visus, run)
-    assert set(numbers["quality"]["figures"]) >= {"miou", "boundary_f1"}
+    assert set(numbers["quality"]["metrics"]) >= {"miou", "boundary_f1"}
     assert "Confusion matrix" in page and "vertical axis" not in page
     maps = numbers["explanations"]["explained"][0]["maps"]
     assert {name.partition(":")[0] for name in maps} == {"HiResCAM", "occlusion"}

@@ -30,7 +30,7 @@ def measure(*pairs, thorough=False):
 
 
 @pytest.mark.parametrize("thorough", [True, False])
-def test_figures_of_a_case_counted_by_hand(thorough):
+def test_metrics_of_a_case_counted_by_hand(thorough):
     metrics = measure(
         # Unlabelled pixels are left out; class 2 is missing in the first image, class 3 everywhere.
         ([[0, 0, 1, 255]], [[0, 1, 1, 0]]),
@@ -40,9 +40,9 @@ def test_figures_of_a_case_counted_by_hand(thorough):
     result = metrics.compute()
     # Ground 1 of 2; road 2 correct, 1 missed, 1 wrong; tree 2 of 3; sky does not occur.
     np.testing.assert_allclose(result.iou, [1 / 2, 2 / 4, 2 / 3, np.nan])
-    assert result.figures["miou"] == pytest.approx((1 / 2 + 2 / 4 + 2 / 3) / 3)
-    assert result.figures["pixel_accuracy"] == pytest.approx(5 / 7)
-    assert ("boundary_f1" in result.figures) == thorough
+    assert result.metrics["miou"] == pytest.approx((1 / 2 + 2 / 4 + 2 / 3) / 3)
+    assert result.metrics["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert ("boundary_f1" in result.metrics) == thorough
     if thorough:
         # Of the first image alone: ground 1 of 2, road 1 of 2.
         assert metrics.records[0].miou == pytest.approx(1 / 2)
@@ -56,13 +56,13 @@ def test_figures_of_a_case_counted_by_hand(thorough):
 def test_a_class_that_is_only_predicted_has_an_iou_of_zero():
     result = measure(([[0, 0]], [[0, 3]])).compute()
     np.testing.assert_allclose(result.iou, [1 / 2, np.nan, np.nan, 0])
-    assert result.figures["miou"] == pytest.approx(1 / 4)
+    assert result.metrics["miou"] == pytest.approx(1 / 4)
 
 
 def test_nothing_labelled_is_undefined_not_zero():
     result = measure(([[255, 255]], [[0, 1]]), thorough=True).compute()
-    assert np.isnan(result.figures["miou"]) and np.isnan(result.figures["pixel_accuracy"])
-    assert np.isnan(SegmentationMetrics(len(NAMES)).compute().figures["miou"])
+    assert np.isnan(result.metrics["miou"]) and np.isnan(result.metrics["pixel_accuracy"])
+    assert np.isnan(SegmentationMetrics(len(NAMES)).compute().metrics["miou"])
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -114,11 +114,11 @@ def test_outlines_beside_unlabelled_pixels_are_not_measured():
     assert np.isnan(boundary_f1(true, predicted, 4)).all()
 
 
-def test_records_of_several_processes_give_the_same_figures():
+def test_records_of_several_processes_give_the_same_metrics():
     pairs = [([[0, 0, 1, 255]], [[0, 1, 1, 0]]), ([[2, 2, 1, 1]], [[2, 2, 2, 1]])]
     for thorough in (True, False):
         whole = measure(*pairs, thorough=thorough)
         parts = [measure(pair, thorough=thorough) for pair in pairs]
         joined = SegmentationMetrics(len(NAMES), thorough)
         joined.records = [record for part in parts for record in part.records]
-        assert joined.compute().figures == whole.compute().figures
+        assert joined.compute().metrics == whole.compute().metrics

@@ -53,10 +53,10 @@ def test_overfits_a_small_set(architecture, losses, rate):
     show_training_set(data)
     # The logits of FCN have a stride of 8, too coarse to follow every outline.
     goal = 0.6 if architecture == "fcn" else 0.85
-    figures = overfit(task, data, "miou", goal, 240)
-    assert figures["test/miou"] >= goal
-    assert figures["test/pixel_accuracy"] >= 0.93
-    assert 0 <= figures["test/boundary_f1"] <= 1
+    metrics = overfit(task, data, "miou", goal, 240)
+    assert metrics["test/miou"] >= goal
+    assert metrics["test/pixel_accuracy"] >= 0.93
+    assert 0 <= metrics["test/boundary_f1"] <= 1
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images():

@@ -42,7 +42,7 @@ class MeanColourSpec(TaskSpec):
         return draw_mean_colour
 
     def report(self) -> Report:
-        """See `TaskSpec.report`; the figures alone are enough."""
+        """See `TaskSpec.report`; the metrics alone are enough."""
         return lambda task, context: []
 
     def compare_outputs(self, exported: Arrays, expected: Arrays) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from visus.vision.ranges import PROBABILITY
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one evaluation."""
+    """The metrics of one evaluation."""
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
 @dataclass
@@ -73,8 +73,8 @@ class MeanColourTask(VisionTask):
         return self.refuse_non_finite(loss, batch)
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """See `VisionTask.figures`."""
+    def metric_names(self) -> tuple[str, ...]:
+        """See `VisionTask.metric_names`."""
         return ("train/loss", "val/mae")
 
     def new_metrics(self, split: str) -> MeanColourMetrics:
