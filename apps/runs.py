@@ -98,6 +98,18 @@ def find_model(model: str, prefer: str = "best") -> Path | str:
     raise VisusError(f"model {model!r}: there is no such file, run folder or name{remedy}")
 
 
+def lasting_name(model: str) -> str:
+    """The name by which a model is found again; `latest` may be another run later.
+
+    Raises:
+        VisusError: If there is no such model.
+    """
+    found = find_model(model)
+    if isinstance(found, Path):
+        return str(found.parent if found.name == BUNDLE else found)
+    return model
+
+
 def find_checkpoint(model: str, prefer: str = "best") -> Path:
     """The checkpoint that MODEL names; of a run the `best` or the `last`.
 
@@ -110,7 +122,7 @@ def find_checkpoint(model: str, prefer: str = "best") -> Path:
     entry = find_weights(found) if isinstance(found, str) else None
     if entry is not None and entry.recipe:
         return entry.path()
-    if isinstance(found, str) or found.suffix != ".ckpt":
+    if isinstance(found, str) or found.suffix.lower() != ".ckpt":
         raise VisusError(
             f"model {model!r} is not a checkpoint; testing and training need a .ckpt, a run folder "
             "or latest"

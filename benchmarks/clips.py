@@ -18,12 +18,12 @@ from pathlib import Path
 
 import cv2
 
-from visus.apps.training.memory import keep_freed_memory
 from visus.datamodules.action.files import Clip
 from visus.datamodules.action.windows import Sampling
 from visus.datamodules.core.videos.frame_cache import FrameCache
 from visus.datamodules.core.videos.reading import VideoFrames
 from visus.datamodules.core.videos.scanning import scan_videos
+from visus.vision.freed_memory import keep_freed_memory
 from visus.vision.image_files import VIDEO_EXTENSIONS
 from visus.vision.images import Pixels
 from visus.vision.videos.packets import open_container

@@ -7,7 +7,7 @@ import sys
 ROUNDS = 1
 _STEPS = """
 import sys, time, torch
-from visus.apps.training.memory import keep_freed_memory
+from visus.vision.freed_memory import keep_freed_memory
 from visus.models.backbones.classifier import create_classifier
 if sys.argv[1] == "kept":
     keep_freed_memory()

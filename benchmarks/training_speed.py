@@ -52,7 +52,7 @@ def visus_fit(case: str, data: Path, steps: int) -> float:
     configure_threads()
     import pytorch_lightning as pl
 
-    from visus.apps.training.memory import keep_freed_memory
+    from visus.vision.freed_memory import keep_freed_memory
 
     class Clock(pl.Callback):
         """The time at which each step ended."""

@@ -4,9 +4,9 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from visus.vision.errors import VisusError
 from visus.vision.progress import track
@@ -125,9 +125,9 @@ class WeightsEntry:
             raise VisusError(f"weights {self.name!r} come with a pip package; {self.remedy}")
         target = cache_folder() / self.file
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=self.file, suffix=".part")
-        os.close(descriptor)
-        part = Path(name)
+        # Not a temporary file of Python's: those are readable by their owner alone, but a cache may
+        # be shared.
+        part = target.with_name(f"{self.file}.{uuid4().hex}.part")
         try:
             if file is None:
                 self._download(part)

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 class FrameSource(Protocol):
-    """A stream of frames; see `visus.vision.frames.SourceProperties`."""
+    """A stream of frames; see `visus.vision.frames.SourceProperties`.
+
+    Attributes:
+        problems: What could not be read so far.
+    """
 
     still: bool
     live: bool
     rate: float
+    problems: list[str]
 
     def frames(self) -> Iterable[Frame]:
         """The frames, in order."""

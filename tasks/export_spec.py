@@ -24,6 +24,8 @@ class ExportSpec:
         int8_operations: ONNX operations that are quantised to int8; None for all supported ones.
         half_weights: Whether a checkpoint of the weights alone stores them in float16; False where
             stored results are compared by the exact weights, as the embeddings in galleries are.
+        testable: Whether the file predicts what the task's test measures: not one image of a clip,
+            and not by a simpler search.
     """
 
     output_names: tuple[str, ...] = ("logits",)
@@ -32,6 +34,7 @@ class ExportSpec:
     fixed_outputs: bool = True
     int8_operations: frozenset[str] | None = None
     half_weights: bool = True
+    testable: bool = True
 
 
 @dataclass(frozen=True)

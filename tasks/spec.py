@@ -156,6 +156,13 @@ class TaskSpec(ABC):
         """
         raise VisusError(f"task {self.name} does not assess single samples")
 
+    def main_metric(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> float:
+        """The main metric of `assess`; a task may leave out what only the others need."""
+        assessment = self.assess(task, batches, data, split)
+        return assessment.compute()[assessment.main]
+
     def explain(self) -> Callable[[VisionTask, Pixels], list[Explanation]] | None:
         """The function that explains a prediction by maps over its image; None if there is none."""
         return None

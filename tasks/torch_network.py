@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from visus.tasks.base import VisionTask
 from visus.vision.busy_cores import AdaptiveThreads
 from visus.vision.errors import VisusError
+from visus.vision.freed_memory import keep_freed_memory
 from visus.vision.images import Pixels
 from visus.vision.model import Batch, Model, NetworkModel
 from visus.vision.model_wrapper import innermost
@@ -22,6 +23,8 @@ Larger batches are no faster on a CPU; the pixels bound the memory that the feat
 class TorchNetwork:
     """A task in PyTorch, on a GPU if there is one.
 
+    On a CPU the process keeps freed memory from then on: images are predicted up to twice as fast.
+
     Args:
         task: The task; it is put into evaluation mode.
     """
@@ -30,6 +33,8 @@ class TorchNetwork:
 
     def __init__(self, task: VisionTask) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            keep_freed_memory()
         self.task = task.eval().to(device)
         self._threads = AdaptiveThreads(torch.set_num_threads)
         height, width = task.image_size

@@ -213,7 +213,7 @@ def _decoded(source: Source, copied: bool, least_side: int | None = None) -> Ite
                 jpeg = check_structure(data)
                 image = open_image(data)
             depth = stored_depth(image, data)
-            refuse_unsuitable(image, name, jpeg.coded if jpeg else data.size)
+            refuse_unsuitable(image, name, jpeg.coded if jpeg else data.size, depth)
             size = image.size
             if least_side is not None and jpeg is not None and image.format in JPEG_FORMATS:
                 reduce_jpeg(image, jpeg, least_side)
@@ -227,7 +227,7 @@ def _decoded(source: Source, copied: bool, least_side: int | None = None) -> Ite
                 orientation = image.getexif().get(_ORIENTATION, 1)
                 pixels: Image.Image = image
                 if depth > 8:
-                    pixels, note = to_eight_bits(image, depth, data)
+                    pixels, note = to_eight_bits(image, depth, data, name)
                     notes.append(note)
                 orientation = orientation if orientation in range(1, 9) else 1
                 yield _Decoded(pixels, size, image.format or "", depth, orientation, tuple(notes))
@@ -289,10 +289,8 @@ def _info_of_array(array: Pixels) -> ImageInfo:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An image of 8 bits in RGB, transparent pixels blended with white."""
-    if image.mode == "RGB":
-        return image
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

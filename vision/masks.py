@@ -39,7 +39,7 @@ def decode_mask(size: tuple[int, int], counts: list[int]) -> NDArray[np.bool_]:
 
 
 def mask_to_png(mask: NDArray[np.uint8], colours: Sequence[Colour] = ()) -> bytes:
-    """A PNG of one byte per pixel; `visus.vision.images.read_mask` reads it.
+    """A PNG of one byte a pixel; `visus.vision.images.read_mask` reads it.
 
     Args:
         mask: Class ids, uint8 of shape (height, width).
@@ -49,5 +49,5 @@ def mask_to_png(mask: NDArray[np.uint8], colours: Sequence[Colour] = ()) -> byte
     if colours:
         image.putpalette([value for colour in colours for value in colour])
     encoded = io.BytesIO()
-    image.save(encoded, "PNG")
+    image.save(encoded, "PNG", bits=8)
     return encoded.getvalue()

@@ -28,6 +28,7 @@ class OutputNames:
         self.folder = folder
         # Case does not tell files apart on every system.
         self._taken: set[str] = set()
+        self._attempts: dict[str, int] = {}
         self._inputs = {
             path.name.casefold() for path in map(Path, inputs) if _is_same(path.parent, folder)
         }
@@ -42,11 +43,11 @@ class OutputNames:
         Raises:
             VisusError: If that is an input, or an existing file beside the source.
         """
-        stem, attempt = Path(source).stem, 1
-        name = stem
+        name = stem = Path(source).stem
+        key = (stem + ending).casefold()
         while (name + ending).casefold() in self._taken:
-            attempt += 1
-            name = f"{stem}-{attempt}"
+            self._attempts[key] = self._attempts.get(key, 1) + 1
+            name = f"{stem}-{self._attempts[key]}"
         self._taken.add((name + ending).casefold())
         path = self.folder / (name + ending)
         refuse_overwriting(path, source)
@@ -186,7 +187,13 @@ def write_image(path: Path, image: Pixels) -> None:
     encoded.name = str(path)
     try:
         Image.fromarray(image).save(encoded, quality=92)
-    except ValueError as error:
-        raise VisusError(f"{path}: cannot be written ({error})") from None
+    except Exception as error:
+        # Pillow's writers raise errors of many classes, such as for an image that is too large for
+        # the format.
+        height, width = image.shape[:2]
+        raise VisusError(
+            f"{path}: an image of {width} x {height} cannot be written in this format ({error}); "
+            "write a .png"
+        ) from None
     with replacing(path) as part:
         part.write_bytes(encoded.getvalue())

@@ -178,6 +178,22 @@ def make_scene(
     return Scene(image.clip(0, 255).astype(np.uint8), tuple(visible))
 
 
+def scene_images(count: int, size: tuple[int, int], channels: int = 3) -> list[Pixels]:
+    """Images of different scenes, to try a model that takes any number of channels.
+
+    Args:
+        count: Number of images.
+        size: (height, width) in pixels.
+        channels: Of the model; grey ones take RGB too, and for others channels are repeated.
+
+    Returns:
+        uint8 of shape (height, width, 3 or channels).
+    """
+    order = np.arange(3 if channels in (1, 3) else channels) % 3
+    scenes = (make_scene(seed, size).image for seed in range(count))
+    return [np.ascontiguousarray(image[..., order]) for image in scenes]
+
+
 def article(word: str) -> Literal["a", "an"]:
     """The indefinite article of a word."""
     return "an" if word[0] in "aeiou" else "a"

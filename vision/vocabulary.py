@@ -1,8 +1,10 @@
 """Vocabularies: from captions to words, and from words to ids and back."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +15,25 @@ PAD, BEGIN, END, UNKNOWN = range(4)
 SPECIAL_TOKENS = ("<pad>", "<begin>", "<end>", "<unknown>")
 """Names of the special tokens, by id; every vocabulary starts with them."""
 
-_WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
+_JOINERS = "\u200c\u200d"
+"""Zero-width characters between letters of some scripts."""
 
 
 def tokenise(caption: str) -> list[str]:
-    """The words of a caption in lower case, without punctuation; hyphens within words stay."""
-    return _WORD.findall(caption.lower())
+    """The words of a caption in lower case, without punctuation; hyphens within words stay.
+
+    Accents and vowel signs belong to their letters, however they are encoded.
+    """
+    text = unicodedata.normalize("NFC", caption.lower())
+    marks = {c for c in text if c in _JOINERS or unicodedata.category(c).startswith("M")}
+    return _word_pattern("".join(sorted(marks))).findall(text)
+
+
+@cache
+def _word_pattern(marks: str) -> re.Pattern[str]:
+    """Words of letters, digits and the given combining characters."""
+    letters = rf"[\w{re.escape(marks)}]+"
+    return re.compile(rf"{letters}(?:[-'\u2019]{letters})*")
 
 
 def build_vocabulary(captions: Iterable[Sequence[str]], min_count: int = 1) -> tuple[str, ...]:

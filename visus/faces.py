@@ -3,7 +3,6 @@
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from PIL import Image
 from visus.apps.python.arrays import Channels
 from visus.apps.python.inputs import open_images, read_single
 from visus.apps.python.model import Model, load
-from visus.apps.python.options import in_python
+from visus.apps.python.options import errors_in_python
 from visus.tasks.face_recognition.answers import Candidate, Face, Found, Verification
 from visus.tasks.face_recognition.gallery import Gallery as Store
 from visus.tasks.face_recognition.gallery import Person
@@ -77,11 +76,13 @@ class Gallery:
         """
         if not name.strip() or not consent.strip():
             raise VisusError("enroll: name and consent must not be empty")
-        with _as_in_python():
-            store = self._open(create=True)
+        with errors_in_python():
+            if self._exists():
+                self._open()
             faces, problems = self._embed_all(images)
             if not faces:
                 raise VisusError("; ".join([*problems, f"nothing was enrolled for {name!r}"]))
+            store = self._open(create=True)
             embeddings = np.stack([embedding for embedding, _ in faces])
             crops = [_to_png(face) for _, face in faces] if keep_crops else []
             store.enrol(name, embeddings, consent, crops, add)
@@ -100,7 +101,7 @@ class Gallery:
         Returns:
             The faces by descending score.
         """
-        with _as_in_python():
+        with errors_in_python():
             store = self._open()
             least = self._threshold(threshold, store)
             prediction = self._pipeline.predict_image(self._read(image).image)
@@ -137,7 +138,7 @@ class Gallery:
         """
         if (other is None) == (name is None):
             raise TypeError("verify() compares with another image or with name=, one of the two")
-        with _as_in_python():
+        with errors_in_python():
             embedding = self._embed(self._read(image))[0]
             if name is not None:
                 store = self._open()
@@ -152,13 +153,13 @@ class Gallery:
         Raises:
             VisusError: If there is no such person.
         """
-        with _as_in_python():
-            return self._open().forget(name)
+        with errors_in_python():
+            return open_gallery(self.path, None).forget(name)
 
     def people(self) -> list[Person]:
         """All enrolled people, sorted by name."""
-        with _as_in_python():
-            return self._open().people()
+        with errors_in_python():
+            return open_gallery(self.path, None).people()
 
     def find(
         self, image: Any, folder: str | Path, *, threshold: float | None = None
@@ -178,7 +179,7 @@ class Gallery:
         Raises:
             VisusError: If the image does not show one face, or the folder holds no image.
         """
-        with _as_in_python():
+        with errors_in_python():
             embedding = self._embed(self._read(image))[0]
             least = self._threshold(threshold, None)
             paths = list_images(Path(folder))
@@ -215,6 +216,9 @@ class Gallery:
     def _existing(self) -> Store:
         return open_gallery(self.path, self._pipeline)
 
+    def _exists(self) -> bool:
+        return self.path.startswith("qdrant://") or Path(self.path).exists()
+
     def _open(self, create: bool = False) -> Store:
         """The gallery; a missing one is created only on request."""
         if create and "_existing" not in vars(self):
@@ -227,7 +231,7 @@ class Gallery:
             if not -1 <= chosen <= 1:
                 raise VisusError(f"threshold {chosen:g} must lie between -1 and 1")
             return chosen
-        if store is None and (self.path.startswith("qdrant://") or Path(self.path).exists()):
+        if store is None and self._exists():
             store = self._open()
         own = None if store is None else store.calibration
         return (own or self._pipeline.calibration).threshold
@@ -262,15 +266,6 @@ class Gallery:
             except VisusError as error:
                 frame = str(error)
             yield frame
-
-
-@contextmanager
-def _as_in_python() -> Iterator[None]:
-    """Name options in errors as Python does."""
-    try:
-        yield
-    except VisusError as error:
-        raise in_python(error) from None
 
 
 def _to_png(face: Pixels) -> bytes:

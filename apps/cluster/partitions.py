@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from visus.apps.runs import BUNDLE
 from visus.vision.errors import VisusError
 from visus.vision.output_files import write_text
 
@@ -57,12 +59,11 @@ class Partitions:
         Raises:
             VisusError: If it belongs to another one, or holds other files.
         """
-        listed = hashlib.sha256("\n".join(map(str, self.images)).encode()).hexdigest()
-        content = model.read_bytes() if isinstance(model, Path) else model.encode()
+        listed = hashlib.sha256(os.fsencode("\n".join(map(str, self.images)))).hexdigest()
         plan = {
             "images": len(self.images),
             "list_sha256": listed,
-            "model_sha256": hashlib.sha256(content).hexdigest(),
+            "model_sha256": _digest(model),
             "options": {key: str(value) for key, value in options.items()},
             "suffix": self.suffix,
         }
@@ -82,3 +83,14 @@ class Partitions:
                 f"{self.folder}: holds predictions of other images, of another model or with other "
                 f"options ({', '.join(differing)} in {_PLAN}); name a new folder"
             )
+
+
+def _digest(model: Path | str) -> str:
+    """The SHA-256 of a model: of its name, or of its file; of a folder also of its networks."""
+    if isinstance(model, str):
+        return hashlib.sha256(model.encode()).hexdigest()
+    content = model.read_bytes()
+    if model.name == BUNDLE:
+        networks = sorted(model.parent.glob("*.onnx"))
+        content += b"".join(hashlib.sha256(each.read_bytes()).digest() for each in networks)
+    return hashlib.sha256(content).hexdigest()

@@ -28,6 +28,8 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
+    from math import isnan
+
     from rich.table import Table
 
     from visus.apps.console import console
@@ -50,7 +52,7 @@ def main(argv: list[str]) -> int:
             f"{speed.median:.1f}",
             f"{speed.p95:.1f}",
             f"{speed.rate:.1f}",
-            f"{speed.memory:.0f}",
+            "" if isnan(speed.memory) else f"{speed.memory:.0f}",
             f"{speed.cold_start:.1f}",
             "visus live" if live else "",
         )

@@ -125,6 +125,8 @@ def _entries(args: Namespace) -> tuple[list[CameraEntry], bool]:
             raise CommandError(
                 f"--cameras {args.cameras} names all sources; leave out {args.sources[0]!r}"
             )
+        if args.size or args.rate:
+            raise CommandError("--size and --rate belong to the source -, not to --cameras")
         return read_cameras(args.cameras), True
     if not args.sources:
         raise CommandError(

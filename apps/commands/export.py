@@ -10,7 +10,6 @@ from visus.apps.parsing import CommandError, CommandParser
 
 if TYPE_CHECKING:
     from visus.apps.export import Exporter, ExportJob
-    from visus.vision.images import Pixels
     from visus.vision.model import Model
 
 
@@ -56,7 +55,7 @@ def main(argv: list[str]) -> int:
     from visus.apps.export import ExportJob
     from visus.apps.inference.backends import computes_bfloat16, exported_suffixes
     from visus.apps.inference.loading import load_model
-    from visus.apps.runs import BUNDLE, find_model
+    from visus.apps.runs import BUNDLE, find_model, lasting_name
     from visus.tasks.torch_network import torch_task
     from visus.vision.images import read_image
 
@@ -65,13 +64,22 @@ def main(argv: list[str]) -> int:
         raise CommandError(f"model {args.model!r} is exported already")
     if isinstance(found, Path) and args.output.exists() and args.output.samefile(found):
         raise CommandError(f"--output {str(args.output)!r}: is the model itself; name another file")
-    model = load_model(args.model, "torch")
+    # `latest` may be another run later.
+    name = lasting_name(args.model)
+    model = load_model(name, "torch")
     task = torch_task(model, "export")
     exporter = _exporter(args.output, task.spec.is_pipeline)
     if args.precision not in exporter.precisions or (args.data is not None and not exporter.runs):
         raise CommandError(
             f"--precision and --data are not for {exporter.title}; leave them out, or export an "
             ".onnx file"
+        )
+    if args.images is not None and not exporter.runs:
+        raise CommandError(f"--images is not for {exporter.title}; leave it out")
+    if args.data is not None and not task.spec.export.testable:
+        raise CommandError(
+            f"--data: the files of {task.spec.title} predict otherwise than its test, by one image "
+            "of a clip after the other or a simpler search; leave it out, and compare on --images"
         )
     calibration = [
         each[None]
@@ -82,16 +90,16 @@ def main(argv: list[str]) -> int:
         raise CommandError(
             f"--calibration {str(args.calibration)!r}: the model detects nothing in these images"
         )
-    images = [read_image(path) for path in _images("--images", args.images)[:100]]
+    compared = _images("--images", args.images)[:100]
     one_by_one = task.spec.export.exporter == "torchscript" or not exporter.batches
-    before = {} if args.data is None else _metrics(args.model, args.data, one_by_one)
-    job = ExportJob(args.model, task.cpu(), args.output, args.precision, calibration)
+    before = {} if args.data is None else _metrics(name, args.data, one_by_one)
+    job = ExportJob(name, task.cpu(), args.output, args.precision, calibration)
     exporter.write(job)
-    _print_comparison(exporter, job, model, images)
+    _print_comparison(exporter, job, model, compared)
     if args.precision == "bf16" and not computes_bfloat16():
         print("this CPU or its runtime does not support bfloat16: measured in float32")
     if args.data is not None:
-        after = _metrics(args.model, args.data, one_by_one, load_model(str(args.output)))
+        after = _metrics(name, args.data, one_by_one, load_model(str(args.output)))
         _print_metrics(before, after, args.output.name)
     return 0
 
@@ -122,7 +130,7 @@ def _exporter(output: Path, is_pipeline: bool) -> "Exporter":
 
 
 def _print_comparison(
-    exporter: "Exporter", job: "ExportJob", model: "Model", images: "list[Pixels]"
+    exporter: "Exporter", job: "ExportJob", model: "Model", paths: list[Path]
 ) -> None:
     """Print how the written file compares with PyTorch."""
     from rich.table import Table
@@ -132,19 +140,24 @@ def _print_comparison(
     from visus.apps.export.parity import measure_parity
     from visus.apps.inference.backends import installed_runtimes
     from visus.apps.inference.exported import load_exported
+    from visus.vision.images import read_image
+    from visus.vision.wording import counted
 
     path = job.path
     if not exporter.suffix:
-        for line in measure_bundle(model, path):
+        for line in measure_bundle(model, path, paths):
             print(line)
         print(f"{path}: pip install -r requirements-edge.txt there, then python run.py --help")
         return
     size = path.stat().st_size / 1e6
     if not exporter.runs:
-        print(f"{path} ({size:.1f} MB): {exporter.title}, in half precision")
+        kind = "in half precision" if job.task.spec.export.half_weights else "in float32"
+        print(f"{path} ({size:.1f} MB): {exporter.title}, {kind}")
         return
     exported = [load_exported(path, runtime) for runtime in installed_runtimes(exporter.suffix)]
     table = Table("runtime", "largest difference", "same prediction", "latency ms")
+    # Photographs take much more memory than the inputs that are made from them.
+    images = (read_image(each) for each in paths) if paths else None
     for parity in measure_parity(job.task, exported, images):
         table.add_row(
             parity.runtime,
@@ -153,7 +166,7 @@ def _print_comparison(
             f"{parity.milliseconds:.2f}",
         )
     console().print(table)
-    kind = f"{len(images)} images" if images else "16 procedural scenes"
+    kind = counted(len(paths), "image") if paths else "16 procedural scenes"
     print(f"{path} ({size:.1f} MB), compared with torch in float32 on {kind}")
 
 
@@ -174,7 +187,7 @@ def _images(option: str, folder: Path | None) -> list[Path]:
 
     if folder is None:
         return []
-    images = list_images(folder)
+    images = list_images(folder, arrays=True)
     if not images:
         raise CommandError(f"{option} {str(folder)!r}: holds no images; check the path")
     return images
@@ -193,7 +206,8 @@ def _metrics(
     """
     from visus.apps.training.run import measure
 
-    arguments = [model, *(("--data.batch_size", "1") if one_by_one else ())]
+    arguments = [model, "--trainer.devices", "1"]
+    arguments += ["--data.batch_size", "1"] if one_by_one else []
     if root:
         arguments += ["--data", root]
     # They are printed once, in the table of both.

@@ -24,7 +24,7 @@ from visus.apps.commands.options import (
     report_problems,
     task_values,
 )
-from visus.apps.parsing import CommandParser
+from visus.apps.parsing import CommandError, CommandParser
 
 if TYPE_CHECKING:
     from visus.apps.live.cameras import Camera
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     from visus.apps.live.events.webhooks import Webhook
     from visus.apps.live.loop import JsonLinesWriter, run_loop
     from visus.apps.live.printing import print_closing, print_closing_lines
-    from visus.apps.live.sessions import configure
+    from visus.apps.live.sessions import configure, naming_camera
     from visus.apps.live.sinks.window import WindowSink
     from visus.apps.live.sources import open_source
     from visus.apps.live.sources.site import open_beside_others
@@ -63,10 +63,11 @@ def main(argv: list[str]) -> int:
     _check_outputs(args, requested, sources)
     workers = usable_workers() if sources[0].stored else 1
     models = [load_model(name, args.runtime, workers) for name in (args.model, *args.also)]
-    sessions = [
-        configure(models, task_values(each.options, models), source, each.name)
-        for each, source in zip(requested, sources, strict=True)
-    ]
+    sessions = []
+    for each, source in zip(requested, sources, strict=True):
+        with naming_camera(each.name):
+            values = task_values(each.options, models)
+            sessions.append(configure(models, values, source, each.name))
     private = any(session.private for own in sessions for session in own)
     with ExitStack() as at_the_end:
         webhook = None
@@ -95,7 +96,10 @@ def main(argv: list[str]) -> int:
 def _check_outputs(
     args: Namespace, requested: Sequence[RequestedCamera], sources: "Sequence[Source]"
 ) -> None:
+    from visus.apps.live.serve.address import parse_address
+    from visus.apps.live.sinks.video import check_suffix
     from visus.apps.outputs import check_outputs
+    from visus.vision.output_files import refuse_unwritable
 
     outputs = {"--jsonl": args.jsonl, "--stats": args.stats}
     for each in requested:
@@ -104,6 +108,16 @@ def _check_outputs(
     files = [str(file) for source in sources for file in source.files]
     files += [file for each in requested for file in input_files(each.options)]
     check_outputs(outputs, [*files, args.model, *args.also, args.cameras])
+    # What is written much later, or after models were loaded.
+    if args.save is not None:
+        refuse_unwritable(args.save / "event.mp4")
+    if args.stats is not None:
+        refuse_unwritable(args.stats)
+    for each in requested:
+        if each.video is not None:
+            check_suffix(each.video)
+    if args.serve:
+        parse_address(args.serve)
 
 
 def _new_cameras(
@@ -115,7 +129,7 @@ def _new_cameras(
 ) -> "list[Camera]":
     """The cameras with their own files: videos, and the clips of events."""
     from visus.apps.live.events.event_sink import EventSettings, EventSink
-    from visus.apps.live.sessions import check_labels, new_camera
+    from visus.apps.live.sessions import check_labels, naming_camera, new_camera
     from visus.apps.live.sinks.video import VideoSink
 
     cameras = []
@@ -124,7 +138,10 @@ def _new_cameras(
         if each.video is not None:
             camera.sinks.append(VideoSink(each.video, source.rate, None if source.live else 0.0))
         if each.conditions:
-            check_labels(each.conditions, own)
+            if source.still:
+                raise CommandError(f"--on needs a video or a camera; {each.source!r} is images")
+            with naming_camera(each.name):
+                check_labels(each.conditions, own)
             private = any(session.private for session in own)
             settings = EventSettings(args.save, args.clip_length, args.cooldown, webhook, private)
             events = EventSink(each.file_name, source, each.conditions, settings)

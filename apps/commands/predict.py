@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from visus.apps.addresses import is_stream, without_secrets
 from visus.apps.commands.options import (
@@ -137,11 +137,19 @@ def _predict_on_cluster(args: Namespace, source: "Source") -> int:
     partitions = Partitions(folder, suffix, source.files)
     partitions.claim(found, {"runtime": model.runtime, **values})
     place = str(found.absolute()) if isinstance(found, Path) else found
+    # Workers have folders of their own.
+    values = {name: _absolute(value) for name, value in values.items()}
     job = Job(place, args.runtime, values, str(Path.cwd()), 1, session.private)
     result = predict_partitions(args.engine, job, partitions)
     for line in result.written:
         print(printable(line))
     return report_problems(result.frames, result.problems)
+
+
+def _absolute(value: Any) -> Any:
+    """The value of an option; a path of an existing file as an absolute one."""
+    is_file = isinstance(value, str | Path) and Path(value).is_file()
+    return type(value)(Path(value).absolute()) if is_file else value
 
 
 def _refuse_file(option: str, folder: Path | None) -> None:

@@ -21,7 +21,7 @@ from visus.datamodules.core.loading import make_loader
 from visus.tasks.assessment import Assessment
 from visus.tasks.base import VisionTask
 from visus.vision.model import NetworkModel
-from visus.vision.scenes import make_scene
+from visus.vision.scenes import scene_images
 
 _SECONDS = 2.0
 """For which the networks of two models are run in turns."""
@@ -154,9 +154,7 @@ class Stopwatch:
     def __init__(self, original: VisionTask) -> None:
         self._folder = TemporaryDirectory()
         self._originals = self._load(original, "fp32.onnx")
-        image = make_scene(0, (480, 640)).image
-        channels = np.arange(original.in_channels) % 3
-        self._image = np.ascontiguousarray(image[..., channels])
+        (self._image,) = scene_images(1, (480, 640), original.in_channels)
 
     def __enter__(self) -> "Stopwatch":
         return self

@@ -134,7 +134,7 @@ class _Compression:
             return None
         learner = self._learner(self._target)
         if not self._write_int8(learner.task, "int8"):
-            seconds = self._limits.budget.left - 2 * self._search.overhead
+            seconds = self._limits.budget.left - self._search.reserved
             if seconds < self._search.overhead:
                 return None
             learner.learn(seconds, int8=True)

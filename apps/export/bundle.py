@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,10 +27,11 @@ from visus.tasks.base import VisionTask
 from visus.tasks.checkpoint_files import refuse_non_finite_weights
 from visus.tasks.export_spec import PartExport
 from visus.vision.errors import VisusError
-from visus.vision.images import Pixels
+from visus.vision.images import Pixels, read_image
 from visus.vision.model import Model
 from visus.vision.output_files import unwritable
 from visus.vision.output_folders import move_entries
+from visus.vision.wording import counted
 
 NETWORK = "network.onnx"
 """The task's own network in the folder."""
@@ -163,34 +164,49 @@ def _export_part(part: PartExport, path: Path) -> None:
     save_onnx(onnx.load_model_from_string(written.getvalue()), path, {})
 
 
-def measure_bundle(model: Model, folder: Path) -> list[str]:
-    """Compare the bundle with PyTorch on a photograph, and measure the latency of each runtime.
+def measure_bundle(model: Model, folder: Path, paths: Sequence[Path] = ()) -> list[str]:
+    """Compare the bundle with PyTorch, and measure the latency of each runtime.
 
     Args:
         model: The exported model.
         folder: The bundle.
+        paths: Images to compare on; a photograph by default.
 
     Returns:
         One line for each runtime.
     """
-    image: Pixels = astronaut()  # type: ignore[no-untyped-call]
-    expected = model.run(model.network_inputs(image))[0]
+    photograph: Pixels = astronaut()  # type: ignore[no-untyped-call]
+    expected = [_network_outputs(model, image) for image in _read(paths, photograph)]
     models = [model, *(load_bundle(folder / BUNDLE, name) for name in installed_runtimes())]
     lines = []
     for each in models:
-        outputs = each.run(each.network_inputs(image))[0]
-        times = []
-        for _ in range(_ROUNDS):
-            start = time.perf_counter()
-            each.predict_image(image)
-            times.append(time.perf_counter() - start)
-        same = outputs.shape == expected.shape
-        difference = f"by {np.abs(outputs - expected).max():.1e}" if same else "in shape"
+        difference, times = 0.0, []
+        for image, outputs in zip(_read(paths, photograph), expected, strict=True):
+            given = _network_outputs(each, image)
+            same = given.shape == outputs.shape
+            largest = np.abs(given - outputs).max(initial=0.0) if same else np.inf
+            difference = max(difference, float(largest))
+            for _ in range(1 if paths else _ROUNDS):
+                start = time.perf_counter()
+                each.predict_image(image)
+                times.append(time.perf_counter() - start)
+        shown = f"by {difference:.1e}" if np.isfinite(difference) else "in shape"
+        where = f" on {counted(len(paths), 'image')}" if paths else ""
         lines.append(
             f"{each.runtime}: {np.median(times) * 1000:.1f} ms from image to prediction, outputs "
-            f"differ from torch's {difference}"
+            f"differ from torch's {shown}{where}"
         )
     return lines
+
+
+def _read(paths: Sequence[Path], photograph: Pixels) -> Iterator[Pixels]:
+    return map(read_image, paths) if paths else iter([photograph])
+
+
+def _network_outputs(model: Model, image: Pixels) -> NDArray[np.float32]:
+    """The first output for an image; empty if the pipeline detects nothing in it."""
+    inputs = model.network_inputs(image)
+    return model.run(inputs)[0] if len(inputs) else np.zeros(0, np.float32)
 
 
 def _installed(name: str) -> str:

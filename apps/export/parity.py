@@ -1,7 +1,7 @@
 """Measure how well an exported file agrees with PyTorch, and how fast each runtime is."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from visus.apps.inference.loading import bare_torch_model
 from visus.tasks.base import VisionTask
 from visus.vision.images import Pixels
 from visus.vision.model import Model
-from visus.vision.scenes import make_scene
+from visus.vision.scenes import scene_images
 
 _Outputs = list[tuple[NDArray[np.float32], ...]]
 
@@ -35,21 +35,21 @@ class Parity:
 
 
 def measure_parity(
-    task: VisionTask, exported: Sequence[Model], images: list[Pixels]
+    task: VisionTask, exported: Sequence[Model], images: Iterable[Pixels] | None = None
 ) -> list[Parity]:
     """Run PyTorch and the exported file on the same images.
 
     Args:
         task: The exported task.
         exported: The file in each runtime.
-        images: Images to compare on; procedural scenes where there are none.
+        images: Images to compare on, one after the other; procedural scenes by default.
 
     Returns:
         PyTorch's own row first, then one for each of `exported`.
     """
-    images = images or _scenes(task.in_channels)
     with task.spec.prepare_export(task):
         reference = bare_torch_model("torch", task)
+        images = scene_images(16, (240, 320), task.in_channels) if images is None else images
         batches = [reference.preprocess(image)[0] for image in images]
         expected, milliseconds = _outputs(reference, batches)
     measured: list[tuple[Model, _Outputs, float]] = [(reference, expected, milliseconds)]
@@ -61,14 +61,6 @@ def measure_parity(
         agreement = sum(same) / len(same)
         results.append(Parity(model.runtime, max(differences), agreement, milliseconds))
     return results
-
-
-def _scenes(channels: int) -> list[Pixels]:
-    """Procedural scenes, with channels repeated for inputs of more than three."""
-    scenes = [make_scene(seed, (240, 320)).image for seed in range(16)]
-    if channels in (1, 3):
-        return scenes
-    return [np.ascontiguousarray(s[..., np.arange(channels) % 3]) for s in scenes]
 
 
 def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[_Outputs, float]:

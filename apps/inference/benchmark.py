@@ -4,6 +4,7 @@ Run as a program, this module measures one runtime and prints one JSON object.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,11 +19,12 @@ import numpy as np
 from visus.apps.inference.backends import computes_bfloat16, installed_runtimes
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources import open_source
+from visus.apps.runs import lasting_name
 from visus.vision.cores import usable_cores
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 from visus.vision.model import Model
-from visus.vision.scenes import make_scene
+from visus.vision.scenes import scene_images
 
 if TYPE_CHECKING:
     from visus.tasks.base import VisionTask
@@ -124,18 +126,24 @@ def network_latency(task: "VisionTask", seconds: float = 1.0) -> float:
         model = load_exported(path, installed_runtimes(path.suffix)[0])
         shape = (1, task.in_channels, *task.image_size)
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        state = model.metadata.initial_state()
         times: list[float] = []
         while sum(times) < seconds or len(times) < _WARM_UP + 5:
             start = time.perf_counter()
-            model.run(images)
+            model.run(images, *state)
             times.append(time.perf_counter() - start)
     return 1000 * float(np.median(times[_WARM_UP:]))
 
 
-def benchmark_images(source: str | None) -> list[Pixels]:
-    """The first 32 images of a source, or as many procedural scenes; see `measure_runtime`."""
+def benchmark_images(source: str | None, channels: int = 3) -> list[Pixels]:
+    """The first 32 images of a source, or as many procedural scenes; see `measure_runtime`.
+
+    Args:
+        source: Images or a video.
+        channels: Of the model, for scenes.
+    """
     if source is None:
-        return [make_scene(seed, _SIZE).image for seed in range(_FRAMES)]
+        return scene_images(_FRAMES, _SIZE, channels)
     images = []
     for frame in open_source(source).frames():
         images.append(frame.image)
@@ -149,7 +157,7 @@ def _measure(job: dict[str, Any]) -> Speed:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     model = load_model(job["model"], job["runtime"])
-    images = benchmark_images(job["source"])
+    images = benchmark_images(job["source"], model.metadata.in_channels)
     model.predict(images[0])
     cold_start = time.time() - job["started"]
     for i in range(_WARM_UP):
@@ -166,14 +174,16 @@ def _measure(job: dict[str, Any]) -> Speed:
 
 
 def _peak_memory() -> float:
-    """Peak memory of this process in MB."""
+    """Peak memory of this process in MB; NaN where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():
         # The figure of `getrusage` includes the memory of the parent process.
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3
-    # Windows lacks it; tune and compress import this module there.
-    import resource
-
+    try:
+        # Windows lacks it.
+        import resource
+    except ModuleNotFoundError:
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # In bytes on macOS, in kilobytes elsewhere.
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
@@ -195,6 +205,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
     """
     if source is not None and not benchmark_images(source):
         raise VisusError(f"source {source!r}: none of its images can be read")
+    name = lasting_name(name)
     model = load_model(name)
     counts = sorted({1, usable_cores()})
     with TemporaryDirectory() as folder:
@@ -205,7 +216,7 @@ def measure_all(name: str, source: str | None = None, seconds: float = 3.0) -> l
             exported = export_for_benchmark(model, Path(folder))
         suffix = exported.suffix if exported.is_file() else ".onnx"
         variants += [(str(exported), runtime) for runtime in installed_runtimes(suffix)]
-        if model.runtime == "torch" and exported.suffix == ".onnx" and computes_bfloat16():
+        if model.runtime == "torch" and exported.suffix.lower() == ".onnx" and computes_bfloat16():
             variants.append((str(export_for_benchmark(model, Path(folder), "bf16")), "openvino"))
         del model
         return [

@@ -31,11 +31,12 @@ def load_exported(path: Path, runtime: str, workers: int = 1) -> NetworkModel:
 
 
 def tensor_forward(model: Model) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The network of a model as the `forward` of its task: from and to tensors on the CPU."""
+    """The network of a model, which computes on the CPU, as the `forward` of its task."""
     import torch
 
     def forward(images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(torch.from_numpy(output) for output in model.run(images.cpu().numpy()))
+        outputs = model.run(images.cpu().numpy())
+        return tuple(torch.from_numpy(output).to(images.device) for output in outputs)
 
     return forward
 

@@ -32,7 +32,7 @@ def load_model(model: str, runtime: str | None = None, workers: int = 1) -> Mode
     found = find_model(model)
     if isinstance(found, Path) and found.name == BUNDLE:
         return load_bundle(found, choose_runtime(runtime, found, ".onnx"))
-    if isinstance(found, Path) and found.suffix in exported_suffixes():
+    if isinstance(found, Path) and found.suffix.lower() in exported_suffixes():
         exported = load_exported(found, choose_runtime(runtime, found), workers)
         spec = task_spec(exported.metadata.task)
         if spec.is_pipeline:

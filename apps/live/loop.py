@@ -13,6 +13,7 @@ import cv2
 
 from visus.apps.drawing import draw_prediction
 from visus.apps.live.cameras import Camera, in_turn
+from visus.apps.live.entries import to_entry
 from visus.apps.live.prediction import FrameResult, predict_batches, predict_frames
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.stopping import delayed_stop, until_stopped
@@ -21,7 +22,6 @@ from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels, visible
 from visus.vision.output_files import open_private, unwritable
-from visus.vision.prediction import Prediction
 from visus.vision.printable import printable
 from visus.vision.progress import track
 from visus.vision.wording import counted
@@ -139,7 +139,7 @@ def run_loop(
             if not continues:
                 break
     seconds = time.perf_counter() - started
-    written = [sink.written() for camera in cameras for sink in camera.sinks]
+    written = outputs.written()
     if jsonl is not None:
         written.append(jsonl.written())
     problems = [problem for camera in cameras for problem in camera.source.problems]
@@ -167,7 +167,7 @@ def _predicted(
 def _frames(
     cameras: Sequence[Camera], progress: bool
 ) -> Generator[tuple[Camera, Frame], None, None]:
-    if len(cameras) > 1:
+    if len(cameras) > 1 or cameras[0].name:
         yield from in_turn(cameras)
         return
     (camera,) = cameras
@@ -212,9 +212,16 @@ class _Outputs:
         if result.prediction is None:
             return self._repeat(camera, frame)
         self.count += 1
-        prediction = camera.model.apply_state(result.prediction, frame.time)
-        if camera.conceal is not None:
-            frame = replace(frame, image=camera.conceal(frame.image, prediction))
+        try:
+            prediction = camera.model.apply_state(result.prediction, frame.time)
+            if camera.conceal is not None:
+                frame = replace(frame, image=camera.conceal(frame.image, prediction))
+        except VisusError as error:
+            # Such as a line outside the image of a camera that has changed its size.
+            if self._alone:
+                raise
+            self._add_problem(camera, f"{camera.name}: {error}")
+            return True
         self._last[camera] = frame.image
         entry = to_entry(frame, prediction) if self._jsonl else {}
         self._call(camera, self._jsonl, lambda jsonl: jsonl.write(entry))
@@ -237,7 +244,14 @@ class _Outputs:
             VisusError: If it cannot be finished, for a single source.
         """
         if sink in self._sinks[camera]:
-            self._call(camera, [sink], lambda each: each.close())
+            closed = [sink]
+            self._call(camera, closed, lambda each: each.close())
+            if not closed:
+                self._sinks[camera].remove(sink)
+
+    def written(self) -> list[str]:
+        """What the sinks that have not failed wrote."""
+        return [sink.written() for sinks in self._sinks.values() for sink in sinks]
 
     def _repeat(self, camera: Camera, frame: Frame) -> bool:
         """Show why a camera has no new frame, over the last one that was shown."""
@@ -271,17 +285,3 @@ class _Outputs:
         # The frames of a camera may all have the same one.
         if camera.source.problems[-1:] != [problem]:
             camera.source.problems.append(problem)
-
-
-def to_entry(frame: Frame, prediction: Prediction) -> dict[str, Any]:
-    """The JSON Lines object of one frame."""
-    return place_of(frame) | prediction.to_json()
-
-
-def place_of(frame: Frame) -> dict[str, Any]:
-    """The origin of a frame, as JSON Lines have it: source, position in a video, size."""
-    height, width = frame.image.shape[:2]
-    entry: dict[str, Any] = {"source": frame.source}
-    if frame.index is not None and frame.time is not None:
-        entry |= {"frame": frame.index, "time": round(frame.time, 3)}
-    return entry | {"width": width, "height": height}

@@ -1,6 +1,7 @@
 """Models with their options for one camera: sessions of several models, combined."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -40,13 +41,21 @@ def configure(
     if name:
         models = [detached(model) for model in models]
         wait_until_opened(source)
+    return [
+        task_spec(model.metadata.task).configure(model, own, source)
+        for model, own in zip(models, values, strict=True)
+    ]
+
+
+@contextmanager
+def naming_camera(name: str) -> Iterator[None]:
+    """Name a camera among others in errors; an empty name changes nothing."""
     try:
-        return [
-            task_spec(model.metadata.task).configure(model, own, source)
-            for model, own in zip(models, values, strict=True)
-        ]
+        yield
     except VisusError as error:
-        raise VisusError(f"camera {name}: {error}" if name else str(error)) from None
+        if not name:
+            raise
+        raise VisusError(f"camera {name}: {error}") from None
 
 
 def check_labels(conditions: Sequence[Condition], sessions: Sequence[Session]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from visus.vision.images import Pixels, to_rgb
+from visus.vision.images import ImageError, Pixels, to_rgb
 
 Channels = Literal["rgb", "bgr"]
 """Order of the channels of NumPy arrays and tensors: `bgr` is OpenCV's."""
@@ -26,13 +26,19 @@ def from_pillow(image: Image.Image, place: str) -> Pixels:
 
     Raises:
         ValueError: If its pixels have more than 8 bits.
+        ImageError: If it cannot be decoded, which Pillow does when its pixels are needed.
     """
     if image.mode.startswith(_DEEP_MODES):
         raise ValueError(
             f"{place}: pixels of mode {image.mode!r} have no fixed range; give the path of the "
             "file, or scale them to 8 bits"
         )
-    return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+    try:
+        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+    except OSError as error:
+        raise ImageError(
+            f"{place}: truncated or damaged ({error}); fetch or export it again"
+        ) from None
 
 
 def from_array(array: NDArray[Any], place: str, channels: Channels, wanted: int) -> Pixels:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from visus.apps.python.model import Model, load
-from visus.apps.python.options import in_python, to_arguments, unknown_option
+from visus.apps.python.options import errors_in_python, to_arguments, unknown_option
 from visus.apps.training.arguments import TRAINING_SLIPS, recognised_config, trainer_arguments
 from visus.apps.training.config_options import TOP_OPTIONS, known_options
 from visus.configs import config_names, find_config
@@ -33,13 +33,11 @@ def fit(
             _refuse(option, known, name)
     place = [] if data is None else ["--data", str(data)]
     start = [] if init_from is None else ["--init-from", str(init_from)]
-    start += [] if budget is None else ["--budget", budget]
+    start += [] if budget is None else ["--budget", str(budget)]
     from visus.apps.training.run import train
 
-    try:
+    with errors_in_python():
         folder = train(["--config", name, *place, *start, *to_arguments(arguments)])
-    except VisusError as error:
-        raise in_python(error) from None
     return load(folder)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from visus.apps.inference.loading import load_model
-from visus.apps.live.batches import in_batches, predict_batch
 from visus.apps.live.sources.base import Source
 from visus.apps.python.arrays import Channels
 from visus.apps.python.inputs import ImageInMemory, open_images, open_stream, warn_of
-from visus.apps.python.options import configure, to_arguments
+from visus.apps.python.options import configure, errors_in_python, to_arguments
 from visus.apps.python.results import Result
-from visus.apps.runs import BUNDLE, find_model
+from visus.apps.python.running import ResultStream, predict_frames
+from visus.apps.runs import lasting_name
 from visus.tasks.options import Session
 from visus.tasks.registry import task_spec
 from visus.vision import model as inference
@@ -129,20 +129,18 @@ class Model:
                 files are left out, each with a warning.
         """
         session = configure(self.inner, options, _StillImages())
+        if session.closing:
+            names = ", ".join(options)
+            raise TypeError(f"{names}: is for images as a whole; for result in model.stream(...)")
         images = open_images(source, channels, self.inner.metadata.in_channels)
         keep = images.single or not images.stored
-        results = []
         size = 1 if images.single else session.model.batch_size
-        with closing(in_batches(images.frames, size)) as batches:
-            for frames in batches:
-                predictions = session.model.predict_batch([frame.image for frame in frames])
-                for frame, prediction in zip(frames, predictions, strict=True):
-                    frame = session.concealed(frame, prediction)
-                    for watch in session.watchers:
-                        watch(frame, prediction)
-                    results.append(Result(prediction, frame, self.names, keep, session.conceal))
-        for close in session.closing:
-            close()
+        results = [
+            Result(prediction, frame, self.names, keep, session.conceal)
+            for frame, prediction in predict_frames(
+                session, images.frames, size, tolerant=images.stored and not images.single
+            )
+        ]
         return results[0] if images.single else results
 
     def stream(
@@ -151,7 +149,7 @@ class Model:
         *,
         channels: Channels = "rgb",
         **options: Any,
-    ) -> Iterator[Result]:
+    ) -> ResultStream:
         """Predict for a video, a camera or any number of images, one after the other.
 
         The memory needed does not grow with their number. Ending the loop closes the source; of a
@@ -163,15 +161,15 @@ class Model:
             channels: As for `predict`.
             options: As for `predict`.
 
-        Yields:
-            A `Result` for each frame.
+        Returns:
+            A `Result` for each frame; `summary` of the iterator describes the source as a whole.
 
         Raises:
             TypeError: As `predict`.
             VisusError: If the source cannot be opened; damage within it is a warning at the end.
         """
         opened = open_stream(source, channels, self.inner.metadata.in_channels)
-        return self._results(configure(self.inner, options, opened), opened)
+        return ResultStream(self._results(configure(self.inner, options, opened), opened))
 
     def track(
         self,
@@ -179,7 +177,7 @@ class Model:
         *,
         channels: Channels = "rgb",
         **options: Any,
-    ) -> Iterator[Result]:
+    ) -> ResultStream:
         """As `stream`, and each object of a detector has its number: `item.details["track"]`."""
         return self.stream(source, channels=channels, **options, track=True)
 
@@ -211,7 +209,8 @@ class Model:
         chosen = {"calibration": calibration, "images": images}
         given = {name: value for name, value in chosen.items() if value is not None}
         arguments = {"output": output, "precision": precision, **given}
-        main([self.origin, *to_arguments(arguments)])
+        with errors_in_python():
+            main([self.origin, *to_arguments(arguments)])
         return Path(output)
 
     def validate(
@@ -234,15 +233,19 @@ class Model:
             The metrics by name, such as `val/accuracy`; fractions are 0 to 1.
 
         Raises:
+            ValueError: If there is no such split.
             VisusError: If the model is exported, or the data do not suit it.
         """
         from visus.apps.training.run import measure
 
+        subcommand = {"val": "validate", "test": "test"}.get(split)
+        if subcommand is None:
+            raise ValueError(f"split={split!r}: is neither 'val' nor 'test'")
         options = {"data.batch_size": batch_size, "data.num_workers": num_workers}
         given = {name: value for name, value in options.items() if value is not None}
         place = [] if data is None else ["--data", str(data)]
-        subcommand = "validate" if split == "val" else "test"
-        return measure([self.origin, *place, *to_arguments(given)], subcommand=subcommand)
+        with errors_in_python():
+            return measure([self.origin, *place, *to_arguments(given)], subcommand=subcommand)
 
     def info(self) -> dict[str, Any]:
         """What the model is: plain values.
@@ -269,30 +272,20 @@ class Model:
         classes = f", {len(self.names)} classes" if self.names else ""
         return f"<Model {self.origin}: {self.task}{classes}, {self.inner.runtime}>"
 
-    def _results(self, session: Session, source: Source) -> Generator[Result, None, None]:
-        model = session.model
+    def _results(self, session: Session, source: Source) -> Generator[Result, None, list[str]]:
         with closing(source.frames()) as frames:
             # A camera that was interrupted repeats its last frame.
             new = (frame for frame in frames if not frame.note)
-            with closing(in_batches(new, model.batch_size if source.stored else 1)) as batches:
-                for batch in batches:
-                    predictions = predict_batch(model, batch)
-                    for frame, prediction in zip(batch, predictions, strict=True):
-                        prediction = model.apply_state(prediction, frame.time)
-                        frame = session.concealed(frame, prediction)
-                        for watch in session.watchers:
-                            watch(frame, prediction)
-                        yield Result(prediction, frame, self.names)
-        for close in session.closing:
-            close()
+            size = session.model.batch_size if source.stored else 1
+            for frame, prediction in predict_frames(session, new, size, tolerant=source.stored):
+                yield Result(prediction, frame, self.names)
+        lines = [line for close in session.closing for line in close()]
         warn_of(source)
+        return lines
 
 
 def load(model: str | Path, runtime: str | None = None) -> Model:
     """Load a model; see `visus.load`."""
-    found = find_model(str(model))
-    origin = str(model)
-    if isinstance(found, Path):
-        # `latest` may be another run later.
-        origin = str(found.parent if found.name == BUNDLE else found)
-    return Model(load_model(origin, runtime), origin)
+    with errors_in_python():
+        origin = lasting_name(str(model))
+        return Model(load_model(origin, runtime), origin)

@@ -3,7 +3,8 @@
 import json
 import re
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,9 @@ def configure(model: Model, options: Mapping[str, Any], source: SourceProperties
     values: OptionValues = {
         name: _values(option, options.get(name)) for name, option in known.items()
     }
-    try:
+    with errors_in_python():
         (values,) = allowed_values([model], [values])
         return spec.configure(detached(model), values, source)
-    except VisusError as error:
-        raise in_python(error) from None
 
 
 def unknown_option(name: str, known: Iterable[str], what: str) -> TypeError:
@@ -55,17 +54,22 @@ def unknown_option(name: str, known: Iterable[str], what: str) -> TypeError:
     known = list(known)
     flags = [_flag(each) for each in known]
     hint = explain(f"unrecognized arguments: {_flag(name)}", flags)
-    reason = str(in_python(VisusError(hint)))
+    reason = _in_python(hint)
     options = ", ".join(known) or "none"
     return TypeError(f"{reason}; the options of {what} are: {options}")
 
 
-def in_python(error: VisusError) -> VisusError:
-    """An error whose options are named as in Python, `min_face` for `--min-face`."""
-    text = re.sub(
-        r"(?<![\w-])--([a-z][\w.-]*)", lambda found: found[1].replace("-", "_"), str(error)
-    )
-    return VisusError(text)
+@contextmanager
+def errors_in_python() -> Iterator[None]:
+    """Name the options in errors as in Python, `min_face` for `--min-face`."""
+    try:
+        yield
+    except VisusError as error:
+        raise VisusError(_in_python(str(error))) from None
+
+
+def _in_python(text: str) -> str:
+    return re.sub(r"(?<![\w-])--([a-z][\w.-]*)", lambda found: found[1].replace("-", "_"), text)
 
 
 def to_arguments(options: Mapping[str, Any]) -> list[str]:
@@ -90,7 +94,10 @@ def _values(option: TaskOption, value: Any) -> Any:
     """As `_value`; of an option that may be repeated a list, from one value or several."""
     if not option.repeatable or value is None:
         return _value(option, value)
-    several = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
+    several = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    if several and all(isinstance(each, int | float) for each in several):
+        # The coordinates of one line or zone.
+        several = [",".join(map(str, several))]
     return [_value(option, each) for each in several]
 
 
@@ -111,7 +118,7 @@ def _value(option: TaskOption, value: Any) -> Any:
         converted = option.kind(value)
     except ArgumentTypeError as error:
         raise ValueError(f"{option.name}={error}") from None
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         kind = getattr(option.kind, "__name__", "value")
         raise TypeError(f"{option.name}={value!r}: is not of type {kind}") from None
     if option.choices is not None and converted not in option.choices:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.live.loop import place_of
+from visus.apps.live.entries import place_of
 from visus.apps.parsing import did_you_mean
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame

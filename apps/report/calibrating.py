@@ -23,6 +23,10 @@ def refuse_without_temperature(evaluation: Evaluation) -> None:
         raise VisusError(
             f"--calibrate: {evaluation.model} is ready made; calibrate a checkpoint of a run"
         )
+    if not evaluation.has_validation_samples:
+        raise VisusError(
+            "--calibrate: the data have no validation samples, to which a temperature is fitted"
+        )
 
 
 def store_temperature(subject: Subject) -> str:
@@ -44,7 +48,7 @@ def store_temperature(subject: Subject) -> str:
     stored = float(arguments.get(_ARGUMENT, 1.0)) * change.temperature
     arguments[_ARGUMENT] = stored
     write_checkpoint(checkpoint, path)
-    on = "the same samples" if subject.shares_validation else f"the {subject.split} samples"
+    on = "the same samples" if change.same_samples else f"the {subject.split} samples"
     return (
         f"{path}: temperature {stored:.3f} stored, fitted to {change.samples} validation samples; "
         f"expected calibration error of {on} {change.before.error:.3f} before, "

@@ -12,6 +12,7 @@ MIN_SAMPLES = 10
 """Fewer samples do not tell how much a metric varies."""
 
 _RESAMPLES = 1000
+_FEWEST_RESAMPLES = 100
 _SECONDS = 20.0
 _LEVELS = (2.5, 97.5)
 
@@ -26,9 +27,9 @@ def bootstrap_intervals(
         samples: Number of samples.
 
     Returns:
-        The interval of each metric; none with fewer than `MIN_SAMPLES` samples, and none of a
-        metric that is undefined in most resamples. A thousand resamples are drawn, or as many as
-        20 seconds allow.
+        The interval of each metric; none of a metric that is undefined in most resamples. A
+        thousand resamples are drawn, or as many as 20 seconds allow. No intervals at all with fewer
+        than `MIN_SAMPLES` samples, or where fewer than a hundred can be drawn.
     """
     if samples < MIN_SAMPLES:
         return {}
@@ -41,6 +42,8 @@ def bootstrap_intervals(
             if math.isfinite(value):
                 drawn.setdefault(name, []).append(value)
         count += 1
+    if count < _FEWEST_RESAMPLES:
+        return {}
     intervals = {}
     for name, values in drawn.items():
         if len(values) > count / 2:

@@ -42,12 +42,14 @@ class CalibrationChange:
         after: Of the scores after temperature scaling.
         temperature: Fitted to the validation samples.
         samples: Number of these.
+        same_samples: Whether the calibration is that of the samples that it was fitted to.
     """
 
     before: Calibration
     after: Calibration
     temperature: float
     samples: int
+    same_samples: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,8 @@ def measure_quality(subject: Subject) -> Quality:
             f"{counted(count, assessment.unit.removesuffix('s'))} are too few for intervals, which "
             f"need {MIN_SAMPLES}; add test samples"
         )
+    elif not intervals:
+        note = "one evaluation of so many samples takes too long to repeat it for intervals"
     return Quality(
         [MetricEstimate(name, values[name], intervals.get(name)) for name in order],
         assessment.unit,
@@ -138,9 +142,13 @@ def measure_quality(subject: Subject) -> Quality:
 
 
 def measure_calibration_change(subject: Subject) -> CalibrationChange | None:
-    """Fit a temperature on the validation samples, and measure it on those of the subject."""
+    """Fit a temperature on the validation samples, and measure it on those of the subject.
+
+    Returns:
+        None for a model without scores of classes, and without validation samples.
+    """
     scored = subject.assessment.label_scores()
-    if scored is None:
+    if scored is None or not subject.evaluation.has_validation_samples:
         return None
     held_out = validation_scores(subject)
     temperature = fit_temperature(held_out)
@@ -148,7 +156,8 @@ def measure_calibration_change(subject: Subject) -> CalibrationChange | None:
         measure_calibration(*each.confidences())
         for each in (scored, scale_scores(scored, temperature))
     )
-    return CalibrationChange(before, after, temperature, len(held_out.labels))
+    same = subject.is_validation_split
+    return CalibrationChange(before, after, temperature, len(held_out.labels), same)
 
 
 def validation_scores(subject: Subject) -> LabelScores:

@@ -120,7 +120,7 @@ def measure_robustness(subject: Subject) -> Robustness:
     """Measure the main metric under corruptions and attacks, on a part of the samples."""
     assessment = subject.assessment
     sources = assessment.subset(_CORRUPTED)
-    clean = subject.assess(subject.batches(sources)).compute()[assessment.main]
+    clean = subject.main_metric(subject.batches(sources))
     results = [
         _measure_corruption(subject, sources, name, clean)
         for name in track(list(CORRUPTIONS), "Corrupting images", len(CORRUPTIONS))
@@ -128,7 +128,7 @@ def measure_robustness(subject: Subject) -> Robustness:
     drops = [each.drop for each in results if math.isfinite(each.drop)]
     chosen = assessment.subset(_ATTACKED)
     attacks, missing = _measure_attacks(subject, chosen)
-    before = subject.assess(subject.batches(chosen)).compute()[assessment.main]
+    before = subject.main_metric(subject.batches(chosen))
     return Robustness(
         assessment.main,
         clean,
@@ -145,9 +145,8 @@ def measure_robustness(subject: Subject) -> Robustness:
 def _measure_corruption(
     subject: Subject, sources: Sequence[str], name: str, clean: float
 ) -> CorruptionResult:
-    main = subject.assessment.main
     metrics = tuple(
-        subject.assess(_corrupted(subject.batches(sources), name, severity)).compute()[main]
+        subject.main_metric(_corrupted(subject.batches(sources), name, severity))
         for severity in SEVERITIES
     )
     changes = np.array(metrics) - clean
@@ -206,7 +205,7 @@ def _measure_attack(
     subject: Subject, sources: Sequence[str], attack: str, epsilon: float
 ) -> list[AttackResult]:
     """The result of each goal of an attack."""
-    task, main = subject.task, subject.assessment.main
+    task = subject.task
     attacked: dict[str, list[Batch]] = {}
     successes: dict[str, list[Tensor]] = {}
     for batch in subject.batches(sources):
@@ -223,7 +222,7 @@ def _measure_attack(
             success = float(torch.cat(successes[name]).float().mean())
             metric = None
         else:
-            metric = subject.assess(iter(batches)).compute()[main]
+            metric = subject.main_metric(iter(batches))
         results.append(AttackResult(attack, name, epsilon, metric, success))
     return results
 

@@ -39,7 +39,9 @@ def measure_speed(subject: Subject) -> SpeedReport:
     with TemporaryDirectory() as folder:
         exported = export_for_benchmark(model, Path(folder))
         sizes[exported.name if exported.is_file() else "exported folder"] = _megabytes(exported)
-    return SpeedReport(measure_all(name, seconds=_SECONDS), sizes)
+    # `latest` may be another run by now.
+    measured = name if checkpoint is None else str(checkpoint)
+    return SpeedReport(measure_all(measured, seconds=_SECONDS), sizes)
 
 
 def _megabytes(path: Path) -> float:

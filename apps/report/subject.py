@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset, Subset
 
 from visus.apps.training.evaluation import Evaluation
-from visus.apps.training.reporting import tests_on_validation_data
+from visus.apps.training.reporting import is_validation_split, tests_on_validation_data
 from visus.datamodules.core.loading import make_loader
 from visus.tasks.assessment import Assessment
 from visus.tasks.base import Batch, VisionTask
@@ -47,6 +47,11 @@ class Subject:
         """Whether the split is the validation split, for want of one in the data."""
         return tests_on_validation_data(self.evaluation.data)
 
+    @cached_property
+    def is_validation_split(self) -> bool:
+        """Whether the split has the samples of the validation split, for whatever reason."""
+        return is_validation_split(self.evaluation.data)
+
     @property
     def split_name(self) -> str:
         """The split in words."""
@@ -61,10 +66,10 @@ class Subject:
         chosen = None if sources is None else [self.dataset.index(name) for name in sources]
         return batches_of(self.evaluation, self.dataset, chosen)
 
-    def assess(self, batches: Iterator[Batch]) -> Assessment:
-        """Evaluate batches of the split."""
+    def main_metric(self, batches: Iterator[Batch]) -> float:
+        """The main metric of batches of the split."""
         task = self.task
-        return task.spec.assess(task, batches, self.evaluation.data, self.split)
+        return task.spec.main_metric(task, batches, self.evaluation.data, self.split)
 
 
 def batches_of(

@@ -1,14 +1,17 @@
 """Callbacks of a training: its best checkpoint, and those that the user adds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import yaml
+from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning_utilities.core.enums import StrEnum
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -42,9 +45,31 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the last weights if nothing was measured."""
-        path = self.format_checkpoint_name({})
-        if not self._should_skip_saving_checkpoint(trainer) and not self.file_exists(path, trainer):
-            self._save_checkpoint(trainer, path)
+        if not self._should_skip_saving_checkpoint(trainer) and self.best_model_score is None:
+            self._save_checkpoint(trainer, self.format_checkpoint_name({}))
+
+
+class SavedConfig(SaveConfigCallback):
+    """Writes `config.yaml` into the run folder, whichever logger is used.
+
+    Args:
+        parser: The parser of the command line.
+        config: The configuration.
+        folder: Returns the run folder.
+    """
+
+    def __init__(
+        self, parser: LightningArgumentParser, config: Namespace, folder: Callable[[], Path]
+    ) -> None:
+        super().__init__(parser, config, overwrite=True, save_to_log_dir=False)
+        self._folder = folder
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write it."""
+        folder = self._folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = str(folder / self.config_filename)
+        self.parser.save(self.config, path, skip_none=False, overwrite=True)
 
 
 def merge_callbacks(callbacks: Sequence[Any], arguments: Iterable[str]) -> list[Any]:

@@ -23,6 +23,7 @@ from visus.apps.training.budget.measuring import Measurer
 from visus.apps.training.budget.planned import PlannedTraining, continue_plan, plan_training
 from visus.apps.training.callbacks import (
     BestCheckpoint,
+    SavedConfig,
     make_serialisable,
     merge_callbacks,
     without_searches,
@@ -115,7 +116,8 @@ class VisusCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=SavedConfig,
+            save_config_kwargs={"folder": lambda: self.folder},
             parser_class=TrainingParser,
             parser_kwargs={"allow_abbrev": False, "prog": f"visus {running}"},
             args=arguments,
@@ -130,9 +132,7 @@ class VisusCLI(LightningCLI):
             type=str,
             help="a trained model of the same task, whose weights are the initial weights",
         )
-        parser.add_argument(
-            "--tune", type=dict, help="the search space of visus tune; not used here"
-        )
+        parser.add_argument("--tune", type=dict, help="the search space of visus tune; unused here")
         parser.link_arguments(
             "data",
             "model.init_args.data_info",

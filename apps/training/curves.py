@@ -56,7 +56,8 @@ class CurvesFile(Callback):
         """Add the loss, on its device: to wait for it would slow down the training."""
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         if isinstance(loss, torch.Tensor):
-            self._loss = self._loss + loss.detach()
+            # Lightning has divided it by the number of batches of a step.
+            self._loss = self._loss + loss.detach() * trainer.accumulate_grad_batches
             self._batches += 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,9 +1,9 @@
 """A trained task with its data, to be evaluated without Lightning's trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -32,6 +32,11 @@ class Evaluation:
     data: VisionDataModule[Any]
     model: str
     checkpoint: Path | None
+
+    @property
+    def has_validation_samples(self) -> bool:
+        """Whether the data have any; those of a test alone have none."""
+        return len(cast(Sized, self.data.plain_dataset("val"))) > 0
 
 
 def load_evaluation(model: str, arguments: Sequence[str] = (), trains: bool = False) -> Evaluation:

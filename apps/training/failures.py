@@ -5,7 +5,7 @@ import re
 import torch
 
 from visus.apps.training.cli import VisusCLI
-from visus.apps.training.last_checkpoint import worker_death
+from visus.apps.training.memory_errors import is_out_of_memory, is_worker_death
 from visus.vision.errors import VisusError
 
 
@@ -16,14 +16,14 @@ def explain_failure(error: BaseException, cli: VisusCLI) -> VisusError | None:
         error: What the training raised.
         cli: The command line, with the model and the data.
     """
-    if worker_death(error):
+    if is_worker_death(error):
         return VisusError(_dead_worker(str(error), cli))
     if cli.trainer.world_size > 1 and _is_lost_process(error):
         return VisusError(
             "another process of this training has ended or cannot be reached, so that this one "
             f"stops in step {cli.trainer.global_step + 1}; what the other one printed says why"
         )
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return VisusError(_out_of_memory(error, cli))
     missing = re.match(r"Early stopping conditioned on metric `(.+?)` which", str(error))
     if missing:
@@ -51,15 +51,6 @@ def _is_lost_process(error: BaseException) -> bool:
         return True
     lost = r"[Cc]onnection (closed|reset) by peer|Broken pipe|gloo.*[Tt]imed? ?out"
     return isinstance(error, RuntimeError) and bool(re.search(lost, str(error)))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of a GPU or of the machine."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and bool(
-        re.search(r"can't allocate memory|out of memory|not enough memory", str(error))
-    )
 
 
 def _out_of_memory(error: BaseException, cli: VisusCLI) -> str:

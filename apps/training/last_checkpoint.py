@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint, StochasticWeightAveraging
 from torch import Tensor
 
 from visus.apps.training.budget import clock
+from visus.apps.training.memory_errors import is_worker_death
 from visus.apps.training.resuming import data_module_of, rescale_position
 from visus.apps.training.stop_signals import Interrupted, StopSignals
 from visus.tasks.checkpoint_files import write_checkpoint
@@ -232,7 +233,7 @@ class LastCheckpoint(Checkpoint):
         batches = trainer.fit_loop.epoch_loop.batch_progress.current
         is_between = trainer.training and batches.ready == batches.completed
         # Saving waits for all processes, and the others may be in the middle of a batch.
-        if is_between and trainer.world_size == 1 and worker_death(exception):
+        if is_between and trainer.world_size == 1 and is_worker_death(exception):
             self._save(trainer)
 
     def _reduce_on_plateau(self, trainer: pl.Trainer, epochs: int) -> None:
@@ -267,8 +268,3 @@ class LastCheckpoint(Checkpoint):
     def _stop_if_signalled(self, trainer: pl.Trainer) -> None:
         if self.signals.agree(trainer):
             raise Interrupted(self.signals.received)
-
-
-def worker_death(error: BaseException) -> bool:
-    """Whether an error of PyTorch's loader says that one of its processes died."""
-    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")

@@ -60,6 +60,8 @@ class RunReport(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the size of the model, the batch size, the learning rate and the run folder."""
         self.started = time.perf_counter()
+        # A run with these metrics is finished; this one, which may be resumed, is not yet.
+        (self.folder / "metrics.json").unlink(missing_ok=True)
         data = trainer.datamodule  # type: ignore[attr-defined]
         rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -189,8 +191,11 @@ class RunReport(Callback):
 
 def tests_on_validation_data(data: Any) -> bool:
     """Whether the test split is the validation split, for want of one in the data."""
-    if getattr(data, "evaluate_all", False):
-        return False
+    return not getattr(data, "evaluate_all", False) and is_validation_split(data)
+
+
+def is_validation_split(data: Any) -> bool:
+    """Whether the test split has the samples of the validation split."""
     val, test = (data.plain_dataset(split) for split in ("val", "test"))
     if not (hasattr(val, "name") and len(val) == len(test)):
         # Data sets of other classes, such as procedural ones, have no files to share.

@@ -62,9 +62,12 @@ def refuse_finished(
                 f"--trainer.{name} {2 * limit or 1}"
             )
     if folder is not None and (folder / "metrics.json").is_file() and not is_extended:
+        limits_it = "--trainer.max_epochs or --trainer.max_time"
+        if checkpoint["visus"].get("budget"):
+            limits_it = "a larger --budget"
         raise Finished(
             f"{place} is finished: it stopped after {epochs} epochs, {steps} steps; train longer "
-            "with --trainer.max_epochs or --trainer.max_time"
+            f"with {limits_it}"
         )
 
 

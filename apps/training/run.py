@@ -22,8 +22,7 @@ from visus.apps.runs import find_checkpoint
 from visus.apps.training.arguments import Arguments, parse_arguments
 from visus.apps.training.cli import VisusCLI
 from visus.apps.training.failures import explain_failure
-from visus.apps.training.last_checkpoint import worker_death
-from visus.apps.training.memory import keep_freed_memory
+from visus.apps.training.memory_errors import is_worker_death
 from visus.apps.training.parser_messages import find_visus_error
 from visus.apps.training.resuming import Finished, run_folder_of
 from visus.apps.training.stop_signals import Interrupted
@@ -33,6 +32,7 @@ from visus.datamodules.registry import migrate_data
 from visus.tasks.checkpoints import read_checkpoint
 from visus.tasks.registry import task_spec, trusted_packages
 from visus.vision.errors import VisusError
+from visus.vision.freed_memory import keep_freed_memory
 from visus.vision.metadata import FORMAT
 from visus.vision.model import Model
 
@@ -176,7 +176,7 @@ def start(subcommand: str, cli: VisusCLI, keywords: dict[str, Any]) -> int:
         raise find_visus_error(error) or VisusError(" ".join(str(error).split())) from error
     except Exception as error:
         _print_resume_hint(cli)
-        if cli.last is not None and cli.last.signals.received and worker_death(error):
+        if cli.last is not None and cli.last.signals.received and is_worker_death(error):
             # The signal went to the processes that load images, too.
             return 128 + cli.last.signals.received
         failure = find_visus_error(error) or explain_failure(error, cli)

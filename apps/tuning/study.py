@@ -207,8 +207,10 @@ def keep_best_weights(study: optuna.Study, stopped: bool = False) -> None:
         study: The study.
         stopped: Whether no trial goes on, so that one that was interrupted loses its own, too.
     """
+    # First: a better trial that completes meanwhile keeps its weights.
+    trials = study.get_trials(deepcopy=False)
     best = best_trial(study)
-    for trial in study.get_trials(deepcopy=False):
+    for trial in trials:
         folder = trial.user_attrs.get(RUN)
         ended = stopped or trial.state.is_finished()
         if folder is not None and ended and (best is None or trial.number != best.number):

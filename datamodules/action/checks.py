@@ -157,13 +157,14 @@ def _check_sources(clips: Sequence[Clip]) -> tuple[list[Clip], list[Problem]]:
     """Leave out the training clips of sources that are evaluated as well."""
     splits: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
-        splits[clip.content].add(clip.split)
+        # Those without a split are for training.
+        splits[clip.content].add(clip.split or "train")
     good, problems = [], []
     for clip in clips:
         if len(splits[clip.content]) == 1 or clip.split in {"val", "test"}:
             good.append(clip)
         if len(splits[clip.content]) > 1 and clip.split not in {"val", "test"}:
-            where = " and ".join(sorted(split or "no split" for split in splits[clip.content]))
+            where = " and ".join(sorted(splits[clip.content]))
             source = clip.source or clip.path.name
             message = (
                 f"parts of its source {source} are in {where}: the metrics would be too good; "

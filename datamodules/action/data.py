@@ -53,6 +53,8 @@ class VideoActionData(FileData[ClipListing, Clip], ActionData):
             of a file, are held out together.
     """
 
+    checkpoint_arguments = (*ActionData.checkpoint_arguments, "multi_label")
+
     def __init__(
         self,
         root: str,
@@ -124,9 +126,9 @@ class VideoActionData(FileData[ClipListing, Clip], ActionData):
         """See `VisionDataModule.feature_recipe`."""
         return f"{super().feature_recipe} {self.sampling} {self.mirrors}"
 
-    def _checked_dataset(self, split: str) -> Dataset[Batch]:
+    def checked_dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split, whose frames are decoded before workers are started."""
-        dataset = super()._checked_dataset(split)
+        dataset = super().checked_dataset(split)
         assert isinstance(dataset, ClipDataset)
         self._fill_cache(dataset)
         return dataset

@@ -52,7 +52,9 @@ def read_listing(
     return check_labels(read_labels(root, allow_outside), root, class_names)
 
 
-def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None = None) -> Listing:
+def check_labels(
+    labels: Labels, root: Path, class_names: Sequence[str] | None = None, in_channels: int = 3
+) -> Listing:
     """Decode every image; find duplicates, unknown labels and splits, and classes with too few.
 
     Args:
@@ -60,6 +62,7 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
         root: Where they were read from, for messages.
         class_names: The classes of a checkpoint, in order: other labels are errors, missing
             classes are not. None to take the classes from the labels.
+        in_channels: Number of channels of the images; 3 are accepted for 1.
     """
     problems, empty = list(labels.problems), labels.empty
     listed = len(labels.samples) + sum(problem.severity == "error" for problem in problems)
@@ -76,7 +79,7 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
         if len(names) < 2:
             problems.append(too_few_classes(root, names, "image"))
     known, strangers = unknown_labels(samples, names)
-    checked, broken = _check_files(known)
+    checked, broken = _check_files(known, in_channels)
     distinct, duplicates = _check_duplicates(checked)
     good, divided = _check_groups(distinct)
     problems += strangers + broken + duplicates + divided
@@ -87,14 +90,14 @@ def check_labels(labels: Labels, root: Path, class_names: Sequence[str] | None =
     return Listing(tuple(good), names, labels.multi_label, tuple(problems), listed - len(good))
 
 
-def _check_files(samples: Sequence[Sample]) -> tuple[list[Sample], list[Problem]]:
+def _check_files(samples: Sequence[Sample], in_channels: int) -> tuple[list[Sample], list[Problem]]:
     """Decode every image; returns the readable samples, and the problems of all."""
     checks = list(inspect_images([sample.file for sample in samples]))
     good: list[Sample] = []
     problems: list[Problem] = []
     with collection_paused():
         for sample, check in zip(samples, checks, strict=True):
-            problems += check.problems(sample.place)
+            problems += check.problems(sample.place, in_channels)
             if check.info is not None:
                 size = (check.info.height, check.info.width)
                 good.append(sample.checked(check.content, size))

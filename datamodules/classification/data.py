@@ -108,7 +108,7 @@ class ImageClassificationData(ImageFileData[Listing, Sample], ClassificationData
         """See `FileData.read_listing`."""
         if is_shards(self.location):
             return shards.read_listing(self.location, self.given_names)
-        return check_labels(self.read_labels(), self.root, self.given_names)
+        return check_labels(self.read_labels(), self.root, self.given_names, self.in_channels)
 
     def stratum(self, sample: Sample) -> tuple[str, ...]:
         """See `FileData.stratum`."""

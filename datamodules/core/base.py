@@ -149,7 +149,7 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
         of `views` augmented copies of each image are computed once and cached on disk, where the
         task and the data allow it.
         """
-        dataset = self._checked_dataset("train")
+        dataset = self.checked_dataset("train")
         module: Any = self.trainer.lightning_module if self.trainer else None
         fingerprint = module.feature_fingerprint() if module else None
         contents = self.feature_contents() if fingerprint else None
@@ -206,13 +206,13 @@ class VisionDataModule(pl.LightningDataModule, Generic[Augment]):
             self._train_loader.batches.resume_at(*self._position)
 
     def _evaluation_loader(self, split: str, samples: int | None = None) -> DataLoader[Batch]:
-        dataset = self._checked_dataset(split)
+        dataset = self.checked_dataset(split)
         size = len(dataset)  # type: ignore[arg-type]
         if samples is not None and samples < size:
             dataset = Subset(dataset, evenly_spaced(range(size), samples))
         return make_loader(dataset, self.batch_size, self.num_workers, *self.rank_and_world_size())
 
-    def _checked_dataset(self, split: str) -> Dataset[Batch]:
+    def checked_dataset(self, split: str) -> Dataset[Batch]:
         """The data set of a split, with a sample for each process at least."""
         dataset = self.dataset(split)
         size, world_size = len(dataset), self.rank_and_world_size()[1]  # type: ignore[arg-type]

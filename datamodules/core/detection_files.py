@@ -106,7 +106,11 @@ def read_labels(root: Path, format: Format | None = None, allow_outside: bool = 
 
 
 def check_labels(
-    labels: Labels, root: Path, class_names: Sequence[str] | None = None, exif: Exif = "auto"
+    labels: Labels,
+    root: Path,
+    class_names: Sequence[str] | None = None,
+    exif: Exif = "auto",
+    in_channels: int = 3,
 ) -> DetectionListing:
     """Check every image and every box of a data set.
 
@@ -115,6 +119,7 @@ def check_labels(
         root: The data set, for messages.
         class_names: The classes of a checkpoint, in order; those of the labels by default.
         exif: Which image the labels refer to.
+        in_channels: Number of channels of the images; 3 are accepted for 1.
 
     Raises:
         VisusError: If `exif` is unknown.
@@ -128,7 +133,7 @@ def check_labels(
     images = []
     checks = inspect_images([image.path for image in labels.images])
     for image, check in zip(labels.images, checks, strict=True):
-        problems += check.problems(image.place)
+        problems += check.problems(image.place, in_channels)
         info = check.info
         if info is None:
             left_out += 1

@@ -48,8 +48,8 @@ class FileIndex:
         self._file = cache_folder() / "index" / f"{name[:32]}.sqlite"
         self._usable = True
         self._connection: sqlite3.Connection | None = None
-        if self._file.exists():
-            with self._tolerant():
+        with self._tolerant():
+            if self._file.exists():
                 self._connection = self._connect()
 
     def close(self) -> None:

@@ -178,7 +178,8 @@ def check_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
         first = copies[0]
         for other in copies[1:]:
             same = f"the same image as {first.path}"
-            if other.split != first.split:
+            # Those without a split are for training.
+            if (other.split or "train") != (first.split or "train"):
                 splits = " and ".join(sorted({c.split or "no split" for c in copies}))
                 message = f"{same}, in {splits}: the metrics would be too good"
                 problems.append(Problem(other.place, message, "error"))

@@ -149,14 +149,16 @@ class DataSpec(ABC):
         Raises:
             VisusError: If it cannot be read or written.
         """
+        from visus.datamodules.core.file_data import FileData
         from visus.datamodules.core.shards.writer import write_shards
 
         data = self.data_modules()[0](root=str(path), skip_bad=True, **self.arguments(values))  # type: ignore[call-arg]
         header = write_shards(data.shard_source(), output)
+        assert isinstance(data, FileData)
         splits = ", ".join(f"{count} {name}" for name, count in header.splits.items() if count)
         left_out = f"; {data.skipped} bad ones were left out" if data.skipped else ""
         line = f"{splits} samples written to {output} in {len(header.shards)} shards{left_out}"
-        return DataReport([line], [])
+        return DataReport([line], data.listing.problems)
 
     def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
         """The writer of a model's predictions as the labels of a new data set.

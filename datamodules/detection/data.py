@@ -127,7 +127,8 @@ class ImageDetectionData(ImageFileData[DetectionListing, LabelledImage], Detecti
         """See `FileData.read_listing`."""
         if is_shards(self.location):
             return shards.read_listing(self.location, self.given_names)
-        return check_labels(self.read_labels(), self.root, self.given_names, self.exif)
+        labels, channels = self.read_labels(), self.in_channels
+        return check_labels(labels, self.root, self.given_names, self.exif, channels)
 
     def check_listing(self, listing: DetectionListing) -> None:
         """See `FileData.check_listing`; objects need masks where these are wanted."""

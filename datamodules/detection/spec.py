@@ -77,7 +77,8 @@ class DetectionDataSpec(DataSpec):
         """See `DataSpec.draw`."""
         from visus.datamodules.detection.draw_labels import draw_labels
 
-        return draw_labels(_read(path, values), folder)
+        applied, ignored = (_read(path, {**values, "exif": each}) for each in ("apply", "ignore"))
+        return draw_labels(applied, ignored, folder)
 
     def convert(self, path: Path, values: Mapping[str, Any], to: str, output: Path) -> DataReport:
         """See `DataSpec.convert`."""

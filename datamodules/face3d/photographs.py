@@ -83,7 +83,9 @@ def detect_photographs(folder: Path, by_person: bool = False) -> DetectedPhotogr
         reasons = [crop_problem(file.faces, i) for i in range(len(file.faces))]
         if all(reasons):
             problems.append(Problem(str(path), f"its face is {reasons[0]}", "warning"))
-        person = path.parent.name if by_person and path.parent != folder else ""
+        # The subfolder of a person may have subfolders.
+        parts = path.relative_to(folder).parts
+        person = parts[0] if by_person and len(parts) > 1 else ""
         largest = int(file.faces.sides.argmax())
         faces += [
             PhotographedFace(path, landmarks, file.content, person if i == largest else "")

@@ -133,13 +133,17 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
     @property
     def people_count(self) -> int:
         """Number of people in the training split; their images need not be read."""
-        return len({image.person for image in self.splits["train"]})
+        return len(self._people)
 
     @property
     def people_digest(self) -> str:
         """A hash of the names of the people in the training split."""
-        names = sorted({image.person for image in self.splits["train"]})
-        return hashlib.sha256(os.fsencode("/".join(names))).hexdigest()
+        return hashlib.sha256(os.fsencode("/".join(self._people))).hexdigest()
+
+    @property
+    def _people(self) -> list[str]:
+        """The people in the training split in the order of their ids, whose images may be bad."""
+        return sorted({image.person for image in self.splits["train"]})
 
     def images(self, split: str) -> list[FaceImage]:
         """The images of a split with their faces, detected once.
@@ -170,8 +174,11 @@ class PeopleData(VisionDataModule[FaceAugmentation]):
 
     def dataset(self, split: str) -> FaceDataset:
         """See `VisionDataModule.dataset`; samples have a `name` and, in training, a `person`."""
-        transform = FaceTransform(self.augment) if split == "train" else None
-        return FaceDataset(self.images(split), self.image_size, self.align, transform)
+        images = self.images(split)
+        if split != "train":
+            return FaceDataset(images, self.image_size, self.align)
+        transform = FaceTransform(self.augment)
+        return FaceDataset(images, self.image_size, self.align, transform, self._people)
 
     def train_batches(self, dataset: Dataset[Batch]) -> EpochBatches:
         """Batches of several people with several images of each."""

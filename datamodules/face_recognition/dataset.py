@@ -12,7 +12,7 @@ from visus.datamodules.face_recognition.augment import FaceTransform
 from visus.datamodules.face_recognition.files import FaceImage
 from visus.vision.faces.alignment import align_face, template
 from visus.vision.faces.found import FoundFaces
-from visus.vision.images import Pixels, read_image
+from visus.vision.images import ImageError, Pixels, read_image
 from visus.vision.resize import resize_to_input
 
 
@@ -24,9 +24,10 @@ class FaceDataset(SourceDataset[tuple[Pixels, FoundFaces], FaceTransform]):
         size: (height, width) of aligned faces in pixels.
         align: Whether to align faces by their landmarks; false where images are aligned faces.
         transform: Augmentation for training; None for evaluation.
+        names: The people, in the order of their ids; by default those of the images by name.
 
     Attributes:
-        people: The id of the person of each image, from 0 in the order of the names.
+        people: The id of the person of each image.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class FaceDataset(SourceDataset[tuple[Pixels, FoundFaces], FaceTransform]):
         size: tuple[int, int],
         align: bool,
         transform: FaceTransform | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         read = partial(read_face, size=size, align=align)
         super().__init__(sources, read, size, "stretch", 3, transform)
-        ids = {name: i for i, name in enumerate(sorted({image.person for image in sources}))}
+        names = sorted({image.person for image in sources}) if names is None else names
+        ids = {name: i for i, name in enumerate(names)}
         self.people = [ids[image.person] for image in sources]
 
     def __getitem__(self, index: int) -> Batch:
@@ -63,12 +66,20 @@ def read_face(image: FaceImage, size: tuple[int, int], align: bool) -> tuple[Pix
         align: False where the image is an aligned face.
     """
     if not align:
-        pixels = read_image(image.path)
+        try:
+            pixels = read_image(image.path)
+        except ImageError:
+            # In evaluation every pair counts; `FaceData.images` has warned of it.
+            return _no_face(size, "cannot be read")
         return resize_to_input(pixels, size, "stretch")[0], _whole_image(pixels)
     if image.face is None:
-        blank = np.zeros((*size, 3), np.uint8)
-        return blank, replace(_whole_image(blank), problems=("no face",))
+        return _no_face(size, "no face")
     return align_face(read_image(image.path), image.face.landmarks[0], size), image.face
+
+
+def _no_face(size: tuple[int, int], problem: str) -> tuple[Pixels, FoundFaces]:
+    blank = np.zeros((*size, 3), np.uint8)
+    return blank, replace(_whole_image(blank), problems=(problem,))
 
 
 def _whole_image(image: Pixels) -> FoundFaces:

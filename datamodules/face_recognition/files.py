@@ -66,6 +66,7 @@ def list_people(root: Path) -> tuple[list[FaceImage], list[Problem]]:
         Problem(str(root / name), "holds no image of the person; fill or remove it", "warning")
         for name in sorted(empty)
     ]
+    problems += _people_in_several_splits(images)
     return images, problems + unread_files(root, [*(i.path for i in images), *unread])
 
 
@@ -102,14 +103,20 @@ def select_faces(
         faces = file.faces
         face = None if faces is None else faces.select([faces.nearest_to_centre()])
         usable.append(replace(image, face=face))
-    splits = defaultdict(set)
-    for image in usable:
-        splits[image.person].add(image.split)
-    for person, names in splits.items():
-        if len(names) > 1:
-            message = (
-                f"is in {' and '.join(sorted(names))}: with a person in several splits the metrics "
-                "are too good; keep each person in one"
-            )
-            problems.append(Problem(person, message, "fatal"))
     return usable, problems
+
+
+def _people_in_several_splits(images: Sequence[FaceImage]) -> list[Problem]:
+    splits = defaultdict(set)
+    for image in images:
+        splits[image.person].add(image.split)
+    return [
+        Problem(
+            person,
+            f"is in {' and '.join(sorted(names))}: with a person in several splits the metrics are "
+            "too good; keep each person in one",
+            "fatal",
+        )
+        for person, names in splits.items()
+        if len(names) > 1
+    ]

@@ -41,7 +41,7 @@ class ActionSpec(TaskSpec):
             is_output=True,
         ),
     )
-    export = ExportSpec(int8_operations=frozenset({"Clip", "Conv", "Gemm", "Relu"}))
+    export = ExportSpec(int8_operations=frozenset({"Clip", "Conv", "Gemm", "Relu"}), testable=False)
 
     def lightning_class(self) -> type[ActionTask]:
         """See `TaskSpec.lightning_class`."""

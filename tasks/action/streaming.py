@@ -16,8 +16,9 @@ from visus.vision.images import Pixels
 from visus.vision.model import Batch, Model
 from visus.vision.model_wrapper import ModelWrapper
 
-OnStep = Callable[[float, NDArray[np.float32]], None]
-"""Called with the time of a sampled frame and the scores of the window that ends with it."""
+OnStep = Callable[[float, NDArray[np.float32], bool], None]
+"""Called with the time of a sampled frame, the scores of the window that ends with it, and whether
+that window is complete."""
 
 _RECENT = 10.0
 """Seconds of labels that a prediction holds."""
@@ -45,6 +46,7 @@ class StreamingModel(ModelWrapper):
         self.interval = self.seconds / self.frames
         self._on_step = on_step
         self._batch: Batch = np.zeros(0, np.uint8)
+        self._was_complete = False
         self._geometry: Any = None
         self._restart(-math.inf)
 
@@ -83,7 +85,7 @@ class StreamingModel(ModelWrapper):
         Returns:
             Whether it was repeated.
         """
-        missing = self.frames - self._steps if self._steps else 0
+        missing = self.frames - self._steps if self._steps and not self._was_complete else 0
         for _ in range(missing):
             self._step()
         return missing > 0
@@ -106,10 +108,12 @@ class StreamingModel(ModelWrapper):
         recent = self._latest.recent if self._latest is not None else ()
         now = Segment(self._due, self._due + self.interval, label, score)
         self._latest = replace(prediction, recent=_append(recent, now))
-        if self._on_step is not None:
-            self._on_step(self._due, prediction.scores)
-        self._due += self.interval
         self._steps += 1
+        is_complete = self._steps >= self.frames
+        self._was_complete |= is_complete
+        if self._on_step is not None:
+            self._on_step(self._due, prediction.scores, is_complete)
+        self._due += self.interval
 
 
 def _append(recent: tuple[Segment, ...], now: Segment) -> tuple[Segment, ...]:

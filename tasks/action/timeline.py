@@ -30,20 +30,24 @@ class Timeline:
         self.multi_label = multi_label
         self._times: list[float] = []
         self._scores: list[NDArray[np.float32]] = []
+        self._is_complete: list[bool] = []
 
-    def add(self, time: float, scores: NDArray[np.float32]) -> None:
+    def add(self, time: float, scores: NDArray[np.float32], is_complete: bool) -> None:
         """Add a sampled frame.
 
         Args:
             time: Of the frame, in seconds.
             scores: Of the window that ends with it, shape (classes,).
+            is_complete: Whether the window has all of its frames: not after the start or a gap.
         """
         self._times.append(time)
         self._scores.append(scores)
+        self._is_complete.append(is_complete)
 
     def whole(self) -> NDArray[np.float32] | None:
         """The mean scores of all complete windows, shape (classes,); None without one."""
-        complete = self._scores[self.frames - 1 :]
+        pairs = zip(self._scores, self._is_complete, strict=True)
+        complete = [scores for scores, is_complete in pairs if is_complete]
         return np.mean(complete, 0, dtype=np.float32) if complete else None
 
     def segments(self) -> list[Segment]:

@@ -25,7 +25,7 @@ class WholeClip:
 
     def __init__(self, model: Model, timeline: Path | None) -> None:
         multi_label = bool(model.metadata.options["multi_label"])
-        self.model = StreamingModel(model, lambda time, scores: self._timeline.add(time, scores))
+        self.model = StreamingModel(model, lambda *step: self._timeline.add(*step))
         self._names = model.metadata.class_names
         self._multi_label = multi_label
         self._timeline = Timeline(self.model.frames, self.model.interval, self._names, multi_label)

@@ -37,11 +37,14 @@ def _draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     if prediction.attention_maps is None or not prediction.words:
         return captioned
     cells, words = [], list(prediction.words)
-    for i in range(len(words)):
-        brightness = 0.25 + 0.75 * prediction.attention_map(i)[..., None]
-        cells.append((image * brightness).astype(np.uint8))
     columns = -(-len(words) // 3)
     cell = max(64, max(image.shape[:2]) // 3)
+    scale = min(1.0, cell / max(image.shape[:2]))
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = np.asarray(Image.fromarray(image).resize(size))
+    for i in range(len(words)):
+        heat = Image.fromarray(prediction.attention_map(i).astype(np.float32)).resize(size)
+        cells.append((small * (0.25 + 0.75 * np.asarray(heat)[..., None])).astype(np.uint8))
     maps = grid(cells, words, columns, cell)
     scale = maps.shape[0] / captioned.shape[0]
     width = max(1, round(captioned.shape[1] * scale))

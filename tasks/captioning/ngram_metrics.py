@@ -175,6 +175,10 @@ def paired_bootstrap(
         seed: Seed of the resampling.
     """
     difference = np.asarray(first) - np.asarray(second)
-    drawn = np.random.default_rng(seed).integers(0, len(difference), (rounds, len(difference)))
-    low, high = np.quantile(difference[drawn].mean(1), [0.025, 0.975])
+    rng = np.random.default_rng(seed)
+    # One round after the other: those of a large data set together would fill the memory.
+    means = [
+        difference[rng.integers(0, len(difference), len(difference))].mean() for _ in range(rounds)
+    ]
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from visus.tasks.captioning.data_info import CaptioningInfo
@@ -9,6 +10,7 @@ from visus.tasks.export_spec import ExportSpec
 from visus.tasks.options import Session, TaskOption
 from visus.tasks.spec import TaskSpec
 from visus.vision.errors import VisusError
+from visus.vision.model_wrapper import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from visus.tasks.captioning.task import CaptioningTask
     from visus.tasks.options import OptionValues
     from visus.tasks.spec import Arrays, Explanation, Report
+    from visus.tasks.torch_network import TorchNetwork
     from visus.vision.frames import SourceProperties
     from visus.vision.images import Pixels
-    from visus.vision.model import Model, Postprocess
+    from visus.vision.model import Model, NetworkModel, Postprocess
 
 
 class CaptioningSpec(TaskSpec):
@@ -45,6 +48,7 @@ class CaptioningSpec(TaskSpec):
     export = ExportSpec(
         output_names=("words", "totals", "attention_maps"),
         int8_operations=frozenset({"Clip", "Conv", "MaxPool", "Relu"}),
+        testable=False,
     )
     not_shipped: ClassVar[Mapping[str, str]] = {
         "caption": "visus ships no captioning model, as no data set's licence allows it; "
@@ -136,4 +140,9 @@ def _set_beams(model: Model, beams: int) -> None:
 
     if beams < 1:
         raise VisusError(f"--beam {beams} must be at least 1")
-    cast("CaptioningTask", torch_task(model, "--beam")).beams = beams
+    task = copy(cast("CaptioningTask", torch_task(model, "--beam")))
+    task.beams = beams
+    # Other models share the network.
+    inner = cast("NetworkModel", innermost(model))
+    network = copy(cast("TorchNetwork", inner.network))
+    network.task, inner.network = task, network

@@ -1,5 +1,6 @@
 """Write meshes of faces: textured GLB and OBJ, and PLY in the face model's own units."""
 
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -39,10 +40,11 @@ class MeshFiles:
         assert isinstance(prediction, Face3DPrediction)
         for i in range(len(prediction)):
             path = self.names.name(frame.source, f"{frame.number}-face{i}.{self.format}")
-            if path.exists():
-                raise VisusError(
-                    f"--mesh {path}: exists already; name another folder, or remove it"
-                )
+            for file in _files(path):
+                if file.exists():
+                    raise VisusError(
+                        f"--mesh {file}: exists already; name another folder, or remove it"
+                    )
             write_mesh(path, visible(frame.image), prediction, i)
 
 
@@ -85,6 +87,20 @@ def write_mesh(path: Path, image: Pixels, prediction: Face3DPrediction, i: int) 
             _write_obj(part, path, mesh)
 
 
+def _files(path: Path) -> list[Path]:
+    """All files of a mesh: its own, and the material and the texture of an `.obj`."""
+    if path.suffix != ".obj":
+        return [path]
+    return [path, path.with_suffix(".mtl"), path.with_name(f"{_material_name(path)}.png")]
+
+
+def _material_name(path: Path) -> str:
+    """The name of an `.obj`'s material and texture, which many programs read without spaces."""
+    name = path.stem.replace(" ", "_")
+    # "my face" and "my_face" are two faces.
+    return name if name == path.stem else f"{name}-{zlib.crc32(path.stem.encode()):08x}"
+
+
 def _material(path: Path, texture: Image.Image) -> trimesh.visual.material.Material:
     """A matt material of the texture's colours; by default it would be dark metal."""
     if path.suffix == ".glb":
@@ -93,7 +109,7 @@ def _material(path: Path, texture: Image.Image) -> trimesh.visual.material.Mater
         )
     return trimesh.visual.material.SimpleMaterial(
         image=texture,
-        name=path.stem.replace(" ", "_"),
+        name=_material_name(path),
         ambient=[255, 255, 255, 255],
         diffuse=[255, 255, 255, 255],
         specular=[0, 0, 0, 255],

@@ -11,7 +11,7 @@ from PIL import Image
 
 from visus.tasks.commands import Services
 from visus.tasks.face_recognition.camera import MATCHES, embed_camera_faces, verify_camera
-from visus.tasks.face_recognition.gallery import Gallery
+from visus.tasks.face_recognition.gallery import Gallery, UnstorableNameError, normal_name
 from visus.tasks.face_recognition.open_gallery import open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
 from visus.tasks.options import Session
@@ -36,14 +36,17 @@ def enroll(args: Namespace, services: Services) -> int:
     _refuse_no_source(args)
     if not (args.name or "").strip():
         raise VisusError("--name: give the person's name, or --from a folder of people")
-    model, gallery = _open(args, services, create=True)
-    problems: list[str] = []
+    model = as_face_pipeline(services.load_model(args.model, args.runtime))
+    # A new one is created once there is a face.
+    gallery = open_gallery(args.gallery, model) if Path(args.gallery).exists() else None
     if args.camera is not None:
-        faces = list(embed_camera_faces(model, services.open_source(args.camera)))
+        source = services.open_source(args.camera)
+        faces, problems = embed_camera_faces(model, source, args.camera)
     else:
         faces, problems = _embed_images(model, args.images)
     if not faces:
         raise VisusError("; ".join([*problems, f"nothing was enrolled for {args.name!r}"]))
+    gallery = model.gallery = gallery or open_gallery(args.gallery, model, create=True)
     _store(args, model, gallery, args.name, faces)
     print(f"{printable(args.name)}: {counted(len(faces), 'face')} enrolled; {model.calibration}")
     return services.report_problems(len(faces), problems)
@@ -56,19 +59,23 @@ def _enroll_folders(args: Namespace, services: Services) -> int:
     if not args.people.is_dir():
         raise VisusError(f"--from {args.people}: there is no such folder")
     entries = (path for path in args.people.iterdir() if not path.name.startswith("."))
-    folders = sorted(path for path in entries if path.is_dir())
-    people = {path.name: images for path in folders if (images := list_images(path))}
+    paths = sorted(entries)
+    people = {p.name: images for p in paths if p.is_dir() and (images := list_images(p))}
     if not people:
         raise VisusError(
             f"--from {args.people}: no folder in it holds images; make one for each person, which "
             "has the person's name, of images of this person alone"
         )
     model, gallery = _open(args, services, create=True)
-    enrolled = {person.name for person in gallery.people()}
+    enrolled = {normal_name(person.name) for person in gallery.people()}
     count = 0
-    problems = []
+    problems = [
+        f"{path}: " + ("holds no images" if path.is_dir() else "is in no person's folder")
+        for path in paths
+        if path.name not in people
+    ]
     for name, images in track(people.items(), "Enrolling", len(people)):
-        if name in enrolled and not args.add:
+        if normal_name(name) in enrolled and not args.add:
             problems.append(f"{name!r} is enrolled already; pass --add to add faces")
             continue
         faces, unusable = _embed_images(model, images)
@@ -76,7 +83,11 @@ def _enroll_folders(args: Namespace, services: Services) -> int:
         if not faces:
             problems.append(f"nothing was enrolled for {name!r}")
             continue
-        _store(args, model, gallery, name, faces)
+        try:
+            _store(args, model, gallery, name, faces)
+        except UnstorableNameError as error:
+            problems.append(str(error))
+            continue
         print(f"{printable(name)}: {counted(len(faces), 'face')} enrolled", flush=True)
         count += 1
     print(f"{counted(count, 'person', 'people')} enrolled; {model.calibration}")
@@ -152,20 +163,20 @@ def verify(args: Namespace, services: Services) -> int:
 
 def forget(args: Namespace, services: Services) -> int:
     """Delete a person and all their faces."""
-    _, gallery = _open(args, services)
-    count = gallery.forget(args.name)
+    count = open_gallery(args.gallery, None).forget(args.name)
     print(f"{printable(args.name)}: forgotten, {counted(count, 'face')} removed")
     return 0
 
 
 def list_people(args: Namespace, services: Services) -> int:
     """Print the people of a gallery."""
-    model, gallery = _open(args, services)
+    gallery = open_gallery(args.gallery, None)
     people = gallery.people()
     for person in people:
         consent = f"{person.enrolled}, consent: {person.consent}"
         print(printable(f"{person.name}: {counted(person.faces, 'face')}, {consent}"))
-    print(f"{counted(len(people), 'person', 'people')}; {model.calibration}")
+    threshold = gallery.calibration or "the model's threshold"
+    print(f"{counted(len(people), 'person', 'people')}; {threshold}")
     return 0
 
 
@@ -178,7 +189,7 @@ def reembed(args: Namespace, services: Services) -> int:
     if not path.is_file():
         raise VisusError(f"--gallery {args.gallery!r}: there is no such file")
     model = as_face_pipeline(services.load_model(args.model, args.runtime))
-    gallery = SqliteGallery(path, model.fingerprint, renew=True)
+    gallery = SqliteGallery(path, None)
     crops = gallery.crops()
     without = sorted({name for _, name, crop in crops if crop is None})
     if without:
@@ -207,6 +218,8 @@ def calibrate(args: Namespace, services: Services) -> int:
     if not 0 < args.far < 1:
         raise VisusError(f"--far {args.far} must lie between 0 and 1")
     model, gallery = _open(args, services, create=True)
+    # Names are not needed, and its present threshold may be a wrong one.
+    model.gallery = None
     calibration, summary = calibrate_threshold(model, args.pairs, args.images, args.far)
     gallery.calibrate(calibration)
     print(f"{args.gallery}: {calibration}\n{summary}")

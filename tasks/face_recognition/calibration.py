@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from visus.tasks.face_recognition.gallery import Calibration
-from visus.tasks.face_recognition.metrics import VerificationMetrics, threshold_at
+from visus.tasks.face_recognition.metrics import VerificationMetrics
 from visus.tasks.face_recognition.pipeline import FacePipeline
 from visus.vision.errors import VisusError
 from visus.vision.faces.pairs import read_pairs
@@ -39,13 +39,18 @@ def calibrate_threshold(
         if len(prediction):
             embedding = prediction.embedding(prediction.nearest_to_centre())
         metrics.add(name, Path(name).parent.name, embedding)
-    impostors = metrics.impostor_similarities()
-    if far * len(impostors) < 10:
+    impostors = metrics.impostor_pairs()
+    if far * impostors < 10:
         raise VisusError(
-            f"--far {far:g}: {len(impostors)} pairs of different people are too few to measure it; "
+            f"--far {far:g}: {impostors} pairs of different people are too few to measure it; "
             f"provide images for {int(10 / far)} such pairs, or a larger rate"
         )
-    threshold = threshold_at(impostors, far)
+    threshold = metrics.impostor_threshold(far)
+    if threshold > 1:
+        raise VisusError(
+            f"--far {far:g}: no threshold rejects so many pairs of different people, as too many "
+            f"are the same image{_example_of_copies(metrics)}; keep each image in one folder"
+        )
     same = [pair for pair in pairs if pair.same]
     by_name = {name: embedding for name, _, embedding in metrics.records}
     accepted = [
@@ -54,7 +59,18 @@ def calibrate_threshold(
     ]
     missed = sum(embedding is None for _, _, embedding in metrics.records)
     summary = (
-        f"from {len(impostors)} pairs of different people; of {len(same)} pairs of one person "
+        f"from {impostors} pairs of different people; of {len(same)} pairs of one person "
         f"{np.mean(accepted):.1%} are accepted; {missed} of {len(names)} images show no usable face"
     )
     return Calibration(threshold, far), summary
+
+
+def _example_of_copies(metrics: VerificationMetrics) -> str:
+    """Two images of different people with the same embedding, for a message."""
+    known: dict[bytes, tuple[str, str]] = {}
+    for source, person, embedding in metrics.records:
+        if embedding is not None:
+            first, other = known.setdefault(embedding.tobytes(), (source, person))
+            if other != person:
+                return f", such as {first} and {source}"
+    return ""

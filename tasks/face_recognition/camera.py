@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from visus.tasks.face_recognition.gallery import Gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
+from visus.vision.wording import counted
 
 MATCHES = 5
 """Faces to enrol, and consecutive frames that must match."""
@@ -21,22 +21,30 @@ _INTERVAL, _ENROLMENT_TIMEOUT = 0.5, 60.0
 
 
 def embed_camera_faces(
-    model: FacePipeline, source: FrameSource
-) -> Iterator[tuple[NDArray[np.float32], Pixels]]:
+    model: FacePipeline, source: FrameSource, place: str
+) -> tuple[list[tuple[NDArray[np.float32], Pixels]], list[str]]:
     """Embed faces of a person alone in front of a camera, at intervals.
 
     Args:
         model: Detects and embeds the faces.
         source: The camera or a video.
+        place: Its name in messages.
 
-    Yields:
-        The embedding and the aligned image of each face.
+    Returns:
+        The embedding and the aligned image of each face; and why there are fewer than `MATCHES`.
+
+    Raises:
+        VisusError: If the source is images, which have no time.
     """
+    if source.still:
+        raise VisusError(f"--camera {place}: is images; give them without --camera")
     print(f"waiting for {MATCHES} faces: look into the camera, turn your head a little")
     started = last = -_INTERVAL
-    count = 0
+    faces: list[tuple[NDArray[np.float32], Pixels]] = []
+    reason = "it showed no image"
     for frame in source.frames():
         if frame.note:
+            reason = frame.note
             break
         now = frame.time if frame.time is not None else 0.0
         if started < 0:
@@ -46,14 +54,16 @@ def embed_camera_faces(
         if now - last < _INTERVAL:
             continue
         try:
-            face = model.embed_single_face(frame.image, frame.source)
-        except VisusError:
+            faces.append(model.embed_single_face(frame.image, frame.source))
+        except VisusError as error:
+            reason = str(error).removeprefix(f"{frame.source}: ")
             continue
         last = now
-        count += 1
-        yield face
-        if count == MATCHES:
-            return
+        if len(faces) == MATCHES:
+            return faces, []
+        reason = "the video ended"
+    few = f"--camera {place}: {counted(len(faces), 'face')} of {MATCHES}; at last: {reason}"
+    return faces, [few, *source.problems]
 
 
 def verify_camera(

@@ -9,10 +9,12 @@ from visus.tasks.commands import Services, TaskAction, TaskCommand
 from visus.vision.durations import parse_seconds
 
 
+def _add_gallery(parser: ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("--gallery", required=required, help="a file, or qdrant://HOST:PORT/NAME")
+
+
 def _add_model_arguments(parser: ArgumentParser, gallery_required: bool = True) -> None:
-    parser.add_argument(
-        "--gallery", required=gallery_required, help="a file, or qdrant://HOST:PORT/NAME"
-    )
+    _add_gallery(parser, gallery_required)
     parser.add_argument("--model", default="faces", help="a model of face recognition")
     parser.add_argument("--runtime", help="torch, onnxruntime or openvino")
 
@@ -70,7 +72,7 @@ def _add_verify(parser: ArgumentParser) -> None:
 
 def _add_forget(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="name of the person")
-    _add_model_arguments(parser)
+    _add_gallery(parser)
 
 
 def _add_calibrate(parser: ArgumentParser) -> None:
@@ -105,7 +107,7 @@ FACES = TaskCommand(
         _action("identify", "Name the faces of images, a video or a camera.", _add_identify),
         _action("verify", "Compare two faces; exit code 0 for one person, else 1.", _add_verify),
         _action("forget", "Delete a person and all their faces.", _add_forget),
-        _action("list", "List the people of a gallery.", _add_model_arguments),
+        _action("list", "List the people of a gallery.", _add_gallery),
         _action("reembed", "Embed the stored faces with another model.", _add_model_arguments),
         _action("calibrate", "Choose the threshold of a gallery.", _add_calibrate),
     ),

@@ -1,11 +1,14 @@
 """The interface of a gallery: enrolled people and the embeddings of their faces."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visus.vision.errors import VisusError
 
 Embeddings = NDArray[np.float32]
 
@@ -44,6 +47,31 @@ class Calibration:
         """Both, in words."""
         rate = "not calibrated" if self.far is None else f"false-accept rate {self.far:g}"
         return f"threshold {self.threshold:.6g}, {rate}"
+
+
+class UnstorableNameError(VisusError):
+    """A person's name that no gallery stores."""
+
+
+def normal_name(name: str) -> str:
+    """A name with its accents as they are typed, not as some systems list file names."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def person_name(name: str) -> str:
+    """A person's name as a gallery stores it.
+
+    Raises:
+        UnstorableNameError: If it is empty, or cannot be stored as it is not UTF-8.
+    """
+    normal = normal_name(name)
+    if not normal:
+        raise UnstorableNameError("the name of a person must not be empty")
+    try:
+        normal.encode()
+    except UnicodeEncodeError:
+        raise UnstorableNameError(f"the name {name!r} is not UTF-8; rename the person") from None
+    return normal
 
 
 class Gallery(Protocol):

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,11 +26,21 @@ TABLES = {
 }
 """The statement that creates each table."""
 
+_SIGNATURE = b"SQLite format 3\0"
+
 _LONGEST = 16_000_000
 """Bytes of the longest value that is read."""
 
 _TOLERANCE = 0.01
 """Of the length of an embedding, which is 1; models on small processors round."""
+
+
+class Run(Protocol):
+    """Executes one SQL statement."""
+
+    def __call__(self, statement: str, values: Sequence[object] = (), /) -> sqlite3.Cursor:
+        """Execute it; returns its cursor."""
+        ...
 
 
 def restrict_to_owner(path: Path) -> None:
@@ -42,6 +52,33 @@ def restrict_to_owner(path: Path) -> None:
         with suppress(FileNotFoundError, PermissionError):
             if os.name == "posix" and each.stat().st_mode & 0o077:
                 each.chmod(0o600)
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse a file that is no gallery, before anything in it or in its permissions changes.
+
+    Raises:
+        VisusError: If it is no database, or a database of something else.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_SIGNATURE))
+    except OSError as error:
+        raise VisusError(
+            f"{path}: cannot be used ({error.strerror}); check its permissions"
+        ) from None
+    if not start:
+        return
+    if start != _SIGNATURE:
+        raise VisusError(f"{path}: is damaged or no gallery; restore a copy, or choose another")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        harden(connection)
+        # It has no tables if the process that created it was killed.
+        if connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            refuse_other_contents(connection, path)
+    finally:
+        connection.close()
 
 
 def harden(connection: sqlite3.Connection) -> None:

@@ -1,6 +1,7 @@
 """Verification metrics: accuracy over folds, ROC, and true-accept rates at false-accept rates."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,9 @@ METRIC_NAMES = (
 
 _FAR = 1e-3
 """False-accept rate of `VerificationResult.threshold`."""
+
+_BLOCK = 256
+"""Images that are compared with all others at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ class VerificationMetrics:
             similarities[i] = wrong if a is None or b is None else float(a @ b)
         accuracy = fold_accuracy(similarities, same, folds)
         false_accepts, true_accepts = roc(similarities, same)
-        threshold = threshold_at(self.impostor_similarities(), _FAR)
+        threshold = self.impostor_threshold(_FAR)
         spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else 0.0
         metrics = {
             "verification_accuracy": float(accuracy.mean()),
@@ -109,24 +113,46 @@ class VerificationMetrics:
             threshold,
         )
 
-    def impostor_similarities(self) -> Floats:
-        """The similarities of all pairs of different people among the images, unordered.
+    def impostor_threshold(self, far: float) -> float:
+        """The lowest threshold that does not exceed a false-accept rate among `impostor_pairs`.
+
+        Args:
+            far: The false-accept rate, 0 to 1.
 
         Raises:
-            VisusError: If there are none.
+            VisusError: If there are no such pairs.
         """
-        embedded = [(person, e) for _, person, e in self.records if e is not None]
-        people = np.unique([person for person, _ in embedded], return_inverse=True)[1]
-        if len(set(people)) < 2:
+        pairs = self.impostor_pairs()
+        if not pairs:
             raise VisusError(
                 "fewer than two people show a face; verification needs pairs of different people"
             )
-        vectors = np.stack([e for _, e in embedded])
-        similarities = [
-            (vectors[i + 1 :] @ vectors[i])[people[i + 1 :] != people[i]]
-            for i in range(len(vectors))
-        ]
-        return np.concatenate(similarities).astype(np.float32)
+        # Only the largest similarities count; those of all pairs would fill the memory.
+        kept = int(far * pairs) + 1
+        largest = np.zeros(0, np.float32)
+        for block in self._impostor_similarities():
+            if len(largest) == kept:
+                block = block[block > largest.min()]
+            largest = np.append(largest, block)
+            if len(largest) > kept:
+                largest = np.partition(largest, -kept)[-kept:]
+        return -1.0 if kept > pairs else _just_above(largest.min())
+
+    def impostor_pairs(self) -> int:
+        """Number of pairs of images of different people that show a face."""
+        counts = np.array(list(Counter(p for _, p, e in self.records if e is not None).values()))
+        return int(counts.sum() ** 2 - (counts**2).sum()) // 2
+
+    def _impostor_similarities(self) -> Iterator[Floats]:
+        """The similarities of these pairs, unordered, in parts."""
+        embedded = [(person, e) for _, person, e in self.records if e is not None]
+        people = np.unique([person for person, _ in embedded], return_inverse=True)[1]
+        vectors = np.stack([e for _, e in embedded]).astype(np.float32)
+        for start in range(0, len(vectors), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            similarities = vectors[rows] @ vectors[start:].T
+            different = people[rows, None] != people[None, start:]
+            yield similarities[np.triu(different, 1)]
 
 
 def fold_accuracy(
@@ -221,5 +247,9 @@ def threshold_at(impostors: Floats, far: float) -> float:
     allowed = int(far * len(ordered))
     if allowed >= len(ordered):
         return -1.0
-    # Just above the first that must be rejected.
-    return float(np.nextafter(ordered[allowed], np.float32(np.inf)))
+    return _just_above(ordered[allowed])
+
+
+def _just_above(rejected: np.float32) -> float:
+    """The threshold that rejects a similarity, and accepts the next larger one."""
+    return float(np.nextafter(rejected, np.float32(np.inf)))

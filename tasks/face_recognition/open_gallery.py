@@ -9,12 +9,13 @@ from visus.vision.errors import VisusError
 _QDRANT = "qdrant://"
 
 
-def open_gallery(place: str, model: FacePipeline, create: bool = False) -> Gallery:
+def open_gallery(place: str, model: FacePipeline | None, create: bool = False) -> Gallery:
     """Open a gallery for the embeddings of a model.
 
     Args:
         place: A file, or `qdrant://host:port/collection`.
-        model: The model that computed its embeddings.
+        model: The model that computed its embeddings; None to list or forget people, for which it
+            may be any.
         create: Whether to create it where it does not exist.
 
     Raises:
@@ -24,7 +25,8 @@ def open_gallery(place: str, model: FacePipeline, create: bool = False) -> Galle
         from visus.tasks.face_recognition.qdrant_gallery import open_qdrant
 
         address = place.removeprefix(_QDRANT)
-        return open_qdrant(address, model.fingerprint, model.embedding_size, create)
+        embeddings = None if model is None else (model.fingerprint, model.embedding_size)
+        return open_qdrant(address, embeddings, create)
     from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery
 
     path = Path(place)
@@ -32,4 +34,4 @@ def open_gallery(place: str, model: FacePipeline, create: bool = False) -> Galle
         raise VisusError(
             f"--gallery {place!r}: there is no such file; visus faces enroll creates it"
         )
-    return SqliteGallery(path, model.fingerprint)
+    return SqliteGallery(path, None if model is None else model.fingerprint)

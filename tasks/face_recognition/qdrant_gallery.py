@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
+from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person, person_name
 from visus.vision.errors import VisusError
 
 _VALUES_ID = uuid.UUID(int=0)
@@ -17,13 +17,13 @@ _VALUES_ID = uuid.UUID(int=0)
 _PAGE = 1000
 
 
-def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGallery":
+def open_qdrant(place: str, model: tuple[str, int] | None, create: bool) -> "QdrantGallery":
     """Open a gallery on a server.
 
     Args:
         place: `host:port/collection`.
-        model: Fingerprint of the model that computes the embeddings.
-        size: Length of an embedding.
+        model: Fingerprint of the model that computes the embeddings, and their length; None where
+            it may be any, as nobody is enrolled or searched.
         create: Whether to create the collection where it does not exist.
 
     Raises:
@@ -36,7 +36,7 @@ def open_qdrant(place: str, model: str, size: int, create: bool) -> "QdrantGalle
     server, _, collection = place.partition("/")
     if not server or not collection:
         raise VisusError(f"--gallery qdrant://{place}: must be qdrant://HOST:PORT/COLLECTION")
-    return QdrantGallery(QdrantClient(f"http://{server}"), collection, model, size, create)
+    return QdrantGallery(QdrantClient(f"http://{server}"), collection, model, create)
 
 
 class _Answering:
@@ -71,8 +71,7 @@ class QdrantGallery:
     Args:
         client: A `qdrant_client.QdrantClient`.
         collection: The collection's name.
-        model: Fingerprint of the model that computes the embeddings.
-        size: Length of an embedding.
+        model: See `open_qdrant`.
         create: Whether to create the collection where it does not exist.
 
     Raises:
@@ -81,27 +80,29 @@ class QdrantGallery:
     """
 
     def __init__(
-        self, client: Any, collection: str, model: str, size: int, create: bool = True
+        self, client: Any, collection: str, model: tuple[str, int] | None, create: bool = True
     ) -> None:
         from qdrant_client import models
 
         client = _Answering(client)
         self._client, self._collection, self._models = client, collection, models
-        self._size = size
         exists = client.collection_exists(collection)
-        if not exists and not create:
+        if not exists and (not create or model is None):
             raise VisusError(
                 f"collection {collection!r} does not exist; visus faces enroll creates it"
             )
+        if model is None:
+            return
+        fingerprint, self._size = model
         if not exists:
-            vectors = models.VectorParams(size=size, distance=models.Distance.COSINE)
+            vectors = models.VectorParams(size=self._size, distance=models.Distance.COSINE)
             client.create_collection(collection, vectors_config=vectors)
-            self._store_values({"model": model})
+            self._store_values({"model": fingerprint})
         stored = self._values().get("model")
-        if stored != model:
+        if stored != fingerprint:
             raise VisusError(
                 f"collection {collection!r}: holds embeddings of another model "
-                f"({str(stored)[:12]}, not {model[:12]}), which cannot be compared"
+                f"({str(stored)[:12]}, not {fingerprint[:12]}), which cannot be compared"
             )
 
     def enrol(
@@ -110,6 +111,7 @@ class QdrantGallery:
         """See `Gallery.enrol`; concurrent enrolments of one name are not detected."""
         if crops:
             raise VisusError("a gallery on Qdrant stores no crops; leave out --keep-crops")
+        name = person_name(name)
         if not add and self._faces_of(name):
             raise VisusError(
                 f"{name!r} is enrolled already; pass --add for more faces, or forget them first"
@@ -208,7 +210,10 @@ class QdrantGallery:
         return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
 
     def _faces_of(self, name: str, vectors: bool = False) -> list[Any]:
-        return self._scroll(self._models.Filter(must=[self._is("name", name)]), vectors)
+        # As typed too: a name may have been stored before names were normalised.
+        names = {name, person_name(name)}
+        any_name = self._models.Filter(should=[self._is("name", each) for each in names])
+        return self._scroll(any_name, vectors)
 
     def _scroll(self, condition: Any, vectors: bool = False) -> list[Any]:
         """All faces that pass a filter; None for all."""

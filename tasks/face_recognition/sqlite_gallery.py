@@ -7,14 +7,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
-from visus.tasks.face_recognition.gallery import Calibration, Embeddings, Person
+from visus.tasks.face_recognition.gallery import (
+    Calibration,
+    Embeddings,
+    Person,
+    normal_name,
+    person_name,
+)
 from visus.tasks.face_recognition.gallery_file import (
     TABLES,
+    Run,
     harden,
     parse_calibration,
     refuse_other_contents,
+    refuse_other_file,
     restrict_to_owner,
     to_bytes,
     to_embeddings,
@@ -31,15 +38,15 @@ class SqliteGallery:
 
     Args:
         path: The file; created where it does not exist.
-        model: Fingerprint of the model that computes the embeddings.
-        renew: Open it although it holds another model's embeddings, to replace them.
+        model: Fingerprint of the model that computes the embeddings; None to open an existing file
+            with those of any model, to list, forget or replace them.
 
     Raises:
         VisusError: If the file is not a gallery, damaged, of a newer version, of another model, or
             locked for long.
     """
 
-    def __init__(self, path: Path, model: str, renew: bool = False) -> None:
+    def __init__(self, path: Path, model: str | None) -> None:
         self.path = path
         self._using = threading.RLock()
         self._index: tuple[tuple[int, int], SimilarityIndex, list[str]] | None = None
@@ -47,8 +54,9 @@ class SqliteGallery:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite creates its journals with the permissions of the file itself.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        restrict_to_owner(path)
         with self._as_user_error():
+            refuse_other_file(path)
+            restrict_to_owner(path)
             # The server predicts in several threads, one of which uses it at a time.
             self._connection = sqlite3.connect(
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
@@ -59,7 +67,8 @@ class SqliteGallery:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # A committed enrolment survives a loss of power too.
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._create_or_check(model, renew)
+            self._connection.create_function("normal", 1, normal_name, deterministic=True)
+            self._create_or_check(model)
 
     def close(self) -> None:
         """Close the file."""
@@ -69,15 +78,16 @@ class SqliteGallery:
         self, name: str, embeddings: Embeddings, consent: str, crops: Sequence[bytes], add: bool
     ) -> None:
         """See `Gallery.enrol`."""
+        name = person_name(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as run:
-            row = run("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
-            if row and not add:
+            people = self._ids(name)
+            if people and not add:
                 raise VisusError(
                     f"{name!r} is enrolled already; pass --add for more faces, or forget them first"
                 )
-            if row:
-                person = row[0]
+            if people:
+                person: int | None = people[0]
                 run("UPDATE people SET consent = ? WHERE id = ?", (consent, person))
             else:
                 person = run(
@@ -93,9 +103,10 @@ class SqliteGallery:
     def forget(self, name: str) -> int:
         """See `Gallery.forget`."""
         with self._transaction() as run:
-            person = self._person(name)
-            count: int = run("DELETE FROM faces WHERE person = ?", (person,)).rowcount
-            run("DELETE FROM people WHERE id = ?", (person,))
+            count = 0
+            for person in self._known(name):
+                count += run("DELETE FROM faces WHERE person = ?", (person,)).rowcount
+                run("DELETE FROM people WHERE id = ?", (person,))
         self._index = None
         with self._as_user_error():
             # Deleted rows remain in the journal until it is written back and truncated.
@@ -144,9 +155,13 @@ class SqliteGallery:
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
         with self._as_user_error():
-            rows = self._connection.execute(
-                "SELECT embedding FROM faces WHERE person = ?", (self._person(name),)
-            ).fetchall()
+            rows = [
+                row
+                for person in self._known(name)
+                for row in self._connection.execute(
+                    "SELECT embedding FROM faces WHERE person = ?", (person,)
+                )
+            ]
         vectors = to_embeddings([row[0] for row in rows], embedding.size, self.path)
         return float((vectors @ embedding).max())
 
@@ -191,15 +206,22 @@ class SqliteGallery:
             run("DELETE FROM facts WHERE key IN ('threshold', 'far')")
         self._index = None
 
-    def _create_or_check(self, model: str, renew: bool) -> None:
+    def _create_or_check(self, model: str | None) -> None:
         """Create the tables in an empty file; otherwise check format and model."""
         with self._transaction() as run:
-            if not run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            if model and not run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 for statement in TABLES.values():
                     run(statement)
                 run("INSERT INTO facts VALUES ('format', ?)", (str(FORMAT),))
                 run("INSERT INTO facts VALUES ('model', ?)", (model,))
             refuse_other_contents(self._connection, self.path)
+            if model and not run("SELECT COUNT(*) FROM faces").fetchone()[0]:
+                # Nothing of another model is in it, unless a threshold.
+                run(
+                    "UPDATE facts SET value = ? WHERE key = 'model' AND NOT EXISTS "
+                    "(SELECT * FROM facts WHERE key = 'threshold')",
+                    (model,),
+                )
         values = self._values()
         if values.get("format") != str(FORMAT):
             raise VisusError(
@@ -207,7 +229,7 @@ class SqliteGallery:
                 f"{FORMAT}; update visus"
             )
         stored = str(values.get("model"))
-        if stored != model and not renew:
+        if model is not None and stored != model:
             raise VisusError(
                 f"{self.path}: holds embeddings of another model ({stored[:12]}, not "
                 f"{model[:12]}), which cannot be compared; use that model, or run visus faces "
@@ -218,11 +240,19 @@ class SqliteGallery:
         with self._as_user_error():
             return dict(self._connection.execute("SELECT key, value FROM facts").fetchall())
 
-    def _person(self, name: str) -> int:
-        row = self._connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
-        if not row:
+    def _ids(self, name: str) -> list[int]:
+        """The person of a name; several if it was stored before names were normalised."""
+        rows = self._connection.execute(
+            "SELECT id FROM people WHERE normal(name) = ? ORDER BY id", (person_name(name),)
+        )
+        return [int(row[0]) for row in rows]
+
+    def _known(self, name: str) -> list[int]:
+        """As `_ids`, of an enrolled person."""
+        ids = self._ids(name)
+        if not ids:
             raise VisusError(f"{name!r} is not in {self.path}; visus faces list lists all people")
-        return int(row[0])
+        return ids
 
     def _load_index(self, size: int) -> tuple[SimilarityIndex, list[str]]:
         """All embeddings and their people's names, read again when the file has changed."""
@@ -238,16 +268,18 @@ class SqliteGallery:
         return self._index[1], self._index[2]
 
     @contextmanager
-    def _transaction(self) -> Iterator["Run"]:
+    def _transaction(self) -> Iterator[Run]:
         """A transaction that is durable when it ends, and rolled back after an error."""
         with self._as_user_error():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection.execute
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # After some errors, such as a full disk, SQLite has done so already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def _as_user_error(self) -> Iterator[None]:
@@ -268,11 +300,3 @@ class SqliteGallery:
                 f"{self.path}: is damaged or no gallery ({error}); restore a copy, or choose "
                 "another file"
             ) from None
-
-
-class Run(Protocol):
-    """Executes one SQL statement."""
-
-    def __call__(self, statement: str, values: Sequence[object] = (), /) -> sqlite3.Cursor:
-        """Execute it; returns its cursor."""
-        ...

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from visus.tasks.base import VisionTask
 from visus.tasks.explaining import explanation, hires_cam
+from visus.tasks.segmentation.prediction import logits_inside
 from visus.tasks.spec import Explanation
 from visus.vision.images import Pixels
 from visus.vision.resize import preprocess_image
@@ -27,13 +28,16 @@ def explain(task: VisionTask, image: Pixels) -> list[Explanation]:
     images = torch.from_numpy(batch).to(task.device)
     with torch.inference_mode():
         classes = task(images)[0][0].argmax(0)
+    # The padding of the network's input is no part of the image.
+    inside = logits_inside(classes.shape, geometry)
+    classes = classes[inside]
     counts = torch.bincount(classes.flatten(), minlength=len(task.class_names))
     order = [k for k in counts.argsort(descending=True).tolist() if counts[k]][:_CLASSES]
     explained = []
     for index in order:
 
         def chosen(outputs: tuple[Tensor, ...], index: int = index) -> Tensor:
-            return outputs[0][0, index][classes == index].mean()
+            return outputs[0][0, index][inside][classes == index].mean()
 
         heat = hires_cam(task, images, chosen)
         caption = f"HiResCAM: {task.class_names[index]}"

@@ -1,7 +1,7 @@
 """The prediction of a segmenter: a class for every pixel."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -118,15 +118,27 @@ def mean_uncertainty(logits: NDArray[np.float32], geometry: Geometry) -> float:
         logits: Shape (classes, rows, columns), which cover the network's input.
         geometry: Maps the network's input to the original image, outside of which nothing counts.
     """
-    inside = [slice(None)]
-    for axis, side in enumerate(logits.shape[1:]):
+    rows, columns = logits_inside(logits.shape[1:], geometry)
+    sample = logits[:, rows, columns][:, :: max(1, logits.shape[1] // 64)]
+    sample = sample[..., :: max(1, logits.shape[2] // 64)]
+    return float(1 - (1 / np.exp(sample - sample.max(0)).sum(0)).mean())
+
+
+def logits_inside(size: Sequence[int], geometry: Geometry) -> tuple[slice, slice]:
+    """Rows and columns of the logits that show the original image, at least one each.
+
+    Args:
+        size: (rows, columns) of the logits, which cover the network's input.
+        geometry: Maps the network's input to the original image.
+    """
+    inside = []
+    for axis, side in enumerate(size):
         zoom = side / geometry.size[axis]
         start = geometry.offset[1 - axis] * zoom
         end = start + geometry.source_size[axis] * geometry.scale[1 - axis] * zoom
         first = min(max(0, round(start)), side - 1)
-        inside.append(slice(first, max(first + 1, round(end)), max(1, side // 64)))
-    sample = logits[tuple(inside)]
-    return float(1 - (1 / np.exp(sample - sample.max(0)).sum(0)).mean())
+        inside.append(slice(first, max(first + 1, round(end))))
+    return inside[0], inside[1]
 
 
 def class_colours(metadata: ModelMetadata) -> tuple[Colour, ...]:

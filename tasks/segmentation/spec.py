@@ -130,6 +130,12 @@ class SegmentationSpec(TaskSpec):
         colours = class_colours(task.metadata)
         return SegmentationAssessment(task.measure(batches), task.class_names, colours)
 
+    def main_metric(
+        self, task: VisionTask, batches: Iterable[dict[str, Any]], data: Any, split: str
+    ) -> float:
+        """See `TaskSpec.main_metric`; boundaries are not measured."""
+        return float(task.measure(batches, "val").compute().metrics["miou"])
+
     def attacks(self, task: VisionTask, batch: dict[str, Any]) -> list[AttackGoal]:
         """See `TaskSpec.attacks`."""
         from visus.models.attacks import AttackGoal

@@ -156,3 +156,11 @@ def test_an_array_that_is_no_image_is_refused(tmp_path, write, words):
     write(tmp_path / "a.npy")
     with pytest.raises(ImageError, match=f"a.npy: .*{words}"):
         read_image(tmp_path / "a.npy")
+
+
+def test_a_transparent_colour_is_blended_with_white():
+    pixels = np.zeros((9, 9, 3), np.uint8)
+    pixels[3:6] = (200, 10, 10)
+    hidden = encoded(Image.fromarray(pixels), "PNG", transparency=(0, 0, 0))
+    read = read_image(hidden)
+    assert (read[0, 0] == 255).all() and (read[4, 4] == (200, 10, 10)).all()

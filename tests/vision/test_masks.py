@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco_mask
@@ -44,3 +46,20 @@ def test_masks_are_palette_images_with_the_given_colours(tmp_path):
     path.write_bytes(mask_to_png(np.array([[0, 1]], np.uint8), [(1, 2, 3), (4, 5, 6)]))
     with Image.open(path) as image:
         assert image.mode == "P" and image.convert("RGB").getpixel((1, 0)) == (4, 5, 6)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_large_masks_of_few_ids_are_read(bits):
+    # As palette images of one bit a pixel they have much less than a byte for each pixel.
+    ids = np.zeros((6000, 6000), np.uint8)
+    ids[:7, :7] = 1
+    file = io.BytesIO()
+    if bits == 1:
+        image = Image.fromarray(ids)
+        image.putpalette([0, 0, 0, 255, 0, 0])
+        image.save(file, "PNG", bits=1)
+        assert file.getvalue()[24] == 1
+    else:
+        file.write(mask_to_png(ids, [(0, 0, 0), (255, 0, 0)]))
+    mask = read_mask(file.getvalue())
+    assert mask.shape == ids.shape and mask.sum() == 49

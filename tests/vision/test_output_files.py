@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from visus.vision.errors import VisusError
-from visus.vision.output_files import OutputNames, copy_image, replacing, write_text
+from visus.vision.output_files import OutputNames, copy_image, replacing, write_image, write_text
 
 
 def test_images_beside_the_source_are_not_overwritten(visus, photos):
@@ -60,3 +61,16 @@ def test_a_copy_names_what_cannot_be_read(tmp_path):
     with pytest.raises(VisusError, match=r"gone\.jpg: cannot be read"):
         copy_image(tmp_path / "gone.jpg", tmp_path / "copy.jpg")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "size"), [("a.jpg", (1, 70_000)), ("a.psd", (4, 4))])
+def test_images_that_a_format_does_not_hold_are_an_error_with_a_remedy(tmp_path, name, size):
+    with pytest.raises(VisusError, match=rf"{name}: an image of .* write a \.png"):
+        write_image(tmp_path / name, np.zeros((*size, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_many_equal_stems_take_no_longer_each(tmp_path):
+    names = OutputNames(tmp_path)
+    made = [names.name(f"case{i}/image.png", ".jpg").name for i in range(20_000)]
+    assert made[0] == "image.jpg" and made[-1] == "image-20000.jpg" and len(set(made)) == 20_000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from visus.vision.decoding.data import ImageData
+from visus.vision.decoding.data import ImageData, ImageError
 
 _DEPTHS = (10, 12, 16)
 """Significant bits of cameras and scanners, of which files declare none."""
@@ -29,7 +29,7 @@ def stored_depth(image: ImageFile.ImageFile, data: ImageData) -> int:
 
 
 def to_eight_bits(
-    image: ImageFile.ImageFile, depth: int, data: ImageData
+    image: ImageFile.ImageFile, depth: int, data: ImageData, name: str
 ) -> tuple[Image.Image, str]:
     """Reduce a decoded image of more than 8 bits per sample.
 
@@ -41,14 +41,23 @@ def to_eight_bits(
         image: The decoded image; of 16-bit colours Pillow has kept the upper 8 bits.
         depth: Bits per sample in the file.
         data: Its data.
+        name: Name of the file in messages.
 
     Returns:
         The image in a mode of 8 bits, and a note on the conversion.
+
+    Raises:
+        ImageError: If values of 32 bits do not fit into 16.
     """
     declared = _declared_bits(image, depth, data)
     if image.mode.startswith("I"):
         values = np.asarray(image)
-        values = values.clip(0, 65535).astype(np.uint16) if values.itemsize > 2 else values
+        if not 0 <= int(values.min()) <= int(values.max()) <= 65535:
+            raise ImageError(
+                f"{name}: 32-bit pixels from {values.min()} to {values.max()} have no fixed range; "
+                "save it with 8 or 16 bits"
+            )
+        values = values.astype(np.uint16) if values.itemsize > 2 else values
         bits, note = _significant_bits(int(values.max()), declared)
         reduced = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
         return reduced, f"16-bit grey{note}, reduced to 8 bits"
@@ -61,6 +70,8 @@ def to_eight_bits(
             bits, note = _significant_bits(int(all_bits[..., :3].max()), declared)
             image_of_bits = (all_bits >> (bits - 8)).clip(0, 255).astype(np.uint8)
             return Image.fromarray(image_of_bits), f"16-bit colours{note}, reduced to 8 bits"
+    if isinstance(transparent := image.info.get("transparency"), tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
     return image, "16-bit colours, reduced to 8 bits"
 
 

@@ -126,21 +126,22 @@ def _webp_size(start: bytes) -> tuple[int, int] | None:
     return sides % 2**14, (sides >> 16) % 2**14
 
 
-def refuse_unsuitable(image: ImageFile.ImageFile, name: str, size: int) -> None:
+def refuse_unsuitable(image: ImageFile.ImageFile, name: str, size: int, depth: int) -> None:
     """Refuse what must not be decoded.
 
     Args:
         image: The opened file.
         name: Name of the file in messages.
         size: Number of bytes that hold its pixels.
+        depth: Bits per sample in the file.
 
     Raises:
         ImageError: If it declares too many pixels, holds too few bytes for them, has pixels of
             no fixed range, or is an animation.
     """
     samples = image.width * image.height * len(image.getbands())
-    # Pixels of one bit are one byte once decoded, and compress far better.
-    samples //= 8 if image.mode == "1" else 1
+    # Samples of fewer bits are one byte once decoded, and compress far better.
+    samples = samples * (1 if image.mode == "1" else min(8, depth)) // 8
     _refuse_size(name, image.width, image.height, samples, size)
     if image.mode == "F":
         raise ImageError(

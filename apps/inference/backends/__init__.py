@@ -79,7 +79,7 @@ def exported_suffixes() -> tuple[str, ...]:
 
 def installed_runtimes(suffix: str = ".onnx") -> list[str]:
     """The installed runtimes for files of a suffix, the fastest first."""
-    return [each.name for each in BACKENDS if each.suffix == suffix and each.installed]
+    return [each.name for each in BACKENDS if each.suffix == suffix.lower() and each.installed]
 
 
 def choose_runtime(runtime: str | None, path: Path, suffix: str = "") -> str:
@@ -93,7 +93,7 @@ def choose_runtime(runtime: str | None, path: Path, suffix: str = "") -> str:
     Raises:
         VisusError: If the runtime cannot run such files or is not installed, or if none is.
     """
-    suffix = suffix or path.suffix
+    suffix = suffix or path.suffix.lower()
     names = [each.name for each in BACKENDS if each.suffix == suffix]
     if runtime is not None and runtime not in names:
         raise VisusError(

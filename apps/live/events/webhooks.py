@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
@@ -65,6 +66,8 @@ class Webhook:
         self._queue: queue.Queue[bytes] = queue.Queue(_QUEUED)
         self._current: bytes | None = None
         self._closing = threading.Event()
+        self._arrived = threading.Event()
+        self._ended = False
         self._failing = False
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._thread = threading.Thread(target=self._deliver_all, name="webhook", daemon=True)
@@ -75,33 +78,50 @@ class Webhook:
         body = json.dumps(event, ensure_ascii=False).encode()
         try:
             self._queue.put_nowait(body)
+            self._arrived.set()
         except queue.Full:
             self._keep(body)
 
     def close(self) -> None:
         """Deliver what can be delivered within seconds, and keep the rest in the file."""
         self._closing.set()
+        self._arrived.set()
         self._thread.join(_CLOSING_SECONDS)
+        with self._keeping:
+            # The thread takes nothing more.
+            self._ended = True
         # An attempt that is still running no longer decides about its event.
         if (current := self._take_current()) is not None:
             self._keep(current)
-        while not self._queue.empty():
-            self._keep(self._queue.get_nowait())
+        with suppress(queue.Empty):
+            while True:
+                self._keep(self._queue.get_nowait())
         if self._kept:
             where = self._unwritable or f"they are in {self._undelivered}"
             count = counted(self._kept, "event")
             self.problems.append(f"{self._shown}: {count} could not be delivered; {where}")
 
     def _deliver_all(self) -> None:
-        while not (self._closing.is_set() and self._queue.empty()):
-            try:
-                body = self._queue.get(timeout=0.1)
-            except queue.Empty:
+        while True:
+            self._arrived.clear()
+            body = self._take_next()
+            if body is None:
+                if self._closing.is_set():
+                    return
+                self._arrived.wait()
                 continue
-            self._current = body
             delivered = self._deliver(body)
             if self._take_current() is not None and not delivered:
                 self._keep(body)
+
+    def _take_next(self) -> bytes | None:
+        """The next event, which is the current one from then on; None if there is none."""
+        with self._keeping:
+            if not self._ended:
+                with suppress(queue.Empty):
+                    self._current = self._queue.get_nowait()
+                    return self._current
+        return None
 
     def _take_current(self) -> bytes | None:
         """The event that is being delivered, for one of the two threads alone."""
@@ -191,8 +211,8 @@ def check_address(address: str) -> None:
         _ = parts.port
     except ValueError:
         usable = False
-    if not usable or any(character.isspace() for character in address):
-        raise VisusError(f"--webhook {shown}: write an address such as https://host/path")
+    if not usable or not address.isascii() or any(map(str.isspace, address)):
+        raise VisusError(f"--webhook {shown}: write an ASCII address such as https://host/path")
     if "@" in parts.netloc:
         raise VisusError(
             f"--webhook {shown}: an address with user and password is not supported; "

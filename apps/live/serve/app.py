@@ -21,7 +21,7 @@ from visus.apps.live.serve.openapi import openapi
 from visus.apps.live.serve.operations import operations
 from visus.apps.live.serve.pages import page
 from visus.apps.live.serve.prediction import Answer, Upload, set_threshold, threshold_of
-from visus.apps.live.serve.security import COOKIE, Guard
+from visus.apps.live.serve.security import Guard
 from visus.vision.errors import VisusError
 from visus.vision.printable import printable
 
@@ -50,7 +50,9 @@ def build_app(server: "PageServer") -> ASGIApp:
         Route("/openapi.json", handlers.openapi, methods=["GET"]),
     ]
     router = Router(routes, redirect_slashes=False)
-    guard = Guard(router, server.address.loopback, server.token, lambda: server.stopping)
+    guard = Guard(
+        router, server.address.loopback, server.token, server.cookie, lambda: server.stopping
+    )
     return Lingering(Recorder(guard, server.record))
 
 
@@ -70,7 +72,9 @@ class _Handlers:
         """The page for people."""
         response = page("page")
         if "token" in request.query_params:
-            response.set_cookie(COOKIE, self._server.token, httponly=True, samesite="strict")
+            response.set_cookie(
+                self._server.cookie, self._server.token, httponly=True, samesite="strict"
+            )
         return response
 
     async def docs(self, request: Request) -> Response:
@@ -95,7 +99,7 @@ class _Handlers:
         return json_answer({"status": "ready", "waiting": batcher.waiting})
 
     async def metrics(self, request: Request) -> Response:
-        """The figures for Prometheus."""
+        """The metrics for Prometheus."""
         return Response(self._server.metrics.text(), media_type=MEDIA_TYPE)
 
     async def models(self, request: Request) -> Response:
@@ -109,10 +113,12 @@ class _Handlers:
         threshold = _threshold(query["threshold"]) if "threshold" in query else None
         if threshold is not None and threshold_of(self._server.sessions[model].model) is None:
             raise RequestError(HTTPStatus.BAD_REQUEST, f"model {model!r} has no threshold")
-        name, drawn = query.get("name", "upload")[:200], query.get("drawn") == "1"
+        name, drawn = query.get("name", "upload")[:200], query.get("drawn", "0")
+        if drawn not in ("0", "1"):
+            raise RequestError(HTTPStatus.BAD_REQUEST, f"drawn {drawn!r:.100} is neither 0 nor 1")
         try:
             async with self._bodies.receive(request) as data:
-                upload = Upload(data, name, drawn, threshold)
+                upload = Upload(data, name, drawn == "1", threshold)
                 answer = await _unless_gone(request, self._answer(model, upload))
         except ClientDisconnect:
             return Response(status_code=_CLIENT_GONE)

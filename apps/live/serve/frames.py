@@ -95,6 +95,9 @@ class NewestFrame:
     def _count(self, change: int) -> None:
         with self._changed:
             self.watchers += change
+            if self.watchers == change == 1:
+                # What was encoded for the last client may be hours old.
+                self._taken = self._encoded = 0
             self._changed.notify_all()
 
     def _encode(self) -> None:

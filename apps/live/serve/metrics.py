@@ -1,6 +1,7 @@
 """The figures of a server in the text format of Prometheus."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from prometheus_client import (
     CollectorRegistry,
@@ -71,9 +72,10 @@ class Metrics:
             Gauge(name, text, registry=registry).set_function(value)
 
     def record(self, exchange: Exchange) -> None:
-        """Count a request; those to unknown paths together, as their number is unbounded."""
+        """Count a request; those of unknown paths or methods together, of which there is no end."""
         path = exchange.route or "other"
-        method = exchange.method if exchange.route else "other"
+        refused = exchange.status == HTTPStatus.METHOD_NOT_ALLOWED
+        method = exchange.method if exchange.route and not refused else "other"
         self._requests.labels(path, method, exchange.status).inc()
         if path != "/stream":
             self._seconds.labels(path).observe(exchange.seconds)

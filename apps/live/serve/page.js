@@ -6,7 +6,7 @@ const STAGES = {
   show: "Showing", transfer: "Sending and receiving",
 };
 let models = [], model = null, mode = "image", state = null;
-let lastFile = null, capture = null, paused = false, again = 0;
+let watching = null, lastFile = null, capture = null, paused = false, again = 0;
 
 async function request(path, options) {
   const response = await fetch(path, options);
@@ -92,6 +92,8 @@ function setMode(next) {
   const starts = next === "live" && mode !== "live";
   mode = next;
   if (starts) watch();
+  // A paused page would wait for the next part forever, and browsers open few connections.
+  if (mode !== "live" && watching) { watching.abort(); watching = null; }
   byId("stream").hidden = mode !== "live";
   byId("drawn").hidden = mode === "live" || !byId("drawn").src;
   byId("empty").hidden = mode === "live" || !byId("drawn").hidden;
@@ -125,11 +127,12 @@ function chooseModel(name) {
 // The parts of the stream, each drawn as soon as it is there: an img element shows it one part later.
 async function watch() {
   const canvas = byId("stream"), decoder = new TextDecoder("latin1");
-  while (mode === "live") {
+  const own = watching = new AbortController();
+  while (watching === own) {
     try {
-      const reader = (await fetch("/stream")).body.getReader();
+      const reader = (await fetch("/stream", { signal: own.signal })).body.getReader();
       let bytes = new Uint8Array(0);
-      while (mode === "live") {
+      while (watching === own) {
         const { value, done } = await reader.read();
         if (done) break;
         const joined = new Uint8Array(bytes.length + value.length);
@@ -256,6 +259,7 @@ byId("threshold").addEventListener("input", (event) => {
   byId("value").textContent = Number(event.target.value).toFixed(2);
   clearTimeout(again);
   again = setTimeout(() => {
+    if (mode === "live") model.threshold = Number(byId("threshold").value);
     if (mode === "live") request(`/threshold?${new URLSearchParams({ model: model.name, value: byId("threshold").value })}`, { method: "POST" });
     else if (mode === "image" && lastFile) predictFile(lastFile);
   }, 150);

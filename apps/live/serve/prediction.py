@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.live.loop import to_entry
+from visus.apps.live.entries import to_entry
 from visus.apps.live.serve.answers import to_json
 from visus.tasks.options import Session
 from visus.tasks.registry import task_spec

@@ -4,17 +4,14 @@ import hmac
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from visus.apps.live.serve.address import LOOPBACK
 from visus.apps.live.serve.answers import RequestError
-
-COOKIE = "visus"
-"""The cookie that holds the token after the page was opened with it."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?", re.ASCII | re.IGNORECASE)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(.+)", re.IGNORECASE)
@@ -33,15 +30,22 @@ class Guard:
         app: The application.
         loopback: Whether only this machine may send requests.
         token: What clients must send; empty for none.
+        cookie: Name of the cookie that holds the token after the page was opened with it.
         closing: Whether the server is about to stop.
     """
 
     def __init__(
-        self, app: ASGIApp, loopback: bool, token: str, closing: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        loopback: bool,
+        token: str,
+        cookie: str,
+        closing: Callable[[], bool],
     ) -> None:
         self._app = app
         self._loopback = loopback
         self._token = token
+        self._cookie = cookie
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +82,9 @@ class Guard:
         if not self._token or scope["path"] in _PROBES:
             return
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        offered = [_cookie(headers), bearer if scheme.lower() == "bearer" else ""]
+        # A strict parser would stop at an unusual cookie of another application on this host.
+        cookies = cookie_parser(headers.get("cookie", ""))
+        offered = [cookies.get(self._cookie, ""), bearer if scheme.lower() == "bearer" else ""]
         if scope["path"] == "/":
             offered += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if not any(hmac.compare_digest(each.encode(), self._token.encode()) for each in offered):
@@ -110,14 +116,6 @@ def _check_site(path: str, headers: Headers, host: str) -> None:
     site = headers.get("sec-fetch-site", "none")
     if foreign or (path != "/" and site not in ("none", "same-origin")):
         raise RequestError(HTTPStatus.FORBIDDEN, "requests from other sites are refused")
-
-
-def _cookie(headers: Headers) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
 
 
 def _malformed(reason: str) -> RequestError:

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from visus.apps.inference.backends import usable_workers
-from visus.apps.live.loop import to_entry
+from visus.apps.live.entries import to_entry
 from visus.apps.live.serve.access_log import AccessLog
 from visus.apps.live.serve.address import Address, parse_address
 from visus.apps.live.serve.answers import RequestError
@@ -27,6 +27,7 @@ from visus.apps.live.sinks.base import Sink
 from visus.apps.live.stopping import until_stopped
 from visus.tasks.options import Session
 from visus.tasks.registry import task_spec
+from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
 from visus.vision.images import Pixels
 from visus.vision.prediction import Prediction
@@ -81,7 +82,7 @@ class PageServer(Sink):
         self.live = False
         self.token = ""
         if not self.address.loopback:
-            self.token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(16)
+            self.token = own_token() or secrets.token_urlsafe(16)
         self.stopping = False
         self._note = ""
         self._newest: tuple[Frame, Prediction] | None = None
@@ -121,10 +122,15 @@ class PageServer(Sink):
         self._thread.start()
 
     @property
+    def cookie(self) -> str:
+        """Name of the cookie with the token; cookies are those of a host, whatever the port."""
+        return f"visus-{self._port}"
+
+    @property
     def url(self) -> str:
         """The URL of the page."""
         # The user's own token is not printed.
-        given = self.token == os.environ.get(TOKEN_VARIABLE)
+        given = self.token == own_token()
         token = f"${TOKEN_VARIABLE}" if given else self.token
         token = f"?token={token}" if self.token else ""
         return f"http://{self.address.shown_host}:{self._port}/{token}"
@@ -234,3 +240,16 @@ class PageServer(Sink):
         self.metrics.record(exchange)
         if self._log is not None:
             self._log.record(exchange)
+
+
+def own_token() -> str:
+    """The token that the user chose; empty without one.
+
+    Raises:
+        VisusError: If it cannot be sent in a header.
+    """
+    # Files of secrets often end with a newline.
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not all("!" <= character <= "~" for character in token):
+        raise VisusError(f"{TOKEN_VARIABLE}: a token is ASCII letters, digits and signs, no spaces")
+    return token

@@ -18,6 +18,16 @@ _DEFAULT_RATE = 25.0
 _MAX_RATE = 240.0
 
 
+def check_suffix(path: Path) -> None:
+    """Refuse the name of another kind of file.
+
+    Raises:
+        VisusError: If the suffix is not that of a video.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise VisusError(f"--video {path}: the file's suffix must be {' or '.join(SUFFIXES)}")
+
+
 class VideoSink(Sink):
     """A video file at a constant rate in which every frame is shown at its time.
 
@@ -35,8 +45,7 @@ class VideoSink(Sink):
     """
 
     def __init__(self, path: Path, rate: float, start: float | None = 0.0) -> None:
-        if path.suffix.lower() not in SUFFIXES:
-            raise VisusError(f"--video {path}: the file's suffix must be {' or '.join(SUFFIXES)}")
+        check_suffix(path)
         self.path = path
         self.rate = rate if 0 < rate <= _MAX_RATE else _DEFAULT_RATE
         self.start = start

@@ -113,7 +113,7 @@ class WindowSink(Sink):
         if key == "h":
             self._help = not self._help
         elif key == "s":
-            path = Path(f"visus-{stamp}.png")
+            path = _free_path(f"visus-{stamp}", ".png")
             try:
                 write_image(path, drawn)
                 self._message = f"snapshot {path}"
@@ -127,10 +127,19 @@ class WindowSink(Sink):
             except VisusError as error:
                 self._message = str(error)
         elif key == "r" and frame.time is not None:
-            self._recording = VideoSink(Path(f"visus-{stamp}.mp4"), 25.0, frame.time)
+            self._recording = VideoSink(_free_path(f"visus-{stamp}", ".mp4"), 25.0, frame.time)
             self._message = f"recording {self._recording.path}"
         elif key in "+-" and self.adjust is not None:
             self._message = self.adjust(1 if key == "+" else -1)
+
+
+def _free_path(stem: str, suffix: str) -> Path:
+    """A file that does not exist: a second has several frames, and a folder several windows."""
+    path, number = Path(f"{stem}{suffix}"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{stem}-{number}{suffix}")
+    return path
 
 
 def why_no_window() -> str:

@@ -74,5 +74,7 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
         listed = read_csv(path, {"path"})
         if listed.problems:
             raise VisusError(": ".join(listed.problems[0]))
+        if not listed.rows:
+            raise VisusError(f"source {source!r}: the file lists no image")
         return ImageSource([path.parent / row["path"] for _, row in listed.rows])
     return ImageSource([path])

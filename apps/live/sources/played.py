@@ -27,5 +27,6 @@ class PlayedSource(Source):
         """See `Source.frames`."""
         start = time.perf_counter()
         for frame in self._source.frames():
-            time.sleep(max(0.0, start + (frame.time or 0.0) - time.perf_counter()))
-            yield replace(frame, captured=time.perf_counter())
+            due = start + (frame.time or 0.0)
+            time.sleep(max(0.0, due - time.perf_counter()))
+            yield replace(frame, captured=due)

@@ -15,8 +15,9 @@ from visus.models.inspection.features import strongest_channels, to_levels
 from visus.models.inspection.patches import patch_layer, strongest_patches
 from visus.models.inspection.receptive_fields import effective_fields
 from visus.models.inspection.recording import record
+from visus.vision.errors import VisusError
 from visus.vision.image_files import list_images
-from visus.vision.images import ImageError, Pixels, read_image, visible
+from visus.vision.images import Pixels, read_image, visible
 from visus.vision.sampling import evenly_spaced
 from visus.vision.wording import counted
 
@@ -91,7 +92,7 @@ def patches_section(
     for path in paths[::step]:
         try:
             images.append((path.name, to_input(read_image(path))))
-        except ImageError:
+        except VisusError:
             unreadable += 1
     found = strongest_patches(subject, layer, images, _PATCHES)
     rows = [

@@ -1,19 +1,19 @@
 """Measure how long training steps take on this machine, for the plan of a time budget."""
 
-import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pydoc import locate
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import Subset
 
 from visus.apps.training.budget import clock
-from visus.apps.training.budget.callbacks import ThreadAdapter
 from visus.apps.training.budget.clock import Budget
 from visus.apps.training.budget.plan import Candidate, Measured
+from visus.apps.training.budget.timing import seconds_per_step
+from visus.apps.training.memory_errors import is_out_of_memory, is_worker_death
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import make_loader
 from visus.models.weights import has_imagenet_weights
@@ -21,9 +21,7 @@ from visus.tasks.base import VisionTask
 from visus.tasks.budget import BudgetChoices
 from visus.tasks.data_info import info_from_data
 from visus.tasks.registry import task_spec
-
-_STEPS = 4
-"""Measured steps; one more comes before them."""
+from visus.vision.errors import VisusError
 
 _BATCH = 8
 """Samples in a measured step: a sample takes about as long in larger batches."""
@@ -93,7 +91,12 @@ class Measurer:
 
         Args:
             budget: The time budget, of which this takes a small part.
+
+        Raises:
+            VisusError: If the data are too few, or memory is too small for the first candidate.
         """
+        for split in ("train", "val"):
+            self.data.checked_dataset(split)
         sizes, larger = self._sizes()
         backbones = self._backbones()
         samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
@@ -103,7 +106,8 @@ class Measurer:
         began = budget.elapsed
         limit = _SHARE / 4 * budget.seconds
         smallest, last = (self._candidate(backbones[0], size) for size in (sizes[0], sizes[-1]))
-        largest_seconds, speed_up = self._choose_precision(last, limit)
+        with _explained_shortage(last):
+            largest_seconds, speed_up = self._choose_precision(last, limit)
         seconds = {last: largest_seconds}
         if smallest != last:
             ends = {smallest: self._sample_seconds(smallest, limit), last: largest_seconds}
@@ -115,8 +119,14 @@ class Measurer:
             pays = budget.left >= needed * seconds[last]
             if not pays or budget.elapsed - began > _SHARE * budget.seconds:
                 break
+            try:
+                seconds[candidate] = self._sample_seconds(candidate, limit)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                # The memory is too small for it.
+                continue
             last = candidate
-            seconds[last] = self._sample_seconds(last, limit)
         ordered = sorted(seconds, key=lambda each: (backbones.index(each.backbone), each.size))
         return Measured(
             samples,
@@ -136,7 +146,7 @@ class Measurer:
     def share_listing(self, data: Any) -> None:
         """Let another data module of the same data use what was read, checked and split here."""
         if "listing" in vars(self.data):
-            read = ("listing", "splits") if "splits" in vars(self.data) else ("listing",)
+            read = vars(self.data).keys() & {"listing", "splits", "cache"}
             vars(data).update({name: vars(self.data)[name] for name in read})
             data.skipped = self.data.skipped
 
@@ -227,23 +237,23 @@ class Measurer:
         model.pop("data_info", None)
         info_class = task_spec(self._task_class.task).data_info
         task: VisionTask = self._task_class(data_info=info_from_data(info_class, data), **model)
-        timer = _StepTimer(limit)
-        trainer = pl.Trainer(
-            **self._trainer,
-            max_epochs=-1,
-            max_steps=_STEPS + 1,
-            limit_val_batches=0,
-            logger=False,
-            callbacks=[ThreadAdapter(), timer],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            trainer.fit(task, datamodule=data)
-        return timer.mean / float(data.batch_size)
+        return seconds_per_step(task, data, self._trainer, limit) / float(data.batch_size)
+
+
+@contextmanager
+def _explained_shortage(candidate: Candidate) -> Iterator[None]:
+    """Explain a lack of memory in steps of the input size of the configuration."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error) and not is_worker_death(error):
+            raise
+        height, width = candidate.size
+        raise VisusError(
+            f"--budget: out of memory while measuring steps of {_BATCH} images of {height} x "
+            f"{width} ({' '.join(str(error).split()):.200}); give a smaller --data.image_size, "
+            "--data.batch_size or --data.num_workers"
+        ) from None
 
 
 def _computes_bfloat16(accelerator: str) -> bool:
@@ -256,29 +266,6 @@ def _computes_bfloat16(accelerator: str) -> bool:
     # Older versions of PyTorch do not say.
     capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)
     return bool(capabilities().get("amx_bf16"))
-
-
-class _StepTimer(pl.Callback):
-    """Measures the time of the steps after the first.
-
-    Args:
-        limit: Seconds after which no further step is measured.
-    """
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._times: list[float] = []
-
-    @property
-    def mean(self) -> float:
-        """Mean seconds of a step."""
-        return (self._times[-1] - self._times[0]) / max(1, len(self._times) - 1)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
-        """Read the clock."""
-        self._times.append(clock.now())
-        if len(self._times) > 1 and self._times[-1] - self._times[0] > self._limit:
-            trainer.should_stop = True
 
 
 def _class_at(path: str) -> Any:

@@ -65,12 +65,21 @@ def use_one_device(trainer: Any) -> None:
     nodes, devices = launched_processes() or (trainer.num_nodes, trainer.devices)
     if devices == "auto":
         trainer.devices = devices = 1
-    single = len(devices) == 1 if isinstance(devices, list) else str(devices).rstrip(",") == "1"
-    if nodes != 1 or not single:
+    if nodes != 1 or _count_devices(devices) != 1:
         raise CommandError(
             f"--budget: trains on one device, not on {devices} of each of {nodes} nodes; leave "
             "--trainer.devices out, or give --trainer.max_epochs instead of --budget"
         )
+
+
+def _count_devices(devices: Any) -> int | None:
+    """Number of devices of Lightning's forms: a number, or numbers of devices; None if unknown."""
+    if isinstance(devices, list):
+        return len(devices)
+    text = str(devices)
+    if "," in text:
+        return sum(bool(part.strip()) for part in text.split(","))
+    return int(text) if text.isdecimal() else None
 
 
 class PlannedTraining:
@@ -174,7 +183,8 @@ def plan_training(
     refuse_lengths(given)
     use_one_device(config.trainer)
     trainer = {name: config.trainer[name] for name in ("accelerator", "precision")}
-    trainer |= {"devices": 1}
+    # A launcher's one process has one device.
+    trainer |= {"devices": 1 if config.trainer.devices == "auto" else config.trainer.devices}
     has_weights = bool(config.init_from or config.model.init_args.get("pretrained"))
     measurer = Measurer(config.model.as_dict(), config.data.as_dict(), trainer, given, has_weights)
     measured = measurer.measure(budget)

@@ -1,8 +1,8 @@
 """segmentation_models.pytorch: a decoder on EfficientNet-Lite0 in a plain LightningModule.
 
-The recipe of the package's CamVid example, with the loss of its multi-class one: random scales and
-crops, mirroring, cross entropy and Dice, AdamW; the encoder learns at a third of the decoder's
-rate, and both rates follow a cosine of the time.
+The recipe of the package's CamVid example for several classes, an FPN: random scales and crops,
+mirroring, cross entropy and Dice, AdamW; the encoder learns at a third of the decoder's rate, and
+both rates follow a cosine of the time.
 """
 
 import math
@@ -149,7 +149,7 @@ def predict(network: Segmenter, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Train, and write the masks of the validation images."""
-    given = parse_trial(__doc__, ("--architecture", ("unet", "fpn")))
+    given = parse_trial(__doc__, ("--architecture", ("fpn", "unet")))
     trial = given.trial
     pl.seed_everything(trial.seed, workers=True, verbose=False)
     names = (trial.train.parent.parent / "classes.csv").read_text(encoding="utf-8").splitlines()[1:]

@@ -246,10 +246,12 @@ def write(images: Sequence[LabelledImage], names: Sequence[Path], class_names: S
     """Write one XML file per image, and lists of the splits; see `formats.coco.write`."""
     targets = []
     lists: dict[str, list[str]] = {}
+    # Where there is a list, images in none are not read.
+    unstated = "train" if any(image.split for image in images) else ""
     for image, name in zip(images, names, strict=True):
         targets.append(image_path(output, image.split, name))
-        if image.split:
-            lists.setdefault(image.split, []).append(name.stem)
+        if image.split or unstated:
+            lists.setdefault(image.split or unstated, []).append(name.stem)
         height, width = image.size
         lines = [
             "<annotation>",

@@ -125,16 +125,17 @@ class ShardSamples(Sequence[Sample]):
             VisusError: If they were written with another hold-out.
         """
         header = self.shard_index.header
-        if header.held_out is not None and header.held_out != (val_share, fold):
-            share, number = header.held_out
-            raise VisusError(
-                f"{self.shard_index.store.root}: was written with data.val_share {share:g} and "
-                f"data.fold {number}, which cannot be changed; convert the folder again"
-            )
         splits, start = {}, 0
         for name in ("train", "val", "test"):
             splits[name] = self[start : start + header.splits[name]]
             start += header.splits[name]
         if evaluate_all and not splits["test"] and header.held_out is not None:
             return splits | {"val": self, "test": self}
+        if header.held_out not in (None, (val_share, fold)) and not evaluate_all:
+            share, number = header.held_out
+            raise VisusError(
+                f"{self.shard_index.store.root}: was written with data.val_share {share:g} and "
+                f"data.fold {number}, which cannot be changed; give these, or convert the folder "
+                "again"
+            )
         return splits | {"test": splits["test"] or splits["val"]}

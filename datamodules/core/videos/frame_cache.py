@@ -3,6 +3,7 @@
 import multiprocessing.reduction
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import zlib
@@ -105,10 +106,16 @@ class FrameCache:
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes that are not forked: the descriptor is passed on."""
         state = {key: value for key, value in vars(self).items() if key not in ("_file", "_lock")}
+        if sys.platform == "win32":
+            # Nothing is stored there, and descriptors cannot be passed on.
+            return state
         return state | {"descriptor": multiprocessing.reduction.DupFd(self.fileno())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        descriptor = state.pop("descriptor")
+        descriptor = state.pop("descriptor", None)
         vars(self).update(state)
         self._lock = threading.Lock()
-        self._file = os.fdopen(descriptor.detach(), "r+b", buffering=0)
+        if descriptor is None:
+            self._file = tempfile.TemporaryFile(buffering=0)
+        else:
+            self._file = os.fdopen(descriptor.detach(), "r+b", buffering=0)

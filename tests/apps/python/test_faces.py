@@ -94,7 +94,7 @@ def test_wrong_uses_are_refused(gallery, images):
     with pytest.raises(TypeError, match="one image is expected, not several"):
         gallery.identify(["a.png", "a.png"])
     with pytest.raises(VisusError, match="use one of face recognition"):
-        package.faces.Gallery("g.db", classifier()[0]).people()
+        package.faces.Gallery("g.db", classifier()[0]).identify("a.png")
     assert repr(gallery) == "<Gallery g.db>"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import visus as package
 from tests.apps.python.toy import classifier, detector
@@ -214,3 +215,40 @@ def test_names_of_the_interface():
     assert package.faces.Gallery and package.__version__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = package.nothing
+
+
+def test_an_image_of_a_folder_that_does_not_suit_the_model_is_a_warning(workplace):
+    Path("pics").mkdir()
+    for i in range(3):
+        save_scene(Path(f"pics/{i}.png"), i, SHAPES[0])
+    np.save("pics/1a.npy", np.zeros((9, 9, 4), np.uint8))
+    for call in (detector(), lambda source: list(detector().stream(source))):
+        with pytest.warns(UserWarning, match=r"1a\.npy: an image of 4 channels, where the model"):
+            results = call("pics")
+        assert [Path(str(result.source)).name for result in results] == ["0.png", "1.png", "2.png"]
+    with pytest.raises(VisusError, match=r"1a\.npy: an image of 4 channels"):
+        detector()("pics/1a.npy")
+
+
+def test_lines_are_given_as_text_or_numbers(workplace):
+    write_clip("clip.avi", 6)
+    stream = detector().track("clip.avi", line=(0, 0.5, 1, 0.5))
+    assert len(list(stream)) == 6 and stream.summary
+
+
+def test_only_known_splits_are_measured():
+    with pytest.raises(ValueError, match="split='validation': is neither 'val' nor 'test'"):
+        detector().validate("boxes", split="validation")
+
+
+def test_errors_name_options_as_in_python(workplace):
+    with pytest.raises(VisusError, match=r"^runtime 'tensorrt' is unknown"):
+        package.load("imagenet", runtime="tensorrt")
+
+
+def test_a_truncated_image_of_pillow_is_named(workplace):
+    save_scene(Path("a.png"), 0, SHAPES[0])
+    data = Path("a.png").read_bytes()
+    Path("cut.png").write_bytes(data[: len(data) // 2])
+    with Image.open("cut.png") as image, pytest.raises(VisusError, match="truncated or damaged"):
+        detector()(image)

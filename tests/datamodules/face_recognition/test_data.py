@@ -9,7 +9,6 @@ from skimage.data import astronaut
 from tests.conftest import save_people
 from visus.datamodules.face_recognition.augment import FaceTransform
 from visus.datamodules.face_recognition.data import PeopleData
-from visus.datamodules.face_recognition.files import list_people, select_faces
 from visus.datamodules.face_recognition.sampler import PeopleBatches
 from visus.vision.errors import VisusError
 from visus.vision.faces.alignment import template
@@ -49,9 +48,8 @@ def test_stated_splits_are_used(tmp_path):
 def test_people_in_several_splits_are_refused(tmp_path):
     for split in ("train", "val"):
         save_people(tmp_path / split, 3, 2, first=0 if split == "train" else 2)
-    _, problems = select_faces(list_people(tmp_path)[0], None, 40)
-    assert [(p.place, p.severity) for p in problems] == [("P2", "fatal")]
-    assert "is in train and val" in problems[0].message
+    with pytest.raises(VisusError, match="P2: is in train and val: with a person in several"):
+        data(tmp_path).train_dataloader()
 
 
 def test_tested_people_are_not_trained_on(tmp_path):

@@ -93,3 +93,8 @@ def test_captions_are_encoded_and_decoded(words, length):
     assert (ids[end + 1 :] == PAD).all() and BEGIN not in ids
     assert (ids == UNKNOWN).sum() == words[: length - 1].count("zebra")
     assert vocabulary.decode(ids) == [w for w in words[: length - 1] if w != "zebra"]
+
+
+def test_letters_keep_their_marks():
+    hindi, thai = "\u0915\u093e\u0930\u094d", "\u0e19\u0e31\u0e48\u0e07"
+    assert tokenise(f"cafe\u0301 {hindi}, {thai}.") == ["caf\u00e9", hindi, thai]

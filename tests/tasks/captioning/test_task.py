@@ -136,3 +136,30 @@ def test_hidden_size_was_hidden_in_format_1():
 def test_wrong_arguments_are_refused(arguments, words):
     with pytest.raises(VisusError, match=words):
         CaptioningTask(**{"backbone": "test_resnet", "data_info": info(), **arguments})
+
+
+def test_a_beam_width_holds_for_one_call():
+    from visus.apps.inference.loading import torch_model
+    from visus.apps.python.model import Model
+
+    data = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
+    task = captioner(data)
+    model = Model(torch_model("toy", task), "toy")
+    image = data.dataset("val").image(0)
+    before = model(image).prediction.caption
+    assert len(model(image, beam=1).prediction.captions) == 1
+    assert task.beams == 3 and model(image).prediction.caption == before
+
+
+def test_a_summary_belongs_to_a_stream():
+    from visus.apps.inference.loading import torch_model
+    from visus.apps.python.model import Model
+
+    data = ScenesCaptioningData(8, (64, 64), batch_size=4, num_workers=0)
+    model = Model(torch_model("toy", captioner(data)), "toy")
+    images = [data.dataset("val").image(i) for i in range(2)]
+    with pytest.raises(TypeError, match="summary: is for images as a whole; for result in model"):
+        model(images, summary=True)
+    stream = model.stream(iter(images), summary=True)
+    assert stream.summary == [] and len(list(stream)) == 2
+    assert len(stream.summary) == 1

@@ -75,6 +75,7 @@ def test_images_that_cannot_be_enrolled_are_named_and_the_others_count(visus, im
         code, _, err = visus(*ENROLL, "--name", "X", name)
         assert code == 2 and words in err and name in err, (name, err)
         assert "nothing was enrolled" in err
+        assert not Path("g.db").exists()
     code, out, err = visus(*ENROLL, "--name", "X", "none.png", "a.png")
     assert code == 3 and "1 face enrolled" in out and "none.png" in err
     code, _, err = visus(*ENROLL, "--name", "X", "a.png")
@@ -100,9 +101,13 @@ def test_many_people_are_enrolled_from_a_folder(visus, images):
         folder.mkdir(parents=True)
         for source in sources:
             (folder / source).write_bytes((images / source).read_bytes())
+    (images / "people" / "Empty").mkdir()
+    (images / "people" / "alone.png").write_bytes((images / "a.png").read_bytes())
     many = ["faces", "enroll", *MANY, "--from", "people"]
     code, out, err = visus(*many)
     assert code == 3 and "Eileen: 2 faces enrolled\n1 person enrolled; threshold 0.929" in out
+    assert f"{Path('people/Empty')}: holds no images" in err
+    assert f"{Path('people/alone.png')}: is in no person's folder" in err
     assert "none.png: shows no face" in err and "nothing was enrolled for 'Nobody'" in err
     code, out, err = visus(*many)
     assert "'Eileen' is enrolled already; pass --add" in err and "0 people enrolled" in out
@@ -165,7 +170,7 @@ def test_a_camera_enrols_and_verifies(visus, images):
         (["verify", "a.png", "--name", "X"], "needs --gallery"),
         (["identify", "a.png", "--gallery", "none.db"], "there is no such file"),
         (["identify", "a.png", "--gallery", "a.png"], "damaged or no gallery"),
-        (["list", "--gallery", "g.db", "--model", "imagenet"], "is a classification model"),
+        (["identify", "a.png", "--gallery", "g.db", "--model", "imagenet"], "a classification"),
         (["list"], "--gallery"),
         (["enroll", "--gallery", "g.db", "--consent", "yes", "a.png"], "--name: give"),
         (["enroll", *MANY, "--from", "none"], "there is no such folder"),

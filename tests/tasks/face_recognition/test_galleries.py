@@ -186,7 +186,7 @@ def test_candidates_are_people_by_their_most_similar_faces(tmp_path):
 
     for gallery in (
         SqliteGallery(tmp_path / "g.db", "m"),
-        QdrantGallery(QdrantClient(":memory:"), "faces", "m", 128),
+        QdrantGallery(QdrantClient(":memory:"), "faces", ("m", 128)),
     ):
         assert gallery.candidates(unit(0), 3) == []
         for i in range(5):
@@ -206,7 +206,7 @@ def test_a_qdrant_server_that_goes_away_is_one_line():
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
-    gallery = QdrantGallery(client, "faces", "m", 128)
+    gallery = QdrantGallery(client, "faces", ("m", 128))
     client.close()
     for call in (lambda: gallery.nearest(np.ones(128, np.float32)), gallery.people):
         with pytest.raises(VisusError, match="the Qdrant server does not answer, or refuses"):
@@ -217,7 +217,7 @@ def test_a_gallery_on_qdrant():
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
-    gallery = QdrantGallery(client, "faces", "m", 128)
+    gallery = QdrantGallery(client, "faces", ("m", 128))
     assert gallery.nearest(unit(0)) is None and gallery.people() == []
     gallery.enrol("Ann", np.stack([unit(0), unit(1)]), "in writing", [], False)
     gallery.enrol("Bob", unit(2)[None], "by mail", [], False)
@@ -229,13 +229,13 @@ def test_a_gallery_on_qdrant():
     assert [(p.name, p.faces) for p in gallery.people()] == [("Ann", 2), ("Bob", 2)]
     assert gallery.calibration is None
     gallery.calibrate(Calibration(0.7, 1e-3))
-    assert QdrantGallery(client, "faces", "m", 128).calibration == Calibration(0.7, 1e-3)
+    assert QdrantGallery(client, "faces", ("m", 128)).calibration == Calibration(0.7, 1e-3)
     assert gallery.forget("Ann") == 2
     assert gallery.nearest(unit(1))[0] == "Bob"
     with pytest.raises(VisusError, match="'Ann' is not in"):
         gallery.forget("Ann")
     with pytest.raises(VisusError, match="another model"):
-        QdrantGallery(client, "faces", "other", 128)
+        QdrantGallery(client, "faces", ("other", 128))
 
 
 def test_several_threads_use_a_gallery_as_the_server_does(tmp_path):
@@ -252,3 +252,58 @@ def test_several_threads_use_a_gallery_as_the_server_does(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(100))) == [f"P{i % 20}" for i in range(100)]
     assert len(gallery.people()) == 30
+
+
+def test_a_file_that_is_no_gallery_is_left_unchanged(tmp_path):
+    photo, other = tmp_path / "a.jpg", tmp_path / "other.db"
+    photo.write_bytes(b"\xff\xd8 a photograph")
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    connection.close()
+    for path in (photo, other):
+        path.chmod(0o644)
+        before = path.read_bytes()
+        with pytest.raises(VisusError, match="no gallery"):
+            SqliteGallery(path, "m")
+        assert path.read_bytes() == before and stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert {path.name for path in tmp_path.iterdir()} == {"a.jpg", "other.db"}
+
+
+def test_people_are_listed_and_forgotten_whatever_the_model(tmp_path):
+    path = tmp_path / "g.db"
+    fill(SqliteGallery(path, "model-a"), "Ann", 0)
+    gallery = SqliteGallery(path, None)
+    assert [person.name for person in gallery.people()] == ["Ann"]
+    assert gallery.forget("Ann") == 1 and not gallery.people()
+    gallery.close()
+    # Nothing of the other model is left.
+    fill(SqliteGallery(path, "model-b"), "Bob", 1)
+    with pytest.raises(VisusError, match="another model"):
+        SqliteGallery(path, "model-a")
+
+
+def test_a_name_is_the_same_however_its_accents_are_encoded(tmp_path):
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    fill(gallery, "Jose\u0301", 0)
+    assert [person.name for person in gallery.people()] == ["Jos\u00e9"]
+    with pytest.raises(VisusError, match="is enrolled already"):
+        fill(gallery, "Jos\u00e9", 1)
+    # As an earlier version stored it.
+    with gallery._transaction() as run:
+        run("UPDATE people SET name = ?", ("Jose\u0301",))
+    fill(gallery, "Jos\u00e9", 1, add=True)
+    assert gallery.similarity("Jos\u00e9", unit(1)) == pytest.approx(1, abs=1e-6)
+    assert gallery.forget("Jos\u00e9") == 2
+    for name in ("Jos\udce9", " "):
+        with pytest.raises(VisusError, match=r"is not UTF-8|must not be empty"):
+            fill(gallery, name, 0)
+
+
+def test_a_full_disk_is_named(tmp_path):
+    gallery = SqliteGallery(tmp_path / "g.db", "m")
+    pages = gallery._connection.execute("PRAGMA page_count").fetchone()[0]
+    gallery._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(VisusError, match="disk is full"):
+        for i in range(100):
+            gallery.enrol(f"P{i}", unit(i)[None], "in writing", [bytes(5000)], False)
+    assert len(gallery.people()) < 100

@@ -72,7 +72,7 @@ def test_perfect_embeddings_have_perfect_metrics():
         "tar_at_far_1e-2": 1.0,
         "tar_at_far_1e-3": 1.0,
     }
-    assert len(metrics().impostor_similarities()) == 4
+    assert metrics().impostor_pairs() == 4
 
 
 def test_pairs_with_an_image_without_a_face_count_as_wrong():
@@ -90,4 +90,21 @@ def test_verification_without_both_kinds_of_pairs_is_refused():
         metrics([*PAIRS, FacePair("a0", "c9", False, 1)]).compute()
     alone = VerificationMetrics([("a0", "a", np.ones(4, np.float32))])
     with pytest.raises(VisusError, match="fewer than two people show a face"):
-        alone.impostor_similarities()
+        alone.impostor_threshold(0.1)
+
+
+@pytest.mark.parametrize("far", [1e-3, 0.02, 0.5, 1.0])
+def test_the_threshold_of_all_pairs_is_that_of_their_sorted_similarities(far, monkeypatch):
+    monkeypatch.setattr("visus.tasks.face_recognition.metrics._BLOCK", 7)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    people = [str(i % 11) for i in range(60)]
+    collected = VerificationMetrics(
+        [(str(i), person, vectors[i]) for i, person in enumerate(people)]
+    )
+    pairs = [(i, j) for i in range(60) for j in range(i) if people[i] != people[j]]
+    assert collected.impostor_pairs() == len(pairs)
+    similarities = np.array([vectors[i] @ vectors[j] for i, j in pairs], np.float32)
+    expected = threshold_at(similarities, far)
+    assert collected.impostor_threshold(far) == pytest.approx(expected, abs=1e-6)

@@ -99,3 +99,14 @@ def test_masks_are_never_scaled():
         for colours in (False, True):
             with pytest.raises(ImageError, match="a 16-bit mask"):
                 read_mask(encoded(pixels, ".png"), colours)
+
+
+def test_32_bit_pixels_without_a_range_are_refused():
+    pixels = np.linspace(0, 1_500_000, 24 * 20).reshape(24, 20).astype(np.int32)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "TIFF")
+    with pytest.raises(ImageError, match=r"32-bit pixels from 0 to 1500000 have no fixed range"):
+        read_image(file.getvalue())
+    file = io.BytesIO()
+    Image.fromarray(pixels // 40).save(file, "TIFF")
+    assert len(np.unique(read_image(file.getvalue()))) > 100

@@ -1,4 +1,4 @@
-"""Reuse freed memory in the next step, instead of returning it to the system."""
+"""Reuse freed memory for the next step or image, instead of returning it to the system."""
 
 import ctypes
 import sys
@@ -10,9 +10,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def keep_freed_memory() -> None:
     """Make glibc reuse freed memory for large blocks, and return none to the system.
 
-    Every step of a training needs the same large blocks. By default glibc returns them to the
-    system after use, which must then clear each page again; this slows training on a CPU
-    (`benchmarks/memory.py`). On other systems than Linux with glibc this does nothing.
+    Every step of a training and every batch of a prediction needs the same large blocks. By default
+    glibc returns them to the system after use, which must then clear each page again; this slows
+    networks in PyTorch on a CPU (`benchmarks/memory.py`). On other systems than Linux with glibc
+    this does nothing.
     """
     if sys.platform != "linux":
         return
