@@ -211,8 +211,12 @@ def check_address(address: str) -> None:
         _ = parts.port
     except ValueError:
         usable = False
-    if not usable or not address.isascii() or any(map(str.isspace, address)):
-        raise VisusError(f"--webhook {shown}: write an ASCII address such as https://host/path")
+    if not address.isascii():
+        raise VisusError(
+            f"--webhook {shown}: encode the address in ASCII, such as %C3%A4 for \u00e4"
+        )
+    if not usable or any(map(str.isspace, address)):
+        raise VisusError(f"--webhook {shown}: write an address such as https://host/path")
     if "@" in parts.netloc:
         raise VisusError(
             f"--webhook {shown}: an address with user and password is not supported; "

@@ -93,6 +93,9 @@ class Keeping(Sink):
         self.notes.append(note)
         return True
 
+    def written(self):
+        return f"{len(self.shown)} frames"
+
     def close(self):
         self.closed += 1
 
@@ -199,7 +202,7 @@ def test_an_output_that_fails_stops_neither_its_camera_nor_the_others(plain, wor
 
 
 def test_a_single_source_is_stopped_by_an_output_that_fails(plain):
-    camera = new_camera("door", 3, room=1)
+    camera = new_camera("", 3, room=1)
     camera.source.triggers.release(3)
     with pytest.raises(VisusError, match="No space left"):
         run_loop([camera])
@@ -212,6 +215,31 @@ def test_a_frame_that_cannot_be_predicted_is_one_problem_of_its_camera(plain):
         camera.source.triggers.release(1)
     result = run_loop(cameras)
     assert result.frames == 1 and result.problems == ["door: cannot be predicted"]
+
+
+def test_a_state_that_cannot_be_updated_is_a_problem_of_its_camera_alone(plain):
+    class Outside(Counting):
+        def apply_state(self, prediction, time):
+            raise VisusError("--line: lies outside of the image")
+
+    cameras = [new_camera("door", 2), new_camera("yard", 1)]
+    cameras[0].model = Outside()
+    for camera in cameras:
+        camera.source.triggers.release(2)
+    result = run_loop(cameras)
+    assert result.frames >= 2 and [len(c.sinks[0].shown) for c in cameras] == [0, 1]
+    assert result.problems == ["door: --line: lies outside of the image"]
+    alone = Camera(FakeSource("door", 1), Outside(), [])
+    alone.source.triggers.release(1)
+    with pytest.raises(VisusError, match="outside of the image"):
+        run_loop([alone])
+
+
+def test_a_single_camera_of_a_file_drops_frames_as_others_do(plain):
+    camera = new_camera("door", 20)
+    camera.model.predict_image = lambda image: time.sleep(0.02) or Words("x")
+    camera.source.triggers.release(20)
+    assert run_loop([camera]).frames < 20 and camera.times.dropped > 0
 
 
 def test_an_error_of_a_reading_thread_ends_its_camera_alone(plain, capsys):

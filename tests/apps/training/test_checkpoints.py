@@ -14,6 +14,7 @@ from tests.conftest import (
     save_scene,
 )
 from visus.apps.training.budget import clock
+from visus.apps.training.reporting import RunReport
 from visus.tasks.checkpoint_files import write_checkpoint
 
 
@@ -157,3 +158,31 @@ def test_averaged_weights_are_saved_and_tested(visus):
     assert code == 0, err
     code, _, err = visus("test", "latest")
     assert code == 0, err
+
+
+def test_a_continued_run_that_is_killed_is_not_finished(visus, monkeypatch):
+    assert fit_scenes(visus, "--trainer.max_epochs", "1")[0] == 0
+    run = newest("runs/*/*/*/last.ckpt").parent
+    assert (run / "metrics.json").is_file()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunReport, "on_fit_end", lambda *_: None)
+        assert visus("fit", "--resume", run, "--trainer.max_epochs", "2")[0] == 0
+    assert not (run / "metrics.json").exists()
+
+
+def test_weights_without_validation_are_those_of_the_last_epoch(visus):
+    unmeasured = ("--trainer.limit_val_batches", "0", "--trainer.max_epochs")
+    assert fit_scenes(visus, *unmeasured, "1")[0] == 0
+    run = newest("runs/*/*/*/last.ckpt").parent
+    assert visus("fit", "--resume", run, "--trainer.max_epochs", "3")[0] == 0
+    best, last = (torch.load(run / f"{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    assert best["global_step"] == last["global_step"]
+
+
+def test_a_run_with_a_logger_of_the_users_own_is_resumed_in_its_folder(visus):
+    logger = ("--trainer.logger", "true", "--trainer.max_epochs")
+    assert fit_scenes(visus, *logger, "1")[0] == 0
+    run = newest("runs/*/*/*/last.ckpt").parent
+    assert (run / "config.yaml").is_file()
+    assert visus("fit", "--resume", run, "--trainer.max_epochs", "2")[0] == 0
+    assert newest("runs/*/*/*/last.ckpt").parent == run

@@ -35,6 +35,9 @@ def test_a_training_without_metrics_leaves_a_file(tmp_path: Path) -> None:
 def test_a_resumed_training_continues_its_curves(tmp_path: Path) -> None:
     optimiser = SimpleNamespace(param_groups=[{"lr": 0.25}])
 
+    # By which Lightning has divided the losses.
+    accumulated = 4
+
     def trainer(epoch: int, accuracy: float) -> SimpleNamespace:
         metrics = {"val/accuracy": torch.tensor(accuracy), "val/f1/cat": torch.tensor(0.0)}
         return SimpleNamespace(
@@ -42,18 +45,19 @@ def test_a_resumed_training_continues_its_curves(tmp_path: Path) -> None:
             callback_metrics=metrics,
             optimizers=[optimiser],
             sanity_checking=False,
+            accumulate_grad_batches=accumulated,
         )
 
     curves = CurvesFile(tmp_path)
     for step, loss in enumerate((1.0, 3.0)):
-        curves.on_train_batch_end(trainer(0, 0), None, {"loss": torch.tensor(loss)}, None, step)
+        curves.on_train_batch_end(trainer(0, 0), None, {"loss": torch.tensor(loss / 4)}, None, step)
     curves.on_validation_end(trainer(0, 0.5), None)
     curves.on_train_epoch_end(trainer(0, 0.5), None)
-    curves.on_train_batch_end(trainer(1, 0.5), None, {"loss": torch.tensor(4.0)}, None, 0)
+    curves.on_train_batch_end(trainer(1, 0.5), None, {"loss": torch.tensor(1.0)}, None, 0)
 
     resumed = CurvesFile(tmp_path)
     resumed.load_state_dict(curves.state_dict())
-    resumed.on_train_batch_end(trainer(1, 0.5), None, {"loss": torch.tensor(2.0)}, None, 1)
+    resumed.on_train_batch_end(trainer(1, 0.5), None, {"loss": torch.tensor(0.5)}, None, 1)
     # An epoch without validation does not repeat the last metrics.
     resumed.on_train_epoch_end(trainer(1, 0.5), None)
     first, second = resumed.state_dict()["epochs"]

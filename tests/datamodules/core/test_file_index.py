@@ -176,3 +176,16 @@ def test_the_command_finds_the_results(cache, visus, tmp_path, opened):
     code, out, _ = visus("data", "check", Path("set"))
     assert code == 2 and "error: set/a/0.png" in out
     assert opened == ["0.png"]
+
+
+def test_an_index_that_may_not_be_opened_is_a_warning(photos, cache, monkeypatch, capsys):
+    exists = Path.exists
+
+    def refused(self, **options):
+        if self.suffix == ".sqlite":
+            raise PermissionError(13, "Permission denied", str(self))
+        return exists(self, **options)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert sum(check.info is not None for check in inspect_images(photos)) == 6
+    assert "warning: " in capsys.readouterr().err

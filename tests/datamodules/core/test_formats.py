@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.reliability.test_annotations_detection import save_boxes
 from visus.datamodules.core.detection_files import read_detection
+from visus.datamodules.core.formats import voc
+from visus.datamodules.core.images import check_copies
 from visus.datamodules.core.problems import report
 
 
@@ -241,3 +245,29 @@ def test_outlines_among_boxes_are_noticed(tmp_path):
     path = root / "labels/train/p1.txt"
     path.write_text("0 0.2 0.2 0.6 0.2 0.6 0.6\n" + path.read_text())
     assert f"warning: {path}:1: is an outline, as 1 of 7 objects" in listed(root)[1]
+
+
+def test_conversion_to_voc_keeps_images_without_a_split(tmp_path):
+    root = save_boxes(tmp_path / "set", "yolo")
+    images = sorted((root / "images").rglob("*.png"))
+    listing, _ = listed(root)
+    mixed = [
+        replace(image, split="test" if i == 0 else "") for i, image in enumerate(listing.samples)
+    ]
+    names = [Path(image.path.name) for image in mixed]
+    targets = voc.write(mixed, names, listing.class_names, tmp_path / "voc")
+    for image, target in zip(mixed, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image.path, target)
+    written, _ = listed(tmp_path / "voc")
+    assert len(written.samples) == len(images)
+    assert sorted(image.split for image in written.samples) == ["test", "train", "train"]
+
+
+def test_copies_within_the_training_data_stay_however_their_split_is_stated(tmp_path):
+    (image, *_) = listed(save_boxes(tmp_path / "set", "coco"))[0].samples
+    stated = [replace(image, split=split, place=f"p{i}") for i, split in enumerate(("", "train"))]
+    kept, problems = check_copies(stated)
+    assert len(kept) == 2 and [problem.severity for problem in problems] == ["warning"]
+    kept, problems = check_copies([stated[0], replace(image, split="val", place="p2")])
+    assert [each.split for each in kept] == ["val"] and problems[0].severity == "error"

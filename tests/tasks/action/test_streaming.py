@@ -27,7 +27,7 @@ def frames(times, first=0):
 def run(model, given):
     """The times of the steps, and the prediction for each frame."""
     times = []
-    streaming = StreamingModel(model, lambda time, scores: times.append(time))
+    streaming = StreamingModel(model, lambda time, *_: times.append(time))
     return times, [streaming.predict_frame(frame) for frame in given]
 
 
@@ -78,3 +78,14 @@ def test_a_still_image_is_refused(model):
         streaming.predict(image(0))
     with pytest.raises(VisusError, match="a still image is not a clip"):
         streaming.predict_frame(Frame(image(0), "a.png", None, None, 0.0))
+
+
+def test_a_clip_with_a_pause_is_not_shorter_than_a_window(model):
+    streaming = StreamingModel(model)
+    for frame in frames([*np.arange(2 * FRAMES) * SECONDS / FRAMES, 60.0]):
+        streaming.predict_frame(frame)
+    assert not streaming.complete_window()
+    short = StreamingModel(model)
+    for frame in frames([0.0, 60.0]):
+        short.predict_frame(frame)
+    assert short.complete_window()

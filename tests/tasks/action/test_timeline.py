@@ -7,7 +7,7 @@ from visus.tasks.action.timeline import Timeline
 def timeline(rows, multi_label=False, frames=4):
     timeline = Timeline(frames, 0.5, ("left", "right, or so"), multi_label)
     for i, row in enumerate(rows):
-        timeline.add(i * 0.5, np.array(row, np.float32))
+        timeline.add(i * 0.5, np.array(row, np.float32), i >= frames - 1)
     return timeline
 
 
@@ -40,6 +40,12 @@ def test_a_clip_as_a_whole_is_the_mean_of_complete_windows():
     assert whole == pytest.approx([0.7, 0.3])
     assert timeline([(0.0, 1.0)] * 3).whole() is None
     assert timeline([]).segments() == []
+
+
+def test_windows_after_a_gap_do_not_count_until_they_are_complete():
+    line = timeline([(0.6, 0.4)] * 4)
+    line.add(20.0, np.array((0.0, 1.0), np.float32), False)
+    assert line.whole() == pytest.approx([0.6, 0.4])
 
 
 def test_the_csv_ends_with_the_video():

@@ -152,3 +152,24 @@ def test_the_path_of_a_malformed_address_is_not_shown(address):
     with pytest.raises(VisusError, match="write an address such as") as caught:
         check_address(address)
     assert "secret" not in str(caught.value)
+
+
+def test_an_event_is_delivered_or_kept_when_the_end_comes(workplace, impatient, monkeypatch):
+    monkeypatch.setattr("visus.apps.live.events.webhooks._CLOSING_SECONDS", 0.05)
+    webhook = Webhook("http://127.0.0.1:9/", Path("undelivered.jsonl"))
+    slow = threading.Event()
+    monkeypatch.setattr(webhook, "_post", lambda body: (slow.wait(5), ("", True))[1])
+    for i in range(20):
+        webhook.send({"event": i})
+    webhook.close()
+    slow.set()
+    webhook._thread.join(5)
+    kept = [
+        json.loads(line)["event"] for line in Path("undelivered.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert kept == list(range(20))
+
+
+def test_an_address_is_ascii():
+    with pytest.raises(VisusError, match="encode the address in ASCII, such as %C3%A4"):
+        check_address("https://host/\xe4")

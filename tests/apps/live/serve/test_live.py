@@ -300,3 +300,26 @@ def test_clients_do_not_learn_where_the_files_of_models_lie(model):
         server.watch(frame, both.predict(image))
         (other,) = server.state()["results"]["and"]
         assert other["model"] == "m1" and str(model[0]) not in json.dumps(server.state())
+
+
+def test_a_stream_begins_with_the_newest_image(live):
+    live.live = True
+    for value in (10, 200):
+        image = np.full((32, 32, 3), value, np.uint8)
+        # One that was published while nobody watched is encoded for the next client.
+        live.show(Frame(image, "camera", 0, 0.0, time.perf_counter()), image)
+        (first,) = read_images(live, 1)
+        assert abs(int(first[0, 0, 0]) - value) < 5
+        eventually(lambda: live.frames.watchers == 0)
+
+
+def test_methods_that_nobody_offers_are_counted_together(live):
+    for i in range(5):
+        assert request(live, f"M{i}", "/health")[0] == 405
+    text = live.metrics.text().decode()
+    assert 'method="other"' in text and "M1" not in text
+
+
+def test_drawn_is_zero_or_one(page, workplace):
+    status, answer = request(page, "POST", "/predict?drawn=true", png(workplace))
+    assert status == 400 and "drawn 'true' is neither 0 nor 1" in answer["error"]

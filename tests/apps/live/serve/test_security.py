@@ -113,6 +113,19 @@ def test_other_machines_need_the_token(model, monkeypatch, workplace):
         assert cookie.encode() in opened
 
 
+@pytest.mark.parametrize(
+    ("token", "words"), [("s3cret\n", ""), ("s\xe9cret", "ASCII"), ("a b", "")]
+)
+def test_a_token_that_cannot_be_sent_is_refused(monkeypatch, token, words):
+    monkeypatch.setenv("VISUS_TOKEN", token)
+    if token.endswith("\n"):
+        with serve(address="0.0.0.0:0") as server:
+            assert request(server, "GET", "/models", Authorization="Bearer s3cret")[0] == 200
+        return
+    with pytest.raises(VisusError, match=f"VISUS_TOKEN: a token is {words}"):
+        serve(address="0.0.0.0:0").__enter__()
+
+
 def test_a_token_is_generated_where_none_is_given(model, monkeypatch):
     monkeypatch.delenv("VISUS_TOKEN", raising=False)
     with serve(address="0.0.0.0:0") as one, serve(address="0.0.0.0:0") as two:

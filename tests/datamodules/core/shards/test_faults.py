@@ -114,3 +114,18 @@ def test_shards_are_not_converted(shards, words, capsys):
 def test_an_address_without_its_package(capsys):
     assert main(["data", "check", "nosuchstore://bucket/flowers"]) == 2
     assert "nosuchstore://bucket/flowers/shards.json" in capsys.readouterr().err
+
+
+def test_another_hold_out_does_not_matter_where_all_samples_are_measured(shards):
+    splits = module("classification", shards, fold=1, evaluate_all=True).splits
+    assert len(splits["test"]) == len(splits["val"]) > 0
+
+
+def test_what_a_conversion_leaves_out_is_named(tmp_path, capsys):
+    write("classification", "", tmp_path / "folder")
+    (first, *_) = sorted((tmp_path / "folder").rglob("*.png"))
+    first.write_bytes(first.read_bytes()[:60])
+    words = ["--to", "shards", "--output", str(tmp_path / "shards")]
+    assert main(["data", "convert", str(tmp_path / "folder"), *words]) == 2
+    out = capsys.readouterr().out
+    assert "1 bad ones were left out" in out and first.name in out and "no problems" not in out
