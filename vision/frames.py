@@ -1,7 +1,7 @@
 """One image with its origin, and the properties of a source of images."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from visus.vision.images import Pixels
 
@@ -32,6 +32,14 @@ class Frame:
     def number(self) -> str:
         """Suffix of file names: `-` and the index with six digits; empty for a single image."""
         return "" if self.index is None else f"-{self.index:06d}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Its origin, as JSON Lines have it: source, position in a video, width and height."""
+        height, width = self.image.shape[:2]
+        entry: dict[str, Any] = {"source": self.source}
+        if self.index is not None and self.time is not None:
+            entry |= {"frame": self.index, "time": round(self.time, 3)}
+        return entry | {"width": width, "height": height}
 
 
 class SourceProperties(Protocol):

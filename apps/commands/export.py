@@ -10,7 +10,7 @@ from visus.apps.parsing import CommandError, CommandParser
 
 if TYPE_CHECKING:
     from visus.apps.export import Exporter, ExportJob
-    from visus.vision.model import Model
+    from visus.vision.model import Batch, Model
 
 
 def main(argv: list[str]) -> int:
@@ -91,11 +91,14 @@ def main(argv: list[str]) -> int:
             f"--calibration {str(args.calibration)!r}: the model detects nothing in these images"
         )
     compared = _images("--images", args.images)[:100]
+    # What cannot be read is an error before anything is written. Photographs take much more memory
+    # than the inputs that are made from them.
+    inputs = [model.network_inputs(read_image(path)) for path in compared]
     one_by_one = task.spec.export.exporter == "torchscript" or not exporter.batches
     before = {} if args.data is None else _metrics(name, args.data, one_by_one)
     job = ExportJob(name, task.cpu(), args.output, args.precision, calibration)
     exporter.write(job)
-    _print_comparison(exporter, job, model, compared)
+    _print_comparison(exporter, job, model, compared, inputs)
     if args.precision == "bf16" and not computes_bfloat16():
         print("this CPU or its runtime does not support bfloat16: measured in float32")
     if args.data is not None:
@@ -130,7 +133,11 @@ def _exporter(output: Path, is_pipeline: bool) -> "Exporter":
 
 
 def _print_comparison(
-    exporter: "Exporter", job: "ExportJob", model: "Model", paths: list[Path]
+    exporter: "Exporter",
+    job: "ExportJob",
+    model: "Model",
+    paths: list[Path],
+    inputs: "list[Batch]",
 ) -> None:
     """Print how the written file compares with PyTorch."""
     from rich.table import Table
@@ -140,7 +147,6 @@ def _print_comparison(
     from visus.apps.export.parity import measure_parity
     from visus.apps.inference.backends import installed_runtimes
     from visus.apps.inference.exported import load_exported
-    from visus.vision.images import read_image
     from visus.vision.wording import counted
 
     path = job.path
@@ -156,9 +162,7 @@ def _print_comparison(
         return
     exported = [load_exported(path, runtime) for runtime in installed_runtimes(exporter.suffix)]
     table = Table("runtime", "largest difference", "same prediction", "latency ms")
-    # Photographs take much more memory than the inputs that are made from them.
-    images = (read_image(each) for each in paths) if paths else None
-    for parity in measure_parity(job.task, exported, images):
+    for parity in measure_parity(job.task, exported, inputs):
         table.add_row(
             parity.runtime,
             f"{parity.largest_difference:.2e}",

@@ -1,7 +1,7 @@
 """Measure how well an exported file agrees with PyTorch, and how fast each runtime is."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from visus.apps.inference.loading import bare_torch_model
 from visus.tasks.base import VisionTask
-from visus.vision.images import Pixels
-from visus.vision.model import Model
+from visus.vision.model import Batch, Model
 from visus.vision.scenes import scene_images
 
 _Outputs = list[tuple[NDArray[np.float32], ...]]
@@ -35,22 +34,24 @@ class Parity:
 
 
 def measure_parity(
-    task: VisionTask, exported: Sequence[Model], images: Iterable[Pixels] | None = None
+    task: VisionTask, exported: Sequence[Model], batches: Sequence[Batch] = ()
 ) -> list[Parity]:
     """Run PyTorch and the exported file on the same images.
 
     Args:
         task: The exported task.
         exported: The file in each runtime.
-        images: Images to compare on, one after the other; procedural scenes by default.
+        batches: Preprocessed images to compare on, each a batch of one; procedural scenes where
+            there are none.
 
     Returns:
         PyTorch's own row first, then one for each of `exported`.
     """
     with task.spec.prepare_export(task):
         reference = bare_torch_model("torch", task)
-        images = scene_images(16, (240, 320), task.in_channels) if images is None else images
-        batches = [reference.preprocess(image)[0] for image in images]
+        if not batches:
+            scenes = scene_images(16, (240, 320), task.in_channels)
+            batches = [reference.preprocess(image)[0] for image in scenes]
         expected, milliseconds = _outputs(reference, batches)
     measured: list[tuple[Model, _Outputs, float]] = [(reference, expected, milliseconds)]
     measured += [(model, *_outputs(model, batches)) for model in exported]
@@ -63,7 +64,7 @@ def measure_parity(
     return results
 
 
-def _outputs(model: Model, batches: list[NDArray[np.uint8]]) -> tuple[_Outputs, float]:
+def _outputs(model: Model, batches: Sequence[Batch]) -> tuple[_Outputs, float]:
     """The outputs for each image, and the median latency in milliseconds.
 
     For a network with a state the images are the frames of one clip.

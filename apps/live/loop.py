@@ -13,7 +13,6 @@ import cv2
 
 from visus.apps.drawing import draw_prediction
 from visus.apps.live.cameras import Camera, in_turn
-from visus.apps.live.entries import to_entry
 from visus.apps.live.prediction import FrameResult, predict_batches, predict_frames
 from visus.apps.live.sinks.base import Sink
 from visus.apps.live.stopping import delayed_stop, until_stopped
@@ -223,7 +222,7 @@ class _Outputs:
             self._add_problem(camera, f"{camera.name}: {error}")
             return True
         self._last[camera] = frame.image
-        entry = to_entry(frame, prediction) if self._jsonl else {}
+        entry = frame.to_json() | prediction.to_json() if self._jsonl else {}
         self._call(camera, self._jsonl, lambda jsonl: jsonl.write(entry))
         self._call(camera, self._watchers[camera], lambda watch: watch(frame, prediction))
         start = time.perf_counter()

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.live.entries import place_of
 from visus.apps.parsing import did_you_mean
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -71,7 +70,7 @@ class Result:
         self.size = (int(frame.image.shape[0]), int(frame.image.shape[1]))
         self.names = names
         self._pixels = frame.image if keep_image else None
-        self._place = place_of(frame)
+        self._place = frame.to_json()
         self._items = _items(prediction)
 
     @property

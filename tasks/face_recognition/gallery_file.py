@@ -82,7 +82,9 @@ def refuse_other_file(path: Path) -> None:
 
 
 def harden(connection: sqlite3.Connection) -> None:
-    """Protect a connection from what a file from elsewhere may hold."""
+    """Erase what is deleted, and protect from what a file from elsewhere may hold."""
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA foreign_keys = ON")
     # Views and triggers call no functions.
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")

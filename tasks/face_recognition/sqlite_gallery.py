@@ -62,8 +62,6 @@ class SqliteGallery:
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
             harden(self._connection)
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA journal_mode = WAL")
             # A committed enrolment survives a loss of power too.
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -248,11 +246,9 @@ class SqliteGallery:
         return [int(row[0]) for row in rows]
 
     def _known(self, name: str) -> list[int]:
-        """As `_ids`, of an enrolled person."""
-        ids = self._ids(name)
-        if not ids:
-            raise VisusError(f"{name!r} is not in {self.path}; visus faces list lists all people")
-        return ids
+        if ids := self._ids(name):
+            return ids
+        raise VisusError(f"{name!r} is not in {self.path}; visus faces list lists all people")
 
     def _load_index(self, size: int) -> tuple[SimilarityIndex, list[str]]:
         """All embeddings and their people's names, read again when the file has changed."""

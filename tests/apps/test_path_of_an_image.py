@@ -19,6 +19,7 @@ PATH = {
     "apps/live/prediction.py",
     "apps/live/parallel.py",
     "apps/live/times.py",
+    "vision/frames.py",
     "vision/model.py",
     "vision/resize.py",
     "apps/inference/backends/openvino_cpu.py",

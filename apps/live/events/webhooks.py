@@ -212,9 +212,7 @@ def check_address(address: str) -> None:
     except ValueError:
         usable = False
     if not address.isascii():
-        raise VisusError(
-            f"--webhook {shown}: encode the address in ASCII, such as %C3%A4 for \u00e4"
-        )
+        raise VisusError(f"--webhook {shown}: encode the address in ASCII, as %C3%A4 for \u00e4")
     if not usable or any(map(str.isspace, address)):
         raise VisusError(f"--webhook {shown}: write an address such as https://host/path")
     if "@" in parts.netloc:

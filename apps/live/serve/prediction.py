@@ -9,7 +9,6 @@ from typing import NamedTuple
 import cv2
 
 from visus.apps.drawing import draw_prediction
-from visus.apps.live.entries import to_entry
 from visus.apps.live.serve.answers import to_json
 from visus.tasks.options import Session
 from visus.tasks.registry import task_spec
@@ -144,7 +143,8 @@ def _predict(model: Model, image: Pixels) -> Prediction | Exception:
 
 
 def _answer(session: Session, upload: Upload, image: Pixels, prediction: Prediction) -> Answer:
-    entry = to_entry(Frame(image, upload.name, None, None, 0.0), prediction)
+    frame = Frame(image, upload.name, None, None, 0.0)
+    entry = frame.to_json() | prediction.to_json()
     if upload.drawn:
         start = time.perf_counter()
         shown = image if session.conceal is None else session.conceal(image, prediction)

@@ -12,7 +12,6 @@ from typing import Any
 import uvicorn
 
 from visus.apps.inference.backends import usable_workers
-from visus.apps.live.entries import to_entry
 from visus.apps.live.serve.access_log import AccessLog
 from visus.apps.live.serve.address import Address, parse_address
 from visus.apps.live.serve.answers import RequestError
@@ -216,8 +215,10 @@ class PageServer(Sink):
     def state(self) -> dict[str, Any]:
         """The state of the page: figures, and the newest result as JSON Lines have it."""
         figures = self._note or self.figures()
-        results = None if self._newest is None else to_entry(*self._newest)
-        if results is not None:
+        results = None
+        if self._newest is not None:
+            frame, prediction = self._newest
+            results = frame.to_json() | prediction.to_json()
             # Clients do not learn where the files of models lie.
             for name, other in zip(list(self.sessions)[1:], results.get("and", ()), strict=False):
                 other["model"] = name

@@ -55,7 +55,7 @@ def test_patches_of_a_folder_are_shown(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     page = page_of(load_inspected("convnet", (1, 28, 28)), patches=tmp_path)
     assert "patches" not in missing(page)
-    assert page.count('alt="patch of') == 3 * 8 and "1 images could not be read" in page
+    assert page.count('alt="patch of') == 3 * 8 and "1 images could not be used" in page
 
 
 RECORD = """

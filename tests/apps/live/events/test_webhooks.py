@@ -171,5 +171,5 @@ def test_an_event_is_delivered_or_kept_when_the_end_comes(workplace, impatient, 
 
 
 def test_an_address_is_ascii():
-    with pytest.raises(VisusError, match="encode the address in ASCII, such as %C3%A4"):
+    with pytest.raises(VisusError, match="encode the address in ASCII, as %C3%A4"):
         check_address("https://host/\xe4")
