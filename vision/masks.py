@@ -38,6 +38,10 @@ def decode_mask(size: tuple[int, int], counts: list[int]) -> NDArray[np.bool_]:
     return np.repeat(present, counts).reshape(width, height).T
 
 
+_RUNS = 3
+"""zlib's strategy of run-length encoding."""
+
+
 def mask_to_png(mask: NDArray[np.uint8], colours: Sequence[Colour] = ()) -> bytes:
     """A PNG of one byte a pixel; `visus.vision.images.read_mask` reads it.
 
@@ -49,5 +53,6 @@ def mask_to_png(mask: NDArray[np.uint8], colours: Sequence[Colour] = ()) -> byte
     if colours:
         image.putpalette([value for colour in colours for value in colour])
     encoded = io.BytesIO()
-    image.save(encoded, "PNG", bits=8)
+    # Runs alone are compressed: half of the time for files that are a fifth larger.
+    image.save(encoded, "PNG", bits=8, compress_level=1, compress_type=_RUNS)
     return encoded.getvalue()

@@ -1,6 +1,7 @@
 """Resize images to a network's input size, and map results back to the original image."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -93,28 +94,63 @@ class Geometry:
         rows = np.floor((np.arange(self.size[0]) + 0.5 - offset_y) / scale_y).astype(int)
         return _pick(mask, rows, columns, outside)
 
-    def plane_to_source(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    def plane_to_source(
+        self, plane: NDArray[np.float32], part: tuple[slice, slice] | None = None
+    ) -> NDArray[np.float32]:
         """Interpolate a map over the resized image bilinearly at each pixel of the original.
 
         Args:
             plane: float32 of any shape (rows, columns), such as that of a coarse feature map.
+            part: Rows and columns of the original; all by default.
 
         Returns:
-            float32 of shape `source_size`; outside the resized image the nearest value.
+            float32 of shape `source_size`, or that of the part; outside the resized image the
+            nearest value.
         """
-        zoom = plane.shape[1] / self.size[1], plane.shape[0] / self.size[0]
-        # Centres of pixels lie at one half.
+        step, start = self._pixels_in(plane.shape)
+        height, width = self.source_size
+        rows, columns = part or (slice(0, height), slice(0, width))
+        matrix = np.array(
+            [
+                [step[0], 0, start[0] + step[0] * columns.start],
+                [0, step[1], start[1] + step[1] * rows.start],
+            ]
+        )
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        if 0 in size:
+            return np.zeros(size[::-1], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        mapped = cv2.warpAffine(plane, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(mapped, np.float32)
+
+    def window(self, cells: tuple[slice, slice], shape: Sequence[int]) -> tuple[slice, slice]:
+        """Rows and columns of the original that `plane_to_source` interpolates between cells.
+
+        Args:
+            cells: Rows and columns of a map over the resized image.
+            shape: (rows, columns) of that map, whose edges pixels beyond it belong to.
+        """
+        step, start = self._pixels_in(shape)
+        parts = []
+        for axis, part in enumerate(cells):
+            limit, first, scale = self.source_size[axis], start[1 - axis], step[1 - axis]
+            # One more on each side, as positions are rounded.
+            low = math.floor((part.start - first) / scale) - 1 if part.start else 0
+            high = math.ceil((part.stop - 1 - first) / scale) + 2
+            high = limit if part.stop == shape[axis] else min(high, limit)
+            low = min(max(low, 0), limit)
+            parts.append(slice(low, max(high, low)))
+        return parts[0], parts[1]
+
+    def _pixels_in(self, shape: Sequence[int]) -> tuple[list[float], list[float]]:
+        """(x, y) steps from pixel to pixel of the original in a map, and where the first lies."""
+        zoom = shape[1] / self.size[1], shape[0] / self.size[0]
         step = [z * s for z, s in zip(zoom, self.scale, strict=True)]
+        # Centres of pixels lie at one half.
         start = [
             z * (0.5 * s + o) - 0.5 for z, s, o in zip(zoom, self.scale, self.offset, strict=True)
         ]
-        matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        height, width = self.source_size
-        mapped = cv2.warpAffine(
-            plane, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.asarray(mapped, np.float32)
+        return step, start
 
 
 def _pick(

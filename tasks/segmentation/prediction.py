@@ -1,7 +1,7 @@
 """The prediction of a segmenter: a class for every pixel."""
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,9 @@ from visus.vision.masks import mask_to_png
 from visus.vision.metadata import ModelMetadata
 from visus.vision.prediction import Item, Outputs, Regions
 from visus.vision.resize import Geometry
+
+_ROUNDING = 1e-3
+"""More than interpolated logits differ by rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +103,54 @@ def postprocess(
     """
     logits = np.asarray(outputs[0], np.float32)
     # One class at a time: all of them at the size of a large image would fill the memory.
-    best = geometry.plane_to_source(logits[0])
+    best = np.full(geometry.source_size, -np.inf, np.float32)
     mask = np.zeros(geometry.source_size, np.uint8)
-    for class_id in range(1, len(logits)):
-        plane = geometry.plane_to_source(logits[class_id])
-        better = plane > best
-        mask[better] = class_id
-        np.maximum(best, plane, out=best)
+    for class_id, cells in possible_parts(logits):
+        part = geometry.window(cells, logits.shape[1:])
+        plane = geometry.plane_to_source(logits[class_id], part)
+        better = plane > best[part]
+        # Ids ascend: a class that is better is the largest so far.
+        np.maximum(mask[part], better * np.uint8(class_id), out=mask[part])
+        np.maximum(best[part], plane, out=best[part])
     uncertainty = mean_uncertainty(logits, geometry)
     return SegmentationPrediction(mask, metadata.class_names, class_colours(metadata), uncertainty)
+
+
+def possible_parts(logits: NDArray[np.float32]) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """For each class the part of the logits where it may be the best once they are interpolated.
+
+    Between four neighbouring positions the logits of all classes are means of those at the four,
+    with the same weights. A class that is below the mean of the four best classes at each of the
+    four is below it in between, too, and so below one of them.
+
+    Args:
+        logits: Shape (classes, rows, columns).
+
+    Yields:
+        The ids in ascending order with rows and columns; none of a class that is nowhere the best.
+        Together the parts cover all positions.
+    """
+    rows, columns = logits.shape[1:]
+    if min(rows, columns) < 2:
+        yield from ((i, (slice(0, rows), slice(0, columns))) for i in range(len(logits)))
+        return
+    winners = logits.argmax(0)
+    quarters = [
+        (slice(down, rows - 1 + down), slice(right, columns - 1 + right))
+        for down in (0, 1)
+        for right in (0, 1)
+    ]
+    possible = np.zeros((len(logits), rows - 1, columns - 1), bool)
+    for quarter in quarters:
+        here = logits[(slice(None), *quarter)]
+        best = [np.take_along_axis(here, winners[each][None], 0) for each in quarters]
+        # Interpolation rounds.
+        possible |= here > np.mean(best, axis=0) - _ROUNDING
+    in_rows, in_columns = possible.any(2), possible.any(1)
+    for class_id in np.flatnonzero(in_rows.any(1)):
+        ends = [np.flatnonzero(each[class_id])[[0, -1]] for each in (in_rows, in_columns)]
+        (top, bottom), (left, right) = ends
+        yield int(class_id), (slice(int(top), int(bottom) + 2), slice(int(left), int(right) + 2))
 
 
 def mean_uncertainty(logits: NDArray[np.float32], geometry: Geometry) -> float:

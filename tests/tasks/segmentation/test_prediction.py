@@ -1,13 +1,14 @@
 import base64
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from visus.tasks.segmentation.prediction import SegmentationPrediction, postprocess
 from visus.vision.metadata import ModelMetadata
-from visus.vision.resize import resize_to_input
+from visus.vision.resize import preprocess_image, resize_to_input
 
 NAMES = ("ground", "road", "tree")
 
@@ -70,3 +71,21 @@ def test_colours_are_those_of_the_data_set_or_generated():
 def test_invalid_masks_are_refused(mask, colours):
     with pytest.raises(ValueError, match=r"mask|class id|colours"):
         SegmentationPrediction(mask, NAMES, colours)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_mask_is_the_best_class_of_interpolated_logits(seed):
+    rng = np.random.default_rng(seed)
+    classes, shape = int(rng.integers(1, 22)), rng.integers(1, 50, 2)
+    source = rng.integers(5, 200, 2)
+    mode = str(rng.choice(["stretch", "letterbox", "crop"]))
+    names = tuple(map(str, range(classes)))
+    described = ModelMetadata("segmentation", names, (64, 96), 3, mode, (0.0,) * 3, (1.0,) * 3)
+    geometry = preprocess_image(np.zeros((*source, 3), np.uint8), described)[1]
+    coarse = rng.normal(0, rng.choice([0.1, 1, 10]), (classes, *rng.integers(1, 12, 2)))
+    logits = np.stack(
+        [cv2.resize(plane, tuple(shape)[::-1]) for plane in coarse.astype(np.float32)]
+    )
+    logits = logits.reshape(classes, *shape)
+    planes = np.stack([geometry.plane_to_source(plane) for plane in logits])
+    assert (postprocess([logits], geometry, described).mask == planes.argmax(0)).all()
