@@ -146,7 +146,8 @@ def possible_parts(logits: NDArray[np.float32]) -> Iterator[tuple[int, tuple[sli
         best = [np.take_along_axis(here, winners[each][None], 0) for each in quarters]
         # Interpolation rounds.
         possible |= here > np.mean(best, axis=0) - _ROUNDING
-    in_rows, in_columns = possible.any(2), possible.any(1)
+    in_rows: NDArray[np.bool_] = np.any(possible, axis=2)
+    in_columns: NDArray[np.bool_] = np.any(possible, axis=1)
     for class_id in np.flatnonzero(in_rows.any(1)):
         ends = [np.flatnonzero(each[class_id])[[0, -1]] for each in (in_rows, in_columns)]
         (top, bottom), (left, right) = ends
