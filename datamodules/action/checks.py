@@ -147,7 +147,7 @@ def _overlap(first: Clip, second: Clip, multi_label: bool) -> tuple[list[Problem
         what = "is the same clip as" if same else "overlaps"
         message = f"{what} {first} under another label ({names}); keep one"
         return [Problem(second.place, message, "error")], True
-    if same and first.split == second.split:
+    if same and (first.split or "train") == (second.split or "train"):
         message = f"is the same clip as {first}; both are used, in the same split"
         return [Problem(second.place, message, "warning")], False
     return [], False

@@ -95,12 +95,14 @@ def _check_files(samples: Sequence[Sample], in_channels: int) -> tuple[list[Samp
     checks = list(inspect_images([sample.file for sample in samples]))
     good: list[Sample] = []
     problems: list[Problem] = []
+    # Equal sizes are one object: there may be a million samples.
+    sizes: dict[tuple[int, int], tuple[int, int]] = {}
     with collection_paused():
         for sample, check in zip(samples, checks, strict=True):
             problems += check.problems(sample.place, in_channels)
             if check.info is not None:
                 size = (check.info.height, check.info.width)
-                good.append(sample.checked(check.content, size))
+                good.append(sample.checked(check.content, sizes.setdefault(size, size)))
     return good, problems
 
 
@@ -122,7 +124,7 @@ def _check_duplicates(samples: Sequence[Sample]) -> tuple[list[Sample], list[Pro
                 Problem(s.place, f"{same} under another label ({labels}); keep one", "error")
                 for s in others
             ]
-        elif any(s.split != first.split for s in others):
+        elif len({s.split or "train" for s in copies}) > 1:
             splits = " and ".join(sorted({s.split or "no split" for s in copies}))
             left_out.update(id(s) for s in copies if s.split in {"train", ""})
             problems += [
