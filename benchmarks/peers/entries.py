@@ -90,7 +90,7 @@ PEERS: dict[str, tuple[Entry, ...]] = {
     "segmentation": (
         Entry(
             "segmentation_models",
-            "segmentation_models.pytorch, U-Net in Lightning",
+            "segmentation_models.pytorch, FPN in Lightning",
             _LITE0,
             "a fixed recipe: crops of 320 px, whole images in prediction",
         ),
