@@ -32,7 +32,7 @@ def tokenise(caption: str) -> list[str]:
 @cache
 def _word_pattern(marks: str) -> re.Pattern[str]:
     """Words of letters, digits and the given combining characters."""
-    letters = rf"[\w{re.escape(marks)}]+"
+    letters = rf"\w[\w{re.escape(marks)}]*"
     return re.compile(rf"{letters}(?:[-'\u2019]{letters})*")
 
 

@@ -77,7 +77,8 @@ class Gallery:
         if not name.strip() or not consent.strip():
             raise VisusError("enroll: name and consent must not be empty")
         with errors_in_python():
-            if self._exists():
+            if not self.path.startswith("qdrant://") and Path(self.path).exists():
+                # One of another model is refused before the images are embedded.
                 self._open()
             faces, problems = self._embed_all(images)
             if not faces:

@@ -69,7 +69,7 @@ def read_face(image: FaceImage, size: tuple[int, int], align: bool) -> tuple[Pix
         try:
             pixels = read_image(image.path)
         except ImageError:
-            # In evaluation every pair counts; `FaceData.images` has warned of it.
+            # In evaluation every pair counts; the data module has warned of it.
             return _no_face(size, "cannot be read")
         return resize_to_input(pixels, size, "stretch")[0], _whole_image(pixels)
     if image.face is None:

@@ -8,6 +8,8 @@ from visus.vision.drawing.grid import grid
 from visus.vision.drawing.panels import caption_strip
 from visus.vision.images import Pixels
 
+_LINEAR = Image.Resampling.BILINEAR
+
 
 def draw_caption(image: Pixels, prediction: CaptionPrediction, still: bool) -> Pixels:
     """Draw the best caption of an image.
@@ -43,7 +45,7 @@ def _draw_attention(image: Pixels, prediction: CaptionPrediction) -> Pixels:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = np.asarray(Image.fromarray(image).resize(size))
     for i in range(len(words)):
-        heat = Image.fromarray(prediction.attention_map(i).astype(np.float32)).resize(size)
+        heat = Image.fromarray(prediction.attention_map(i).astype(np.float32)).resize(size, _LINEAR)
         cells.append((small * (0.25 + 0.75 * np.asarray(heat)[..., None])).astype(np.uint8))
     maps = grid(cells, words, columns, cell)
     scale = maps.shape[0] / captioned.shape[0]

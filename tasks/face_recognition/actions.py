@@ -58,8 +58,7 @@ def _enroll_folders(args: Namespace, services: Services) -> int:
         raise VisusError("--from names the people and holds their images; give nothing beside it")
     if not args.people.is_dir():
         raise VisusError(f"--from {args.people}: there is no such folder")
-    entries = (path for path in args.people.iterdir() if not path.name.startswith("."))
-    paths = sorted(entries)
+    paths = sorted(path for path in args.people.iterdir() if not path.name.startswith("."))
     people = {p.name: images for p in paths if p.is_dir() and (images := list_images(p))}
     if not people:
         raise VisusError(
@@ -89,6 +88,7 @@ def _enroll_folders(args: Namespace, services: Services) -> int:
             problems.append(str(error))
             continue
         print(f"{printable(name)}: {counted(len(faces), 'face')} enrolled", flush=True)
+        enrolled.add(normal_name(name))
         count += 1
     print(f"{counted(count, 'person', 'people')} enrolled; {model.calibration}")
     return services.report_problems(count, problems)
@@ -172,9 +172,9 @@ def list_people(args: Namespace, services: Services) -> int:
     """Print the people of a gallery."""
     gallery = open_gallery(args.gallery, None)
     people = gallery.people()
-    for person in people:
-        consent = f"{person.enrolled}, consent: {person.consent}"
-        print(printable(f"{person.name}: {counted(person.faces, 'face')}, {consent}"))
+    for each in people:
+        consent = f"{each.enrolled}, consent: {each.consent}"
+        print(printable(f"{each.name}: {counted(each.faces, 'face')}, {consent}"))
     threshold = gallery.calibration or "the model's threshold"
     print(f"{counted(len(people), 'person', 'people')}; {threshold}")
     return 0
@@ -263,7 +263,11 @@ def _warn_of_similar(
     """Print a note where another enrolled person matches."""
     for embedding in embeddings:
         nearest = gallery.nearest(embedding)
-        if nearest and nearest[0] != name and nearest[1] >= model.calibration.threshold:
+        if (
+            nearest
+            and nearest[0] != normal_name(name)
+            and nearest[1] >= model.calibration.threshold
+        ):
             name = printable(nearest[0])
             print(f"note: matches {name}, who is enrolled (similarity {nearest[1]:.3f})")
             return

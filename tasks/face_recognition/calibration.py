@@ -46,7 +46,8 @@ def calibrate_threshold(
             f"provide images for {int(10 / far)} such pairs, or a larger rate"
         )
     threshold = metrics.impostor_threshold(far)
-    if threshold > 1:
+    # Embeddings of equal images have a similarity of one, but for rounding.
+    if threshold > 1 - 1e-5:
         raise VisusError(
             f"--far {far:g}: no threshold rejects so many pairs of different people, as too many "
             f"are the same image{_example_of_copies(metrics)}; keep each image in one folder"

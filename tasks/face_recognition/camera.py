@@ -50,6 +50,7 @@ def embed_camera_faces(
         if started < 0:
             started = now
         if now - started > _ENROLMENT_TIMEOUT:
+            reason = f"{_ENROLMENT_TIMEOUT:g} s have passed; {reason}"
             break
         if now - last < _INTERVAL:
             continue
@@ -61,7 +62,7 @@ def embed_camera_faces(
         last = now
         if len(faces) == MATCHES:
             return faces, []
-        reason = "the video ended"
+        reason = "no further face was seen"
     few = f"--camera {place}: {counted(len(faces), 'face')} of {MATCHES}; at last: {reason}"
     return faces, [few, *source.problems]
 

@@ -26,8 +26,6 @@ TABLES = {
 }
 """The statement that creates each table."""
 
-_SIGNATURE = b"SQLite format 3\0"
-
 _LONGEST = 16_000_000
 """Bytes of the longest value that is read."""
 
@@ -41,6 +39,14 @@ class Run(Protocol):
     def __call__(self, statement: str, values: Sequence[object] = (), /) -> sqlite3.Cursor:
         """Execute it; returns its cursor."""
         ...
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that only its owner may read, unless it exists."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite creates its journals with the permissions of the file itself.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def restrict_to_owner(path: Path) -> None:
@@ -57,23 +63,15 @@ def restrict_to_owner(path: Path) -> None:
 def refuse_other_file(path: Path) -> None:
     """Refuse a file that is no gallery, before anything in it or in its permissions changes.
 
+    SQLite alone opens the file: to close it in another way would end the locks of all connections
+    of this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+
     Raises:
-        VisusError: If it is no database, or a database of something else.
+        VisusError: If it is a database of something else.
+        sqlite3.DatabaseError: If it is no database, or cannot be opened.
     """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     try:
-        with open(path, "rb") as file:
-            start = file.read(len(_SIGNATURE))
-    except OSError as error:
-        raise VisusError(
-            f"{path}: cannot be used ({error.strerror}); check its permissions"
-        ) from None
-    if not start:
-        return
-    if start != _SIGNATURE:
-        raise VisusError(f"{path}: is damaged or no gallery; restore a copy, or choose another")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        harden(connection)
         # It has no tables if the process that created it was killed.
         if connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             refuse_other_contents(connection, path)

@@ -92,6 +92,8 @@ class QdrantGallery:
                 f"collection {collection!r} does not exist; visus faces enroll creates it"
             )
         if model is None:
+            if "model" not in self._values():
+                raise VisusError(f"collection {collection!r}: is no gallery; choose another")
             return
         fingerprint, self._size = model
         if not exists:
@@ -111,13 +113,12 @@ class QdrantGallery:
         """See `Gallery.enrol`; concurrent enrolments of one name are not detected."""
         if crops:
             raise VisusError("a gallery on Qdrant stores no crops; leave out --keep-crops")
-        name = person_name(name)
         if not add and self._faces_of(name):
             raise VisusError(
                 f"{name!r} is enrolled already; pass --add for more faces, or forget them first"
             )
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        payload = {"name": name, "consent": consent, "enrolled": now}
+        payload = {"name": person_name(name), "consent": consent, "enrolled": now}
         points = [
             self._models.PointStruct(id=str(uuid.uuid4()), vector=e.tolist(), payload=payload)
             for e in embeddings

@@ -1,6 +1,5 @@
 """A gallery in one SQLite file: durable enrolment, deletion that overwrites the data."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from visus.tasks.face_recognition.gallery import (
 from visus.tasks.face_recognition.gallery_file import (
     TABLES,
     Run,
+    create_private,
     harden,
     parse_calibration,
     refuse_other_contents,
@@ -48,12 +48,10 @@ class SqliteGallery:
 
     def __init__(self, path: Path, model: str | None) -> None:
         self.path = path
+        self._model = model
         self._using = threading.RLock()
         self._index: tuple[tuple[int, int], SimilarityIndex, list[str]] | None = None
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite creates its journals with the permissions of the file itself.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        create_private(path)
         with self._as_user_error():
             refuse_other_file(path)
             restrict_to_owner(path)
@@ -79,6 +77,7 @@ class SqliteGallery:
         name = person_name(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as run:
+            self._refuse_other_model()
             people = self._ids(name)
             if people and not add:
                 raise VisusError(
@@ -88,10 +87,8 @@ class SqliteGallery:
                 person: int | None = people[0]
                 run("UPDATE people SET consent = ? WHERE id = ?", (consent, person))
             else:
-                person = run(
-                    "INSERT INTO people (name, consent, enrolled) VALUES (?, ?, ?)",
-                    (name, consent, now),
-                ).lastrowid
+                new = "INSERT INTO people (name, consent, enrolled) VALUES (?, ?, ?)"
+                person = run(new, (name, consent, now)).lastrowid
             for i, embedding in enumerate(embeddings):
                 run(
                     "INSERT INTO faces (person, embedding, crop) VALUES (?, ?, ?)",
@@ -133,7 +130,7 @@ class SqliteGallery:
     def nearest(self, embedding: Embeddings) -> tuple[str, float] | None:
         """See `Gallery.nearest`."""
         index, names = self._load_index(embedding.size)
-        if not len(index):
+        if not names:
             return None
         best, similarity = index.nearest(embedding)
         return names[best], similarity
@@ -226,12 +223,15 @@ class SqliteGallery:
                 f"{self.path}: is a gallery of version {values.get('format')}, this visus reads "
                 f"{FORMAT}; update visus"
             )
-        stored = str(values.get("model"))
-        if model is not None and stored != model:
+        self._refuse_other_model()
+
+    def _refuse_other_model(self) -> None:
+        stored = str(self._values().get("model"))
+        if self._model is not None and stored != self._model:
             raise VisusError(
                 f"{self.path}: holds embeddings of another model ({stored[:12]}, not "
-                f"{model[:12]}), which cannot be compared; use that model, or run visus faces "
-                "reembed if crops are stored"
+                f"{self._model[:12]}), which cannot be compared; use that model, or run visus "
+                "faces reembed if crops are stored"
             )
 
     def _values(self) -> dict[str, str]:

@@ -307,3 +307,26 @@ def test_a_full_disk_is_named(tmp_path):
         for i in range(100):
             gallery.enrol(f"P{i}", unit(i)[None], "in writing", [bytes(5000)], False)
     assert len(gallery.people()) < 100
+
+
+def test_a_second_gallery_of_a_process_leaves_the_locks_of_the_first(tmp_path):
+    path = tmp_path / "g.db"
+    gallery = SqliteGallery(path, "m")
+    fill(gallery, "Ann", 0)
+    SqliteGallery(path, None).close()
+    # Another process that opens and closes the file must not take it for unused.
+    code = (
+        "import sys; from pathlib import Path; "
+        "from visus.tasks.face_recognition.sqlite_gallery import SqliteGallery; "
+        "SqliteGallery(Path(sys.argv[1]), None).close()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    fill(gallery, "Bob", 1)
+    assert [person.name for person in SqliteGallery(path, "m").people()] == ["Ann", "Bob"]
+
+
+def test_a_gallery_that_became_another_models_takes_no_embedding(tmp_path):
+    first = SqliteGallery(tmp_path / "g.db", "model-a")
+    fill(SqliteGallery(tmp_path / "g.db", "model-b"), "Bob", 1)
+    with pytest.raises(VisusError, match="another model"):
+        fill(first, "Cid", 2)
