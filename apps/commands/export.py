@@ -60,7 +60,9 @@ def main(argv: list[str]) -> int:
     from visus.vision.images import read_image
 
     found = find_model(args.model)
-    if isinstance(found, Path) and (found.suffix in exported_suffixes() or found.name == BUNDLE):
+    if isinstance(found, Path) and (
+        found.suffix.lower() in exported_suffixes() or found.name == BUNDLE
+    ):
         raise CommandError(f"model {args.model!r} is exported already")
     if isinstance(found, Path) and args.output.exists() and args.output.samefile(found):
         raise CommandError(f"--output {str(args.output)!r}: is the model itself; name another file")

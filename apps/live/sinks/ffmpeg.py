@@ -10,7 +10,6 @@ from subprocess import PIPE
 from typing import Any
 from uuid import uuid4
 
-from visus.apps.live.stopping import delayed_stop
 from visus.vision.errors import VisusError
 from visus.vision.images import Pixels
 
@@ -88,9 +87,7 @@ class FfmpegEncoder:
         """
         assert self._process.stdin is not None
         try:
-            # A part of a frame would shift all that follow.
-            with delayed_stop():
-                self._process.stdin.write(pixels.data)
+            self._process.stdin.write(pixels.data)
         except BrokenPipeError:
             self._wait()
             raise VisusError("ffmpeg ended before the video") from None

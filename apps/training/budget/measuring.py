@@ -122,7 +122,7 @@ class Measurer:
             try:
                 seconds[candidate] = self._sample_seconds(candidate, limit)
             except Exception as error:
-                if not is_out_of_memory(error):
+                if not is_out_of_memory(error) and not is_worker_death(error):
                     raise
                 # The memory is too small for it.
                 continue
