@@ -27,6 +27,10 @@ _SECONDS = 2.0
 """For which the networks of two models are run in turns."""
 
 
+_RESAMPLES = 10
+"""Resamples that a standard error needs: one evaluation of a detector may take seconds."""
+
+
 @dataclass(frozen=True)
 class MainMetric:
     """The main metric of a model on a split.
@@ -106,7 +110,7 @@ def _main_metric(assessment: Assessment) -> MainMetric:
     def metric(chosen: object) -> dict[str, float]:
         return {main: assessment.compute(chosen)[main]}  # type: ignore[arg-type]
 
-    interval = bootstrap_intervals(metric, len(assessment.sources)).get(main)
+    interval = bootstrap_intervals(metric, len(assessment.sources), _RESAMPLES).get(main)
     value = assessment.compute()[main]
     return MainMetric(main, value, interval, assessment.higher_is_better)
 

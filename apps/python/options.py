@@ -69,6 +69,9 @@ def errors_in_python() -> Iterator[None]:
 
 
 def _in_python(text: str) -> str:
+    if re.search(r"\bvisus [a-z]", text):
+        # A command to be run in a terminal keeps its options.
+        return text
     return re.sub(r"(?<![\w-])--([a-z][\w.-]*)", lambda found: found[1].replace("-", "_"), text)
 
 

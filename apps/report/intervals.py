@@ -18,18 +18,20 @@ _LEVELS = (2.5, 97.5)
 
 
 def bootstrap_intervals(
-    metrics: Callable[[Indices], dict[str, float]], samples: int
+    metrics: Callable[[Indices], dict[str, float]], samples: int, fewest: int | None = None
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals (Efron and Tibshirani 1993, "An Introduction to the Bootstrap").
 
     Args:
         metrics: The metrics of chosen samples, of which each may be chosen several times.
         samples: Number of samples.
+        fewest: Resamples without which there are no intervals; a hundred by default, and fewer
+            for a standard error.
 
     Returns:
         The interval of each metric; none of a metric that is undefined in most resamples. A
         thousand resamples are drawn, or as many as 20 seconds allow. No intervals at all with fewer
-        than `MIN_SAMPLES` samples, or where fewer than a hundred can be drawn.
+        than `MIN_SAMPLES` samples, or where fewer than `fewest` can be drawn.
     """
     if samples < MIN_SAMPLES:
         return {}
@@ -42,7 +44,7 @@ def bootstrap_intervals(
             if math.isfinite(value):
                 drawn.setdefault(name, []).append(value)
         count += 1
-    if count < _FEWEST_RESAMPLES:
+    if count < (_FEWEST_RESAMPLES if fewest is None else fewest):
         return {}
     intervals = {}
     for name, values in drawn.items():

@@ -1,5 +1,6 @@
 """How fast a model is in each runtime on this machine, and the size of its files."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,11 @@ class SpeedReport:
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values."""
-        return {"runtimes": [asdict(each) for each in self.speeds], "megabytes": self.sizes}
+        rows = [asdict(each) for each in self.speeds]
+        for row in rows:
+            # JSON has no NaN.
+            row["memory"] = None if math.isnan(row["memory"]) else row["memory"]
+        return {"runtimes": rows, "megabytes": self.sizes}
 
 
 def measure_speed(subject: Subject) -> SpeedReport:
