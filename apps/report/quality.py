@@ -126,7 +126,7 @@ def measure_quality(subject: Subject) -> Quality:
             f"{counted(count, assessment.unit.removesuffix('s'))} are too few for intervals, which "
             f"need {MIN_SAMPLES}; add test samples"
         )
-    elif not intervals:
+    elif not intervals and any(map(math.isfinite, values.values())):
         note = "one evaluation of so many samples takes too long to repeat it for intervals"
     return Quality(
         [MetricEstimate(name, values[name], intervals.get(name)) for name in order],
