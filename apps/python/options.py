@@ -69,10 +69,13 @@ def errors_in_python() -> Iterator[None]:
 
 
 def _in_python(text: str) -> str:
-    if re.search(r"\bvisus [a-z]", text):
-        # A command to be run in a terminal keeps its options.
-        return text
-    return re.sub(r"(?<![\w-])--([a-z][\w.-]*)", lambda found: found[1].replace("-", "_"), text)
+    # A command to be run in a terminal keeps its options.
+    command_or_option = r"\bvisus [a-z][^;]*|(?<![\w-])--([a-z][\w.-]*)"
+    return re.sub(
+        command_or_option,
+        lambda found: found[1].replace("-", "_") if found[1] else found[0],
+        text,
+    )
 
 
 def to_arguments(options: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from PIL import Image
 import visus as package
 from tests.apps.python.toy import classifier, detector
 from tests.conftest import save_detection, save_scene
+from visus.apps.python.options import errors_in_python
 from visus.vision.errors import VisusError
 from visus.vision.scenes import SHAPES, make_scene
 
@@ -244,6 +245,13 @@ def test_only_known_splits_are_measured():
 def test_errors_name_options_as_in_python(workplace):
     with pytest.raises(VisusError, match=r"^runtime 'tensorrt' is unknown"):
         package.load("imagenet", runtime="tensorrt")
+    # A command to be run in a terminal keeps its options.
+    text = "--min-face: no faces; visus faces enroll --gallery g.db adds some; lower --min-face"
+    with pytest.raises(VisusError) as error, errors_in_python():
+        raise VisusError(text)
+    assert str(error.value) == (
+        "min_face: no faces; visus faces enroll --gallery g.db adds some; lower min_face"
+    )
 
 
 def test_a_truncated_image_of_pillow_is_named(workplace):
