@@ -6,6 +6,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from errno import EACCES, EISDIR
 from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import uuid4
@@ -77,11 +78,20 @@ def refuse_unwritable(path: Path) -> None:
     """Refuse a file that cannot be written, before what it will contain is computed.
 
     Raises:
-        VisusError: If its folder cannot be created or written to.
+        VisusError: If it is a folder, or its folder cannot be created or written to; of a device
+            or a pipe, if it cannot be written to itself.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=path.parent).close()
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if path.exists() and not path.is_file():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+            return
+        # A link is not replaced, but the file that it points to.
+        folder = path.resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
     except OSError as error:
         raise unwritable(path, error) from None
 

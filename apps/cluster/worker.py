@@ -119,5 +119,12 @@ def _write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
         else json.dumps({k: v for k, v in row.items() if k not in place}, ensure_ascii=False)
         for row in rows
     ]
+    # Arrow has no text for the bytes of a name that is not UTF-8; JSON Lines write them alike.
+    for name in ("source", "error", "prediction"):
+        columns[name] = [_encodable(text) for text in columns[name]]
     schema = pyarrow.schema([*zip(place, kinds, strict=True), ("prediction", pyarrow.string())])
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), path)
+
+
+def _encodable(text: str | None) -> str | None:
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -23,6 +23,25 @@ class BestCheckpoint(ModelCheckpoint):
 
     measured = False
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with the best metric, also in a run folder that was moved.
+
+        Without the checkpoint that belongs to it, the next one is the best.
+        """
+        assert self.dirpath is not None
+        folder = Path(self.dirpath)
+
+        def moved(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        state = state_dict | {name: moved(state_dict.get(name, "")) for name in paths}
+        state["best_k_models"] = {
+            moved(path): value for path, value in state_dict.get("best_k_models", {}).items()
+        }
+        if state["best_model_path"] and Path(state["best_model_path"]).exists():
+            super().load_state_dict(state | {"dirpath": self.dirpath})
+
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
         """Whether the current metric is at least as good as the best."""
         ties = current is not None and current == self.best_model_score

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,18 +54,10 @@ class Timeline:
         """Intervals with a label, in order; with several labels sorted by their start.
 
         The score of a moment is the mean over the windows that contain it, which smooths over the
-        duration of a window. Intervals without a label are left out.
+        duration of a window. Intervals without a label, and pauses of the video, are left out.
         """
-        if not self._scores:
-            return []
-        smooth = self._smooth()
-        if self.multi_label:
-            present = [(smooth[:, i] >= 0.5, i) for i in range(smooth.shape[1])]
-        else:
-            best = smooth.argmax(1)
-            present = [(best == i, i) for i in range(smooth.shape[1])]
-        segments = [part for where, i in present for part in self._runs(where, smooth[:, i], i)]
-        return sorted(segments, key=lambda part: (part.start, part.label))
+        segments = [found for part in self._parts() for found in self._segments(part)]
+        return sorted(segments, key=lambda found: (found.start, found.label))
 
     def to_csv(self, end: float) -> str:
         """The segments as CSV: `start,end,label,score`, times in seconds.
@@ -81,15 +73,40 @@ class Timeline:
             writer.writerow((*times, part.label, f"{part.score:.4f}"))
         return text.getvalue()
 
-    def _smooth(self) -> NDArray[np.float32]:
-        """The scores of each sampled frame, shape (frames, classes)."""
-        scores = np.stack(self._scores)
+    def _parts(self) -> list[slice]:
+        """The sampled frames between which the video neither pauses nor steps back in time."""
+        steps = np.diff(self._times)
+        starts = np.flatnonzero(np.abs(steps - self.interval) > self.interval / 2) + 1
+        ends = [0, *starts.tolist(), len(self._times)]
+        return [slice(*pair) for pair in pairwise(ends) if pair[0] < pair[1]]
+
+    def _segments(self, part: slice) -> list[Segment]:
+        """The intervals with a label in one part."""
+        smooth = self._smooth(part)
+        if self.multi_label:
+            present = smooth >= 0.5
+        else:
+            present = smooth.argmax(1)[:, None] == np.arange(smooth.shape[1])
+        times = self._times[part]
+        return [
+            found
+            for i in range(smooth.shape[1])
+            for found in self._runs(present[:, i], smooth[:, i], times, i)
+        ]
+
+    def _smooth(self, part: slice) -> NDArray[np.float32]:
+        """The scores of each sampled frame of a part, shape (frames, classes)."""
+        scores = np.stack(self._scores[part])
         count = len(scores)
         first = min(self.frames, count) - 1
         return np.stack([scores[max(i, first) : i + self.frames].mean(0) for i in range(count)])
 
     def _runs(
-        self, where: NDArray[np.bool_], scores: NDArray[np.float32], index: int
+        self,
+        where: NDArray[np.bool_],
+        scores: NDArray[np.float32],
+        times: Sequence[float],
+        index: int,
     ) -> list[Segment]:
         """The intervals in which a class is present."""
         runs = []
@@ -98,7 +115,7 @@ class Timeline:
             count = len(list(group))
             stop = position + count
             if present:
-                start, end = self._times[position], self._times[stop - 1] + self.interval
+                start, end = times[position], times[stop - 1] + self.interval
                 score = float(scores[position:stop].mean())
                 runs.append(Segment(start, end, self.class_names[index], score))
             position = stop

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from visus.vision.errors import VisusError
-from visus.vision.output_files import OutputNames, copy_image, replacing, write_image, write_text
+from visus.vision.output_files import (
+    OutputNames,
+    copy_image,
+    refuse_unwritable,
+    replacing,
+    write_image,
+    write_text,
+)
 
 
 def test_images_beside_the_source_are_not_overwritten(visus, photos):
@@ -55,6 +62,17 @@ def test_names_that_are_not_text_are_an_error_that_shows_them(tmp_path):
     with pytest.raises(VisusError, match=r"caf\\xe9\.jpg.* is not UTF-8; rename that file"):
         write_text(tmp_path / "list.txt", "caf\udce9.jpg\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_outputs_that_cannot_be_written_are_refused_before(tmp_path):
+    refuse_unwritable(tmp_path / "new" / "file.json")
+    refuse_unwritable(Path("/dev/null"))
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
+    with pytest.raises(VisusError, match=r"new: cannot be written \(Is a directory\)"):
+        refuse_unwritable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(VisusError, match="cannot be written"):
+        refuse_unwritable(tmp_path / "file" / "below.json")
 
 
 def test_a_copy_names_what_cannot_be_read(tmp_path):

@@ -110,7 +110,9 @@ class Measurer:
             largest_seconds, speed_up = self._choose_precision(last, limit)
         seconds = {last: largest_seconds}
         if smallest != last:
-            ends = {smallest: self._sample_seconds(smallest, limit), last: largest_seconds}
+            with _explained_shortage(smallest):
+                smallest_seconds = self._sample_seconds(smallest, limit)
+            ends = {smallest: smallest_seconds, last: largest_seconds}
             for size in sizes[:-1]:
                 seconds[self._candidate(backbones[0], size)] = _interpolate(ends, size)
         more = [self._candidate(backbones[0], size) for size in larger]

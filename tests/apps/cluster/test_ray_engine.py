@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -119,6 +120,23 @@ def test_parquet_holds_the_same_rows(place):
                 k: row[k] for k in ("source", "width", "height")
             }
             assert given == local[row["source"]] and row["error"] is None
+
+
+def test_parquet_holds_names_that_are_not_utf8(place):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    name = os.fsdecode(b"images/caf\xe9.png")
+    with inside(place):
+        try:
+            shutil.copy("images/00000.png", name)
+        except OSError:
+            pytest.skip("this file system has names in UTF-8 alone")
+        try:
+            job = Job("model.onnx", None, {"threshold": 0.01}, str(place), 1, False)
+            PartitionPredictor(job)({"images": [name], "file": "names.parquet"})
+        finally:
+            os.remove(name)
+        (row,) = parquet.read_table("names.parquet").to_pylist()
+        assert row["source"] == "images/caf\\udce9.png" and row["error"] is None
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

@@ -14,6 +14,7 @@ from tests.conftest import (
     save_scene,
 )
 from visus.apps.training.budget import clock
+from visus.apps.training.callbacks import BestCheckpoint
 from visus.apps.training.reporting import RunReport
 from visus.tasks.checkpoint_files import write_checkpoint
 
@@ -122,6 +123,23 @@ def test_initial_weights_that_do_not_match_are_refused(visus):
     assert len(list(Path().glob("runs/*/*/*"))) == 1
     code, _, err = visus("test", run, "--init-from", run)
     assert code == 2 and "leave one of the two out" in err
+
+
+def test_a_moved_run_keeps_its_best_metric(tmp_path):
+    before = BestCheckpoint(tmp_path / "old", "best", "val/accuracy", mode="max")
+    before.best_model_score = before.kth_value = torch.tensor(0.9)
+    before.best_model_path = before.kth_best_model_path = f"{before.dirpath}/best.ckpt"
+    before.best_k_models = {before.best_model_path: torch.tensor(0.9)}
+    after = BestCheckpoint(tmp_path / "new", "best", "val/accuracy", mode="max")
+    after.load_state_dict(before.state_dict())
+    assert after.best_model_score is None and after.best_k_models == {}
+    moved = tmp_path / "new" / "best.ckpt"
+    moved.parent.mkdir()
+    moved.touch()
+    after.load_state_dict(before.state_dict())
+    assert after.best_model_score == 0.9 and after.best_model_path == str(moved)
+    assert after.best_k_models == {str(moved): 0.9}
+    assert after.kth_best_model_path == str(moved)
 
 
 def test_last_checkpoint_is_that_of_the_last_epoch(visus):

@@ -48,6 +48,16 @@ def test_windows_after_a_gap_do_not_count_until_they_are_complete():
     assert line.whole() == pytest.approx([0.6, 0.4])
 
 
+def test_a_pause_belongs_to_no_segment_and_is_not_smoothed_over():
+    line = timeline([(1.0, 0.0)] * 8)
+    for i in range(8):
+        scores = np.array((1.0, 0.0) if i < 4 else (0.0, 1.0), np.float32)
+        line.add(20 + i * 0.5, scores, i >= 3)
+    parts = [(part.start, part.end, part.label) for part in line.segments()]
+    assert parts[0] == (0, 4, "left") and parts[1][:1] == (20,) and parts[2][1] == 24
+    assert [part[2] for part in parts] == ["left", "left", "right, or so"]
+
+
 def test_the_csv_ends_with_the_video():
     text = timeline([(0.3, 0.7)] * 5).to_csv(2.2)
     assert text == 'start,end,label,score\n0.000,2.200,"right, or so",0.7000\n'
