@@ -149,7 +149,12 @@ class Model(ABC):
         return prediction
 
     def network_inputs(self, image: Pixels) -> Batch:
-        """The batch that the network computes for an image: the whole image, or its faces."""
+        """The batch that the network computes for an image: the whole image, or its faces.
+
+        Raises:
+            VisusError: If the image has another number of channels than the model takes.
+        """
+        self._check(image)
         return self.preprocess(image)[0]
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """Vocabularies: from captions to words, and from words to ids and back."""
 
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,14 +26,15 @@ def tokenise(caption: str) -> list[str]:
     Accents and vowel signs belong to their letters, however they are encoded.
     """
     text = unicodedata.normalize("NFC", caption.lower())
-    marks = {c for c in text if c in _JOINERS or unicodedata.category(c).startswith("M")}
-    return _word_pattern("".join(sorted(marks))).findall(text)
+    return _word_pattern(text.isascii()).findall(text)
 
 
 @cache
-def _word_pattern(marks: str) -> re.Pattern[str]:
-    """Words of letters, digits and the given combining characters."""
-    letters = rf"\w[\w{re.escape(marks)}]*"
+def _word_pattern(ascii_only: bool) -> re.Pattern[str]:
+    """Words of letters and digits, and of combining characters where there may be any."""
+    characters = () if ascii_only else map(chr, range(128, sys.maxunicode + 1))
+    marks = "".join(c for c in characters if unicodedata.category(c).startswith("M"))
+    letters = rf"\w[\w{_JOINERS}{marks}]*"
     return re.compile(rf"{letters}(?:[-'\u2019]{letters})*")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from visus.apps.inference.backends import PRECISIONS
 from visus.apps.parsing import CommandError, CommandParser
+from visus.vision.errors import VisusError
 
 if TYPE_CHECKING:
     from visus.apps.export import Exporter, ExportJob
@@ -57,7 +58,6 @@ def main(argv: list[str]) -> int:
     from visus.apps.inference.loading import load_model
     from visus.apps.runs import BUNDLE, find_model, lasting_name
     from visus.tasks.torch_network import torch_task
-    from visus.vision.images import read_image
 
     found = find_model(args.model)
     if isinstance(found, Path) and (
@@ -85,17 +85,17 @@ def main(argv: list[str]) -> int:
         )
     calibration = [
         each[None]
-        for path in _images("--calibration", args.calibration)[:200]
-        for each in model.network_inputs(read_image(path))
+        for path in _images("--calibration", args.calibration, model)[:200]
+        for each in _inputs(model, path)
     ]
     if args.calibration is not None and not calibration:
         raise CommandError(
             f"--calibration {str(args.calibration)!r}: the model detects nothing in these images"
         )
-    compared = _images("--images", args.images)[:100]
+    compared = _images("--images", args.images, model)[:100]
     # What cannot be read is an error before anything is written. Photographs take much more memory
     # than the inputs that are made from them.
-    inputs = [model.network_inputs(read_image(path)) for path in compared]
+    inputs = [_inputs(model, path) for path in compared]
     one_by_one = task.spec.export.exporter == "torchscript" or not exporter.batches
     before = {} if args.data is None else _metrics(name, args.data, one_by_one)
     job = ExportJob(name, task.cpu(), args.output, args.precision, calibration)
@@ -187,16 +187,27 @@ def _print_metrics(before: dict[str, float], after: dict[str, float], name: str)
     console().print(table)
 
 
-def _images(option: str, folder: Path | None) -> list[Path]:
+def _images(option: str, folder: Path | None, model: "Model") -> list[Path]:
     """The images in a folder; none where there is no folder."""
     from visus.vision.image_files import list_images
 
     if folder is None:
         return []
-    images = list_images(folder, arrays=True)
+    # Beside photographs, arrays are something else, such as masks.
+    images = list_images(folder, arrays=model.metadata.in_channels not in (1, 3))
     if not images:
         raise CommandError(f"{option} {str(folder)!r}: holds no images; check the path")
     return images
+
+
+def _inputs(model: "Model", path: Path) -> "Batch":
+    """The network's inputs for the image in a file."""
+    from visus.vision.images import read_image
+
+    try:
+        return model.network_inputs(read_image(path))
+    except VisusError as error:
+        raise CommandError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
 def _metrics(

@@ -101,6 +101,11 @@ def _check_outputs(
     from visus.apps.outputs import check_outputs
     from visus.vision.output_files import refuse_unwritable
 
+    for each, source in zip(requested, sources, strict=True):
+        if each.conditions and source.still:
+            raise CommandError(f"--on needs a video or a camera; {each.source!r} is images")
+    if args.save is not None and args.save.exists() and not args.save.is_dir():
+        raise CommandError(f"--save {args.save}: is a file; name a folder")
     outputs = {"--jsonl": args.jsonl, "--stats": args.stats}
     for each in requested:
         written = {"--video": each.video, **output_files(each.options)}
@@ -138,8 +143,6 @@ def _new_cameras(
         if each.video is not None:
             camera.sinks.append(VideoSink(each.video, source.rate, None if source.live else 0.0))
         if each.conditions:
-            if source.still:
-                raise CommandError(f"--on needs a video or a camera; {each.source!r} is images")
             with naming_camera(each.name):
                 check_labels(each.conditions, own)
             private = any(session.private for session in own)

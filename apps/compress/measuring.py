@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from visus.apps.export.quantisation import write_network
 from visus.apps.inference.backends import installed_runtimes
 from visus.apps.inference.exported import load_exported, tensor_forward
-from visus.apps.report.intervals import bootstrap_intervals
+from visus.apps.report.intervals import bootstrap_standard_error
 from visus.datamodules.core.base import VisionDataModule
 from visus.datamodules.core.loading import make_loader
 from visus.tasks.assessment import Assessment
@@ -27,10 +27,6 @@ _SECONDS = 2.0
 """For which the networks of two models are run in turns."""
 
 
-_RESAMPLES = 10
-"""Resamples that a standard error needs: one evaluation of a detector may take seconds."""
-
-
 @dataclass(frozen=True)
 class MainMetric:
     """The main metric of a model on a split.
@@ -38,13 +34,13 @@ class MainMetric:
     Attributes:
         name: Its name, such as `accuracy`.
         value: Its value.
-        interval: The 95 % interval; None with few samples.
+        standard_error: Its standard error by the bootstrap; None with few samples.
         higher_is_better: Whether a larger value is better.
     """
 
     name: str
     value: float
-    interval: tuple[float, float] | None
+    standard_error: float | None
     higher_is_better: bool
 
     def drop_from(self, other: "MainMetric") -> float:
@@ -52,15 +48,10 @@ class MainMetric:
         difference = other.value - self.value
         return difference if self.higher_is_better else -difference
 
-    @property
-    def standard_error(self) -> float:
-        """A quarter of the interval; 0 with few samples."""
-        return 0.0 if self.interval is None else (self.interval[1] - self.interval[0]) / 4
-
     def __str__(self) -> str:
-        if self.interval is None:
+        if self.standard_error is None:
             return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.interval[0]:.3f} to {self.interval[1]:.3f})"
+        return f"{self.value:.3f} ± {self.standard_error:.3f}"
 
 
 @dataclass(frozen=True)
@@ -107,12 +98,10 @@ def _main_metric(assessment: Assessment) -> MainMetric:
     """The main metric of assessed samples."""
     main = assessment.main
 
-    def metric(chosen: object) -> dict[str, float]:
-        return {main: assessment.compute(chosen)[main]}  # type: ignore[arg-type]
-
-    interval = bootstrap_intervals(metric, len(assessment.sources), _RESAMPLES).get(main)
-    value = assessment.compute()[main]
-    return MainMetric(main, value, interval, assessment.higher_is_better)
+    error = bootstrap_standard_error(
+        lambda chosen: assessment.compute(chosen)[main], len(assessment.sources)
+    )
+    return MainMetric(main, assessment.compute()[main], error, assessment.higher_is_better)
 
 
 def assess(task: VisionTask, data: VisionDataModule[Any], split: str, batch: int) -> MainMetric:

@@ -136,6 +136,10 @@ class _Compression:
         if not self._write_int8(learner.task, "int8"):
             seconds = self._limits.budget.left - self._search.reserved
             if seconds < self._search.overhead:
+                print(
+                    "no int8 file: quantisation alone costs too much, and no time is left to "
+                    "train for it; allow a longer --budget"
+                )
                 return None
             learner.learn(seconds, int8=True)
             metric = assess(learner.task, self._evaluation.data, "val", batch=1)

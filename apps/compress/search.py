@@ -189,7 +189,7 @@ class Search:
 
     def _is_near(self, metric: MainMetric) -> bool:
         """Whether a metric misses the limit by less than its standard error."""
-        return self.drop(metric) <= self._limits.max_drop + metric.standard_error
+        return self.drop(metric) <= self._limits.max_drop + (metric.standard_error or 0.0)
 
     def _plan(self) -> list[float]:
         """The seconds that each step may train: the smaller the network, the longer."""

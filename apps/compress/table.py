@@ -53,7 +53,7 @@ def print_test(metrics: dict[str, MainMetric], split: str) -> None:
         split: What they were measured on, in words.
     """
     (name, *_) = {metric.name for metric in metrics.values()}
-    table = Table("model", f"{name} on the {split} data (95 % interval)")
+    table = Table("model", f"{name} on the {split} data (± standard error)")
     for model, metric in metrics.items():
         table.add_row(model, str(metric))
     console().print(table)

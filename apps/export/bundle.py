@@ -185,12 +185,13 @@ def measure_bundle(model: Model, folder: Path, paths: Sequence[Path] = ()) -> li
             given = _network_outputs(each, image)
             same = given.shape == outputs.shape
             largest = np.abs(given - outputs).max(initial=0.0) if same else np.inf
-            difference = max(difference, float(largest))
+            # Unlike `max`, it keeps NaN.
+            difference = float(np.maximum(difference, largest))
             for _ in range(1 if paths else _ROUNDS):
                 start = time.perf_counter()
                 each.predict_image(image)
                 times.append(time.perf_counter() - start)
-        shown = f"by {difference:.1e}" if np.isfinite(difference) else "in shape"
+        shown = "in shape" if np.isinf(difference) else f"by {difference:.1e}"
         where = f" on {counted(len(paths), 'image')}" if paths else ""
         lines.append(
             f"{each.runtime}: {np.median(times) * 1000:.1f} ms from image to prediction, outputs "

@@ -210,7 +210,6 @@ class _Outputs:
             return True
         if result.prediction is None:
             return self._repeat(camera, frame)
-        self.count += 1
         try:
             prediction = camera.model.apply_state(result.prediction, frame.time)
             if camera.conceal is not None:
@@ -221,6 +220,7 @@ class _Outputs:
                 raise
             self._add_problem(camera, f"{camera.name}: {error}")
             return True
+        self.count += 1
         self._last[camera] = frame.image
         entry = frame.to_json() | prediction.to_json() if self._jsonl else {}
         self._call(camera, self._jsonl, lambda jsonl: jsonl.write(entry))

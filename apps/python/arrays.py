@@ -34,7 +34,11 @@ def from_pillow(image: Image.Image, place: str) -> Pixels:
             "file, or scale them to 8 bits"
         )
     try:
-        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == "RGB" and image.format is None:
+            # Pillow keeps the transparent colour of a file that was converted to RGB.
+            upright.info.pop("transparency", None)
+        return np.asarray(to_rgb(upright))
     except OSError as error:
         raise ImageError(
             f"{place}: truncated or damaged ({error}); fetch or export it again"

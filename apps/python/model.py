@@ -131,7 +131,10 @@ class Model:
         session = configure(self.inner, options, _StillImages())
         if session.closing:
             names = ", ".join(options)
-            raise TypeError(f"{names}: is for images as a whole; for result in model.stream(...)")
+            one = "" if len(options) == 1 else "one of "
+            raise TypeError(
+                f"{one}{names}: is for images as a whole; for result in model.stream(...)"
+            )
         images = open_images(source, channels, self.inner.metadata.in_channels)
         keep = images.single or not images.stored
         size = 1 if images.single else session.model.batch_size

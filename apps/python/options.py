@@ -70,7 +70,7 @@ def errors_in_python() -> Iterator[None]:
 
 def _in_python(text: str) -> str:
     # A command to be run in a terminal keeps its options.
-    command_or_option = r"\bvisus [a-z][^;]*|(?<![\w-])--([a-z][\w.-]*)"
+    command_or_option = r"\bvisus [a-z][^;,]*|(?<![\w-])--([a-z][\w.-]*)"
     return re.sub(
         command_or_option,
         lambda found: found[1].replace("-", "_") if found[1] else found[0],
@@ -125,7 +125,7 @@ def _value(option: TaskOption, value: Any) -> Any:
     except ArgumentTypeError as error:
         raise ValueError(f"{option.name}={error}") from None
     except (AttributeError, TypeError, ValueError):
-        kind = getattr(option.kind, "__name__", "value")
+        kind = option.kind.__name__ if isinstance(option.kind, type) else option.metavar or "value"
         raise TypeError(f"{option.name}={value!r}: is not of type {kind}") from None
     if option.choices is not None and converted not in option.choices:
         raise ValueError(f"{option.name}={value!r}: choose from {', '.join(option.choices)}")

@@ -22,6 +22,12 @@ class BestCheckpoint(ModelCheckpoint):
     """
 
     measured = False
+    _broadcast: Callable[[bool], bool] = staticmethod(bool)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find the folder; `load_state_dict` follows."""
+        super().setup(trainer, pl_module, stage)
+        self._broadcast = trainer.strategy.broadcast
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the best metric, also in a run folder that was moved.
@@ -39,7 +45,9 @@ class BestCheckpoint(ModelCheckpoint):
         state["best_k_models"] = {
             moved(path): value for path, value in state_dict.get("best_k_models", {}).items()
         }
-        if state["best_model_path"] and Path(state["best_model_path"]).exists():
+        is_there = bool(state["best_model_path"]) and Path(state["best_model_path"]).exists()
+        # All processes compare with the same metric.
+        if self._broadcast(is_there):
             super().load_state_dict(state | {"dirpath": self.dirpath})
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
@@ -88,7 +96,9 @@ class SavedConfig(SaveConfigCallback):
         folder = self._folder()
         folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / self.config_filename)
-        self.parser.save(self.config, path, skip_none=False, overwrite=True)
+        self.parser.save(
+            self.config, path, skip_none=False, overwrite=True, multifile=self.multifile
+        )
 
 
 def merge_callbacks(callbacks: Sequence[Any], arguments: Iterable[str]) -> list[Any]:

@@ -259,6 +259,9 @@ class LastCheckpoint(Checkpoint):
         for logger in trainer.loggers:
             logger.save()
         self._note_metrics(trainer)
+        if trainer.is_global_zero:
+            # A run with these metrics is finished; one that trains on is not yet.
+            self.path.with_name("metrics.json").unlink(missing_ok=True)
         self._is_saving = True
         trainer.save_checkpoint(self.path)
         self._is_saving = False

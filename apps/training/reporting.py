@@ -60,8 +60,6 @@ class RunReport(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the size of the model, the batch size, the learning rate and the run folder."""
         self.started = time.perf_counter()
-        # A run with these metrics is finished; this one, which may be resumed, is not yet.
-        (self.folder / "metrics.json").unlink(missing_ok=True)
         data = trainer.datamodule  # type: ignore[attr-defined]
         rates = sorted({group["lr"] for o in trainer.optimizers for group in o.param_groups})
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]

@@ -80,6 +80,9 @@ class StudyPlan:
     def from_json(cls, text: str) -> "StudyPlan":
         """The plan that `to_json` wrote."""
         values = json.loads(text)
+        if "figure" in values:
+            # Its name in earlier versions.
+            values["metric"] = values.pop("figure")
         space: dict[str, Choices | Range] = {}
         for key, each in values.pop("space").items():
             space[key] = Choices(tuple(each["values"])) if "values" in each else Range(**each)
@@ -177,9 +180,11 @@ def _difference(folder: Path, plan: StudyPlan, config: Mapping[str, Any]) -> str
             if key not in given or key not in stored or stored[key] != given[key]:
                 there, here = stored.get(key, "not set"), given.get(key, "not set")
                 return f"another configuration, where {key} is {there!r} instead of {here!r}"
-    if (folder / _PLAN).read_text(encoding="utf-8") != plan.to_json():
-        return "another search space or other options"
-    return ""
+    try:
+        same = read_plan(folder).to_json() == plan.to_json()
+    except (KeyError, TypeError, ValueError):
+        same = False
+    return "" if same else "another search space or other options"
 
 
 def _entries(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -47,15 +47,15 @@ def to_eight_bits(
         The image in a mode of 8 bits, and a note on the conversion.
 
     Raises:
-        ImageError: If values of 32 bits do not fit into 16.
+        ImageError: If grey values are negative, or do not fit into 16 bits.
     """
     declared = _declared_bits(image, depth, data)
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if not 0 <= int(values.min()) <= int(values.max()) <= 65535:
             raise ImageError(
-                f"{name}: 32-bit pixels from {values.min()} to {values.max()} have no fixed range; "
-                "save it with 8 or 16 bits"
+                f"{name}: {depth}-bit pixels from {values.min()} to {values.max()} have no fixed "
+                "range; scale them to unsigned 8 or 16 bits"
             )
         values = values.astype(np.uint16) if values.itemsize > 2 else values
         bits, note = _significant_bits(int(values.max()), declared)

@@ -21,7 +21,7 @@ from visus.apps.live.serve.openapi import openapi
 from visus.apps.live.serve.operations import operations
 from visus.apps.live.serve.pages import page
 from visus.apps.live.serve.prediction import Answer, Upload, set_threshold, threshold_of
-from visus.apps.live.serve.security import Guard
+from visus.apps.live.serve.security import Guard, cookie_name
 from visus.vision.errors import VisusError
 from visus.vision.printable import printable
 
@@ -50,9 +50,7 @@ def build_app(server: "PageServer") -> ASGIApp:
         Route("/openapi.json", handlers.openapi, methods=["GET"]),
     ]
     router = Router(routes, redirect_slashes=False)
-    guard = Guard(
-        router, server.address.loopback, server.token, server.cookie, lambda: server.stopping
-    )
+    guard = Guard(router, server.address.loopback, server.token, lambda: server.stopping)
     return Lingering(Recorder(guard, server.record))
 
 
@@ -72,9 +70,8 @@ class _Handlers:
         """The page for people."""
         response = page("page")
         if "token" in request.query_params:
-            response.set_cookie(
-                self._server.cookie, self._server.token, httponly=True, samesite="strict"
-            )
+            name = cookie_name(request.headers["host"])
+            response.set_cookie(name, self._server.token, httponly=True, samesite="strict")
         return response
 
     async def docs(self, request: Request) -> Response:

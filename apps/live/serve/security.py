@@ -30,7 +30,6 @@ class Guard:
         app: The application.
         loopback: Whether only this machine may send requests.
         token: What clients must send; empty for none.
-        cookie: Name of the cookie that holds the token after the page was opened with it.
         closing: Whether the server is about to stop.
     """
 
@@ -39,13 +38,11 @@ class Guard:
         app: ASGIApp,
         loopback: bool,
         token: str,
-        cookie: str,
         closing: Callable[[], bool],
     ) -> None:
         self._app = app
         self._loopback = loopback
         self._token = token
-        self._cookie = cookie
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +81,8 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         # A strict parser would stop at an unusual cookie of another application on this host.
         cookies = cookie_parser(headers.get("cookie", ""))
-        offered = [cookies.get(self._cookie, ""), bearer if scheme.lower() == "bearer" else ""]
+        offered = [cookies.get(cookie_name(headers["host"]), "")]
+        offered += [bearer] if scheme.lower() == "bearer" else []
         if scope["path"] == "/":
             offered += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if not any(hmac.compare_digest(each.encode(), self._token.encode()) for each in offered):
@@ -94,6 +92,19 @@ class Guard:
                 "Authorization: Bearer TOKEN",
                 {"WWW-Authenticate": "Bearer"},
             )
+
+
+def cookie_name(host: str) -> str:
+    """Name of the cookie that holds the token after the page was opened with it.
+
+    Browsers send cookies to all ports of a host; the clients' port tells servers apart, which may
+    be another one than the server's own, as that of a container.
+
+    Args:
+        host: The header Host, which was checked.
+    """
+    found = _HOST.fullmatch(host)
+    return f"visus-{found[2] if found and found[2] else 'default'}"
 
 
 def _check_form(scope: Scope, headers: Headers) -> None:

@@ -121,18 +121,14 @@ class PageServer(Sink):
         self._thread.start()
 
     @property
-    def cookie(self) -> str:
-        """Name of the cookie with the token; cookies are those of a host, whatever the port."""
-        return f"visus-{self._port}"
-
-    @property
     def url(self) -> str:
         """The URL of the page."""
+        place = f"http://{self.address.shown_host}:{self._port}/"
+        if not self.token:
+            return place
         # The user's own token is not printed.
         given = self.token == own_token()
-        token = f"${TOKEN_VARIABLE}" if given else self.token
-        token = f"?token={token}" if self.token else ""
-        return f"http://{self.address.shown_host}:{self._port}/{token}"
+        return f"{place}?token={f'${TOKEN_VARIABLE}' if given else self.token}"
 
     def show(self, frame: Frame, drawn: Pixels) -> bool:
         """See `Sink.show`; waits while the page is paused, unless the frames are live.

@@ -22,6 +22,7 @@ from visus.tasks.budget import BudgetChoices
 from visus.tasks.data_info import info_from_data
 from visus.tasks.registry import task_spec
 from visus.vision.errors import VisusError
+from visus.vision.wording import counted
 
 _BATCH = 8
 """Samples in a measured step: a sample takes about as long in larger batches."""
@@ -96,7 +97,8 @@ class Measurer:
             VisusError: If the data are too few, or memory is too small for the first candidate.
         """
         for split in ("train", "val"):
-            self.data.checked_dataset(split)
+            # That of the base class decodes no clips, in a size that may not be trained.
+            VisionDataModule.checked_dataset(self.data, split)
         sizes, larger = self._sizes()
         backbones = self._backbones()
         samples = len(self.data.dataset("train"))  # type: ignore[arg-type]
@@ -106,11 +108,11 @@ class Measurer:
         began = budget.elapsed
         limit = _SHARE / 4 * budget.seconds
         smallest, last = (self._candidate(backbones[0], size) for size in (sizes[0], sizes[-1]))
-        with _explained_shortage(last):
+        with self._explained_shortage(last):
             largest_seconds, speed_up = self._choose_precision(last, limit)
         seconds = {last: largest_seconds}
         if smallest != last:
-            with _explained_shortage(smallest):
+            with self._explained_shortage(smallest):
                 smallest_seconds = self._sample_seconds(smallest, limit)
             ends = {smallest: smallest_seconds, last: largest_seconds}
             for size in sizes[:-1]:
@@ -227,7 +229,7 @@ class Measurer:
             candidate: The backbone and the input size.
             limit: Most seconds to measure.
         """
-        arguments = self._arguments | {"batch_size": min(_BATCH, self.data.batch_size)}
+        arguments = self._arguments | {"batch_size": self._batch_size}
         if candidate.size != tuple(self.data.image_size):
             arguments["image_size"] = list(candidate.size)
         if candidate.crop is not None:
@@ -241,21 +243,25 @@ class Measurer:
         task: VisionTask = self._task_class(data_info=info_from_data(info_class, data), **model)
         return seconds_per_step(task, data, self._trainer, limit) / float(data.batch_size)
 
+    @property
+    def _batch_size(self) -> int:
+        return min(_BATCH, self.data.batch_size)
 
-@contextmanager
-def _explained_shortage(candidate: Candidate) -> Iterator[None]:
-    """Explain a lack of memory in steps of the input size of the configuration."""
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error) and not is_worker_death(error):
-            raise
-        height, width = candidate.size
-        raise VisusError(
-            f"--budget: out of memory while measuring steps of {_BATCH} images of {height} x "
-            f"{width} ({' '.join(str(error).split()):.200}); give a smaller --data.image_size, "
-            "--data.batch_size or --data.num_workers"
-        ) from None
+    @contextmanager
+    def _explained_shortage(self, candidate: Candidate) -> Iterator[None]:
+        """Explain a lack of memory without which nothing can be planned."""
+        try:
+            yield
+        except Exception as error:
+            if not is_out_of_memory(error) and not is_worker_death(error):
+                raise
+            height, width = candidate.size
+            raise VisusError(
+                f"--budget: out of memory while measuring steps of "
+                f"{counted(self._batch_size, 'image')} of {height} x {width} "
+                f"({' '.join(str(error).split()):.200}); give a smaller --data.image_size, "
+                "--data.batch_size or --data.num_workers"
+            ) from None
 
 
 def _computes_bfloat16(accelerator: str) -> bool:

@@ -1,11 +1,13 @@
 """Read the categories and annotations of COCO JSON: class names, and the objects of each image."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from visus.datamodules.core.formats.coco_masks import read_segmentation
 from visus.datamodules.core.labels import LabelledObject, Labels, is_number, misspelt
+from visus.datamodules.core.object_checks import mask_bounds
 from visus.datamodules.core.problems import shown
 
 _OBJECT_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation", "area", "iscrowd")
@@ -67,6 +69,8 @@ def _read_object(
     """One object; None, and a problem, if it is not usable."""
     category, box, crowd = (entry.get(key) for key in ("category_id", "bbox", "iscrowd"))
     area = entry.get("area")
+    # Some tools export polygons without boxes.
+    has_box = box is not None and box != []
     message = ""
     if wrong := misspelt(entry, _OBJECT_KEYS):
         message = wrong
@@ -74,7 +78,7 @@ def _read_object(
         message = f"unknown class: category_id {shown(category)} is not a category's id"
     elif type(entry.get("image_id")) not in (int, str):
         message = f"its image_id {shown(entry.get('image_id'))} is not an image's id"
-    elif not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
+    elif has_box and not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
         message = f"its bbox {shown(box)} is not four finite numbers"
     elif not (crowd is None or (isinstance(crowd, int) and crowd in (0, 1))):
         message = f"its iscrowd {shown(crowd)} is neither 0 nor 1"
@@ -87,8 +91,8 @@ def _read_object(
     if isinstance(mask, str):
         labels.error(place, mask)
         return None
-    x, y, width, height = box  # type: ignore[misc]
-    return LabelledObject(
+    x, y, width, height = box if has_box else (0, 0, 0, 0)  # type: ignore[misc]
+    item = LabelledObject(
         names[str(category)],
         (x, y, x + width, y + height),
         place,
@@ -98,3 +102,10 @@ def _read_object(
         runs_size=mask.size,
         area=area,
     )
+    if has_box:
+        return item
+    bounds = mask_bounds(item)
+    if bounds is None:
+        labels.error(place, "has neither a bbox nor a segmentation")
+        return None
+    return replace(item, box=bounds)

@@ -192,7 +192,7 @@ def search_path(monkeypatch, values, steps=8):
     search = Search.__new__(Search)
     search._student, search.overhead, search.reserved = student, 1.0, 15.0
     search._limits = Limits(max_drop=0.01, speedup=None, budget=budget)
-    search.original = SimpleNamespace(metric=MainMetric("accuracy", 0.90, (0.88, 0.92), True))
+    search.original = SimpleNamespace(metric=MainMetric("accuracy", 0.90, 0.01, True))
 
     times = []
 
@@ -200,7 +200,7 @@ def search_path(monkeypatch, values, steps=8):
         times.append(seconds)
         budget.left -= seconds
         value = next(accuracies)
-        metric = MainMetric("accuracy", value, (value - 0.02, value + 0.02), True)
+        metric = MainMetric("accuracy", value, 0.01, True)
         return Measured(step, metric, student.multiply_adds, 1.0, {})
 
     monkeypatch.setattr(search, "_train", train)

@@ -3,13 +3,26 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from tests.conftest import save_scene
+from visus.apps.export import bundle
+from visus.apps.inference.loading import load_model
 
 
-def test_the_bundle_runs_with_its_requirements_alone(visus, images, edge):
+def test_the_bundle_runs_with_its_requirements_alone(visus, images, edge, monkeypatch):
     code, out, err = visus("export", "faces", "--output", "bundle")
     assert code == 0, err
     assert "onnxruntime: " in out and "ms from image to prediction, outputs differ" in out
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            bundle,
+            "_network_outputs",
+            lambda model, image: np.full(3, 1.0 if model.runtime == "torch" else np.nan),
+        )
+        reference, *others = bundle.measure_bundle(load_model("faces"), Path("bundle"))
+    assert "differ from torch's by 0.0e+00" in reference
+    assert others and all("differ from torch's by nan" in line for line in others)
     run = edge(Path("bundle"))
     more = ["--gallery", "e.db", "--runtime", "onnxruntime"]
     code, out, err = run("enroll", "--name", "Eileen", "--consent", "public", "a.png", *more)
@@ -38,8 +51,6 @@ def test_the_bundle_runs_with_its_requirements_alone(visus, images, edge):
 
 
 def test_the_network_of_a_bundle_computes_in_the_requested_precision(visus, images):
-    from visus.apps.inference.loading import load_model
-
     code, _, err = visus("export", "faces", "--output", "exact", "--precision", "bf16")
     assert code == 0, err
     rounded = ("--output", "rounded", "--precision", "int8")

@@ -75,6 +75,10 @@ def test_grey_and_transparent_images_become_rgb(model):
     clear = np.zeros((10, 20, 4), np.uint8)
     assert (model(clear).image == 255).all()
     assert (model(Image.fromarray(clear)).image == 255).all()
+    # An image that was converted to RGB has its colours, and no transparent one.
+    palette = Image.fromarray(np.zeros((10, 20), np.uint8)).convert("P")
+    palette.info["transparency"] = 0
+    assert (model(palette.convert("RGB")).image == 0).all()
 
 
 def test_other_channels_of_a_model_stay_as_they_are():

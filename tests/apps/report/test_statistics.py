@@ -5,7 +5,7 @@ import pytest
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from visus.apps.report.calibration import fit_temperature, measure_calibration, scale_scores
-from visus.apps.report.intervals import bootstrap_intervals
+from visus.apps.report.intervals import bootstrap_intervals, bootstrap_standard_error
 from visus.apps.report.label_errors import out_of_sample_scores, rank_label_errors
 from visus.apps.report.slices import compare_slices, image_properties
 from visus.tasks.assessment import LabelScores
@@ -19,11 +19,14 @@ def test_intervals_cover_the_true_mean_as_often_as_they_claim():
         (low, high) = bootstrap_intervals(lambda i, v=values: {"mean": v[i].mean()}, 50)["mean"]
         covered += low <= 0.5 <= high
         assert high - low == pytest.approx(2 * 1.96 * np.sqrt(1 / 12 / 50), rel=0.35)
+        error = bootstrap_standard_error(lambda i, v=values: v[i].mean(), 50)
+        assert error == pytest.approx(np.sqrt(1 / 12 / 50), rel=0.35)
     assert covered >= 51
 
 
 def test_too_few_samples_and_undefined_metrics_have_no_interval():
     assert bootstrap_intervals(lambda i: {"mean": 1.0}, 9) == {}
+    assert bootstrap_standard_error(lambda i: 1.0, 9) is None
     found = bootstrap_intervals(lambda i: {"a": float(i[0]), "b": float("nan")}, 20)
     assert set(found) == {"a"}
 

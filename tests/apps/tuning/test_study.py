@@ -70,6 +70,10 @@ def run_trials(monkeypatch, outcome, seconds=600):
 def test_another_configuration_does_not_continue_a_study(workplace):
     complete(start_study(FOUND, PLAN, CONFIG))
     assert len(start_study(FOUND, PLAN, CONFIG).trials) == 2
+    # Earlier versions had another name for the metric.
+    path = FOUND / "study.json"
+    path.write_text(path.read_text().replace('"metric"', '"figure"'))
+    assert len(start_study(FOUND, PLAN, CONFIG).trials) == 2
     changed = {**CONFIG, "trainer": {"max_epochs": 2, "precision": "32-true"}}
     with pytest.raises(CommandError, match=r"trainer.max_epochs is 1 instead of 2; name another"):
         start_study(FOUND, PLAN, changed)

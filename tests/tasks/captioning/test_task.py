@@ -160,6 +160,8 @@ def test_a_summary_belongs_to_a_stream():
     images = [data.dataset("val").image(i) for i in range(2)]
     with pytest.raises(TypeError, match="summary: is for images as a whole; for result in model"):
         model(images, summary=True)
+    with pytest.raises(TypeError, match="one of beam, summary: is for images as a whole"):
+        model(images, beam=1, summary=True)
     stream = model.stream(iter(images), summary=True)
     assert stream.summary == [] and len(list(stream)) == 2
     assert len(stream.summary) == 1

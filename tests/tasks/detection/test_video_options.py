@@ -200,6 +200,8 @@ def test_lines_are_options_in_python(workplace, run):
     assert "track" in results[-1][0].details
     with pytest.raises(ValueError, match="line='1,2,3' has 3 coordinates"):
         next(python.load(run).stream(clip, line="1,2,3"))
+    with pytest.raises(TypeError, match=r"line=\(0, 0.5\): is not of type \[NAME=\]X1,Y1,X2,Y2"):
+        next(python.load(run).stream(clip, line=((0, 0.5), (1, 0.5))))
 
 
 def test_blur_belongs_to_tasks_with_regions(visus, workplace):

@@ -236,8 +236,12 @@ def test_images_of_five_channels_are_trained_on_and_segmented(visus, workplace):
     Image.new("RGB", (8, 8)).save("a.png")
     code, _, err = visus("predict", "latest", "a.png")
     assert code == 3 and "a.png: an image of 3 channels" in err and "takes 5" in err
-    code, _, err = visus("export", "latest", "--output", "m.onnx")
-    assert code == 0, err
+    code, out, err = visus("export", "latest", "--output", "m.onnx", "--images", root / "images")
+    assert code == 0 and "8 images" in out, err
+    Image.new("RGB", (8, 8)).save(root / "images" / "a.png")
+    code, _, err = visus("export", "latest", "--output", "m.onnx", "--images", root / "images")
+    assert code == 2 and "a.png: an image of 3 channels, where the model takes 5" in err
+    (root / "images" / "a.png").unlink()
     assert visus("data", "check", root, "--in-channels", "5")[0] == 0
     code, _, err = visus("data", "check", root)
     assert code == 2, err

@@ -110,3 +110,13 @@ def test_32_bit_pixels_without_a_range_are_refused():
     file = io.BytesIO()
     Image.fromarray(pixels // 40).save(file, "TIFF")
     assert len(np.unique(read_image(file.getvalue()))) > 100
+
+
+def test_signed_pixels_of_16_bits_are_refused_as_such():
+    file = io.BytesIO()
+    height = np.arange(-5, 475, dtype=np.int16).reshape(24, 20)
+    # TIFF's tag SampleFormat: 2 for signed integers.
+    tags = {339: 2}
+    Image.fromarray(height.astype(np.uint16)).save(file, "TIFF", tiffinfo=tags)
+    with pytest.raises(ImageError, match=r"16-bit pixels from -5 to 474 have no fixed range"):
+        read_image(file.getvalue())

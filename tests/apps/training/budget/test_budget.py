@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import newest, save_detection, save_masked, save_scene
+from tests.conftest import newest, save_masked, save_scene
 from visus.apps.training.budget import clock, measuring, planned
 from visus.apps.training.budget.callbacks import BudgetTimer
 from visus.apps.training.budget.clock import Budget
@@ -312,23 +312,3 @@ def test_half_precision_is_chosen_where_it_is_faster(visus, data, ticking, monke
     code, out, err = visus(*arguments, "--trainer.precision", "32-true")
     assert code == 0 and "as fast as float32" not in out, err
     assert set(measured) == {"32-true"}
-
-
-def test_images_larger_than_the_input_are_tried_at_their_own_size(workplace, monkeypatch):
-    root = save_detection(workplace / "set", "coco", ("train", "val"), 4, (480, 640))
-    monkeypatch.setattr(Measurer, "_sample_seconds", lambda self, each, limit: 1e-4 * each.size[0])
-    model = {"backbone": "resnet9", "pretrained": False}
-    data = {"root": str(root), "num_workers": 0, "image_size": None}
-
-    task = "visus.tasks.detection.task.DetectionTask"
-    module = "visus.datamodules.detection.data.ImageDetectionData"
-
-    def largest(seconds):
-        measurer = Measurer(
-            {"class_path": task, "init_args": model}, {"class_path": module, "init_args": data},
-            {"precision": None, "accelerator": "cpu"}, (), False,
-        )  # fmt: skip
-        return list(measurer.measure(Budget(seconds)).sample_seconds)[-1].size
-
-    # Twelve epochs of four images take two seconds at the largest size.
-    assert largest(1000) == (480, 640) and largest(1) == (384, 512)
