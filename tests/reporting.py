@@ -14,7 +14,7 @@ def shorten(monkeypatch):
 
     for module, values in (
         (explanations, {"_SHOWN": 2, "_DELETED": 2, "_DRAWS": 1}),
-        (intervals, {"_RESAMPLES": 5, "_FEWEST_RESAMPLES": 5}),
+        (intervals, {"_RESAMPLES": 5, "_FEWEST_FOR_INTERVAL": 5}),
         (robustness, {"_CORRUPTED": 4, "_ATTACKED": 4, "_STEPS": 2, "_PATCH_STEPS": 2}),
         (occlusion, {"_WINDOWS": 2}),
     ):

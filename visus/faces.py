@@ -18,7 +18,7 @@ from visus.apps.python.options import errors_in_python
 from visus.tasks.face_recognition.answers import Candidate, Face, Found, Verification
 from visus.tasks.face_recognition.gallery import Gallery as Store
 from visus.tasks.face_recognition.gallery import Person
-from visus.tasks.face_recognition.open_gallery import open_gallery
+from visus.tasks.face_recognition.open_gallery import is_qdrant, open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
 from visus.vision.errors import VisusError
 from visus.vision.frames import Frame
@@ -77,9 +77,9 @@ class Gallery:
         if not name.strip() or not consent.strip():
             raise VisusError("enroll: name and consent must not be empty")
         with errors_in_python():
-            if not self.path.startswith("qdrant://") and Path(self.path).exists():
+            if self._exists():
                 # One of another model is refused before the images are embedded.
-                self._open()
+                self._open(create=True)
             faces, problems = self._embed_all(images)
             if not faces:
                 raise VisusError("; ".join([*problems, f"nothing was enrolled for {name!r}"]))
@@ -218,7 +218,7 @@ class Gallery:
         return open_gallery(self.path, self._pipeline)
 
     def _exists(self) -> bool:
-        return self.path.startswith("qdrant://") or Path(self.path).exists()
+        return is_qdrant(self.path) or Path(self.path).exists()
 
     def _open(self, create: bool = False) -> Store:
         """The gallery; a missing one is created only on request."""

@@ -15,7 +15,7 @@ from visus.datamodules.captioning.json_formats import Entry
 from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.named_files import NamedFileError, NamedFiles, image_folders
 from visus.datamodules.core.pairing import unread_files
-from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.problems import Problem, has_errors, shown
 from visus.datamodules.core.shards.samples import ShardFile
 from visus.datamodules.core.splits import unstated_splits
 from visus.datamodules.core.text_files import first_unrecognised
@@ -151,7 +151,7 @@ def check_captions(labels: CaptionLabels, root: Path) -> CaptionListing:
     for image, check in zip(labels.images, checks, strict=True):
         found = check.problems(image.place)
         problems += [replace(p, message=f"{image.path.name}: {p.message}") for p in found]
-        if not any(problem.severity == "error" for problem in found):
+        if not has_errors(found):
             checked.append(replace(image, content=check.content))
     usable, duplicates = check_copies(checked)
     problems += duplicates

@@ -13,7 +13,7 @@ from visus.datamodules.core.class_labels import (
 )
 from visus.datamodules.core.collection import collection_paused
 from visus.datamodules.core.images import group_copies, inspect_images
-from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.problems import Problem, has_errors
 from visus.datamodules.core.splits import unstated_splits
 
 
@@ -37,7 +37,10 @@ class Listing:
 
 
 def read_listing(
-    root: Path, class_names: Sequence[str] | None = None, allow_outside: bool = False
+    root: Path,
+    class_names: Sequence[str] | None = None,
+    allow_outside: bool = False,
+    in_channels: int = 3,
 ) -> Listing:
     """Read the user's own data set and check every image.
 
@@ -45,11 +48,12 @@ def read_listing(
         root: See `visus.datamodules.classification.files.read_labels`.
         class_names: See `check_labels`.
         allow_outside: See `visus.datamodules.classification.files.read_labels`.
+        in_channels: See `check_labels`.
 
     Raises:
         VisusError: If there is no such folder or file, or the CSV lacks a column.
     """
-    return check_labels(read_labels(root, allow_outside), root, class_names)
+    return check_labels(read_labels(root, allow_outside), root, class_names, in_channels)
 
 
 def check_labels(
@@ -99,8 +103,9 @@ def _check_files(samples: Sequence[Sample], in_channels: int) -> tuple[list[Samp
     sizes: dict[tuple[int, int], tuple[int, int]] = {}
     with collection_paused():
         for sample, check in zip(samples, checks, strict=True):
-            problems += check.problems(sample.place, in_channels)
-            if check.info is not None:
+            found = check.problems(sample.place, in_channels)
+            problems += found
+            if check.info is not None and not has_errors(found):
                 size = (check.info.height, check.info.width)
                 good.append(sample.checked(check.content, sizes.setdefault(size, size)))
     return good, problems

@@ -1,8 +1,12 @@
 """Read the labels of class folders or a CSV."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from visus.datamodules.core.class_labels import parse_labels
 from visus.datamodules.core.collection import collection_paused
@@ -26,6 +30,9 @@ from visus.vision.image_files import (
     iterate_images,
     list_files,
 )
+
+_MASK_FOLDER = re.compile(r"masks?$|^labels?$|^segmentation(class|object)$|annot(ations?)?$")
+_MASK_ENDING = re.compile(r"_(mask|L)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +154,38 @@ def _read_folders(root: Path) -> Labels:
     filled = {sample.labels[0] for sample in samples}
     empty = sorted({folder.name for _, folder in folders} - filled)
     problems += unread_files(root, [*(sample.file for sample in samples), *unread])
+    problems += _check_masks(samples)
     return Labels(samples, problems, empty=empty)
+
+
+def _check_masks(samples: Sequence[Sample]) -> list[Problem]:
+    """A problem where a folder holds the masks of another one's images."""
+    stems: dict[Path, set[str]] = defaultdict(set)
+    for sample in samples:
+        stems[sample.path.parent].add(_MASK_ENDING.sub("", sample.path.stem))
+    for folder, own in stems.items():
+        if not _MASK_FOLDER.search(folder.name.lower()):
+            continue
+        for other, theirs in stems.items():
+            if other != folder and own <= theirs and _are_masks(folder):
+                message = (
+                    f"holds masks of the images in {other.name}, not images of a class; for "
+                    "segmentation rename the folders to masks and images"
+                )
+                return [Problem(str(folder), message, "fatal")]
+    return []
+
+
+def _are_masks(folder: Path) -> bool:
+    """Whether the first image of a folder has values or a palette, as masks have."""
+    path = next((Path(each) for each in list_files(folder).images), None)
+    if path is None or path.suffix.lower() != ".png":
+        return False
+    try:
+        with Image.open(path) as image:
+            return image.mode in ("1", "L", "P")
+    except OSError:
+        return False
 
 
 def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:

@@ -4,7 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visus.datamodules.core.spec import ALLOW_OUTSIDE, DataReport, DataSpec, size_line
+from visus.datamodules.core.spec import (
+    ALLOW_OUTSIDE,
+    IN_CHANNELS,
+    DataReport,
+    DataSpec,
+    size_line,
+)
 
 if TYPE_CHECKING:
     from visus.datamodules.classification.checks import Listing
@@ -18,7 +24,7 @@ class ClassificationDataSpec(DataSpec):
 
     task = "classification"
     fallback = True
-    options = (ALLOW_OUTSIDE,)
+    options = (IN_CHANNELS, ALLOW_OUTSIDE)
     conversions = ("shards",)
     label_formats = ("folders", "csv")
     sample_folder = "photos"
@@ -55,7 +61,9 @@ class ClassificationDataSpec(DataSpec):
         """See `DataSpec.check`."""
         from visus.datamodules.classification.checks import read_listing
 
-        listing = read_listing(path, allow_outside=values[ALLOW_OUTSIDE.name])
+        listing = read_listing(
+            path, allow_outside=values["allow_outside"], in_channels=values["in_channels"]
+        )
         return _report(listing, path)
 
     def check_module(self, data: "VisionDataModule[Any]") -> DataReport:

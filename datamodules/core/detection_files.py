@@ -1,5 +1,6 @@
 """Read detection labels of any format, and check every image and every box."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from visus.datamodules.core.images import check_copies, inspect_images
 from visus.datamodules.core.labels import LabelledImage, Labels
 from visus.datamodules.core.object_checks import check_objects
 from visus.datamodules.core.pairing import simple_name
-from visus.datamodules.core.problems import Problem, shown
+from visus.datamodules.core.problems import Problem, has_errors, shown
 from visus.vision.errors import VisusError
 from visus.vision.images import ImageInfo
 
@@ -42,13 +43,18 @@ class DetectionListing:
     left_out: int
 
 
+def found_formats(root: Path) -> list[str]:
+    """The formats of the labels in a data set."""
+    return [name for name, module in FORMATS.items() if module.find(root)]
+
+
 def recognise(root: Path) -> str | None:
     """The format of a data set; None if it has no detection labels.
 
     Raises:
         VisusError: If it has labels of several formats.
     """
-    names = [name for name, module in FORMATS.items() if module.find(root)]
+    names = found_formats(root)
     if len(names) > 1:
         raise VisusError(
             f"data.root {str(root)!r}: holds {' and '.join(names)} labels; choose one with "
@@ -63,6 +69,7 @@ def read_detection(
     class_names: Sequence[str] | None = None,
     exif: Exif = "auto",
     allow_outside: bool = False,
+    in_channels: int = 3,
 ) -> DetectionListing:
     """Read the labels of a data set and check every image.
 
@@ -72,11 +79,13 @@ def read_detection(
         class_names: See `check_labels`.
         exif: See `check_labels`.
         allow_outside: See `read_labels`.
+        in_channels: See `check_labels`.
 
     Raises:
         VisusError: If there is nothing to read at that path, or it has labels of several formats.
     """
-    return check_labels(read_labels(root, format, allow_outside), root, class_names, exif)
+    labels = read_labels(root, format, allow_outside)
+    return check_labels(labels, root, class_names, exif, in_channels)
 
 
 def read_labels(root: Path, format: Format | None = None, allow_outside: bool = False) -> Labels:
@@ -133,9 +142,10 @@ def check_labels(
     images = []
     checks = inspect_images([image.path for image in labels.images])
     for image, check in zip(labels.images, checks, strict=True):
-        problems += check.problems(image.place, in_channels)
+        found = check.problems(image.place, in_channels)
+        problems += found
         info = check.info
-        if info is None:
+        if info is None or has_errors(found):
             left_out += 1
             continue
         upright, orientation_problems = _orientation(image, info, exif)
@@ -149,10 +159,33 @@ def check_labels(
     unique, duplicates = check_copies(images)
     problems += duplicates
     left_out += len(images) - len(unique)
-    if not any(image.objects for image in unique):
-        message = "holds no usable object in any readable image"
-        problems.append(Problem(str(root), message, "fatal"))
+    problems += _check_use(unique, str(root))
     return DetectionListing(labels.format, tuple(unique), names, tuple(problems), left_out)
+
+
+def _check_use(images: Sequence[LabelledImage], place: str) -> list[Problem]:
+    """Problems with objects that are not trained on."""
+    objects = [item for image in images for item in image.objects]
+    ignored = Counter(item.label for item in objects if item.ignored)
+    used = Counter(item.label for item in objects if not item.ignored)
+    remedy = (
+        "crowds (iscrowd 1) or difficult, which are not trained on; write 0 where these are single "
+        "objects, as CVAT calls each mask of a brush a crowd"
+    )
+    if not used:
+        message = "holds no usable object in any readable image"
+        if ignored:
+            message = f"all objects ({ignored.total()}) are {remedy}"
+        return [Problem(place, message, "fatal")]
+    return [
+        Problem(
+            place,
+            f"{count} of {count + used[name]} objects of {shown(name)} are {remedy}",
+            "warning",
+        )
+        for name, count in ignored.items()
+        if count > used[name]
+    ]
 
 
 def _orientation(image: LabelledImage, info: ImageInfo, exif: Exif) -> tuple[bool, list[Problem]]:

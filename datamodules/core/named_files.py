@@ -103,11 +103,13 @@ class NamedFiles:
 
 def image_folders(annotations: Path, root: Path) -> list[Path]:
     """The folders in which the images of an annotation file may lie, nearest first."""
-    # instances_train2017.json belongs to train2017/.
-    folder = annotations.stem.rpartition("_")[2]
+    # instances_train2017.json belongs to train2017/, and train_annotations.json to train/.
+    folders = annotations.stem.split("_")[::-1]
     images = subfolder(root, "images")
-    named = [subfolder(home, folder) for home in (root, images)]
-    return list(dict.fromkeys((annotations.parent, *named, root, images)))
+    named = [subfolder(home, folder) for folder in folders for home in (root, images)]
+    own, above = annotations.parent, annotations.parent.parent
+    near = [own, subfolder(own, "images"), subfolder(above, "images")]
+    return list(dict.fromkeys((*near, *named, root, images)))
 
 
 def _encodable(text: str) -> str:

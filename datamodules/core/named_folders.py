@@ -1,6 +1,7 @@
 """Find the folders whose names are labels, such as classes or people, perhaps within splits."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def find_named_folders(
     folders = subfolders(root)
     splits = [folder for folder in folders if is_split(folder)]
     if not splits:
-        return [("", folder) for folder in folders], [], ()
+        return [("", folder) for folder in folders], _check_splits(folders), ()
     named = [(SPLIT_NAMES[f.name.lower()], folder) for f in splits for folder in subfolders(f)]
     problems = []
     unread: list[str] = []
@@ -52,6 +53,22 @@ def find_named_folders(
             problems.append(Problem(str(folder), message, "warning"))
             unread += [*files.images, *files.others]
     return named, problems, unread
+
+
+def _check_splits(folders: Sequence[Path]) -> list[Problem]:
+    """A problem where the folders are splits by other names, such as `seg_train` and `seg_test`."""
+    found = []
+    for folder in folders:
+        words = re.split("[^a-z]+", folder.name.lower())
+        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+        if split is None or not subfolders(folder):
+            return []
+        found.append(split)
+    if len(set(found)) < 2:
+        return []
+    names = " and ".join(folder.name for folder in folders)
+    message = f"looks like a split, not like a label; rename {names} to {' and '.join(found)}"
+    return [Problem(str(folders[0]), message, "fatal")]
 
 
 def files_in(

@@ -86,7 +86,8 @@ def _box_error(item: LabelledObject, size: tuple[int, int], class_names: Sequenc
         return f"{_box_text(item.box)} is outside the image of {width} x {height}"
     if excess > _SLACK:
         return (
-            f"{_box_text(item.box)} reaches {excess:g} px outside the image of {width} x {height}"
+            f"{_box_text(item.box)} reaches {excess:g} px outside the image of {width} x {height}; "
+            "clip it, or label the image of this size"
         )
     return ""
 

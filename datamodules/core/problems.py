@@ -46,6 +46,11 @@ class Problem:
         return printable(f"{self.severity}: {self.place}: {self.message}")
 
 
+def has_errors(problems: Iterable[Problem]) -> bool:
+    """Whether a sample with these problems is left out."""
+    return any(problem.severity == "error" for problem in problems)
+
+
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -136,6 +141,6 @@ def refuse(problems: Iterable[Problem], skip_bad: bool) -> None:
         remedy = (
             "fix the fatal ones"
             if skip_bad
-            else "fix them, or leave the bad images out with --data.skip_bad true"
+            else "fix them, or leave these images or objects out with --data.skip_bad true"
         )
         raise DataError(f"{screen_report(problems)}; {remedy}")

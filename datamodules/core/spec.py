@@ -49,6 +49,9 @@ ALLOW_OUTSIDE = DataOption(
 )
 """The option of the tasks whose annotations name files, as `data.allow_outside` in training."""
 
+IN_CHANNELS = DataOption("--in-channels", "channels of the images", int, default=3)
+"""The option of the tasks that take `.npy` images, as `data.in_channels` in training."""
+
 
 @dataclass(frozen=True)
 class DataReport:
@@ -154,11 +157,11 @@ class DataSpec(ABC):
 
         data = self.data_modules()[0](root=str(path), skip_bad=True, **self.arguments(values))  # type: ignore[call-arg]
         header = write_shards(data.shard_source(), output)
-        assert isinstance(data, FileData)
+        problems = data.listing.problems if isinstance(data, FileData) else ()
         splits = ", ".join(f"{count} {name}" for name, count in header.splits.items() if count)
         left_out = f"; {data.skipped} bad ones were left out" if data.skipped else ""
         line = f"{splits} samples written to {output} in {len(header.shards)} shards{left_out}"
-        return DataReport([line], data.listing.problems)
+        return DataReport([line], problems)
 
     def label_writer(self, format: str, folder: Path, metadata: "ModelMetadata") -> "LabelWriter":
         """The writer of a model's predictions as the labels of a new data set.

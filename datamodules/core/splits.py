@@ -18,6 +18,7 @@ SPLIT_NAMES = {
     "valid": "val",
     "validation": "val",
     "test": "test",
+    "testing": "test",
 }
 """Names of splits in folders and CSV files, and the split that each means."""
 

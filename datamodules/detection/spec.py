@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from visus.datamodules.core.spec import (
     ALLOW_OUTSIDE,
+    IN_CHANNELS,
     DataOption,
     DataReport,
     DataSpec,
@@ -35,6 +36,7 @@ class DetectionDataSpec(DataSpec):
             choices=("auto", "apply", "ignore"),
             default="auto",
         ),
+        IN_CHANNELS,
         ALLOW_OUTSIDE,
     )
     conversions = (*_TITLES, "shards")
@@ -50,16 +52,16 @@ class DetectionDataSpec(DataSpec):
 
     def recognise(self, path: Path) -> str:
         """See `DataSpec.recognise`."""
-        from visus.datamodules.core.detection_files import recognise
+        from visus.datamodules.core.detection_files import found_formats
         from visus.datamodules.core.formats import coco
 
-        format = recognise(path)
-        if format == "coco":
+        formats = found_formats(path)
+        if formats == ["coco"]:
             # COCO's files of captions have no categories.
             files = coco.find(path)
             if not any(b'"categories"' in file.read_bytes() for file in files):
                 return ""
-        return _TITLES[format] if format else ""
+        return " and ".join(_TITLES[format] for format in formats)
 
     def check(self, path: Path, values: Mapping[str, Any]) -> DataReport:
         """See `DataSpec.check`."""
@@ -117,8 +119,13 @@ class DetectionDataSpec(DataSpec):
 def _read(path: Path, values: Mapping[str, Any]) -> "DetectionListing":
     from visus.datamodules.core.detection_files import read_detection
 
-    outside = values["allow_outside"]
-    return read_detection(path, values["format"], exif=values["exif"], allow_outside=outside)
+    return read_detection(
+        path,
+        values["format"],
+        exif=values["exif"],
+        allow_outside=values["allow_outside"],
+        in_channels=values["in_channels"],
+    )
 
 
 def _report(listing: "DetectionListing", root: Path) -> DataReport:
@@ -146,4 +153,6 @@ def _report(listing: "DetectionListing", root: Path) -> DataReport:
             f"{len(objects)} objects, shorter sides {sides[0]:g} to {sides[-1]:g} px, median "
             f"{sides[len(sides) // 2]:g} px; {masks} have masks"
         )
+    if ignored := sum(item.ignored for item in objects):
+        lines.append(f"{ignored} of the objects are crowds or difficult, and not trained on")
     return DataReport([*lines, *linked_line(root)], listing.problems)

@@ -18,6 +18,9 @@ from visus.vision.masks import IGNORE
 MAX_CLASSES = 255
 """Class ids are stored in one byte, whose last value marks unlabelled pixels."""
 
+_COLOUR_COLUMNS = (("colour",), ("color",), ("r", "g", "b"))
+"""Columns of `classes.csv` that state a colour, the first of these that it has."""
+
 _LONGEST_NAME = 255
 """Characters of a class name; longer ones are damaged lines."""
 
@@ -101,8 +104,9 @@ def read_class_table(path: Path, ignore: int | str | None) -> tuple[ClassTable, 
 
     Args:
         path: A CSV with the column `name`, one class per line, and optionally `value`, the number
-            of the class in masks, and `colour`, as `#rrggbb` or `r g b`. With colours and no values
-            masks hold the colours; with neither they hold the line's number from 0.
+            of the class in masks, and `colour` or `color`, as `#rrggbb` or `r g b`, or `r`, `g`
+            and `b`. With colours and no values masks hold the colours; with neither they hold the
+            line's number from 0. Roboflow calls the two first columns `class` and `pixel value`.
         ignore: The number, or the name of the class, of unlabelled pixels.
 
     Returns:
@@ -112,29 +116,35 @@ def read_class_table(path: Path, ignore: int | str | None) -> tuple[ClassTable, 
     Raises:
         VisusError: If the file cannot be read or has no names, or `ignore` is none of them.
     """
-    rows, problems = read_table(path, {"name"}, {"value", "colour"})
     given = csv_columns(path)
-    by_colour = "colour" in given and "value" not in given
+    colour_columns = next((each for each in _COLOUR_COLUMNS if given.issuperset(each)), ())
+    is_roboflow = {"class", "pixel value"} <= given
+    name_column, value_column = ("class", "pixel value") if is_roboflow else ("name", "value")
+    rows, problems = read_table(path, {name_column}, {value_column, *colour_columns})
+    has_values = value_column in given
+    by_colour = bool(colour_columns) and not has_values
     names: list[str] = []
     colours: list[Colour] = []
     ids: dict[int, int] = {}
     for line, (place, row) in enumerate(rows):
-        name = row["name"]
+        name = row[name_column]
         message = ""
-        if place != f"{path}:{line + 2}" and not problems and not {"value", "colour"} & given:
+        is_moved = place != f"{path}:{line + 2}"
+        if is_moved and not problems and not colour_columns and not has_values:
             message = "a line above is missing or has no name, so that the numbers are unknown"
         elif not name or name in names or len(name) > _LONGEST_NAME:
             reason = "a duplicate" if name in names else "too long" if name else "empty"
             message = f"the name {shown(name)} is {reason}"
-        colour = _parse_colour(row["colour"]) if "colour" in given else None
-        number = _parse_value(row["value"]) if "value" in given else line
-        if "colour" in given and colour is None:
+        colour_text = " ".join(row[column] for column in colour_columns)
+        colour = _parse_colour(colour_text) if colour_columns else None
+        number = _parse_value(row[value_column]) if has_values else line
+        if colour_columns and colour is None:
             message = message or (
-                f"invalid colour {shown(row['colour'])}; write #rrggbb, or three numbers from 0 to "
+                f"invalid colour {shown(colour_text)}; write #rrggbb, or three numbers from 0 to "
                 "255"
             )
         elif number is None:
-            value_text = shown(row["value"])
+            value_text = shown(row[value_column])
             message = message or f"value {value_text} must be a whole number from 0 to 255"
         if message:
             problems.append(Problem(place, message, "fatal"))

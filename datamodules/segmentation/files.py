@@ -1,5 +1,6 @@
 """Read a segmentation data set, and check every image and its mask."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from visus.datamodules.core.detection_files import Exif, recognise
 from visus.datamodules.core.images import check_copies, inspect_images
-from visus.datamodules.core.problems import Problem
+from visus.datamodules.core.problems import Problem, has_errors
 from visus.datamodules.core.thread_pools import thread_pool
 from visus.datamodules.segmentation.class_table import (
     MAX_CLASSES,
@@ -18,8 +19,8 @@ from visus.datamodules.segmentation.class_table import (
     read_class_table,
 )
 from visus.datamodules.segmentation.mask_pairs import (
-    CLASSES_FILE,
     MaskedImage,
+    classes_file,
     find_csv,
     find_folders,
     find_pairs,
@@ -29,6 +30,9 @@ from visus.vision.errors import VisusError
 from visus.vision.images import ImageError, read_mask
 from visus.vision.masks import IGNORE
 from visus.vision.progress import track
+
+_MANY_VALUES = 64
+"""Masks without names of classes seldom hold more of them."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def _read_masks(
     allow_outside: bool,
 ) -> SegmentationListing:
     pairs, problems = find_pairs(root, allow_outside)
-    csv = (root if root.is_dir() else root.parent) / CLASSES_FILE
+    csv = classes_file(root)
     table = None
     if csv.is_file():
         table, wrong = read_class_table(csv, ignore)
@@ -158,7 +162,7 @@ def _check_pairs(
             size = (image.info.height, image.info.width)
             own += _check_mask(pair, check, size, image.info.orientation, table)
         problems += own
-        if any(problem.severity == "error" for problem in own):
+        if has_errors(own):
             left_out += 1
             continue
         counts = [0] * len(table.names)
@@ -176,6 +180,7 @@ def _check_pairs(
             "classes.csv with the lines name,value and background,0 and object,255"
         )
         problems.append(Problem(str(root), message, "fatal"))
+    problems += _check_edges(root, checks) if table.ids.get(IGNORE) == IGNORE else []
     problems += _check_classes(root, usable, table)
     return SegmentationListing(tuple(usable), table, tuple(problems), left_out)
 
@@ -252,6 +257,21 @@ def _class_numbers(checks: Sequence[_MaskCheck], ignored: int | None) -> list[st
     """Class names built from the ids in masks."""
     values = {value for check in checks for value in check.values or {}} - {ignored}
     return [f"class {number}" for number in range(min(MAX_CLASSES, max(values, default=0) + 1))]
+
+
+def _check_edges(root: Path, checks: Sequence[_MaskCheck]) -> list[Problem]:
+    """A problem where masks of black and white are smoothed, and have all greys at their edges."""
+    pixels: Counter[int] = Counter()
+    for check in checks:
+        pixels.update(check.values or {})
+    objects = [value for value, _ in pixels.most_common() if value]
+    if len(pixels) <= _MANY_VALUES or objects[0] != IGNORE:
+        return []
+    message = (
+        f"its masks hold {len(pixels)} values, mostly 0 and 255: their edges are smoothed; save "
+        "them as PNG without smoothing, with the number of a class for each pixel"
+    )
+    return [Problem(str(root), message, "fatal")]
 
 
 def _check_classes(root: Path, usable: Sequence[MaskedImage], table: ClassTable) -> list[Problem]:

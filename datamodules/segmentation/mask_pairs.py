@@ -22,6 +22,12 @@ CLASSES_FILE = "classes.csv"
 _SUFFIXES = ("", "_mask", "_L")
 """What may follow the image's name in the name of its mask."""
 
+_BESIDE = "_mask"
+"""What follows it where masks lie beside images, as Roboflow exports them."""
+
+_SPLIT_CLASSES = "_classes.csv"
+"""Roboflow's name of the file of classes, in the folder of each split."""
+
 
 @dataclass(frozen=True)
 class MaskedImage:
@@ -81,6 +87,8 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
             pairs += [(SPLIT_NAMES[p.name.lower()], p, subfolder(masks, p.name)) for p in parts]
             if not parts:
                 pairs.append((split, images, masks))
+        elif _has_masks_beside(folder):
+            pairs.append((split, folder, folder))
         elif split:
             annotations = subfolder(root, f"{folder.name}annot")
             if annotations.is_dir():
@@ -90,6 +98,25 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     if pairs and unmasked:
         raise VisusError(f"{unmasked[0]}: has no masks, while {pairs[0][1]} has; add or remove it")
     return pairs
+
+
+def _has_masks_beside(images: Path) -> bool:
+    """Whether a folder holds an image and its mask, `a.jpg` and `a_mask.png`."""
+    mask = next(images.glob(f"*{_BESIDE}.png"), None)
+    if mask is None:
+        return False
+    stem = mask.stem.removesuffix(_BESIDE)
+    return any(path.stem == stem for path in list_images(images))
+
+
+def classes_file(root: Path) -> Path:
+    """The file that names the classes of masks; it need not exist."""
+    folder = root if root.is_dir() else root.parent
+    places = [
+        folder / CLASSES_FILE,
+        *(each / _SPLIT_CLASSES for each in (folder, *subfolders(folder))),
+    ]
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def _split_folders(images: Path) -> list[Path]:
@@ -121,7 +148,8 @@ def find_pairs(root: Path, allow_outside: bool = False) -> tuple[list[MaskedImag
     Args:
         root: A folder with `images` and `masks`, or of splits that have both, or with a folder
             `<split>annot` beside each split (`train`, `val`, `test`), where a mask has the name of
-            its image, optionally followed by `_mask` or `_L`; or a CSV with the columns `path` and
+            its image, optionally followed by `_mask` or `_L`; or of images with masks beside them,
+            called `_mask`; or a CSV with the columns `path` and
             `mask` and optionally `split`, or a folder with such a `masks.csv`.
         allow_outside: Whether the CSV may name files outside of its folder.
 
@@ -143,6 +171,10 @@ def find_pairs(root: Path, allow_outside: bool = False) -> tuple[list[MaskedImag
     used = [root / CLASSES_FILE]
     for split, images, masks in folders:
         image_files, mask_files = list_images(images, arrays=True), list_images(masks)
+        if images == masks:
+            mask_files = [path for path in mask_files if path.stem.endswith(_BESIDE)]
+            image_files = [path for path in image_files if not path.stem.endswith(_BESIDE)]
+            used.append(images / _SPLIT_CLASSES)
         paired, unpaired = _pair_by_name(split, images, masks, image_files, mask_files)
         pairs += paired
         problems += unpaired

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from visus.datamodules.core.spec import (
     ALLOW_OUTSIDE,
+    IN_CHANNELS,
     DataOption,
     DataReport,
     DataSpec,
@@ -34,7 +35,7 @@ class SegmentationDataSpec(DataSpec):
             choices=("auto", "apply", "ignore"),
             default="auto",
         ),
-        DataOption("--in-channels", "channels of the images", int, default=3),
+        IN_CHANNELS,
         ALLOW_OUTSIDE,
     )
     conversions = ("shards",)

@@ -1,118 +1,25 @@
-"""The actions of `visus faces`, one function each, from parsed arguments to an exit code."""
+"""The actions of `visus faces`, one function each, from parsed arguments to an exit code.
 
-import io
+`enroll` has a file of its own.
+"""
+
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from visus.tasks.commands import Services
-from visus.tasks.face_recognition.camera import MATCHES, embed_camera_faces, verify_camera
-from visus.tasks.face_recognition.gallery import Gallery, UnstorableNameError, normal_name
-from visus.tasks.face_recognition.open_gallery import open_gallery
+from visus.tasks.face_recognition.camera import MATCHES, refuse_no_source, verify_camera
+from visus.tasks.face_recognition.enrolment import enroll
+from visus.tasks.face_recognition.gallery import Gallery
+from visus.tasks.face_recognition.open_gallery import existing_gallery, open_gallery
 from visus.tasks.face_recognition.pipeline import FacePipeline, as_face_pipeline
 from visus.tasks.options import Session
 from visus.vision.errors import VisusError
-from visus.vision.image_files import list_images
-from visus.vision.images import ImageError, Pixels, read_image
+from visus.vision.images import ImageError, read_image
 from visus.vision.output_files import refuse_overwriting
 from visus.vision.printable import printable
 from visus.vision.progress import track
 from visus.vision.wording import compared, counted
-
-_Faces = list[tuple[NDArray[np.float32], Pixels]]
-"""The embedding and the aligned image of each face."""
-
-
-def enroll(args: Namespace, services: Services) -> int:
-    """Store the faces of people; images that cannot be used are named, the others count."""
-    if not args.consent.strip():
-        raise VisusError("--consent: state how and when the person agreed: 'in writing, 3 May'")
-    if args.people is not None:
-        return _enroll_folders(args, services)
-    _refuse_no_source(args)
-    if not (args.name or "").strip():
-        raise VisusError("--name: give the person's name, or --from a folder of people")
-    model = as_face_pipeline(services.load_model(args.model, args.runtime))
-    # A new one is created once there is a face.
-    gallery = open_gallery(args.gallery, model) if Path(args.gallery).exists() else None
-    if args.camera is not None:
-        source = services.open_source(args.camera)
-        faces, problems = embed_camera_faces(model, source, args.camera)
-    else:
-        faces, problems = _embed_images(model, args.images)
-    if not faces:
-        raise VisusError("; ".join([*problems, f"nothing was enrolled for {args.name!r}"]))
-    gallery = model.gallery = gallery or open_gallery(args.gallery, model, create=True)
-    _store(args, model, gallery, args.name, faces)
-    print(f"{printable(args.name)}: {counted(len(faces), 'face')} enrolled; {model.calibration}")
-    return services.report_problems(len(faces), problems)
-
-
-def _enroll_folders(args: Namespace, services: Services) -> int:
-    """Store the faces of many people; one who cannot be enrolled is named, the others count."""
-    if args.images or args.camera is not None or args.name is not None:
-        raise VisusError("--from names the people and holds their images; give nothing beside it")
-    if not args.people.is_dir():
-        raise VisusError(f"--from {args.people}: there is no such folder")
-    paths = sorted(path for path in args.people.iterdir() if not path.name.startswith("."))
-    people = {p.name: images for p in paths if p.is_dir() and (images := list_images(p))}
-    if not people:
-        raise VisusError(
-            f"--from {args.people}: no folder in it holds images; make one for each person, which "
-            "has the person's name, of images of this person alone"
-        )
-    model, gallery = _open(args, services, create=True)
-    enrolled = {normal_name(person.name) for person in gallery.people()}
-    count = 0
-    problems = [
-        f"{path}: " + ("holds no images" if path.is_dir() else "is in no person's folder")
-        for path in paths
-        if path.name not in people
-    ]
-    for name, images in track(people.items(), "Enrolling", len(people)):
-        if normal_name(name) in enrolled and not args.add:
-            problems.append(f"{name!r} is enrolled already; pass --add to add faces")
-            continue
-        faces, unusable = _embed_images(model, images)
-        problems += unusable
-        if not faces:
-            problems.append(f"nothing was enrolled for {name!r}")
-            continue
-        try:
-            _store(args, model, gallery, name, faces)
-        except UnstorableNameError as error:
-            problems.append(str(error))
-            continue
-        print(f"{printable(name)}: {counted(len(faces), 'face')} enrolled", flush=True)
-        enrolled.add(normal_name(name))
-        count += 1
-    print(f"{counted(count, 'person', 'people')} enrolled; {model.calibration}")
-    return services.report_problems(count, problems)
-
-
-def _embed_images(model: FacePipeline, images: list[Path]) -> tuple[_Faces, list[str]]:
-    """The face of each image, and a message for each image without a usable one."""
-    faces, problems = [], []
-    for path in images:
-        try:
-            faces.append(model.embed_single_face(read_image(path), str(path)))
-        except VisusError as error:
-            problems.append(str(error))
-    return faces, problems
-
-
-def _store(
-    args: Namespace, model: FacePipeline, gallery: Gallery, name: str, faces: _Faces
-) -> None:
-    """Store the faces of a person."""
-    embeddings = np.stack([embedding for embedding, _ in faces])
-    _warn_of_similar(model, gallery, name, embeddings)
-    crops = [_to_png(face) for _, face in faces] if args.keep_crops else []
-    gallery.enrol(name, embeddings, args.consent, crops, args.add)
 
 
 def identify(args: Namespace, services: Services) -> int:
@@ -131,7 +38,7 @@ def identify(args: Namespace, services: Services) -> int:
 
 def verify(args: Namespace, services: Services) -> int:
     """Compare two images, or an image or a camera with a person; exit code 0 for a match."""
-    _refuse_no_source(args)
+    refuse_no_source(args)
     expected = 1 if args.name else 2
     if args.camera is None and len(args.images) != expected:
         raise VisusError(f"verify compares {expected} images here, not {len(args.images)}")
@@ -217,10 +124,11 @@ def calibrate(args: Namespace, services: Services) -> int:
 
     if not 0 < args.far < 1:
         raise VisusError(f"--far {args.far} must lie between 0 and 1")
-    model, gallery = _open(args, services, create=True)
-    # Names are not needed, and its present threshold may be a wrong one.
-    model.gallery = None
+    model = as_face_pipeline(services.load_model(args.model, args.runtime))
+    gallery = existing_gallery(args.gallery, model)
+    # Names are not needed, and the present threshold of the gallery may be a wrong one.
     calibration, summary = calibrate_threshold(model, args.pairs, args.images, args.far)
+    gallery = gallery or open_gallery(args.gallery, model, create=True)
     gallery.calibrate(calibration)
     print(f"{args.gallery}: {calibration}\n{summary}")
     return 0
@@ -243,11 +151,6 @@ def _against_threshold(model: FacePipeline, similarity: float) -> str:
     return compared(similarity, model.calibration.threshold, 3)[0]
 
 
-def _refuse_no_source(args: Namespace) -> None:
-    if (args.camera is None) == (not args.images):
-        raise VisusError("give images, or --camera with a camera's number or a video")
-
-
 def _open(
     args: Namespace, services: Services, create: bool = False
 ) -> tuple[FacePipeline, Gallery]:
@@ -257,34 +160,12 @@ def _open(
     return model, model.gallery
 
 
-def _warn_of_similar(
-    model: FacePipeline, gallery: Gallery, name: str, embeddings: NDArray[np.float32]
-) -> None:
-    """Print a note where another enrolled person matches."""
-    for embedding in embeddings:
-        nearest = gallery.nearest(embedding)
-        if (
-            nearest
-            and nearest[0] != normal_name(name)
-            and nearest[1] >= model.calibration.threshold
-        ):
-            name = printable(nearest[0])
-            print(f"note: matches {name}, who is enrolled (similarity {nearest[1]:.3f})")
-            return
-
-
 def _print_match(model: FacePipeline, similarity: float) -> int:
     """Print whether two faces match; returns the exit code."""
     match = similarity >= model.calibration.threshold
     answer = "same person" if match else "different people"
     print(f"{answer}: similarity {_against_threshold(model, similarity)}; {model.calibration}")
     return 0 if match else 1
-
-
-def _to_png(face: Pixels) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(face).save(file, "PNG")
-    return file.getvalue()
 
 
 ACTIONS: dict[str, Callable[[Namespace, Services], int]] = {

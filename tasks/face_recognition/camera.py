@@ -1,6 +1,7 @@
 """Faces from a camera: enrol a person in front of it, and verify one over several frames."""
 
 import time
+from argparse import Namespace
 from collections import deque
 
 import numpy as np
@@ -109,3 +110,13 @@ def verify_camera(
 def _largest_face(model: FacePipeline, image: Pixels) -> NDArray[np.float32] | None:
     prediction = model.predict_image(image)
     return prediction.embedding(prediction.largest()) if len(prediction) else None
+
+
+def refuse_no_source(args: Namespace) -> None:
+    """Refuse arguments with neither images nor a camera, or with both.
+
+    Raises:
+        VisusError: In either case.
+    """
+    if (args.camera is None) == (not args.images):
+        raise VisusError("give images, or --camera with a camera's number or a video")

@@ -9,6 +9,11 @@ from visus.vision.errors import VisusError
 _QDRANT = "qdrant://"
 
 
+def is_qdrant(place: str) -> bool:
+    """Whether a gallery is a Qdrant collection; otherwise it is a file."""
+    return place.startswith(_QDRANT)
+
+
 def open_gallery(place: str, model: FacePipeline | None, create: bool = False) -> Gallery:
     """Open a gallery for the embeddings of a model.
 
@@ -21,7 +26,7 @@ def open_gallery(place: str, model: FacePipeline | None, create: bool = False) -
     Raises:
         VisusError: If it does not exist, or cannot be used with this model.
     """
-    if place.startswith(_QDRANT):
+    if is_qdrant(place):
         from visus.tasks.face_recognition.qdrant_gallery import open_qdrant
 
         address = place.removeprefix(_QDRANT)
@@ -35,3 +40,10 @@ def open_gallery(place: str, model: FacePipeline | None, create: bool = False) -
             f"--gallery {place!r}: there is no such file; visus faces enroll creates it"
         )
     return SqliteGallery(path, None if model is None else model.fingerprint)
+
+
+def existing_gallery(place: str, model: FacePipeline) -> Gallery | None:
+    """The gallery; None for a file that does not exist, which is created once there is a face."""
+    if not is_qdrant(place) and not Path(place).exists():
+        return None
+    return open_gallery(place, model, create=True)

@@ -1,5 +1,6 @@
 """A gallery on a Qdrant server, for more faces than the memory of one machine holds."""
 
+import unicodedata
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -211,8 +212,9 @@ class QdrantGallery:
         return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
 
     def _faces_of(self, name: str, vectors: bool = False) -> list[Any]:
-        # As typed too: a name may have been stored before names were normalised.
-        names = {name, person_name(name)}
+        # A name may have been stored before names were normalised.
+        known = person_name(name)
+        names = {name, known, unicodedata.normalize("NFD", known)}
         any_name = self._models.Filter(should=[self._is("name", each) for each in names])
         return self._scroll(any_name, vectors)
 

@@ -150,13 +150,9 @@ class SqliteGallery:
     def similarity(self, name: str, embedding: Embeddings) -> float:
         """See `Gallery.similarity`."""
         with self._as_user_error():
-            rows = [
-                row
-                for person in self._known(name)
-                for row in self._connection.execute(
-                    "SELECT embedding FROM faces WHERE person = ?", (person,)
-                )
-            ]
+            self._refuse_other_model()
+            run, query = self._connection.execute, "SELECT embedding FROM faces WHERE person = ?"
+            rows = [row for person in self._known(name) for row in run(query, (person,))]
         vectors = to_embeddings([row[0] for row in rows], embedding.size, self.path)
         return float((vectors @ embedding).max())
 
@@ -167,9 +163,9 @@ class SqliteGallery:
 
     def calibrate(self, calibration: Calibration) -> None:
         """See `Gallery.calibrate`."""
-        values = {"threshold": calibration.threshold, "far": calibration.far}
         with self._transaction() as run:
-            for key, value in values.items():
+            self._refuse_other_model()
+            for key, value in (("threshold", calibration.threshold), ("far", calibration.far)):
                 run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, str(value)))
 
     def crops(self) -> list[tuple[int, str, bytes | None]]:
@@ -256,6 +252,7 @@ class SqliteGallery:
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
             own = self._connection.total_changes
             if self._index is None or self._index[0] != (version, own):
+                self._refuse_other_model()
                 rows = self._connection.execute(
                     "SELECT name, embedding FROM faces JOIN people ON person = people.id"
                 ).fetchall()

@@ -34,8 +34,8 @@ def save_boxes(root: Path, format: str) -> Path:
             LabelledObject("cat", (5.0, 4.0, 25.0, 24.0), "", polygons=((5, 4, 25, 4, 25, 24),))
             if format == "coco"
             else LabelledObject("cat", (5.0, 4.0, 25.0, 24.0), ""),
-            LabelledObject("dog", (30.0 + i, 10.0, 50.0, 30.0), "", crowd=format == "coco",
-                           difficult=format == "voc"),
+            LabelledObject("dog", (30.0 + i, 10.0, 50.0, 30.0), "",
+                           crowd=format == "coco" and i == 1, difficult=format == "voc" and i == 1),
         )  # fmt: skip
         records.append(LabelledImage(Path(f"p{i}.png"), objects, "train", "", SIZE, size=SIZE))
     names = [record.path for record in records]

@@ -65,8 +65,8 @@ def read(root: Path, allow_outside: bool = False) -> Labels:
 
 
 def _split_of(path: Path, root: Path) -> str:
-    parts = [path.stem, path.parent.name] if path.parent != root else [path.stem]
-    for part in parts:
+    folders = path.relative_to(root).parts[:-1] if path != root else ()
+    for part in (path.stem, *reversed(folders)):
         for word in re.split(r"[^a-z]+", part.lower()):
             if word in SPLIT_NAMES:
                 return SPLIT_NAMES[word]
@@ -82,7 +82,8 @@ def _load(path: Path) -> dict[str, list[Any]]:
     content = read_json(path)
     if not isinstance(content, dict):
         raise VisusError(
-            "is not a COCO file: expected an object with images, annotations and categories"
+            "is not a COCO file: expected an object with images, annotations and categories; "
+            "export it as COCO, or move it out of the data set"
         )
     if wrong := misspelt(content, _LISTS):
         raise VisusError(wrong)
@@ -97,7 +98,7 @@ def _read_file(path: Path, files: NamedFiles, split: str, labels: Labels) -> Non
         content = _load(path)
     except VisusError as error:
         return labels.fatal(str(path), str(error))
-    names = read_categories(path, content["categories"], labels)
+    names = read_categories(path, content["categories"], content["annotations"], labels)
     objects = read_annotations(path, content["annotations"], names, labels)
     ids = Counter(str(i["id"]) for i in content["images"] if _has_id(i))
     homes = image_folders(path, files.root)
@@ -119,7 +120,7 @@ def _read_file(path: Path, files: NamedFiles, split: str, labels: Labels) -> Non
             labels.error(place, f"has no usable file_name ({shown(entry.get('file_name'))})")
         else:
             try:
-                image = files.find(entry["file_name"], homes)
+                image = _find_image(entry["file_name"], homes, files, split)
             except NamedFileError as error:
                 labels.error(place, str(error))
                 continue
@@ -134,6 +135,26 @@ def _read_file(path: Path, files: NamedFiles, split: str, labels: Labels) -> Non
         if key not in ids:
             for orphan in orphans:
                 labels.error(orphan.place, f"refers to image {short(key)}, which is not listed")
+
+
+def _find_image(name: str, homes: Sequence[Path], files: NamedFiles, split: str) -> Path:
+    """The image of a name; where its folder is that of another machine, the only one so called.
+
+    Raises:
+        NamedFileError: If there is no such image, or it lies in the folder of another split.
+    """
+    try:
+        return files.find(name, homes)
+    except NamedFileError:
+        # The address of a web server may end in a query, or have the name in it.
+        address = name.partition("?")[0]
+        written = address if Path(address).suffix else name
+        image = files.find(written, homes, anywhere=True)
+    folders = image.relative_to(files.root).parts[:-1]
+    stated = {SPLIT_NAMES[each.lower()] for each in folders if each.lower() in SPLIT_NAMES}
+    if split and stated and split not in stated:
+        raise NamedFileError(f"there is no file {shown(name)} in its split, only {image}")
+    return image
 
 
 def _has_id(entry: object) -> bool:

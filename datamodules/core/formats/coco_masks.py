@@ -25,9 +25,13 @@ class Segmentation:
 
 def read_segmentation(value: Any) -> Segmentation | str:
     """The mask that a value of the key `segmentation` states, or what is wrong with it."""
-    if value is None or value == []:
+    if value in (None, [], [[]]):
         return Segmentation()
+    if isinstance(value, list) and all(map(is_number, value)):
+        value = [value]
     if isinstance(value, list) and all(isinstance(ring, list) for ring in value):
+        # Tools that clip outlines leave points and lines of some parts.
+        value = [ring for ring in value if len(ring) >= 6] or value
         if all(len(r) >= 6 and len(r) % 2 == 0 and all(map(is_number, r)) for r in value):
             return Segmentation(tuple(tuple(map(float, ring)) for ring in value))
     elif isinstance(value, dict):

@@ -13,11 +13,16 @@ from visus.datamodules.core.problems import shown
 _OBJECT_KEYS = ("id", "image_id", "category_id", "bbox", "segmentation", "area", "iscrowd")
 
 
-def read_categories(path: Path, entries: list[Any], labels: Labels) -> dict[str, str]:
+def read_categories(
+    path: Path, entries: list[Any], annotations: list[Any], labels: Labels
+) -> dict[str, str]:
     """Class names by id as a string; adds them to the labels in the order of the ids."""
     names: dict[str, str] = {}
     usable = []
+    groups = _groups(entries, annotations)
     for index, entry in enumerate(entries):
+        if index in groups:
+            continue
         place = f"{path}: categories[{index}]"
         named = isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"]
         if not named or type(entry.get("id")) is not int:
@@ -35,6 +40,23 @@ def read_categories(path: Path, entries: list[Any], labels: Labels) -> dict[str,
             usable.append((entry["id"], entry["name"]))
     labels.class_names += [name for _, name in sorted(usable) if name not in labels.class_names]
     return names
+
+
+def _groups(entries: list[Any], annotations: list[Any]) -> set[int]:
+    """Indices of categories without objects that are the supercategory of others.
+
+    Roboflow's first category is one, with the name of the project.
+    """
+    used = {str(each.get("category_id")) for each in annotations if isinstance(each, dict)}
+    above = [each.get("supercategory") if isinstance(each, dict) else None for each in entries]
+    return {
+        index
+        for index, each in enumerate(entries)
+        if isinstance(each, dict)
+        and isinstance(each.get("name"), str)
+        and str(each.get("id")) not in used
+        and each["name"] in above[:index] + above[index + 1 :]
+    }
 
 
 def read_annotations(

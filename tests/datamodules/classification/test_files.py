@@ -201,3 +201,31 @@ def test_an_unread_column_and_a_label_that_is_too_long_are_reported(photos):
     assert "labels.csv:1: its column 'spilt' is not read" in report
     assert "labels.csv:3: its label" in report and "has 300 characters" in report
     assert max(map(len, report.splitlines())) < 500
+
+
+def test_folders_of_masks_are_no_classes(tmp_path):
+    for folder, mode in (("JPEGImages", "RGB"), ("SegmentationClass", "P")):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            Image.new(mode, (30, 20), number).save(tmp_path / folder / f"{number}.png")
+    found = problems_of(tmp_path)
+    assert found["SegmentationClass", "fatal"].startswith("holds masks of the images in JPEGImages")
+    # A class of that name has images of its own.
+    for number in range(3):
+        (tmp_path / "SegmentationClass" / f"{number}.png").rename(
+            tmp_path / "SegmentationClass" / f"own{number}.png"
+        )
+    assert ("SegmentationClass", "fatal") not in problems_of(tmp_path)
+
+
+def test_splits_by_other_names_are_no_classes(photos):
+    for split in ("seg_train", "seg_test"):
+        (photos / split).mkdir()
+    for name in ("circle", "cross"):
+        (photos / name).rename(photos / "seg_train" / name)
+        (photos / "seg_test" / name).mkdir()
+    found = problems_of(photos)
+    assert "rename seg_test and seg_train to test and train" in found["seg_test", "fatal"]
+    for split in ("train", "test"):
+        (photos / f"seg_{split}").rename(photos / f"{split.title()}ing")
+    assert not any(severity == "fatal" for _, severity in problems_of(photos))

@@ -106,7 +106,7 @@ def test_every_problem_is_reported(visus, damaged):
 def test_it_is_trained_and_measured_with_bad_images_refused_or_left_out(visus, damaged):
     codes, printed = run_allowed(FIT, (*FIT, "--data.skip_bad", "true"), ("test", "latest"))
     assert codes == [2, 0, 0], printed
-    assert "or leave the bad images out with --data.skip_bad true" in printed
+    assert "or leave these images or objects out with --data.skip_bad true" in printed
     # Truncated, without a class, both sides of the contradiction, and the leak.
     assert "5 bad samples left out" in printed
     assert len(list(Path("runs/classification/custom").iterdir())) == 2

@@ -11,7 +11,7 @@ from visus.datamodules.core.problems import DataError
 from visus.datamodules.detection.data import ImageDetectionData
 from visus.datamodules.detection.spec import DetectionDataSpec
 
-VALUES = {"format": None, "exif": "auto", "allow_outside": False}
+VALUES = {"format": None, "exif": "auto", "allow_outside": False, "in_channels": 3}
 
 
 class OwnFormatData(ImageDetectionData):

@@ -137,18 +137,6 @@ def test_jpeg_masks_damaged_files_and_copies_are_refused(workplace):
     assert "in train and val: the metrics would be too good" in report
 
 
-def test_zero_and_255_need_a_class_table(workplace):
-    root = save_masked(workplace / "set", "folders")
-    for path in (root / "masks").iterdir():
-        ids = np.asarray(Image.open(path))
-        Image.fromarray(((ids > 0) * 255).astype(np.uint8)).save(path)
-    assert "background,0 and object,255" in messages(read_segmentation(root), "fatal")
-    (root / "classes.csv").write_text("name,value\nbackground,0\nobject,255\n")
-    listing = read_segmentation(root)
-    assert not messages(listing, "fatal") and listing.classes.names == ("background", "object")
-    assert {int(value) for mask in masks_of(listing) for value in np.unique(mask)} == {0, 1}
-
-
 def test_an_oriented_image_is_read_upright_or_refused(workplace):
     root = save_masked(workplace / "set", "folders", 3)
     for number, orientation in enumerate((6, 3)):
@@ -172,39 +160,6 @@ def test_outlines_in_coco_format_are_drawn(workplace):
     labelled = [item for item in scene.objects if item.shape in SHAPES[:3]]
     assert ((mask > 0) == np.any([item.mask for item in labelled], axis=0)).all()
     assert sum(sample.counts[0] for sample in listing.samples) > 0
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("name,colour\na,#12345\n", "classes.csv:2: invalid colour '#12345'"),
-        ("name,colour\na,1 2 300\n", "classes.csv:2: invalid colour '1 2 300'"),
-        ("name,value\na,1\nb,256\n", "classes.csv:3: value '256'"),
-        ("name,value\na,1\nb,1\n", "classes.csv:3: 'b' has the value 1 of another class"),
-        ("name,colour\na,#010203\nb,1 2 3\n", "'b' has the colour of another class"),
-        ("name\na\na\n", "classes.csv:3: the name 'a' is a duplicate"),
-        ('name\na\n""\n', "classes.csv:3: the name '' is empty"),
-    ],
-)
-def test_a_wrong_class_table_is_reported_by_line(workplace, text, words):
-    root = save_masked(workplace / "set", "folders", 2)
-    (root / "classes.csv").write_text(text)
-    (root / "masks" / "p1.png").unlink()
-    report = messages(read_segmentation(root), "fatal")
-    assert words in report
-    # The problems of other files are in the same report.
-    assert "p1.png: has no mask" in messages(read_segmentation(root))
-
-
-def test_every_line_of_a_class_table_is_reported(workplace):
-    path = workplace / "classes.csv"
-    path.write_text("name,value\n,1\nb,x\nc,3\nc,4\nd,3\ne,1_0\n\0,9\n" + "f" * 300 + ",8\n")
-    table, problems = read_class_table(path, 255)
-    assert table.names == ("c",)
-    assert {p.place for p in problems} == {f"{path}:{line}" for line in (2, 3, 5, 6, 7, 8, 9)}
-    # Without numbers, a line that is missing would shift the classes below.
-    path.write_text("name\na\n\nb\n")
-    assert "the numbers are unknown" in str(read_class_table(path, 255)[1][0])
 
 
 def test_classes_are_matched_by_name(workplace):

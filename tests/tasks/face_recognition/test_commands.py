@@ -1,6 +1,7 @@
 """Face recognition through the command line: images, cameras, training."""
 
 import json
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -84,6 +85,10 @@ def test_images_that_cannot_be_enrolled_are_named_and_the_others_count(visus, im
     assert code == 0 and "matches X, who is enrolled" in out
     code, _, err = visus("faces", "enroll", "--gallery", "g.db", "--name", "Z", "a.png")
     assert code == 2 and "--consent" in err
+    name = os.fsdecode(b"Jos\xe9")
+    new = ["faces", "enroll", "--gallery", "n.db", "--consent", "yes", "--name", name, "a.png"]
+    code, _, err = visus(*new)
+    assert code == 2 and "is not UTF-8" in err and not Path("n.db").exists()
     code, out, _ = visus("predict", "faces", "small.png", "--jsonl", "-", "--embeddings")
     (face,) = json.loads(out)["faces"]
     assert "too small" in face["problem"] and "embedding" not in face
@@ -103,11 +108,12 @@ def test_many_people_are_enrolled_from_a_folder(visus, images):
             (folder / source).write_bytes((images / source).read_bytes())
     (images / "people" / "Empty").mkdir()
     (images / "people" / "alone.png").write_bytes((images / "a.png").read_bytes())
+    (images / "people" / "pairs.txt").write_text("10 3\n")
     many = ["faces", "enroll", *MANY, "--from", "people"]
     code, out, err = visus(*many)
     assert code == 3 and "Eileen: 2 faces enrolled\n1 person enrolled; threshold 0.929" in out
     assert f"{Path('people/Empty')}: holds no images" in err
-    assert f"{Path('people/alone.png')}: is in no person's folder" in err
+    assert f"{Path('people/alone.png')}: is in no person's folder" in err and "pairs" not in err
     assert "none.png: shows no face" in err and "nothing was enrolled for 'Nobody'" in err
     code, out, err = visus(*many)
     assert "'Eileen' is enrolled already; pass --add" in err and "0 people enrolled" in out

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -230,6 +231,14 @@ def test_a_gallery_on_qdrant():
     assert gallery.calibration is None
     gallery.calibrate(Calibration(0.7, 1e-3))
     assert QdrantGallery(client, "faces", ("m", 128)).calibration == Calibration(0.7, 1e-3)
+    # Earlier versions stored names as file systems list them, with decomposed accents.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "visus.tasks.face_recognition.qdrant_gallery.person_name",
+            lambda name: unicodedata.normalize("NFD", name),
+        )
+        fill(gallery, "Jos\u00e9", 7)
+    assert gallery.forget("Jos\u00e9") == 1
     assert gallery.forget("Ann") == 2
     assert gallery.nearest(unit(1))[0] == "Bob"
     with pytest.raises(VisusError, match="'Ann' is not in"):
@@ -325,8 +334,14 @@ def test_a_second_gallery_of_a_process_leaves_the_locks_of_the_first(tmp_path):
     assert [person.name for person in SqliteGallery(path, "m").people()] == ["Ann", "Bob"]
 
 
-def test_a_gallery_that_became_another_models_takes_no_embedding(tmp_path):
+def test_a_gallery_that_became_another_models_is_neither_searched_nor_changed(tmp_path):
     first = SqliteGallery(tmp_path / "g.db", "model-a")
     fill(SqliteGallery(tmp_path / "g.db", "model-b"), "Bob", 1)
-    with pytest.raises(VisusError, match="another model"):
-        fill(first, "Cid", 2)
+    for use in (
+        lambda: fill(first, "Cid", 2),
+        lambda: first.nearest(unit(2)),
+        lambda: first.similarity("Bob", unit(2)),
+        lambda: first.calibrate(Calibration(0.4, 0.01)),
+    ):
+        with pytest.raises(VisusError, match="another model"):
+            use()
