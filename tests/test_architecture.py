@@ -18,6 +18,8 @@ MAY_IMPORT = {
     "apps": {"vision", "models", "datamodules", "tasks", "configs"},
 }
 FILES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+# The folders in it are links to the packages.
+FILES += sorted((ROOT / "visus").glob("*.py"))
 TASKS = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/spec.py"))
 TORCH_FREE = ("spec.py", "prediction.py", "draw.py", "metrics.py")
 HEAVY = {"torch", "torchvision", "timm", "pytorch_lightning", "albumentations", "torchmetrics"}
