@@ -24,6 +24,11 @@ def check_outputs(
     existing = [each for each in inputs if each is not None]
     taken: dict[Path, str] = {}
     for option, path in paths.items():
+        if option == "--jsonl" and path.suffix.lower() == ".csv":
+            raise VisusError(
+                f"{option} {path}: each line of the file is a JSON object; call it .jsonl, and "
+                "read it by pandas.read_json(FILE, lines=True)"
+            )
         if re.match(r"[A-Za-z][\w+.-]+:/", path.as_posix()):
             raise VisusError(f"{option} {path}: is an address; name a file")
         for each in existing:

@@ -102,14 +102,22 @@ def _missing(path: Path) -> str:
         if path.suffix.lower() != ".csv":
             return f"is no data set; give a folder, or a CSV with the columns {columns}"
         given = ",".join(sorted(csv_columns(path))) or "not readable"
-        return f"its columns are {given}; they must include {columns}"
+        return f"its columns are {given}; they must include {columns}, separated by commas"
     name = path.resolve().name
     folders = f"a folder for each class, such as {name}/cat/1.jpg and {name}/dog/2.jpg"
     if not list_images(path):
         return f"holds no images; put images into {folders} (docs/classification.md)"
+    listed = next(iter(sorted(path.glob("*.csv"))), None)
+    if listed is not None:
+        columns = ",".join(sorted(csv_columns(listed))) or "not readable"
+        return (
+            f"holds images without labels; the columns of {listed.name} are {columns}: name those "
+            f"of images and classes path,label, separate them by commas, and give {listed}"
+        )
     return (
-        f"holds images without labels; sort them into {folders} (docs/classification.md), or add "
-        "labels of boxes (COCO, Pascal VOC, YOLO), masks or captions"
+        f"holds images without labels; sort them into {folders} (docs/classification.md), list "
+        "them in a labels.csv with the columns path,label, or add labels of boxes (COCO, Pascal "
+        "VOC, YOLO), masks or captions"
     )
 
 

@@ -28,13 +28,12 @@ class ClassAssessment(Assessment):
         unit: See `Assessment`.
     """
 
-    main = "accuracy"
-
     def __init__(self, sources: Sequence[str], scored: LabelScores, unit: str = "images") -> None:
         self.sources = sources
         self.scored = scored
         self.unit = unit
         several = scored.multi_label
+        self.main = "macro_f1" if several else "accuracy"
         self.quality_name = "score of the right answers" if several else "score of the true class"
 
     def compute(self, chosen: Indices | None = None) -> dict[str, float]:

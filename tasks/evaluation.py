@@ -1,7 +1,7 @@
 """Evaluation of all tasks: every sample counts once, on any number of processes."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -20,7 +20,7 @@ class EvaluatedModule(pl.LightningModule):
         tested: The result of the last test.
     """
 
-    monitor: ClassVar[tuple[str, str]]
+    monitor: tuple[str, str]
     metrics: Metrics | None = None
     tested: Any = None
 

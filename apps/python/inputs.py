@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import repeat
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
@@ -66,7 +67,6 @@ def open_images(source: object, channels: Channels, wanted: int) -> Images:
     if isinstance(source, str | PathLike):
         return _open_place(fspath(source))
     if isinstance(source, list | tuple):
-        # Files and addresses among arrays are few, and read again where they are shown.
         threads = usable_cores() if len(source) > 1 else 1
         return Images(_listed(source, channels, wanted, threads), False)
     if is_tensor(source):
@@ -75,6 +75,20 @@ def open_images(source: object, channels: Channels, wanted: int) -> Images:
         names = ["image"] if single else [f"image {i}" for i in range(len(images))]
         return Images((_frame(*pair) for pair in zip(images, names, strict=True)), single)
     return Images(iter([_frame(_in_memory(source, "the image", channels, wanted), "image")]), True)
+
+
+def kept(source: object, images: Images) -> Iterator[bool]:
+    """Whether the result of each image keeps it: the only one, or one that no file holds.
+
+    Args:
+        source: See `visus.Model.predict`.
+        images: The same, opened.
+    """
+    if isinstance(source, list | tuple):
+        for each in source:
+            yield not isinstance(each, str | PathLike) or is_web_address(str(fspath(each)))
+    else:
+        yield from repeat(images.single or not images.stored)
 
 
 def read_single(source: object, channels: Channels = "rgb", wanted: int = 3) -> Frame:

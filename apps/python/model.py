@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from visus.apps.inference.loading import load_model
 from visus.apps.live.sources.base import Source
 from visus.apps.python.arrays import Channels
-from visus.apps.python.inputs import ImageInMemory, open_images, open_stream, warn_of
+from visus.apps.python.inputs import ImageInMemory, kept, open_images, open_stream, warn_of
 from visus.apps.python.options import configure, errors_in_python, to_arguments
 from visus.apps.python.results import Result
 from visus.apps.python.running import ResultStream, predict_frames
@@ -136,13 +136,12 @@ class Model:
                 f"{one}{names}: is for images as a whole; for result in model.stream(...)"
             )
         images = open_images(source, channels, self.inner.metadata.in_channels)
-        keep = images.single or not images.stored
         size = 1 if images.single else session.model.batch_size
+        tolerant = images.stored and not images.single
+        found = predict_frames(session, images.frames, size, tolerant=tolerant)
         results = [
             Result(prediction, frame, self.names, keep, session.conceal)
-            for frame, prediction in predict_frames(
-                session, images.frames, size, tolerant=images.stored and not images.single
-            )
+            for (frame, prediction), keep in zip(found, kept(source, images), strict=False)
         ]
         return results[0] if images.single else results
 

@@ -198,7 +198,7 @@ def _read_csv(path: Path, root: Path, allow_outside: bool) -> Labels:
         labels, separated, message = parse_labels(row["label"])
         several |= separated
         try:
-            file = files.find(row["path"], [path.parent])
+            file = files.find(row["path"], [path.parent], anywhere=True)
         except NamedFileError as error:
             problems.append(Problem(place, str(error), "error"))
             continue

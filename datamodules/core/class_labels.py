@@ -56,7 +56,7 @@ def parse_labels(text: str) -> tuple[tuple[str, ...], bool, str]:
     long = [label for label in labels if len(label) > LONGEST_LABEL]
     problem = ""
     if not labels and len(parts) == 1:
-        problem = "has no label; name one, or remove the line"
+        problem = "has no label; name one, or write | for none where there may be several"
     elif long:
         problem = f"its label {shown(long[0])} has {len(long[0])} characters; shorten it"
     return labels, len(parts) > 1, problem
@@ -114,7 +114,8 @@ def too_few_classes(root: Path, names: Sequence[str], noun: str) -> Problem:
     classes = f"one class ({names[0]})" if names else "no class"
     return Problem(
         str(root),
-        f"holds {classes}; a classifier needs at least two: a folder of {noun}s for each class",
+        f"holds {classes}; a classifier needs at least two: a folder of {noun}s for each class, or "
+        "a labels.csv with the columns path,label",
         "fatal",
     )
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -41,7 +41,8 @@ class NamedFiles:
         Args:
             name: A path as it is written, relative to one of the folders, or absolute.
             homes: The folders in which it may lie, in the order in which they are searched.
-            anywhere: Whether a single image of that name anywhere in the data set is meant too.
+            anywhere: Whether a single image of that name anywhere in the data set is meant too, the
+                name with or without its ending.
 
         Raises:
             NamedFileError: If there is no such file, or several, or it is outside of the data set.
@@ -63,7 +64,8 @@ class NamedFiles:
                 return path
         matches = [match for path in inside for match in self._by_path.get(_key(path), ())]
         if anywhere and not matches:
-            matches = self._by_name.get(simple_name(Path(text.replace("\\", "/")).name), [])
+            last = simple_name(Path(text.replace("\\", "/")).name)
+            matches = self._by_name.get(last, []) or self._by_stem.get(last, [])
         matches = list(dict.fromkeys(matches))
         if len(matches) == 1:
             return matches[0]
@@ -94,10 +96,17 @@ class NamedFiles:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
+        return self._grouped(lambda path: path.name)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        return self._grouped(lambda path: path.stem)
+
+    def _grouped(self, name: Callable[[Path], str]) -> dict[str, list[Path]]:
         named = defaultdict(list)
         for paths in self._by_path.values():
             for path in paths:
-                named[simple_name(path.name)].append(path)
+                named[simple_name(name(path))].append(path)
         return dict(named)
 
 

@@ -61,13 +61,17 @@ def _check_splits(folders: Sequence[Path]) -> list[Problem]:
     for folder in folders:
         words = re.split("[^a-z]+", folder.name.lower())
         split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
-        if split is None or not subfolders(folder):
+        if split is None:
             return []
         found.append(split)
     if len(set(found)) < 2:
         return []
     names = " and ".join(folder.name for folder in folders)
-    message = f"looks like a split, not like a label; rename {names} to {' and '.join(found)}"
+    if any(map(subfolders, folders)):
+        remedy = f"rename {names} to {' and '.join(found)}"
+    else:
+        remedy = "list the images of both with their labels in a CSV, labels.csv beside them"
+    message = f"looks like a split, not like a label; {remedy}"
     return [Problem(str(folders[0]), message, "fatal")]
 
 

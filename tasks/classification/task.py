@@ -95,6 +95,9 @@ class ClassificationTask(VisionTask):
         self.adversarial = adversarial
         self.epsilon = epsilon
         self.multi_label = data_info.multi_label
+        if self.multi_label:
+            # Where labels are rare, answering none has a high accuracy.
+            self.monitor = ("val/macro_f1", "max")
         self.label_smoothing = label_smoothing
         self.l1 = l1
         self.flip_at_test = flip_at_test and data_info.mirrors

@@ -57,6 +57,12 @@ class FaceRecognitionSpec(TaskSpec):
             is_input=True,
         ),
         TaskOption(
+            "--min-similarity",
+            "similarity from which a face has a name, -1 to 1; by default that of the gallery",
+            kind=float,
+            metavar="VALUE",
+        ),
+        TaskOption(
             "--min-face", "side of the smallest face that is embedded", kind=int, metavar="PIXELS"
         ),
         TaskOption(
@@ -135,6 +141,10 @@ class FaceRecognitionSpec(TaskSpec):
             if min_face < _MIN_FACE:
                 raise VisusError(f"--min-face {min_face} must be at least {_MIN_FACE} pixels")
             pipeline.set_option("min_face", min_face)
+        if (similarity := values.get("min_similarity")) is not None:
+            if not -1 <= similarity <= 1:
+                raise VisusError(f"--min-similarity {similarity:g} must lie between -1 and 1")
+            pipeline.threshold = similarity
         if values.get("embeddings"):
             pipeline.set_option("include_embeddings", True)
         if gallery is not None:

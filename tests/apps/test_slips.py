@@ -95,6 +95,20 @@ SLIPS = [
         "such as --draw out",
     ),
     (
+        "predict m.onnx cat.jpg --jsonl out.csv",
+        "--jsonl out.csv: each line of the file is a JSON object; call it .jsonl, and read it by "
+        "pandas.read_json(FILE, lines=True)",
+    ),
+    (
+        "predict m.onnx videos",
+        "source 'videos': the folder holds no image, but videos; give them one by one, such as "
+        "videos/clip.mp4",
+    ),
+    (
+        "predict m.onnx videos/*.mp4",
+        "source 'videos/*.mp4': matches no image; give videos one by one",
+    ),
+    (
         "predict m.onnx cat.jpg --explain why/out.png",
         "--explain why/out.png: writes one file for each image into a folder; name a folder, "
         "such as --explain why/out",
@@ -139,6 +153,8 @@ SLIPS = [
 def test_slips_are_answered_in_one_line(visus, workplace, command, message):
     save_scene(workplace / "cat.jpg", 1)
     save_scene(workplace / "photos" / "a.jpg", 1)
+    (workplace / "videos").mkdir()
+    (workplace / "videos" / "clip.mp4").touch()
     run = workplace / "runs" / "detection" / "scenes" / "1"
     run.mkdir(parents=True)
     shutil.copy(FIXTURES / "format1" / "detection.ckpt", run / "best.ckpt")

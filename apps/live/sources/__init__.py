@@ -12,7 +12,7 @@ from visus.apps.live.sources.raw import RawSource, parse_size
 from visus.apps.windows_paths import refuse_windows_path
 from visus.vision.csv_files import read_csv
 from visus.vision.errors import VisusError
-from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, list_images
+from visus.vision.image_files import ARRAY_EXTENSION, EXTENSIONS, list_files, list_images
 from visus.vision.videos.recognition import is_video
 
 __all__ = ["SampledSource", "Source", "open_source"]
@@ -53,14 +53,14 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
     if path.is_dir():
         paths = list_images(path, arrays=True)
         if not paths:
-            raise VisusError(f"source {source!r}: the folder holds no image")
+            raise VisusError(f"source {source!r}: the folder holds no image{_videos(path)}")
         return ImageSource(paths)
     if not path.exists() and glob.has_magic(source):
         paths = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
         paths = [path for path in paths if path.suffix.lower() in {*EXTENSIONS, ARRAY_EXTENSION}]
         if not paths:
             refuse_windows_path(source, "source")
-            raise VisusError(f"source {source!r}: matches no image")
+            raise VisusError(f"source {source!r}: matches no image; give videos one by one")
         return ImageSource(paths)
     if not path.is_file():
         refuse_windows_path(source, "source")
@@ -78,3 +78,9 @@ def open_source(source: str, size: str | None = None, rate: float | None = None)
             raise VisusError(f"source {source!r}: the file lists no image")
         return ImageSource([path.parent / row["path"] for _, row in listed.rows])
     return ImageSource([path])
+
+
+def _videos(folder: Path) -> str:
+    """How to predict the videos of a folder without images; empty if it holds none."""
+    videos = [path for path in list_files(folder).others if is_video(Path(path))]
+    return f", but videos; give them one by one, such as {videos[0]}" if videos else ""

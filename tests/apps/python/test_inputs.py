@@ -151,6 +151,9 @@ def test_folders_and_globs_give_lists_and_warn_of_damaged_files(model, image, wo
         # Read again, so that a large folder does not fill the memory.
         assert results[0]._pixels is None
         np.testing.assert_array_equal(results[0].image, image)
+    listed = model(["in/0.png", image, Path("in/2.png")])
+    assert [result._pixels is None for result in listed] == [True, False, True]
+    np.testing.assert_array_equal(listed[2].image, image)
     with pytest.raises(TypeError, match=r"images\[0\]: 'in' is several images"):
         model(["in"])
 

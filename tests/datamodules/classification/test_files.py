@@ -229,3 +229,31 @@ def test_splits_by_other_names_are_no_classes(photos):
     for split in ("train", "test"):
         (photos / f"seg_{split}").rename(photos / f"{split.title()}ing")
     assert not any(severity == "fatal" for _, severity in problems_of(photos))
+
+
+def test_splits_without_folders_of_classes_are_no_classes(photos):
+    for name, split in (("circle", "train_images"), ("cross", "test_images")):
+        (photos / name).rename(photos / split)
+    found = problems_of(photos)
+    assert "list the images of both with their labels in a CSV" in found["test_images", "fatal"]
+
+
+def test_names_in_a_csv_may_lack_folders_and_endings(photos):
+    rows = ["path,label"]
+    for name in ("circle", "cross"):
+        for path in sorted((photos / name).iterdir()):
+            path.rename(path.with_name(f"{name}{path.stem}.5.png"))
+            rows.append(f"{name}{path.stem}.5,{name}")
+    (photos / "labels.csv").write_text("\n".join(rows))
+    listing = read_listing(photos)
+    assert len(listing.samples) == 20 and not listing.problems
+    (photos / "circle" / "circle0.5.jpg").write_bytes((photos / "cross/cross1.5.png").read_bytes())
+    assert any("which may be" in message for message in problems_of(photos).values())
+
+
+def test_a_csv_with_other_columns_is_named(photos, visus):
+    for name in ("circle", "cross"):
+        (photos / name).rename(photos / {"circle": "train", "cross": "test"}[name])
+    (photos / "train.csv").write_text("id,breed\n0,pug\n")
+    code, _, err = visus("fit", "--data", photos)
+    assert code == 2 and "the columns of train.csv are breed,id" in err

@@ -40,6 +40,7 @@ def test_overfits_a_small_set(multi_label):
     data = ScenesClassificationData(24, (32, 32), multi_label, batch_size=8, num_workers=0)
     task = scenes_task(data, learning_rate=0.01, weight_decay=0.0)
     show_training_set(data)
+    assert task.monitor == ("val/macro_f1" if multi_label else "val/accuracy", "max")
     metrics = overfit(task, data, "macro_f1", 0.95, 80)
     assert metrics["test/accuracy"] >= 0.95
     assert metrics["test/macro_f1"] >= 0.9

@@ -18,9 +18,10 @@ def faces():
 
 
 def test_options_are_applied_to_the_model(faces):
-    values = {"gallery": None, "min_face": 80, "embeddings": True}
+    values = {"gallery": None, "min_face": 80, "embeddings": True, "min_similarity": 0.95}
     session = FaceRecognitionSpec().configure(faces, values, Images())
     assert session.model is faces and faces.gallery is None
+    assert faces.calibration.threshold == 0.95
     assert faces.metadata.options["min_face"] == 80
     assert faces.metadata.options["include_embeddings"] is True
 
@@ -29,6 +30,7 @@ def test_options_are_applied_to_the_model(faces):
     ("values", "words"),
     [
         ({"min_face": 15}, "--min-face 15 must be at least 16 pixels"),
+        ({"min_similarity": 1.5}, "--min-similarity 1.5 must lie between -1 and 1"),
         ({"gallery": "none.db"}, "there is no such file; visus faces enroll creates it"),
         ({"gallery": "qdrant://server"}, "must be qdrant://HOST:PORT/COLLECTION"),
     ],
