@@ -84,6 +84,7 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
     if subcommand != "fit" and words and not words[0].startswith("-"):
         given.model = words.pop(0)
     root = ""
+    configs: list[str] = []
     while words:
         word = words.pop(0)
         written = word.partition("=")[0]
@@ -96,7 +97,7 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             given.configs.append(value)
             path = find_config(value)
             check_config(path)
-            given.rest += ["--config", str(path)]
+            configs += ["--config", str(path)]
         elif option == "--resume" and subcommand == "fit":
             has_value = bool(words) and not words[0].startswith("-")
             given.model = words.pop(0) if has_value else "latest"
@@ -127,6 +128,8 @@ def parse_arguments(subcommand: str, argv: Sequence[str]) -> Arguments:
             given.rest += [f"{word}={value}"] if value.startswith("-") else [word, value]
         else:
             given.rest.append(word)
+    # Options count more than configurations, in whichever order they are given.
+    given.rest[:0] = configs
     if given.model is not None and "--init_from" in given.rest:
         raise CommandError(
             "--init-from uses the weights of another model, but this command has a checkpoint; "

@@ -43,5 +43,12 @@ def test_the_other_pages_use_the_same_interface(visus, workplace, page):
     text = (PAGE.parent.parent / page).read_text(encoding="utf-8")
     found = re.findall(r"```python\n(.*?)```", text, re.S)
     assert found
+    if page != "README.md":
+        assert visus("export", "imagenet", "--output", "model.onnx")[0] == 0
+    names = {}
     for block in found:
-        exec(compile(block, page, "exec"), {})
+        names = {}
+        exec(compile(block, page, "exec"), names)
+    if page != "README.md":
+        # The exported file without visus is the page's last example.
+        assert names["metadata"]["class_names"][names["scores"].argmax()] == "Egyptian cat"

@@ -150,6 +150,12 @@ def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_proce
     same_by_two_processes(run, "--data.batch_size", "3")
 
 
+def test_options_count_more_than_a_configuration_that_follows_them(visus, photos):
+    arguments = (*SMALL, "--data", "photos", "--data.batch_size", "5", "--data.num_workers", "0")
+    code, out, err = visus("fit", *arguments, "--config", "classification/custom")
+    assert code == 0 and "batch 5 x 1" in out, err
+
+
 def test_several_labels_an_image(visus, photos):
     rows = [f"circle/{i}.png,circle|round" for i in range(10)]
     rows += [f"cross/{i}.png,cross" for i in range(9)] + ["cross/9.png,|"]
