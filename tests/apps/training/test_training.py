@@ -151,7 +151,8 @@ def test_two_processes_train_and_agree_with_one(two_processes, same_by_two_proce
 
 
 def test_options_count_more_than_a_configuration_that_follows_them(visus, photos):
-    arguments = (*SMALL, "--data", "photos", "--data.batch_size", "5", "--data.num_workers", "0")
+    data = ("--data", "photos", "--data.batch_size", "5", "--data.num_workers", "0")
+    arguments = (*SMALL, *data, "--model.pretrained", "false")
     code, out, err = visus("fit", *arguments, "--config", "classification/custom")
     assert code == 0 and "batch 5 x 1" in out, err
 
