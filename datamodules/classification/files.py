@@ -154,20 +154,22 @@ def _read_folders(root: Path) -> Labels:
     filled = {sample.labels[0] for sample in samples}
     empty = sorted({folder.name for _, folder in folders} - filled)
     problems += unread_files(root, [*(sample.file for sample in samples), *unread])
-    problems += _check_masks(samples)
+    problems += _check_masks([folder for _, folder in folders], samples)
     return Labels(samples, problems, empty=empty)
 
 
-def _check_masks(samples: Sequence[Sample]) -> list[Problem]:
+def _check_masks(folders: Sequence[Path], samples: Sequence[Sample]) -> list[Problem]:
     """A problem where a folder holds the masks of another one's images."""
+    suspects = [folder for folder in folders if _MASK_FOLDER.search(folder.name.lower())]
+    if not suspects:
+        return []
     stems: dict[Path, set[str]] = defaultdict(set)
     for sample in samples:
         stems[sample.path.parent].add(_MASK_ENDING.sub("", sample.path.stem))
-    for folder, own in stems.items():
-        if not _MASK_FOLDER.search(folder.name.lower()):
-            continue
+    for folder in suspects:
+        own = stems.get(folder)
         for other, theirs in stems.items():
-            if other != folder and own <= theirs and _are_masks(folder):
+            if own and other != folder and own <= theirs and _are_masks(folder):
                 message = (
                     f"holds masks of the images in {other.name}, not images of a class; for "
                     "segmentation rename the folders to masks and images"

@@ -116,9 +116,9 @@ def image_folders(annotations: Path, root: Path) -> list[Path]:
     folders = annotations.stem.split("_")[::-1]
     images = subfolder(root, "images")
     named = [subfolder(home, folder) for folder in folders for home in (root, images)]
-    own, above = annotations.parent, annotations.parent.parent
-    near = [own, subfolder(own, "images"), subfolder(above, "images")]
-    return list(dict.fromkeys((*near, *named, root, images)))
+    own = annotations.parent
+    beside = [subfolder(home, "images") for home in (own, own.parent)]
+    return list(dict.fromkeys((own, *named, *beside, root, images)))
 
 
 def _encodable(text: str) -> str:

@@ -1,6 +1,6 @@
 """Read the categories and annotations of COCO JSON: class names, and the objects of each image."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,17 @@ def _groups(entries: list[Any], annotations: list[Any]) -> set[int]:
     Roboflow's first category is one, with the name of the project.
     """
     used = {str(each.get("category_id")) for each in annotations if isinstance(each, dict)}
-    above = [each.get("supercategory") if isinstance(each, dict) else None for each in entries]
+    named = [
+        (index, each)
+        for index, each in enumerate(entries)
+        if isinstance(each, dict) and isinstance(each.get("name"), str)
+    ]
+    above = Counter(str(each.get("supercategory")) for _, each in named)
     return {
         index
-        for index, each in enumerate(entries)
-        if isinstance(each, dict)
-        and isinstance(each.get("name"), str)
-        and str(each.get("id")) not in used
-        and each["name"] in above[:index] + above[index + 1 :]
+        for index, each in named
+        if str(each.get("id")) not in used
+        and above[each["name"]] > (each["name"] == each.get("supercategory"))
     }
 
 

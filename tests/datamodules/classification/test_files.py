@@ -210,6 +210,8 @@ def test_folders_of_masks_are_no_classes(tmp_path):
             Image.new(mode, (30, 20), number).save(tmp_path / folder / f"{number}.png")
     found = problems_of(tmp_path)
     assert found["SegmentationClass", "fatal"].startswith("holds masks of the images in JPEGImages")
+    (tmp_path / "masks").mkdir()
+    problems_of(tmp_path)
     # A class of that name has images of its own.
     for number in range(3):
         (tmp_path / "SegmentationClass" / f"{number}.png").rename(
